@@ -1,0 +1,228 @@
+//! A frame: one group commit, one value in the run file. This file reads frames.
+
+use zerocopy::FromBytes;
+use zerocopy::little_endian::U32;
+
+use super::frame::{FrameHeader, MAGIC, NAME_LEN_BYTES, OFFSET_BYTES, VERSION, root_of};
+use super::{HashLanes, LINE_BYTES, RecordError, RecordView};
+use crate::model::Hash;
+
+/// Why bytes are no frame.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum FrameError {
+    /// The bytes do not begin like a frame.
+    #[error("not a frame: it begins with {found:02x?}, not with \"TLF1\"")]
+    Magic {
+        /// The first four bytes.
+        found: [u8; 4],
+    },
+    /// Written by another version of the format.
+    #[error("frame has version {found}; this program reads version {expected}")]
+    Version {
+        /// The version in the frame.
+        found: u16,
+        /// The version this program reads.
+        expected: u16,
+    },
+    /// The sections do not add up to the length.
+    #[error("frame has {found} bytes, but its header asks for {expected}")]
+    Length {
+        /// The bytes there are.
+        found: usize,
+        /// The bytes the header asks for.
+        expected: usize,
+    },
+    /// A frame without entries, or one that passes the end of the sequence.
+    #[error("frame has an impossible entry count or first seq")]
+    Count,
+    /// The names section does not hold the names it should, in UTF-8.
+    #[error("frame has a malformed names section")]
+    Names,
+    /// A record does not begin where its offset says.
+    #[error("entry {seq} does not begin where the previous one ends")]
+    Offset {
+        /// The entry whose offset is wrong.
+        seq: u64,
+    },
+    /// A record is malformed.
+    #[error("entry {seq}: {source}")]
+    Record {
+        /// The entry's place by position in the frame.
+        seq: u64,
+        /// What is wrong.
+        source: RecordError,
+    },
+}
+
+/// A frame with its sections borrowed. Reading it checks that all sections have their place; the
+/// hashes are checked where entries are read.
+#[derive(Debug, Clone, Copy)]
+pub struct FrameView<'a> {
+    header: &'a FrameHeader,
+    header_bytes: &'a [u8],
+    records: &'a [u8],
+    hashes: &'a [[u8; blake3::OUT_LEN]],
+    offsets: &'a [U32],
+    names: &'a [u8],
+    /// Hashes, offsets and names in one: what the root covers besides the header.
+    sections: &'a [u8],
+    root: Hash,
+}
+
+impl<'a> FrameView<'a> {
+    /// Reads a frame that is exactly `bytes`.
+    pub fn parse(bytes: &'a [u8]) -> Result<Self, FrameError> {
+        let truncated = |expected| FrameError::Length { found: bytes.len(), expected };
+        let (header, _) =
+            FrameHeader::ref_from_prefix(bytes).map_err(|_| truncated(LINE_BYTES))?;
+        if header.magic != MAGIC {
+            return Err(FrameError::Magic { found: header.magic });
+        }
+        if header.version != VERSION || header.reserved != 0 {
+            return Err(FrameError::Version { found: header.version.get(), expected: VERSION });
+        }
+        let count = header.count.get() as usize;
+        let first_seq = header.first_seq.get();
+        if count == 0 || first_seq == 0 || first_seq.checked_add(count as u64).is_none() {
+            return Err(FrameError::Count);
+        }
+
+        // All lengths are 32 bits wide, so their sum cannot overflow 64.
+        let records_bytes = header.records_lines.get() as usize * LINE_BYTES;
+        let hashes_bytes = count * blake3::OUT_LEN;
+        let offsets_bytes = count * OFFSET_BYTES;
+        let names_bytes = header.names_bytes.get() as usize;
+        let sections_bytes = hashes_bytes + offsets_bytes + names_bytes;
+        let expected = LINE_BYTES + records_bytes + sections_bytes + blake3::OUT_LEN;
+        if bytes.len() != expected {
+            return Err(truncated(expected));
+        }
+
+        let (header_bytes, rest) = bytes.split_at(LINE_BYTES);
+        let (records, rest) = rest.split_at(records_bytes);
+        let (sections, root) = rest.split_at(sections_bytes);
+        let (hashes, rest) = sections.split_at(hashes_bytes);
+        let (offsets, names) = rest.split_at(offsets_bytes);
+        let view = Self {
+            header,
+            header_bytes,
+            records,
+            hashes: hashes.as_chunks().0,
+            offsets: <[U32]>::ref_from_bytes(offsets).map_err(|_| truncated(expected))?,
+            names,
+            sections,
+            root: Hash::from_slice(root).map_err(|_| truncated(expected))?,
+        };
+        view.check_names()?;
+        Ok(view)
+    }
+
+    fn check_names(&self) -> Result<(), FrameError> {
+        let mut rest = self.names;
+        for _ in 0..self.header.names_count.get() {
+            rest = split_name(rest).ok_or(FrameError::Names)?.1;
+        }
+        if rest.is_empty() { Ok(()) } else { Err(FrameError::Names) }
+    }
+
+    /// The `seq` of the first entry.
+    pub fn first_seq(&self) -> u64 {
+        self.header.first_seq.get()
+    }
+
+    /// The `seq` of the last entry.
+    pub fn last_seq(&self) -> u64 {
+        self.first_seq() + self.hashes.len() as u64 - 1
+    }
+
+    /// How many entries there are; at least one.
+    pub fn count(&self) -> usize {
+        self.hashes.len()
+    }
+
+    /// The root of the frame before this one; 32 zero bytes in the first.
+    pub fn previous_root(&self) -> Hash {
+        Hash::from_bytes(self.header.previous_root)
+    }
+
+    /// The root as stored.
+    pub fn root(&self) -> Hash {
+        self.root
+    }
+
+    /// The root as it follows from header, hashes, offsets and names.
+    pub fn compute_root(&self) -> Hash {
+        root_of(self.header_bytes, self.sections)
+    }
+
+    /// The hash of the entry at `index`, as stored.
+    ///
+    /// # Panics
+    /// If `index` is not below [`count`](Self::count).
+    pub fn entry_hash(&self, index: usize) -> Hash {
+        Hash::from_bytes(self.hashes[index])
+    }
+
+    /// The names first used in this frame, in the order of their numbers.
+    pub fn names(&self) -> impl Iterator<Item = &'a str> + use<'a> {
+        let mut rest = self.names;
+        std::iter::from_fn(move || {
+            let (name, tail) = split_name(rest)?;
+            rest = tail;
+            Some(name)
+        })
+    }
+
+    /// The record at `index`, found through its offset. Its hash is not checked here.
+    ///
+    /// # Panics
+    /// If `index` is not below [`count`](Self::count).
+    pub fn record(&self, index: usize) -> Result<RecordView<'a>, FrameError> {
+        let seq = self.first_seq() + index as u64;
+        let bytes = self.records.get(self.record_start(index)..).unwrap_or_default();
+        RecordView::parse(bytes).map_err(|source| FrameError::Record { seq, source })
+    }
+
+    /// Checks that the records fill their section without gap or overlap, each where its offset
+    /// says.
+    pub fn check_offsets(&self) -> Result<(), FrameError> {
+        let mut end = 0;
+        for index in 0..self.count() {
+            let seq = self.first_seq() + index as u64;
+            if self.record_start(index) != end {
+                return Err(FrameError::Offset { seq });
+            }
+            end += self.record(index)?.bytes().len();
+        }
+        if end == self.records.len() {
+            Ok(())
+        } else {
+            Err(FrameError::Offset { seq: self.last_seq() + 1 })
+        }
+    }
+
+    /// Hashes every record and writes the hashes to `out`, which is cleared first. A malformed
+    /// record ends the list early.
+    pub fn hash_records(&self, lanes: &mut HashLanes, out: &mut Vec<Hash>) {
+        out.clear();
+        out.resize(self.count(), Hash::from_bytes([0; blake3::OUT_LEN]));
+        for index in 0..self.count() {
+            let Ok(record) = self.record(index) else {
+                break;
+            };
+            let lines = record.bytes().len() / LINE_BYTES;
+            lanes.add(self.records, self.record_start(index), lines, index, out);
+        }
+        lanes.finish(self.records, out);
+    }
+
+    fn record_start(&self, index: usize) -> usize {
+        self.offsets[index].get() as usize * LINE_BYTES
+    }
+}
+
+fn split_name(names: &[u8]) -> Option<(&str, &[u8])> {
+    let (len, rest) = names.split_first_chunk::<NAME_LEN_BYTES>()?;
+    let (name, rest) = rest.split_at_checked(u16::from_le_bytes(*len) as usize)?;
+    Some((std::str::from_utf8(name).ok()?, rest))
+}

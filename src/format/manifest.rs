@@ -1,0 +1,52 @@
+//! The two small records of a run file besides its frames: manifest and snapshot anchor. JSON, so
+//! that a file explains itself to any reader; see `docs/dependencies.md` for why not a binary codec.
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::model::{Hash, RunManifest, SnapshotAnchor};
+
+/// Version of the run file as a whole, stored beside the manifest.
+pub const FORMAT_VERSION: u64 = 1;
+
+/// A manifest or anchor that cannot be decoded.
+#[derive(Debug, thiserror::Error)]
+#[error("the {what} cannot be decoded: {source}")]
+pub struct ManifestError {
+    what: &'static str,
+    source: serde_json::Error,
+}
+
+/// The manifest as it is stored.
+pub fn encode_manifest(manifest: &RunManifest) -> Vec<u8> {
+    encode(manifest)
+}
+
+/// Reads a stored manifest.
+pub fn decode_manifest(bytes: &[u8]) -> Result<RunManifest, ManifestError> {
+    decode("manifest", bytes)
+}
+
+/// The anchor as it is stored.
+pub fn encode_anchor(anchor: &SnapshotAnchor) -> Vec<u8> {
+    encode(anchor)
+}
+
+/// Reads a stored anchor.
+pub fn decode_anchor(bytes: &[u8]) -> Result<SnapshotAnchor, ManifestError> {
+    decode("snapshot anchor", bytes)
+}
+
+/// The root of a sealed run: BLAKE3 over the manifest as stored, which contains the root of the last
+/// frame, and the anchor as stored (nothing where there is none).
+pub fn run_root(manifest: &[u8], anchor: &[u8]) -> Hash {
+    blake3::Hasher::new().update(manifest).update(anchor).finalize()
+}
+
+fn encode<T: Serialize>(value: &T) -> Vec<u8> {
+    serde_json::to_vec(value).expect("plain data with text keys always encodes")
+}
+
+fn decode<T: DeserializeOwned>(what: &'static str, bytes: &[u8]) -> Result<T, ManifestError> {
+    serde_json::from_slice(bytes).map_err(|source| ManifestError { what, source })
+}

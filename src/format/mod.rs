@@ -1,0 +1,27 @@
+//! The on-disk format, byte for byte as `docs/format.md` describes it. Pure functions over bytes:
+//! nothing here does I/O, and no input can make it panic.
+
+mod frame;
+mod frame_view;
+mod hash;
+mod line;
+mod manifest;
+mod record;
+mod record_builder;
+
+pub use frame::{FrameBuilder, FrameLimits, RecordStamp, SealedFrame};
+pub use frame_view::{FrameError, FrameView};
+pub use hash::{HashLanes, MULTI_LANE_LINES_MAX};
+pub use line::{LINE_BYTES, Line, lines_for};
+pub use manifest::{
+    FORMAT_VERSION, ManifestError, decode_anchor, decode_manifest, encode_anchor, encode_manifest,
+    run_root,
+};
+pub use record::{
+    KEY_HEADER_BYTES, KEYS_PER_RECORD_MAX, RecordError, RecordFlags, RecordHeader, RecordView,
+};
+
+pub use record_builder::{RecordBuilder, RecordLimitError, RecordLimits};
+
+pub(crate) use frame::{FRAME_OVERHEAD_BYTES, PER_RECORD_BYTES};
+pub(crate) use record_builder::{RecordTag, name_record};

@@ -1,0 +1,246 @@
+use std::io;
+
+use uuid::Uuid;
+use zerocopy::IntoBytes;
+use zerocopy::little_endian::{U16, U32, U64};
+
+use super::{
+    KEY_HEADER_BYTES, KEYS_PER_RECORD_MAX, LINE_BYTES, Line, RecordFlags, RecordHeader, lines_for,
+};
+use crate::model::{EntryDraft, Headers, IndexKind, UnixNanos};
+
+/// How large a record and its parts may be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RecordLimits {
+    /// Bytes of the whole record: header line, payload, keys and ids, padding.
+    pub record_bytes_max: usize,
+    /// Index keys on one record.
+    pub keys_max: usize,
+    /// Bytes of one index key.
+    pub key_bytes_max: usize,
+}
+
+/// Why a message does not fit into a record. Nothing was captured; the next message can be.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum RecordLimitError {
+    /// Payload, keys and ids together are too long.
+    #[error("the record would exceed {max} bytes (setting record_bytes_max)")]
+    RecordTooLarge {
+        /// The setting `record_bytes_max`.
+        max: usize,
+    },
+    /// One index key is too long.
+    #[error("an index key of {bytes} bytes exceeds {max} bytes (setting key_bytes_max)")]
+    KeyTooLong {
+        /// Bytes of the key.
+        bytes: usize,
+        /// The setting `key_bytes_max`.
+        max: usize,
+    },
+    /// There are too many index keys.
+    #[error("the record would have more than {max} index keys (setting keys_per_entry_max)")]
+    TooManyKeys {
+        /// The setting `keys_per_entry_max`.
+        max: usize,
+    },
+}
+
+/// Builds one record after the other in the same lines, without allocating.
+///
+/// The payload is written through [`io::Write`]; keys, headers and the rest can be set before or
+/// after it. The first limit that is passed is remembered and reported when the record is finished.
+#[derive(Debug)]
+pub struct RecordBuilder {
+    limits: RecordLimits,
+    lines: Box<[Line]>,
+    /// Bytes of header line and payload so far.
+    len: usize,
+    keys: Vec<u8>,
+    key_count: u16,
+    ts_init: UnixNanos,
+    headers: Headers,
+    identity: Option<Uuid>,
+    rejected: Option<RecordLimitError>,
+}
+
+/// What the producer knows when a record is finished.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct RecordTag {
+    pub(crate) stamp: u64,
+    pub(crate) ts_publish: UnixNanos,
+    pub(crate) topic_id: u32,
+    pub(crate) type_id: u32,
+}
+
+impl RecordBuilder {
+    pub(crate) fn new(limits: RecordLimits) -> Self {
+        let keys_bytes = limits.keys_max * (limits.key_bytes_max + KEY_HEADER_BYTES);
+        Self {
+            limits,
+            lines: vec![Line::ZERO; lines_for(limits.record_bytes_max)].into_boxed_slice(),
+            len: LINE_BYTES,
+            keys: Vec::with_capacity(keys_bytes.min(limits.record_bytes_max)),
+            key_count: 0,
+            ts_init: UnixNanos::default(),
+            headers: Headers::default(),
+            identity: None,
+            rejected: None,
+        }
+    }
+
+    /// Forgets the previous record.
+    #[inline]
+    pub(crate) fn begin(&mut self) {
+        self.len = LINE_BYTES;
+        self.keys.clear();
+        self.key_count = 0;
+        self.ts_init = UnixNanos::default();
+        self.headers = Headers::default();
+        self.identity = None;
+        self.rejected = None;
+    }
+
+    /// Takes over all parts of `draft` but its names.
+    pub(crate) fn fill(&mut self, draft: &EntryDraft<'_>) {
+        self.begin();
+        self.set_ts_init(draft.ts_init);
+        self.set_headers(draft.headers);
+        self.identity = draft.identity;
+        self.write_payload(draft.payload);
+        for (kind, key) in draft.keys {
+            self.add_key(*kind, key);
+        }
+    }
+
+    /// Sets the domain time of the message; 0 where it has none.
+    pub fn set_ts_init(&mut self, ts_init: UnixNanos) {
+        self.ts_init = ts_init;
+    }
+
+    /// Sets correlation and causation ids.
+    pub fn set_headers(&mut self, headers: Headers) {
+        self.headers = headers;
+    }
+
+    pub(crate) fn set_identity(&mut self, identity: Uuid) {
+        self.identity = Some(identity);
+    }
+
+    /// Appends to the payload.
+    #[inline]
+    pub fn write_payload(&mut self, bytes: &[u8]) {
+        let end = self.len + bytes.len();
+        let Some(space) = self.lines.as_mut_bytes().get_mut(self.len..end) else {
+            let max = self.limits.record_bytes_max;
+            self.reject(RecordLimitError::RecordTooLarge { max });
+            return;
+        };
+        space.copy_from_slice(bytes);
+        self.len = end;
+    }
+
+    /// Attaches an index key.
+    pub fn add_key(&mut self, kind: IndexKind, key: &str) {
+        let RecordLimits { keys_max, key_bytes_max, .. } = self.limits;
+        if key.len() > key_bytes_max {
+            self.reject(RecordLimitError::KeyTooLong { bytes: key.len(), max: key_bytes_max });
+        } else if self.key_count as usize >= keys_max.min(KEYS_PER_RECORD_MAX) {
+            self.reject(RecordLimitError::TooManyKeys { max: keys_max });
+        } else {
+            self.keys.extend_from_slice(&kind.as_u16().to_le_bytes());
+            self.keys.extend_from_slice(&(key.len() as u16).to_le_bytes());
+            self.keys.extend_from_slice(key.as_bytes());
+            self.key_count += 1;
+        }
+    }
+
+    fn reject(&mut self, error: RecordLimitError) {
+        self.rejected.get_or_insert(error);
+    }
+
+    /// Completes the record and returns its lines.
+    #[inline]
+    pub(crate) fn finish(&mut self, tag: &RecordTag) -> Result<&[Line], RecordLimitError> {
+        let payload_len = self.len - LINE_BYTES;
+        let flags = self.append_keys_and_ids();
+        if let Some(error) = self.rejected.take() {
+            return Err(error);
+        }
+        let lines = lines_for(self.len);
+        self.lines.as_mut_bytes()[self.len..lines * LINE_BYTES].fill(0);
+        let header = RecordHeader {
+            seq: U64::new(tag.stamp),
+            ts_init: U64::new(self.ts_init.as_u64()),
+            ts_publish: U64::new(tag.ts_publish.as_u64()),
+            payload_len: U32::new(payload_len as u32),
+            topic_id: U32::new(tag.topic_id),
+            type_id: U32::new(tag.type_id),
+            keys_len: U32::new(self.keys.len() as u32),
+            lines: U32::new(lines as u32),
+            flags: U16::new(flags.bits()),
+            key_count: U16::new(self.key_count),
+            reserved: [0; 16],
+        };
+        self.lines.as_mut_bytes()[..LINE_BYTES].copy_from_slice(header.as_bytes());
+        Ok(&self.lines[..lines])
+    }
+
+    #[inline]
+    fn append_keys_and_ids(&mut self) -> RecordFlags {
+        if !self.keys.is_empty() {
+            let keys = std::mem::take(&mut self.keys);
+            self.write_payload(&keys);
+            self.keys = keys;
+        }
+        let mut flags = RecordFlags::default();
+        let ids = [
+            (RecordFlags::CORRELATION, self.headers.correlation_id),
+            (RecordFlags::CAUSATION, self.headers.causation_id),
+            (RecordFlags::IDENTITY, self.identity),
+        ];
+        for (flag, id) in ids {
+            if let Some(id) = id {
+                self.write_payload(id.as_bytes());
+                flags = flags.with(flag);
+            }
+        }
+        flags
+    }
+}
+
+/// Appends to the payload; fails where the record would grow too large.
+impl io::Write for RecordBuilder {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.write_payload(bytes);
+        match &self.rejected {
+            None => Ok(bytes.len()),
+            Some(error) => Err(io::Error::new(io::ErrorKind::FileTooLarge, error.clone())),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// The record that announces `name` in a producer's ring. It is never stored.
+pub(crate) fn name_record(name: &str, stamp: u64) -> Vec<Line> {
+    let mut lines = vec![Line::ZERO; 1 + lines_for(name.len())];
+    let header = RecordHeader {
+        seq: U64::new(stamp),
+        ts_init: U64::ZERO,
+        ts_publish: U64::ZERO,
+        payload_len: U32::new(name.len() as u32),
+        topic_id: U32::ZERO,
+        type_id: U32::ZERO,
+        keys_len: U32::ZERO,
+        lines: U32::new(lines.len() as u32),
+        flags: U16::new(RecordFlags::NAME.bits()),
+        key_count: U16::ZERO,
+        reserved: [0; 16],
+    };
+    let bytes = lines.as_mut_bytes();
+    bytes[..LINE_BYTES].copy_from_slice(header.as_bytes());
+    bytes[LINE_BYTES..][..name.len()].copy_from_slice(name.as_bytes());
+    lines
+}

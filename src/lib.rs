@@ -1,0 +1,14 @@
+//! Embedded, lock-free, durable event ingest for latency-sensitive live nodes.
+
+pub mod format;
+pub mod store;
+pub mod writer;
+
+mod model;
+mod protocol;
+mod ring;
+mod sync;
+
+pub use model::*;
+pub use protocol::{HaltReason, HaltSignal};
+pub use ring::{Durability, Producer, Producers, SubmitError, Ticket};

@@ -1,0 +1,72 @@
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+use super::Hash;
+
+/// Ties a cache snapshot, which the cache owns, to a place in the log.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SnapshotAnchor {
+    /// The last `seq` whose effect the snapshot contains.
+    pub high_watermark: u64,
+    /// Where the cache keeps the snapshot; opaque to the store.
+    pub blob_ref: String,
+    /// Hash of the snapshot's bytes.
+    pub content_hash: ContentHash,
+}
+
+/// BLAKE3 of some content, written `blake3:<64 hex digits>`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct ContentHash(Hash);
+
+/// A text that is no content hash.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{text:?} is not a content hash; expected \"blake3:\" and 64 hexadecimal digits")]
+pub struct ContentHashError {
+    text: String,
+}
+
+impl ContentHash {
+    /// Hashes `content`.
+    pub fn of(content: &[u8]) -> Self {
+        Self(blake3::hash(content))
+    }
+
+    /// Whether `content` has this hash.
+    pub fn matches(&self, content: &[u8]) -> bool {
+        self.0 == blake3::hash(content)
+    }
+}
+
+impl fmt::Display for ContentHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "blake3:{}", self.0)
+    }
+}
+
+impl FromStr for ContentHash {
+    type Err = ContentHashError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        text.strip_prefix("blake3:")
+            .and_then(|hex| Hash::from_hex(hex).ok())
+            .map(Self)
+            .ok_or_else(|| ContentHashError { text: text.to_owned() })
+    }
+}
+
+impl TryFrom<String> for ContentHash {
+    type Error = ContentHashError;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        text.parse()
+    }
+}
+
+impl From<ContentHash> for String {
+    fn from(hash: ContentHash) -> Self {
+        hash.to_string()
+    }
+}

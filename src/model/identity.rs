@@ -1,0 +1,46 @@
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+/// What ran: the binary, its parts and its configuration. Copied into the run's manifest.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RunIdentity {
+    /// Hash of the node's binary.
+    pub binary_hash: String,
+    /// Version of the node's message schemas.
+    pub schema_version: u32,
+    /// Crate name to version.
+    #[serde(default)]
+    pub crate_versions: BTreeMap<String, String>,
+    /// Build and run flags; `retention=…` is appended when a run opens.
+    #[serde(default)]
+    pub feature_flags: Vec<String>,
+    /// Venue adapter name to version.
+    #[serde(default)]
+    pub adapter_versions: BTreeMap<String, String>,
+    /// Hash of the node's configuration.
+    pub config_hash: String,
+    /// Seed of the node's random source, when it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seed: Option<u64>,
+}
+
+/// What was registered with the node when the run began: id to config hash, ordered by id.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RegisteredComponents {
+    /// Actors.
+    #[serde(default)]
+    pub actors: BTreeMap<String, String>,
+    /// Strategies.
+    #[serde(default)]
+    pub strategies: BTreeMap<String, String>,
+    /// Execution algorithms.
+    #[serde(default)]
+    pub algorithms: BTreeMap<String, String>,
+    /// Topic patterns subscribed to.
+    #[serde(default)]
+    pub subscriptions: Vec<String>,
+    /// Endpoints with a handler.
+    #[serde(default)]
+    pub endpoints: Vec<String>,
+}

@@ -1,0 +1,20 @@
+//! The vocabulary: the words every other folder uses. Plain data, no behaviour that can fail
+//! except parsing.
+
+mod anchor;
+mod clock;
+mod entry;
+mod identity;
+mod index;
+mod manifest;
+mod run;
+mod time;
+
+pub use anchor::{ContentHash, ContentHashError, SnapshotAnchor};
+pub use clock::{Clock, SimulatedClock};
+pub use entry::{Entry, EntryDraft, Hash, Headers};
+pub use identity::{RegisteredComponents, RunIdentity};
+pub use index::{IndexKind, IndexKindError, IndexKinds};
+pub use manifest::RunManifest;
+pub use run::{InstanceId, InstanceIdError, RunId, RunIdError, RunStatus};
+pub use time::UnixNanos;

@@ -1,0 +1,161 @@
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+use super::UnixNanos;
+
+/// Names one run: one session of one node instance with one binary and one configuration.
+///
+/// Written `<start_ts_init>-<8 hex digits>`. Ordered by start time, then by the digits, which keep
+/// two runs that start in the same nanosecond apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct RunId {
+    start: UnixNanos,
+    suffix: u32,
+}
+
+/// A text that is no run id.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{text:?} is not a run id; expected <start_ts_init>-<8 hex digits>")]
+pub struct RunIdError {
+    text: String,
+}
+
+impl RunId {
+    /// A fresh id for a run that starts at `start`; its suffix is random.
+    pub fn generate(start: UnixNanos) -> Self {
+        let random = uuid::Uuid::new_v4().into_bytes();
+        Self { start, suffix: u32::from_le_bytes([random[0], random[1], random[2], random[3]]) }
+    }
+
+    /// When the run started.
+    pub const fn start(self) -> UnixNanos {
+        self.start
+    }
+}
+
+impl fmt::Display for RunId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}-{:08x}", self.start, self.suffix)
+    }
+}
+
+impl FromStr for RunId {
+    type Err = RunIdError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let parse = || {
+            let (start, suffix) = text.split_once('-')?;
+            let canonical_start = !start.starts_with(['+', '0']) || start == "0";
+            let canonical_suffix = suffix.len() == 8
+                && suffix.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
+            if !canonical_start || !canonical_suffix {
+                return None;
+            }
+            let start = UnixNanos::new(start.parse().ok()?);
+            Some(Self { start, suffix: u32::from_str_radix(suffix, 16).ok()? })
+        };
+        parse().ok_or_else(|| RunIdError { text: text.to_owned() })
+    }
+}
+
+impl TryFrom<String> for RunId {
+    type Error = RunIdError;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        text.parse()
+    }
+}
+
+impl From<RunId> for String {
+    fn from(id: RunId) -> Self {
+        id.to_string()
+    }
+}
+
+/// Names a node instance. It is also the name of the folder that holds the instance's runs, so it
+/// has 1 to 128 characters out of `A-Z a-z 0-9 . _ -` and does not begin with a dot.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct InstanceId(String);
+
+/// A text that is no instance id.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "{text:?} is not an instance id; expected 1 to 128 characters out of A-Z a-z 0-9 . _ - that do not begin with a dot"
+)]
+pub struct InstanceIdError {
+    text: String,
+}
+
+impl InstanceId {
+    /// The id as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for InstanceId {
+    type Err = InstanceIdError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let allowed = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-');
+        let valid = (1..=128).contains(&text.len())
+            && !text.starts_with('.')
+            && text.bytes().all(allowed);
+        if valid { Ok(Self(text.to_owned())) } else { Err(InstanceIdError { text: text.to_owned() }) }
+    }
+}
+
+impl TryFrom<String> for InstanceId {
+    type Error = InstanceIdError;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        text.parse()
+    }
+}
+
+impl From<InstanceId> for String {
+    fn from(id: InstanceId) -> Self {
+        id.0
+    }
+}
+
+impl fmt::Display for InstanceId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// How far a run has come. Every status but `Running` is sealed and terminal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum RunStatus {
+    /// Being recorded, or left behind by a process that died.
+    Running,
+    /// Closed in order: `RunEnded` is the last entry.
+    Ended,
+    /// Sealed after a crash; the durable entries are an exact prefix.
+    CrashedRecovered,
+    /// Sealed because damage was found; not to be continued from.
+    Quarantined,
+}
+
+impl RunStatus {
+    /// Whether this status is terminal.
+    pub const fn is_sealed(self) -> bool {
+        !matches!(self, Self::Running)
+    }
+}
+
+impl fmt::Display for RunStatus {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Running => "Running",
+            Self::Ended => "Ended",
+            Self::CrashedRecovered => "CrashedRecovered",
+            Self::Quarantined => "Quarantined",
+        })
+    }
+}

@@ -1,0 +1,45 @@
+use crate::sync::{AtomicU64, CachePadded, Ordering};
+
+/// What the writer tells one producer. Ordinals count the producer's own submits from 1.
+#[derive(Debug)]
+pub(crate) struct LaneState {
+    /// All submits up to this ordinal are durable. Only rises.
+    durable: CachePadded<AtomicU64>,
+    /// Once the run is closing: the last ordinal that is in the log. `UNDECIDED` before.
+    last_admitted: CachePadded<AtomicU64>,
+}
+
+const UNDECIDED: u64 = u64::MAX;
+
+impl LaneState {
+    pub(crate) fn new() -> Self {
+        Self {
+            durable: CachePadded::new(AtomicU64::new(0)),
+            last_admitted: CachePadded::new(AtomicU64::new(UNDECIDED)),
+        }
+    }
+
+    /// Writer: everything up to `ordinal` is durable.
+    pub(crate) fn set_durable(&self, ordinal: u64) {
+        // Release pairs with the Acquire in `durable`: who sees the entry durable can read it back.
+        self.durable.store(ordinal, Ordering::Release);
+    }
+
+    pub(crate) fn durable(&self) -> u64 {
+        // Acquire pairs with the Release in `set_durable`.
+        self.durable.load(Ordering::Acquire)
+    }
+
+    /// Writer, closing, with the producer's ring found empty: nothing after `ordinal` will be taken.
+    pub(crate) fn set_last_admitted(&self, ordinal: u64) {
+        // Release pairs with the Acquire in `last_admitted`.
+        self.last_admitted.store(ordinal, Ordering::Release);
+    }
+
+    /// The verdict of a closing writer, once there is one.
+    pub(crate) fn last_admitted(&self) -> Option<u64> {
+        // Acquire pairs with the Release in `set_last_admitted`.
+        let ordinal = self.last_admitted.load(Ordering::Acquire);
+        (ordinal != UNDECIDED).then_some(ordinal)
+    }
+}

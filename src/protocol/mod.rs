@@ -1,0 +1,16 @@
+//! What producers, writer and waiters say to each other through memory: leaves without any I/O,
+//! each checked by a loom model in `loom-tests`.
+
+mod gate;
+mod halt;
+mod lane_state;
+mod order_clock;
+mod parking;
+mod watermark;
+
+pub(crate) use gate::{Admission, RunGate};
+pub use halt::{HaltReason, HaltSignal};
+pub(crate) use lane_state::LaneState;
+pub(crate) use order_clock::OrderClock;
+pub(crate) use parking::Parking;
+pub(crate) use watermark::Watermark;

@@ -1,0 +1,24 @@
+use crate::sync::{Arc, AtomicU64, CachePadded, Ordering};
+
+/// The largest `seq` that is durable. Written by the writer alone; only rises.
+#[derive(Debug, Clone)]
+pub(crate) struct Watermark(Arc<CachePadded<AtomicU64>>);
+
+impl Watermark {
+    pub(crate) fn new(durable: u64) -> Self {
+        Self(Arc::new(CachePadded::new(AtomicU64::new(durable))))
+    }
+
+    /// Publishes that everything up to `seq` is durable. Only after the backend said so.
+    pub(crate) fn advance(&self, seq: u64) {
+        debug_assert!(seq >= self.0.load(Ordering::Relaxed), "the watermark only rises");
+        // Release pairs with the Acquire in `get`: who sees `seq` durable can read it back.
+        self.0.store(seq, Ordering::Release);
+    }
+
+    #[inline]
+    pub(crate) fn get(&self) -> u64 {
+        // Acquire pairs with the Release in `advance`.
+        self.0.load(Ordering::Acquire)
+    }
+}

@@ -1,0 +1,11 @@
+//! The producer's end: one ring a producer, one record at a time, in the order of the pushes.
+
+mod durability;
+mod error;
+mod names;
+mod producer;
+mod stall;
+
+pub use durability::{Durability, Ticket};
+pub use error::SubmitError;
+pub use producer::{Producer, Producers};

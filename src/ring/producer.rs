@@ -1,0 +1,233 @@
+use rtrb::RingBuffer;
+
+use super::names::{LocalNames, Lookup};
+use super::stall::push_when_room;
+use super::{Durability, SubmitError, Ticket};
+use crate::format::{Line, RecordBuilder, RecordTag};
+use crate::model::{EntryDraft, UnixNanos};
+use crate::protocol::{Admission, LaneState};
+use crate::sync::{Arc, Mutex};
+use crate::writer::{
+    Connection, EventStoreWriter, InlineOutcome, InlineRecord, InlineWriter, Lane, Mode,
+    ProducerError,
+};
+
+/// One thread's way into the engine. Each thread gets its own; it can be made and dropped while the
+/// run goes on, and what it pushed before it was dropped is kept.
+///
+/// A submit that finds room in the ring takes no lock, makes no system call and, once the names it
+/// uses have been seen, allocates nothing.
+#[derive(Debug)]
+pub struct Producer {
+    sink: Sink,
+    builder: RecordBuilder,
+    names: LocalNames,
+    state: Arc<LaneState>,
+    connection: Connection,
+    /// The ordinal of the last push.
+    ordinal: u64,
+    reads_clock: bool,
+}
+
+#[derive(Debug)]
+enum Sink {
+    Ring(rtrb::Producer<Line>),
+    Inline(Arc<Mutex<InlineWriter>>),
+}
+
+impl EventStoreWriter {
+    /// A new producer. Allocates its ring and takes a short lock.
+    pub fn producer(&self) -> Result<Producer, ProducerError> {
+        Producer::connect(self.connection().clone())
+    }
+
+    /// What makes producers, to be handed to threads that need one later.
+    pub fn producers(&self) -> Producers {
+        Producers(self.connection().clone())
+    }
+}
+
+/// Makes producers for the threads of a node. It can be cloned, sent, and outlive the run: then it
+/// makes none.
+#[derive(Debug, Clone)]
+pub struct Producers(Connection);
+
+impl Producers {
+    /// A new producer, see [`EventStoreWriter::producer`].
+    pub fn producer(&self) -> Result<Producer, ProducerError> {
+        Producer::connect(self.0.clone())
+    }
+}
+
+impl Producer {
+    fn connect(connection: Connection) -> Result<Self, ProducerError> {
+        if connection.halt.is_halted() {
+            return Err(ProducerError::Halted(connection.halt_reason()));
+        }
+        let state = Arc::new(LaneState::new());
+        let config = &connection.config;
+        let sink = match &connection.mode {
+            Mode::Threaded(inbox) => {
+                let (mut ring, consumer) = RingBuffer::new(config.ring_lines);
+                prefault(&mut ring);
+                inbox.register(Lane::new(consumer, Arc::clone(&state)), config.producers_max)?;
+                Sink::Ring(ring)
+            }
+            Mode::Inline(inline) => Sink::Inline(Arc::clone(inline)),
+        };
+        Ok(Self {
+            sink,
+            builder: RecordBuilder::new(config.record_limits()),
+            names: LocalNames::new(config.names_max, config.name_bytes_max),
+            state,
+            ordinal: 0,
+            reads_clock: !connection.writer_stamps_publish_time(),
+            connection,
+        })
+    }
+
+    /// Submits one message. When this returns `Ok`, the message is accepted: it will be in the log,
+    /// after everything that was accepted before, unless the run halts.
+    ///
+    /// Blocks while the ring is full, for at most `halt_threshold`, which then halts the run.
+    pub fn submit(&mut self, draft: &EntryDraft<'_>) -> Result<Ticket, SubmitError> {
+        self.check_open()?;
+        self.builder.fill(draft);
+        self.submit_built(draft.topic, draft.payload_type)
+    }
+
+    /// Tells, from any thread, how far this producer's messages are durable.
+    pub fn durability(&self) -> Durability {
+        Durability::new(Arc::clone(&self.state), self.connection.clone())
+    }
+
+    /// The record under construction, begun anew, for an encoder to fill.
+    #[inline]
+    pub(crate) fn begin(&mut self) -> Result<&mut RecordBuilder, SubmitError> {
+        self.check_open()?;
+        self.builder.begin();
+        Ok(&mut self.builder)
+    }
+
+    #[inline]
+    fn check_open(&self) -> Result<(), SubmitError> {
+        if self.connection.halt.is_halted() || !self.connection.gate.is_open() {
+            return Err(SubmitError::Closed);
+        }
+        Ok(())
+    }
+
+    /// Submits the record that was begun and filled.
+    #[inline]
+    pub(crate) fn submit_built(
+        &mut self,
+        topic: &str,
+        payload_type: &str,
+    ) -> Result<Ticket, SubmitError> {
+        match &mut self.sink {
+            Sink::Ring(_) => self.push_to_ring(topic, payload_type),
+            Sink::Inline(_) => self.commit_inline(topic, payload_type),
+        }
+    }
+
+    #[inline]
+    fn push_to_ring(&mut self, topic: &str, payload_type: &str) -> Result<Ticket, SubmitError> {
+        let topic_id = self.name_id(topic)?;
+        let type_id = self.name_id(payload_type)?;
+        let ts_publish =
+            if self.reads_clock { self.connection.clock.now() } else { UnixNanos::default() };
+        let stamp = self.connection.order_clock.stamp();
+        let record = self.builder.finish(&RecordTag { stamp, ts_publish, topic_id, type_id })?;
+        push(&mut self.sink, record, &self.connection)?;
+        // Pushed, whatever comes of it: the writer counts the record too.
+        self.ordinal += 1;
+        match self.connection.gate.admit(&self.state, self.ordinal, &self.connection.halt) {
+            Admission::Accepted => Ok(Ticket::new(self.ordinal)),
+            Admission::Refused | Admission::Halted => Err(SubmitError::Closed),
+        }
+    }
+
+    /// The number of a name in this producer's ring. A new name is announced there first.
+    #[inline]
+    fn name_id(&mut self, name: &str) -> Result<u32, SubmitError> {
+        match self.names.lookup(name)? {
+            Lookup::Known(id) => Ok(id),
+            Lookup::New => self.announce(name),
+        }
+    }
+
+    #[cold]
+    fn announce(&mut self, name: &str) -> Result<u32, SubmitError> {
+        let stamp = self.connection.order_clock.stamp();
+        let record = crate::format::name_record(name, stamp);
+        push(&mut self.sink, &record, &self.connection)?;
+        Ok(self.names.announced(name))
+    }
+
+    #[cold]
+    fn commit_inline(&mut self, topic: &str, payload_type: &str) -> Result<Ticket, SubmitError> {
+        // For the same answers to bad names as with a ring.
+        for name in [topic, payload_type] {
+            if self.names.lookup(name)? == Lookup::New {
+                self.names.announced(name);
+            }
+        }
+        let ts_publish = self.connection.clock.now();
+        let tag = RecordTag { stamp: 0, ts_publish, topic_id: 0, type_id: 0 };
+        let record = InlineRecord {
+            lines: self.builder.finish(&tag)?.to_vec(),
+            topic: topic.to_owned(),
+            payload_type: payload_type.to_owned(),
+        };
+        let Sink::Inline(inline) = &self.sink else {
+            unreachable!("the caller matched on the sink");
+        };
+        let outcome = inline.lock().expect("no holder of this lock can panic").submit(&record);
+        match outcome {
+            InlineOutcome::Durable => {
+                self.ordinal += 1;
+                self.state.set_durable(self.ordinal);
+                Ok(Ticket::new(self.ordinal))
+            }
+            InlineOutcome::Refused => Err(SubmitError::Closed),
+        }
+    }
+}
+
+#[inline]
+fn push(sink: &mut Sink, record: &[Line], connection: &Connection) -> Result<(), SubmitError> {
+    let Sink::Ring(ring) = sink else {
+        unreachable!("only a ring is pushed to");
+    };
+    // Publishes the ring's tail once, with Release: the writer sees the whole record or nothing.
+    if ring.push_entire_slice(record).is_ok() {
+        return Ok(());
+    }
+    push_when_room(ring, record, connection)
+}
+
+/// Touches every page of a new ring, so that the first lap does not pay for page faults.
+fn prefault(ring: &mut rtrb::Producer<Line>) {
+    let slots = ring.slots();
+    if let Ok(mut chunk) = ring.write_chunk_uninit(slots) {
+        let (first, second) = chunk.as_mut_slices();
+        for line in first.iter_mut().chain(second) {
+            line.write(Line::ZERO);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use zerocopy::IntoBytes;
+
+    use super::*;
+
+    #[test]
+    fn a_new_ring_is_empty_after_prefaulting() {
+        let (mut producer, consumer) = RingBuffer::<Line>::new(8);
+        prefault(&mut producer);
+        assert_eq!((producer.slots(), consumer.slots()), (8, 0));
+        assert_eq!(Line::ZERO.as_bytes(), [0; 64]);
+    }
+}

@@ -1,0 +1,79 @@
+use super::{AnchorError, AppendError, SealError, Tail};
+use crate::format::SealedFrame;
+use crate::model::{Hash, RunManifest, RunStatus, SnapshotAnchor, UnixNanos};
+
+/// Where an open run stands, and the rules of what may come next: the same for every backend.
+#[derive(Debug, Clone)]
+pub(super) struct RunCursor {
+    pub(super) manifest: RunManifest,
+    pub(super) tail: Tail,
+    anchor_at: u64,
+}
+
+impl RunCursor {
+    pub(super) fn new(manifest: RunManifest, tail: Tail, anchor: Option<&SnapshotAnchor>) -> Self {
+        Self { manifest, tail, anchor_at: anchor.map_or(0, |anchor| anchor.high_watermark) }
+    }
+
+    pub(super) fn fresh(manifest: RunManifest) -> Self {
+        let tail = Tail { watermark: 0, root: Hash::from_bytes([0; 32]), names: 0 };
+        Self::new(manifest, tail, None)
+    }
+
+    pub(super) fn check_append(&self, frame: &SealedFrame<'_>) -> Result<(), AppendError> {
+        let (got, watermark) = (frame.first_seq(), self.tail.watermark);
+        if self.manifest.status.is_sealed() {
+            Err(AppendError::Closed)
+        } else if got == watermark + 1 {
+            Ok(())
+        } else {
+            Err(AppendError::OutOfOrder { got, watermark })
+        }
+    }
+
+    pub(super) fn appended(&mut self, frame: &SealedFrame<'_>) {
+        self.tail.watermark = frame.last_seq();
+        self.tail.root = frame.root();
+        self.tail.names = frame.names_end();
+    }
+
+    pub(super) fn check_anchor(&self, anchor: &SnapshotAnchor) -> Result<(), AnchorError> {
+        let (at, watermark, recorded) =
+            (anchor.high_watermark, self.tail.watermark, self.anchor_at);
+        if self.manifest.status.is_sealed() {
+            Err(AnchorError::Closed)
+        } else if at > watermark {
+            Err(AnchorError::PastWatermark { anchor: at, watermark })
+        } else if at < recorded {
+            Err(AnchorError::MovedBack { anchor: at, recorded })
+        } else {
+            Ok(())
+        }
+    }
+
+    pub(super) fn anchored(&mut self, anchor: &SnapshotAnchor) {
+        self.anchor_at = anchor.high_watermark;
+    }
+
+    /// The manifest that seals the run.
+    pub(super) fn sealed_manifest(
+        &self,
+        status: RunStatus,
+        end_ts_init: Option<UnixNanos>,
+    ) -> Result<RunManifest, SealError> {
+        if self.manifest.status.is_sealed() {
+            return Err(SealError::Sealed { status: self.manifest.status });
+        }
+        if !status.is_sealed() {
+            return Err(SealError::AsRunning);
+        }
+        let has_entries = self.tail.watermark > 0;
+        Ok(RunManifest {
+            end_ts_init: end_ts_init.filter(|_| has_entries),
+            high_watermark: self.tail.watermark,
+            frames_root: has_entries.then_some(self.tail.root),
+            status,
+            ..self.manifest.clone()
+        })
+    }
+}

@@ -1,0 +1,56 @@
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::{OpenSealedError, open_sealed_file};
+use crate::model::{InstanceId, RunId, RunManifest};
+
+const RUN_SUFFIX: &str = ".redb";
+const SIDECAR_SUFFIX: &str = ".markers.redb";
+
+/// Where a run is kept.
+pub fn run_path(base_dir: &Path, instance_id: &InstanceId, run_id: RunId) -> PathBuf {
+    base_dir.join(instance_id.as_str()).join(format!("{run_id}{RUN_SUFFIX}"))
+}
+
+/// One run file of an instance.
+#[derive(Debug)]
+pub struct RunListing {
+    /// The file.
+    pub path: PathBuf,
+    /// The run, as the file's name says; `None` for a file whose name is no run id.
+    pub run_id: Option<RunId>,
+    /// Bytes of the file.
+    pub bytes_file: u64,
+    /// The manifest, or why it could not be read (a run that is still being recorded is
+    /// [`OpenSealedError::NotSealed`]).
+    pub manifest: Result<RunManifest, OpenSealedError>,
+}
+
+/// Lists an instance's runs, oldest first. A file that cannot be read is listed with its error.
+/// An instance without a folder has no runs.
+pub fn list_runs(base_dir: &Path, instance_id: &InstanceId) -> io::Result<Vec<RunListing>> {
+    let entries = match fs::read_dir(base_dir.join(instance_id.as_str())) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        entries => entries?,
+    };
+    let mut runs = Vec::new();
+    for entry in entries {
+        let entry = entry?;
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let Some(stem) = name.strip_suffix(RUN_SUFFIX) else {
+            continue;
+        };
+        if name.ends_with(SIDECAR_SUFFIX) {
+            continue;
+        }
+        let path = entry.path();
+        let manifest = open_sealed_file(&path).and_then(|reader| {
+            reader.manifest().map_err(|source| OpenSealedError::Read { path: path.clone(), source })
+        });
+        let bytes_file = entry.metadata().map_or(0, |metadata| metadata.len());
+        runs.push(RunListing { run_id: stem.parse().ok(), bytes_file, manifest, path });
+    }
+    runs.sort_by(|a, b| (a.run_id, &a.path).cmp(&(b.run_id, &b.path)));
+    Ok(runs)
+}

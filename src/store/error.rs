@@ -1,0 +1,196 @@
+use std::io;
+use std::path::PathBuf;
+
+use super::BackendFault;
+use crate::format::{FrameError, ManifestError};
+use crate::model::{RunId, RunStatus};
+
+/// Why a run could not be opened for writing.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenRunError {
+    /// This backend has a run open already.
+    #[error("run {open} is open on this backend; seal it first")]
+    RunOpen {
+        /// The open run.
+        open: RunId,
+    },
+    /// The run was sealed earlier.
+    #[error("run {run_id} is sealed as {status} and takes no more entries")]
+    Sealed {
+        /// The run.
+        run_id: RunId,
+        /// Its terminal status.
+        status: RunStatus,
+    },
+    /// Another process, or another backend of this one, has the run open.
+    #[error("{path} is in use by another process or backend")]
+    InUse {
+        /// The run file.
+        path: PathBuf,
+    },
+    /// The file holds another run than its name says, or no run.
+    #[error("{path} does not hold run {run_id}")]
+    Foreign {
+        /// The run file.
+        path: PathBuf,
+        /// The run asked for.
+        run_id: RunId,
+    },
+    /// The folder could not be made or the file not be opened.
+    #[error("cannot open {path}: {source}")]
+    Io {
+        /// The file or folder.
+        path: PathBuf,
+        /// The system's error.
+        source: io::Error,
+    },
+    /// What is in the run file is damaged.
+    #[error("cannot read {path}: {source}")]
+    Damaged {
+        /// The run file.
+        path: PathBuf,
+        /// What is wrong.
+        source: ReadFault,
+    },
+    /// The backend failed.
+    #[error("cannot open the run: {0}")]
+    Fault(#[from] BackendFault),
+}
+
+/// Why a frame was not appended. Nothing of it was stored.
+#[derive(Debug, thiserror::Error)]
+pub enum AppendError {
+    /// `open_run` was not called.
+    #[error("no run is open on this backend")]
+    NoOpenRun,
+    /// The run is sealed.
+    #[error("the run is sealed and takes no more entries")]
+    Closed,
+    /// The frame does not continue the log.
+    #[error("the frame begins with seq {got}, but the durable watermark is {watermark}")]
+    OutOfOrder {
+        /// The frame's first `seq`.
+        got: u64,
+        /// The durable watermark; `watermark + 1` would be accepted.
+        watermark: u64,
+    },
+    /// The backend failed. The run must not be written on: a failed sync may have lost pages.
+    #[error("cannot append: {0}")]
+    Fault(#[from] BackendFault),
+}
+
+/// Why an anchor was not recorded.
+#[derive(Debug, thiserror::Error)]
+pub enum AnchorError {
+    /// `open_run` was not called.
+    #[error("no run is open on this backend")]
+    NoOpenRun,
+    /// The run is sealed.
+    #[error("the run is sealed; its anchor is final")]
+    Closed,
+    /// The anchor names an entry that is not durable.
+    #[error("the anchor is at seq {anchor}, past the durable watermark {watermark}")]
+    PastWatermark {
+        /// Where the anchor points.
+        anchor: u64,
+        /// The durable watermark.
+        watermark: u64,
+    },
+    /// A later anchor is recorded already.
+    #[error("the anchor is at seq {anchor}, before the recorded one at {recorded}")]
+    MovedBack {
+        /// Where the anchor points.
+        anchor: u64,
+        /// Where the recorded anchor points.
+        recorded: u64,
+    },
+    /// The backend failed.
+    #[error("cannot record the anchor: {0}")]
+    Fault(#[from] BackendFault),
+}
+
+/// Why a run was not sealed.
+#[derive(Debug, thiserror::Error)]
+pub enum SealError {
+    /// `open_run` was not called.
+    #[error("no run is open on this backend")]
+    NoOpenRun,
+    /// `Running` is no terminal status.
+    #[error("a run cannot be sealed as Running")]
+    AsRunning,
+    /// It is sealed already.
+    #[error("the run is sealed already, as {status}")]
+    Sealed {
+        /// Its terminal status.
+        status: RunStatus,
+    },
+    /// The backend failed.
+    #[error("cannot seal the run: {0}")]
+    Fault(#[from] BackendFault),
+}
+
+/// Why something could not be read from a run.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadFault {
+    /// A part every run has is missing.
+    #[error("the run has no {what}")]
+    Missing {
+        /// The part.
+        what: &'static str,
+    },
+    /// The file was written by another version of the format.
+    #[error("the run file has format version {found}; this program reads version {expected}")]
+    Version {
+        /// The version in the file.
+        found: u64,
+        /// The version this program reads.
+        expected: u64,
+    },
+    /// Manifest or anchor cannot be decoded.
+    #[error(transparent)]
+    Manifest(#[from] ManifestError),
+    /// A frame cannot be decoded.
+    #[error("the frame at seq {first_seq}: {source}")]
+    Frame {
+        /// The frame's key.
+        first_seq: u64,
+        /// What is wrong.
+        source: FrameError,
+    },
+    /// The backend failed.
+    #[error(transparent)]
+    Fault(#[from] BackendFault),
+}
+
+/// Why a sealed run could not be opened for reading.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenSealedError {
+    /// There is no such file.
+    #[error("there is no run file {path}")]
+    NotFound {
+        /// The path.
+        path: PathBuf,
+    },
+    /// The run is still being written, or its process died.
+    #[error("{path} is not sealed: it is being recorded, or was left behind by a crash (then `tapline recover` seals it)")]
+    NotSealed {
+        /// The run file.
+        path: PathBuf,
+    },
+    /// The file could not be opened.
+    #[error("cannot open {path}: {source}")]
+    Open {
+        /// The run file.
+        path: PathBuf,
+        /// What is wrong.
+        source: BackendFault,
+    },
+    /// What is in the file is no run that can be read.
+    #[error("cannot read {path}: {source}")]
+    Read {
+        /// The run file.
+        path: PathBuf,
+        /// What is wrong.
+        source: ReadFault,
+    },
+}

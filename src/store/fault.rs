@@ -1,0 +1,58 @@
+use std::io;
+
+use crate::protocol::HaltReason;
+
+/// Boxed source of an error whose type is the backend's own business.
+pub type BoxedSource = Box<dyn std::error::Error + Send + Sync + 'static>;
+
+/// What went wrong below the store, in the three classes that ask for different actions.
+#[derive(Debug, thiserror::Error)]
+pub enum BackendFault {
+    /// The disk, a quota or a file size limit is full: make room.
+    #[error("no space left for the run file: {0}")]
+    Disk(#[source] BoxedSource),
+    /// The file is damaged: run `tapline verify` on it, restore from a copy.
+    #[error("the run file is damaged: {0}")]
+    Corrupted(#[source] BoxedSource),
+    /// Anything else: permissions, I/O errors, a lock held by another process.
+    #[error("{0}")]
+    Other(#[source] BoxedSource),
+}
+
+impl BackendFault {
+    /// Classifies an I/O error.
+    pub fn io(error: io::Error) -> Self {
+        if is_disk_full(&error) { Self::Disk(error.into()) } else { Self::Other(error.into()) }
+    }
+
+    pub(crate) fn corrupted(error: impl Into<BoxedSource>) -> Self {
+        Self::Corrupted(error.into())
+    }
+
+    pub(crate) fn redb(error: impl Into<redb::Error>) -> Self {
+        match error.into() {
+            redb::Error::Io(error) => Self::io(error),
+            error @ (redb::Error::Corrupted(_) | redb::Error::UpgradeRequired(_)) => {
+                Self::Corrupted(error.into())
+            }
+            error => Self::Other(error.into()),
+        }
+    }
+
+    /// The reason to halt a run that met this fault.
+    pub(crate) fn halt_reason(&self) -> HaltReason {
+        match self {
+            Self::Disk(source) => HaltReason::BackendDisk(source.to_string()),
+            Self::Corrupted(source) => HaltReason::BackendCorrupted(source.to_string()),
+            Self::Other(source) => HaltReason::BackendError(source.to_string()),
+        }
+    }
+}
+
+/// ENOSPC, EDQUOT, and EFBIG, which is what a write past `RLIMIT_FSIZE` gives.
+fn is_disk_full(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge
+    )
+}

@@ -1,0 +1,22 @@
+//! Where runs are kept: the [`EventStore`] trait (write side), the [`RunReader`] trait (read side),
+//! and their two implementations, one file per run with redb, and memory.
+
+mod cursor;
+mod direct;
+mod directory;
+mod error;
+mod event_store;
+mod fault;
+mod memory;
+mod redb_backend;
+mod redb_reader;
+mod redb_tables;
+mod run_file;
+
+pub use directory::{RunListing, list_runs, run_path};
+pub use error::{AnchorError, AppendError, OpenRunError, OpenSealedError, ReadFault, SealError};
+pub use event_store::{EventStore, RunOpening, RunReader, SealedRun, Tail};
+pub use fault::BackendFault;
+pub use memory::{MemoryBackend, MemoryDisk};
+pub use redb_backend::{RedbBackend, open_sealed, open_sealed_file};
+pub use run_file::DiskMode;

@@ -1,0 +1,230 @@
+use std::fs::{self, File};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use redb::{Builder, Database, DatabaseError, ReadOnlyDatabase};
+
+use super::cursor::RunCursor;
+use super::directory::run_path;
+use super::redb_reader::RedbReader;
+use super::run_file::RunFile;
+use super::redb_tables::{
+    ANCHOR_ROW, KeyBatch, MANIFEST_ROW, META, write_frame,
+    write_new_run,
+};
+use super::{
+    AnchorError, AppendError, BackendFault, DiskMode, EventStore, OpenRunError, OpenSealedError, ReadFault,
+    RunOpening, RunReader, SealError, SealedRun, Tail,
+};
+use crate::format::{SealedFrame, encode_anchor, encode_manifest, run_root};
+use crate::model::{InstanceId, RunId, RunManifest, RunStatus, SnapshotAnchor, UnixNanos};
+
+/// Keeps each run in one redb file, `<base_dir>/<instance_id>/<run_id>.redb`.
+///
+/// A commit is one redb transaction and one `fdatasync`.
+pub struct RedbBackend {
+    base_dir: PathBuf,
+    disk_mode: DiskMode,
+    run: Option<OpenRun>,
+}
+
+struct OpenRun {
+    database: Arc<Database>,
+    cursor: RunCursor,
+    keys: KeyBatch,
+    anchor: Vec<u8>,
+}
+
+/// Memory redb may hold of a run's pages. Half of it is for what a commit has yet to write, so it
+/// must be at least twice the largest frame or redb writes frames in two goes; measured on 1, 2
+/// and 4 MiB frames, more than 32 MiB brings nothing.
+const CACHE_BYTES: usize = 64 << 20;
+
+impl RedbBackend {
+    /// A backend for the runs below `base_dir`. Nothing is touched until a run is opened.
+    pub fn new(base_dir: impl Into<PathBuf>) -> Self {
+        Self::with_disk_mode(base_dir, DiskMode::default())
+    }
+
+    /// As [`new`](Self::new), with a choice of how files are written.
+    pub fn with_disk_mode(base_dir: impl Into<PathBuf>, disk_mode: DiskMode) -> Self {
+        Self { base_dir: base_dir.into(), disk_mode, run: None }
+    }
+
+    fn open_file(&self, path: &Path, file: File) -> Result<Database, OpenRunError> {
+        RunFile::new(file, path, self.disk_mode)
+            .and_then(|file| builder().create_with_backend(file))
+            .map_err(|error| open_error(path, error))
+    }
+
+    fn create(&self, path: &Path, manifest: RunManifest) -> Result<OpenRun, OpenRunError> {
+        let folder = path.parent().unwrap_or(Path::new("."));
+        let at = |path: &Path| {
+            let path = path.to_owned();
+            move |source| OpenRunError::Io { path, source }
+        };
+        fs::create_dir_all(folder).map_err(at(folder))?;
+        let file = File::options().read(true).write(true).create_new(true).open(path);
+        let database = self.open_file(path, file.map_err(at(path))?)?;
+        let transaction = database.begin_write().map_err(BackendFault::redb)?;
+        write_new_run(&transaction, &manifest).map_err(BackendFault::redb)?;
+        transaction.commit().map_err(BackendFault::redb)?;
+        // The commit made the file's content durable; its name is content of the folder.
+        File::open(folder).and_then(|folder| folder.sync_all()).map_err(at(folder))?;
+        Ok(OpenRun::new(database, RunCursor::fresh(manifest), Vec::new()))
+    }
+
+    /// Takes up a run that was never sealed. Opening repairs a file that was not closed.
+    fn resume(&self, path: &Path, run_id: RunId) -> Result<OpenRun, OpenRunError> {
+        let file = File::options().read(true).write(true).open(path);
+        let file = file.map_err(|source| OpenRunError::Io { path: path.to_owned(), source })?;
+        let database = self.open_file(path, file)?;
+        let damaged = |source| match source {
+            ReadFault::Missing { .. } => OpenRunError::Foreign { path: path.to_owned(), run_id },
+            source => OpenRunError::Damaged { path: path.to_owned(), source },
+        };
+        let reader = RedbReader(Arc::new(database));
+        let manifest = reader.manifest().map_err(damaged)?;
+        if manifest.run_id != run_id {
+            return Err(OpenRunError::Foreign { path: path.to_owned(), run_id });
+        }
+        if manifest.status.is_sealed() {
+            return Err(OpenRunError::Sealed { run_id, status: manifest.status });
+        }
+        let anchor = reader.anchor().map_err(damaged)?;
+        let cursor = RunCursor::new(manifest, reader.tail().map_err(damaged)?, anchor.as_ref());
+        let anchor = anchor.map(|anchor| encode_anchor(&anchor)).unwrap_or_default();
+        let RedbReader(database) = reader;
+        Ok(OpenRun { database, cursor, keys: KeyBatch::default(), anchor })
+    }
+}
+
+impl OpenRun {
+    fn new(database: Database, cursor: RunCursor, anchor: Vec<u8>) -> Self {
+        Self { database: Arc::new(database), cursor, keys: KeyBatch::default(), anchor }
+    }
+
+    fn write_meta(&self, row: &str, value: &[u8]) -> Result<(), BackendFault> {
+        let transaction = self.database.begin_write().map_err(BackendFault::redb)?;
+        transaction
+            .open_table(META)
+            .map_err(BackendFault::redb)?
+            .insert(row, value)
+            .map_err(BackendFault::redb)?;
+        transaction.commit().map_err(BackendFault::redb)
+    }
+}
+
+impl EventStore for RedbBackend {
+    fn open_run(&mut self, manifest: RunManifest) -> Result<RunOpening, OpenRunError> {
+        if let Some(run) = &self.run
+            && !run.cursor.manifest.status.is_sealed()
+        {
+            return Err(OpenRunError::RunOpen { open: run.cursor.manifest.run_id });
+        }
+        let path = run_path(&self.base_dir, &manifest.instance_id, manifest.run_id);
+        let exists = fs::exists(&path)
+            .map_err(|source| OpenRunError::Io { path: path.clone(), source })?;
+        if exists {
+            let run = self.resume(&path, manifest.run_id)?;
+            let found = run.cursor.manifest.clone();
+            self.run = Some(run);
+            Ok(RunOpening::CrashedPredecessor(Box::new(found)))
+        } else {
+            self.run = Some(self.create(&path, manifest)?);
+            Ok(RunOpening::Created)
+        }
+    }
+
+    fn append(&mut self, frame: &SealedFrame<'_>) -> Result<(), AppendError> {
+        let run = self.run.as_mut().ok_or(AppendError::NoOpenRun)?;
+        run.cursor.check_append(frame)?;
+        let transaction = run.database.begin_write().map_err(BackendFault::redb)?;
+        write_frame(&transaction, frame, &mut run.keys).map_err(BackendFault::redb)?;
+        transaction.commit().map_err(BackendFault::redb)?;
+        run.cursor.appended(frame);
+        Ok(())
+    }
+
+    fn record_anchor(&mut self, anchor: &SnapshotAnchor) -> Result<(), AnchorError> {
+        let run = self.run.as_mut().ok_or(AnchorError::NoOpenRun)?;
+        run.cursor.check_anchor(anchor)?;
+        let row = encode_anchor(anchor);
+        run.write_meta(ANCHOR_ROW, &row)?;
+        run.anchor = row;
+        run.cursor.anchored(anchor);
+        Ok(())
+    }
+
+    fn seal(
+        &mut self,
+        status: RunStatus,
+        end_ts_init: Option<UnixNanos>,
+    ) -> Result<SealedRun, SealError> {
+        let run = self.run.as_mut().ok_or(SealError::NoOpenRun)?;
+        let manifest = run.cursor.sealed_manifest(status, end_ts_init)?;
+        let row = encode_manifest(&manifest);
+        run.write_meta(MANIFEST_ROW, &row)?;
+        run.cursor.manifest = manifest.clone();
+        Ok(SealedRun { manifest, root: run_root(&row, &run.anchor) })
+    }
+
+    fn tail(&self) -> Option<Tail> {
+        self.run.as_ref().map(|run| run.cursor.tail)
+    }
+
+    fn reader(&self) -> Option<Arc<dyn RunReader>> {
+        let run = self.run.as_ref()?;
+        Some(Arc::new(RedbReader(Arc::clone(&run.database))))
+    }
+}
+
+/// Opens a sealed run of an instance for reading. The file is not changed.
+pub fn open_sealed(
+    base_dir: &Path,
+    instance_id: &InstanceId,
+    run_id: RunId,
+) -> Result<Arc<dyn RunReader>, OpenSealedError> {
+    open_sealed_file(&run_path(base_dir, instance_id, run_id))
+}
+
+/// Opens the sealed run in the file at `path` for reading. The file is not changed.
+pub fn open_sealed_file(path: &Path) -> Result<Arc<dyn RunReader>, OpenSealedError> {
+    let path = path.to_owned();
+    let database = match builder().open_read_only(&path) {
+        Ok(database) => database,
+        // A file that was not closed needs repair, which is a change.
+        Err(DatabaseError::DatabaseAlreadyOpen | DatabaseError::RepairAborted) => {
+            return Err(OpenSealedError::NotSealed { path });
+        }
+        Err(DatabaseError::Storage(redb::StorageError::Io(error)))
+            if error.kind() == io::ErrorKind::NotFound =>
+        {
+            return Err(OpenSealedError::NotFound { path });
+        }
+        Err(error) => return Err(OpenSealedError::Open { path, source: BackendFault::redb(error) }),
+    };
+    let reader = RedbReader::<ReadOnlyDatabase>(Arc::new(database));
+    match reader.manifest() {
+        Ok(manifest) if manifest.status.is_sealed() => Ok(Arc::new(reader)),
+        Ok(_) => Err(OpenSealedError::NotSealed { path }),
+        Err(source) => Err(OpenSealedError::Read { path, source }),
+    }
+}
+
+fn builder() -> Builder {
+    let mut builder = Builder::new();
+    builder.set_cache_size(CACHE_BYTES);
+    builder
+}
+
+fn open_error(path: &Path, error: DatabaseError) -> OpenRunError {
+    match error {
+        DatabaseError::DatabaseAlreadyOpen => OpenRunError::InUse { path: path.to_owned() },
+        error => OpenRunError::Damaged {
+            path: path.to_owned(),
+            source: ReadFault::Fault(BackendFault::redb(error)),
+        },
+    }
+}

@@ -1,0 +1,140 @@
+use std::ops::{Bound, RangeBounds};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use redb::{
+    Key, OwnedAccessGuard, ReadOnlyTable, ReadTransaction, ReadableDatabase, TableDefinition, Value,
+};
+
+use super::redb_tables::{
+    ANCHOR_ROW, FRAMES, KEYS, NAMES, key_row, read_anchor, read_manifest, read_manifest_row,
+    read_meta,
+};
+use super::{BackendFault, ReadFault, RunReader, Tail};
+use crate::format::{FrameView, decode_manifest, run_root};
+use crate::model::{Hash, IndexKind, RunManifest, SnapshotAnchor};
+
+/// Reads a run through any redb database handle. Each call is one read transaction.
+pub(super) struct RedbReader<D>(pub(super) Arc<D>);
+
+impl<D: ReadableDatabase + Send + Sync> RedbReader<D> {
+    fn begin(&self) -> Result<ReadTransaction, ReadFault> {
+        Ok(self.0.begin_read().map_err(BackendFault::redb)?)
+    }
+
+    fn table<K: Key, V: Value>(
+        &self,
+        definition: TableDefinition<'_, K, V>,
+    ) -> Result<ReadOnlyTable<K, V>, ReadFault> {
+        Ok(self.begin()?.open_table(definition).map_err(BackendFault::redb)?)
+    }
+
+    fn frame(
+        &self,
+        range: impl RangeBounds<u64>,
+        last: bool,
+    ) -> Result<Option<(u64, Bytes)>, ReadFault> {
+        let mut range = self.table(FRAMES)?.range_owned(range).map_err(BackendFault::redb)?;
+        let row = if last { range.next_back() } else { range.next() };
+        let Some((first_seq, frame)) = row.transpose().map_err(BackendFault::redb)? else {
+            return Ok(None);
+        };
+        Ok(Some((first_seq.value(), Bytes::from_owner(FrameBytes(frame)))))
+    }
+
+    /// Where the run ends: one read of the last frame.
+    pub(super) fn tail(&self) -> Result<Tail, ReadFault> {
+        let Some((first_seq, bytes)) = self.frame_at_or_before(u64::MAX)? else {
+            return Ok(Tail { watermark: 0, root: Hash::from_bytes([0; 32]), names: 0 });
+        };
+        let frame = FrameView::parse(&bytes)
+            .map_err(|source| ReadFault::Frame { first_seq, source })?;
+        let last_name = self.table(NAMES)?.range_owned::<u32>(..).map_err(BackendFault::redb)?;
+        let last_name = { last_name }.next_back().transpose().map_err(BackendFault::redb)?;
+        let names = last_name.map_or(0, |(id, _)| id.value() + 1);
+        Ok(Tail { watermark: frame.last_seq(), root: frame.root(), names })
+    }
+}
+
+/// A frame in redb's page cache, kept alive by its guard.
+struct FrameBytes(OwnedAccessGuard<&'static [u8]>);
+
+impl AsRef<[u8]> for FrameBytes {
+    fn as_ref(&self) -> &[u8] {
+        self.0.value()
+    }
+}
+
+impl<D: ReadableDatabase + Send + Sync> RunReader for RedbReader<D> {
+    fn manifest(&self) -> Result<RunManifest, ReadFault> {
+        read_manifest(&self.begin()?)
+    }
+
+    fn root(&self) -> Result<Option<Hash>, ReadFault> {
+        let transaction = self.begin()?;
+        let manifest = read_manifest_row(&transaction)?;
+        if !decode_manifest(&manifest)?.status.is_sealed() {
+            return Ok(None);
+        }
+        let anchor = read_meta(&transaction, ANCHOR_ROW)?.unwrap_or_default();
+        Ok(Some(run_root(&manifest, &anchor)))
+    }
+
+    fn watermark(&self) -> Result<u64, ReadFault> {
+        Ok(self.tail()?.watermark)
+    }
+
+    fn anchor(&self) -> Result<Option<SnapshotAnchor>, ReadFault> {
+        read_anchor(&self.begin()?)
+    }
+
+    fn frame_at_or_before(&self, seq: u64) -> Result<Option<(u64, Bytes)>, ReadFault> {
+        self.frame(..=seq, true)
+    }
+
+    fn frame_at_or_after(&self, seq: u64) -> Result<Option<(u64, Bytes)>, ReadFault> {
+        self.frame(seq.., false)
+    }
+
+    fn names(&self, from: u32) -> Result<Vec<(u32, String)>, ReadFault> {
+        let rows = self.table(NAMES)?.range_owned(from..).map_err(BackendFault::redb)?;
+        rows.map(|row| {
+            let (id, name) = row.map_err(BackendFault::redb)?;
+            Ok((id.value(), name.value().to_owned()))
+        })
+        .collect()
+    }
+
+    fn lookup(&self, kind: IndexKind, key: &[u8]) -> Result<Option<u64>, ReadFault> {
+        let row = key_row(kind, key);
+        let seq = self.table(KEYS)?.get(row.as_slice()).map_err(BackendFault::redb)?;
+        Ok(seq.map(|seq| seq.value()))
+    }
+
+    fn keys(
+        &self,
+        kind: IndexKind,
+        after: Option<&[u8]>,
+        limit: usize,
+    ) -> Result<Vec<(Vec<u8>, u64)>, ReadFault> {
+        let first = key_row(kind, after.unwrap_or_default());
+        let prefix = kind.as_u16().to_be_bytes();
+        let from = match after {
+            Some(_) => Bound::Excluded(first.as_slice()),
+            None => Bound::Included(first.as_slice()),
+        };
+        let rows = self
+            .table(KEYS)?
+            .range_owned::<&[u8]>((from, Bound::Unbounded))
+            .map_err(BackendFault::redb)?;
+        let mut keys = Vec::new();
+        for row in rows.take(limit) {
+            let (row, seq) = row.map_err(BackendFault::redb)?;
+            match row.value().strip_prefix(&prefix) {
+                Some(key) => keys.push((key.to_vec(), seq.value())),
+                None => break,
+            }
+        }
+        Ok(keys)
+    }
+}

@@ -1,0 +1,102 @@
+use std::fs::File;
+use std::io;
+use std::ops::Bound;
+use std::path::Path;
+
+use redb::backends::FileBackend;
+use redb::{BackendError, DatabaseError, StorageBackend};
+use serde::{Deserialize, Serialize};
+
+use super::direct::DirectFile;
+
+/// How a run file is written.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DiskMode {
+    /// Large pages, which hold frames, go past the page cache (`O_DIRECT`); small ones through it.
+    /// Where the file system has no direct I/O, the same as `Buffered`.
+    #[default]
+    Direct,
+    /// Everything goes through the page cache, as stock redb does.
+    Buffered,
+}
+
+/// Pages from this size on are written directly. Below, the page cache gathers redb's few small
+/// writes a commit into one flush; above, filling it costs more than the disk does.
+const DIRECT_BYTES_MIN: usize = 64 << 10;
+
+/// redb's own file backend, with large writes taken past the page cache. The file is an ordinary
+/// redb file either way.
+#[derive(Debug)]
+pub(super) struct RunFile {
+    file: FileBackend,
+    direct: Option<DirectFile>,
+}
+
+impl RunFile {
+    /// `file` must be the open file at `path`.
+    pub(super) fn new(file: File, path: &Path, mode: DiskMode) -> Result<Self, DatabaseError> {
+        let direct = match mode {
+            DiskMode::Direct => DirectFile::open(path),
+            DiskMode::Buffered => None,
+        };
+        Ok(Self { file: FileBackend::new(file)?, direct })
+    }
+}
+
+impl StorageBackend for RunFile {
+    fn len(&self) -> io::Result<u64> {
+        self.file.len()
+    }
+
+    fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
+        self.file.read(offset, out)
+    }
+
+    fn set_len(&self, len: u64) -> io::Result<()> {
+        self.file.set_len(len)
+    }
+
+    fn sync_data(&self) -> io::Result<()> {
+        // Of the file, whichever way the data came: it flushes the page cache, the block map that
+        // direct writes changed, and the disk's own cache.
+        self.file.sync_data()
+    }
+
+    fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
+        match &self.direct {
+            Some(direct) if data.len() >= DIRECT_BYTES_MIN && DirectFile::takes(offset, data) => {
+                direct.write_at(offset, data)
+            }
+            _ => self.file.write(offset, data),
+        }
+    }
+
+    fn close(&self) -> io::Result<()> {
+        self.file.close()
+    }
+
+    fn try_lock_range(&self, from: Bound<u64>, to: Bound<u64>) -> Result<bool, BackendError> {
+        self.file.try_lock_range(from, to)
+    }
+
+    fn try_lock_shared_range(&self, from: Bound<u64>, to: Bound<u64>) -> Result<bool, BackendError> {
+        self.file.try_lock_shared_range(from, to)
+    }
+
+    fn lock_range(&self, from: Bound<u64>, to: Bound<u64>) -> Result<(), BackendError> {
+        self.file.lock_range(from, to)
+    }
+
+    fn lock_shared_range(&self, from: Bound<u64>, to: Bound<u64>) -> Result<(), BackendError> {
+        self.file.lock_shared_range(from, to)
+    }
+
+    fn unlock_range(&self, from: Bound<u64>, to: Bound<u64>) -> Result<(), BackendError> {
+        self.file.unlock_range(from, to)
+    }
+
+    fn query_lock_range(&self, from: Bound<u64>, to: Bound<u64>) -> Result<bool, BackendError> {
+        self.file.query_lock_range(from, to)
+    }
+}

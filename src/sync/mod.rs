@@ -1,0 +1,14 @@
+//! Every atomic, lock and barrier of the protocol comes from here, so that `loom-tests` can put
+//! loom's types in their place and check the files of `protocol` as they are.
+
+mod barrier;
+mod cycles;
+
+pub(crate) use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering, fence};
+pub(crate) use std::sync::{Arc, Condvar, Mutex, MutexGuard};
+pub(crate) use std::thread::yield_now;
+
+pub(crate) use crossbeam_utils::CachePadded;
+
+pub(crate) use barrier::AsymmetricBarrier;
+pub(crate) use cycles::CycleCounter;

@@ -1,0 +1,225 @@
+use std::fmt::Display;
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::format::{
+    FRAME_OVERHEAD_BYTES, FrameLimits, LINE_BYTES, PER_RECORD_BYTES, RecordLimits, lines_for,
+};
+
+/// A setting outside its range.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("setting {field} is {value}; allowed is {allowed}")]
+pub struct ConfigError {
+    /// The setting.
+    pub field: &'static str,
+    /// Its value.
+    pub value: String,
+    /// What it may be.
+    pub allowed: String,
+}
+
+/// How the writer waits when there is nothing to do. Producers never wake it: the wait decides how
+/// soon an entry is noticed, and what an idle node costs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "kind")]
+pub enum WaitStrategy {
+    /// Never gives up its core. For a core of its own.
+    Spin,
+    /// Spins, then yields its core to others, then sleeps for a while at a time.
+    Park {
+        /// Rounds to spin, after the last entry, before yielding.
+        spins: u32,
+        /// Rounds to yield before sleeping.
+        yields: u32,
+        /// How long to sleep at a time, in microseconds: what an entry that comes after a pause can
+        /// wait before it is noticed.
+        park_us: u64,
+    },
+}
+
+impl Default for WaitStrategy {
+    /// With a core to spare, spins about a millisecond before it sleeps; on one or two cores it
+    /// soon yields, since there it takes the core away from the producers.
+    fn default() -> Self {
+        let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        let (spins, yields) = if cores > 2 { (20_000, 100) } else { (200, 200) };
+        Self::Park { spins, yields, park_us: 50 }
+    }
+}
+
+/// Settings of the writer and of the producers' rings.
+///
+/// Every field has a default; a missing one deserializes to it. Durations are whole milliseconds in
+/// JSON and TOML. [`EventStoreWriter::spawn`](super::EventStoreWriter::spawn) validates all of them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct WriterConfig {
+    /// How long a submitter may wait for a full ring, and a caller for an anchor, before the run
+    /// halts. 1 ms to 1 h. Default 250 ms: a disk that has not answered for so long is not one a
+    /// live node should keep trading on.
+    #[serde(rename = "halt_threshold_ms", with = "duration_ms")]
+    pub halt_threshold: Duration,
+    /// How long `close` and `Drop` wait for the writer before they halt the run. 1 ms to 1 h.
+    /// Default 30 s: several full rings on a slow disk.
+    #[serde(rename = "close_timeout_ms", with = "duration_ms")]
+    pub close_timeout: Duration,
+    /// Lines (64 bytes each) in each producer's ring. 64 to 16 777 216. Default 32 768 (2 MiB): what
+    /// a saturating producer writes while one full batch is committed.
+    pub ring_lines: usize,
+    /// Bytes of one record: header line, payload, keys and ids. 128 to 16 MiB, and no more than a
+    /// ring or a batch can hold. Default 256 KiB.
+    pub record_bytes_max: usize,
+    /// Distinct topics and payload types one producer can use. 1 to 1 048 576. Default 65 536.
+    pub names_max: usize,
+    /// Bytes of one topic or payload type. 1 to 4 096. Default 1 024.
+    pub name_bytes_max: usize,
+    /// Index keys on one entry. 0 to 1 024. Default 16.
+    pub keys_per_entry_max: usize,
+    /// Bytes of one index key. 1 to 4 096. Default 256.
+    pub key_bytes_max: usize,
+    /// Producers at one time. 1 to 65 536. Default 1 024.
+    pub producers_max: usize,
+    /// Entries in one commit. 1 to 1 048 576. Default 65 536.
+    pub batch_entries_max: usize,
+    /// Bytes in one commit. 4 KiB to 64 MiB. Default 2 MiB less one page: redb stores a value in a
+    /// power-of-two run of pages, so a few bytes more would take 4 MiB.
+    pub batch_bytes_max: usize,
+    /// How long the first entry of a batch may wait for company. None (default): not at all, what
+    /// comes while a commit is under way makes the next batch. Up to 10 s.
+    #[serde(
+        rename = "max_batch_latency_ms",
+        with = "optional_duration_ms",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub max_batch_latency: Option<Duration>,
+    /// How many message identities are remembered to recognise a message that crosses several taps.
+    /// 0 (no deduplication) to 16 777 216. Default 65 536, 3 MiB.
+    pub dedup_window: usize,
+    /// The core the writer thread is pinned to. None (default): not pinned.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub writer_core: Option<usize>,
+    /// How the writer waits when idle.
+    pub wait: WaitStrategy,
+}
+
+impl Default for WriterConfig {
+    fn default() -> Self {
+        Self {
+            halt_threshold: Duration::from_millis(250),
+            close_timeout: Duration::from_secs(30),
+            ring_lines: 32_768,
+            record_bytes_max: 256 << 10,
+            names_max: 65_536,
+            name_bytes_max: 1024,
+            keys_per_entry_max: 16,
+            key_bytes_max: 256,
+            producers_max: 1024,
+            batch_entries_max: 65_536,
+            batch_bytes_max: (2 << 20) - 4096,
+            max_batch_latency: None,
+            dedup_window: 65_536,
+            writer_core: None,
+            wait: WaitStrategy::default(),
+        }
+    }
+}
+
+impl WriterConfig {
+    /// Checks every setting against its range.
+    pub fn validate(&self) -> Result<(), ConfigError> {
+        let threshold_ms = 1..=3_600_000;
+        check_range("halt_threshold_ms", self.halt_threshold.as_millis(), threshold_ms.clone())?;
+        check_range("close_timeout_ms", self.close_timeout.as_millis(), threshold_ms)?;
+        check_range("ring_lines", self.ring_lines, 64..=16 << 20)?;
+        check_range("batch_bytes_max", self.batch_bytes_max, 4096..=64 << 20)?;
+        check_range("record_bytes_max", self.record_bytes_max, 2 * LINE_BYTES..=self.largest_record())?;
+        check_range("names_max", self.names_max, 1..=1 << 20)?;
+        let name_bytes_max = 4096.min(self.record_bytes_max - LINE_BYTES);
+        check_range("name_bytes_max", self.name_bytes_max, 1..=name_bytes_max)?;
+        check_range("keys_per_entry_max", self.keys_per_entry_max, 0..=1024)?;
+        check_range("key_bytes_max", self.key_bytes_max, 1..=4096)?;
+        check_range("producers_max", self.producers_max, 1..=65_536)?;
+        check_range("batch_entries_max", self.batch_entries_max, 1..=1 << 20)?;
+        if let Some(latency) = self.max_batch_latency {
+            check_range("max_batch_latency_ms", latency.as_millis(), 0..=10_000)?;
+        }
+        check_range("dedup_window", self.dedup_window, 0..=16 << 20)?;
+        if let WaitStrategy::Park { park_us, .. } = self.wait {
+            check_range("wait.park_us", park_us, 1..=1_000_000)?;
+        }
+        Ok(())
+    }
+
+    /// The largest record that both a ring and a batch can hold.
+    fn largest_record(&self) -> usize {
+        let names_bytes = 2 * (2 + 4096);
+        let in_batch =
+            self.batch_bytes_max.saturating_sub(FRAME_OVERHEAD_BYTES + PER_RECORD_BYTES + names_bytes);
+        let in_ring = self.ring_lines * LINE_BYTES;
+        (16 << 20).min(in_batch.max(2 * LINE_BYTES)).min(in_ring)
+    }
+
+    pub(crate) fn record_limits(&self) -> RecordLimits {
+        RecordLimits {
+            record_bytes_max: lines_for(self.record_bytes_max) * LINE_BYTES,
+            keys_max: self.keys_per_entry_max,
+            key_bytes_max: self.key_bytes_max,
+        }
+    }
+
+    pub(crate) fn frame_limits(&self) -> FrameLimits {
+        FrameLimits { entries_max: self.batch_entries_max, bytes_max: self.batch_bytes_max }
+    }
+}
+
+/// Checks one setting against its range.
+pub(crate) fn check_range<T: PartialOrd + Display>(
+    field: &'static str,
+    value: T,
+    allowed: RangeInclusive<T>,
+) -> Result<(), ConfigError> {
+    if allowed.contains(&value) {
+        return Ok(());
+    }
+    let allowed = format!("{} to {}", allowed.start(), allowed.end());
+    Err(ConfigError { field, value: value.to_string(), allowed })
+}
+
+pub(crate) mod duration_ms {
+    use std::time::Duration;
+
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    pub(crate) fn serialize<S: Serializer>(duration: &Duration, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_u64(u64::try_from(duration.as_millis()).unwrap_or(u64::MAX))
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Duration, D::Error> {
+        u64::deserialize(from).map(Duration::from_millis)
+    }
+}
+
+mod optional_duration_ms {
+    use std::time::Duration;
+
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    #[expect(clippy::ref_option, reason = "the signature serde's `with` asks for")]
+    pub(super) fn serialize<S: Serializer>(
+        duration: &Option<Duration>,
+        to: S,
+    ) -> Result<S::Ok, S::Error> {
+        match duration {
+            Some(duration) => super::duration_ms::serialize(duration, to),
+            None => to.serialize_none(),
+        }
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        from: D,
+    ) -> Result<Option<Duration>, D::Error> {
+        Ok(Option::<u64>::deserialize(from)?.map(Duration::from_millis))
+    }
+}

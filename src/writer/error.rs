@@ -1,0 +1,100 @@
+use std::time::Duration;
+
+use super::ConfigError;
+use crate::format::RecordLimitError;
+use crate::model::{Hash, RunManifest};
+use crate::protocol::HaltReason;
+use crate::store::{AnchorError, ReadFault, SealError};
+
+/// Why a writer could not be started.
+#[derive(Debug, thiserror::Error)]
+pub enum SpawnError {
+    /// A setting is outside its range.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// `open_run` was not called on the backend.
+    #[error("the backend has no open run; call open_run first")]
+    NoOpenRun,
+    /// The run is sealed.
+    #[error("the backend's run is sealed")]
+    Sealed,
+    /// What the run has so far could not be read.
+    #[error("cannot continue the run: {0}")]
+    Read(#[from] ReadFault),
+    /// The system gave no thread.
+    #[error("cannot start the writer thread: {0}")]
+    Thread(#[source] std::io::Error),
+}
+
+/// Why a producer handle was not given out.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ProducerError {
+    /// The run is closing or closed.
+    #[error("the run is closed")]
+    Closed,
+    /// The run is halted.
+    #[error("the run is halted: {0}")]
+    Halted(HaltReason),
+    /// There are as many producers as the settings allow.
+    #[error("there are {max} producers already (setting producers_max)")]
+    TooMany {
+        /// The setting `producers_max`.
+        max: usize,
+    },
+}
+
+/// Why a wait for durability ended without it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum WaitError {
+    /// Not within the time given; it may still become durable.
+    #[error("not durable after {waited:?}")]
+    TimedOut {
+        /// The time given.
+        waited: Duration,
+    },
+    /// The run halted first; what is not durable by now will never be.
+    #[error("the run is halted: {0}")]
+    Halted(HaltReason),
+    /// The run was closed first.
+    #[error("the run is closed")]
+    Closed,
+}
+
+/// Why an anchor was not recorded.
+#[derive(Debug, thiserror::Error)]
+pub enum AnchorRequestError {
+    /// The store refused it.
+    #[error(transparent)]
+    Store(#[from] AnchorError),
+    /// The run is halted.
+    #[error("the run is halted: {0}")]
+    Halted(HaltReason),
+    /// The run is closed.
+    #[error("the run is closed")]
+    Closed,
+}
+
+/// Why a run was not closed in order. It is left unsealed; recovery will find it.
+#[derive(Debug, thiserror::Error)]
+pub enum CloseError {
+    /// The run is halted.
+    #[error("the run is halted: {0}")]
+    Halted(HaltReason),
+    /// The `RunEnded` draft does not fit into a record. The run goes on.
+    #[error("the final entry does not fit: {0}")]
+    Draft(#[from] RecordLimitError),
+    /// The store refused to seal.
+    #[error(transparent)]
+    Seal(#[from] SealError),
+}
+
+/// A run that was closed in order.
+#[derive(Debug, Clone, PartialEq)]
+pub struct CloseReport {
+    /// The final watermark: the `seq` of `RunEnded`.
+    pub watermark: u64,
+    /// The run's root hash; with it any later change to the run can be found.
+    pub root: Hash,
+    /// The manifest as sealed.
+    pub manifest: RunManifest,
+}

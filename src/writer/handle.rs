@@ -1,0 +1,368 @@
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
+
+use super::collect::Collector;
+use super::command::Command;
+use super::core::{InlineRecord, WriterCore};
+use super::idle::Idle;
+use super::inbox::LaneInbox;
+use super::inline::InlineWriter;
+use super::publish_time::PublishTime;
+use super::thread::{WriterThread, writer_died};
+use super::{AnchorRequestError, CloseError, CloseReport, SpawnError, WaitError, WriterConfig};
+use crate::format::{RecordBuilder, RecordTag};
+use crate::model::{Clock, ContentHash, EntryDraft, SnapshotAnchor};
+use crate::protocol::{HaltReason, HaltSignal, OrderClock, RunGate, Watermark};
+use crate::store::EventStore;
+use crate::sync::{Arc, AsymmetricBarrier, Mutex};
+
+/// The engine of one run: hands out producers, waits for durability, closes the run.
+///
+/// Dropping it without [`close`](Self::close) makes everything accepted durable and leaves the run
+/// unsealed, for recovery to find; it blocks for up to `close_timeout`.
+#[derive(Debug)]
+pub struct EventStoreWriter {
+    connection: Connection,
+    thread: Option<WriterHandle>,
+}
+
+#[derive(Debug)]
+struct WriterHandle {
+    commands: Sender<Command>,
+    join: JoinHandle<()>,
+}
+
+/// What a producer needs to know of its engine.
+#[derive(Debug, Clone)]
+pub(crate) struct Connection {
+    pub(crate) mode: Mode,
+    pub(crate) config: Arc<WriterConfig>,
+    pub(crate) gate: RunGate,
+    pub(crate) halt: HaltSignal,
+    pub(crate) watermark: Watermark,
+    pub(crate) order_clock: OrderClock,
+    pub(crate) clock: Clock,
+}
+
+/// Where submitted records go.
+#[derive(Debug, Clone)]
+pub(crate) enum Mode {
+    /// Through a ring to the writer thread.
+    Threaded(Arc<LaneInbox>),
+    /// Straight to the store, on the submitter's thread.
+    Inline(Arc<Mutex<InlineWriter>>),
+}
+
+impl Connection {
+    fn new(mode: Mode, parts: Parts) -> Self {
+        let Parts { config, gate, halt, watermark, order_clock, clock } = parts;
+        Self { mode, config: Arc::new(config), gate, halt, watermark, order_clock, clock }
+    }
+
+    /// Whether the writer, not the producer, fills in `ts_publish`.
+    pub(crate) fn writer_stamps_publish_time(&self) -> bool {
+        matches!(self.mode, Mode::Threaded(_))
+            && PublishTime::is_left_to_writer(&self.clock, &self.order_clock)
+    }
+
+    pub(crate) fn halt_reason(&self) -> HaltReason {
+        self.halt.reason().unwrap_or_else(|| HaltReason::WriterDied("without a reason".to_owned()))
+    }
+
+    /// Blocks until `is_durable`, the run ends, or `timeout` has passed.
+    pub(crate) fn wait(
+        &self,
+        timeout: Duration,
+        is_durable: impl Fn() -> bool,
+    ) -> Result<(), WaitError> {
+        // A timeout too long for the clock is none.
+        let deadline = Instant::now().checked_add(timeout);
+        let ended = || self.halt.is_halted() || self.gate.is_closed();
+        self.halt.parking().wait_until(deadline, || is_durable() || ended());
+        if is_durable() {
+            Ok(())
+        } else if self.halt.is_halted() {
+            Err(WaitError::Halted(self.halt_reason()))
+        } else if self.gate.is_closed() {
+            Err(WaitError::Closed)
+        } else {
+            Err(WaitError::TimedOut { waited: timeout })
+        }
+    }
+}
+
+/// What threaded and inline mode start from.
+struct Parts {
+    config: WriterConfig,
+    gate: RunGate,
+    halt: HaltSignal,
+    watermark: Watermark,
+    order_clock: OrderClock,
+    clock: Clock,
+}
+
+impl EventStoreWriter {
+    /// Starts the writer thread on a backend with an open run and continues that run at its
+    /// watermark + 1.
+    ///
+    /// The thread is named `tapline-writer`. Where it cannot be pinned to `config.writer_core`, a
+    /// warning says why and it runs unpinned.
+    pub fn spawn(
+        store: Box<dyn EventStore>,
+        clock: Clock,
+        halt: HaltSignal,
+        config: WriterConfig,
+    ) -> Result<Self, SpawnError> {
+        Self::spawn_ordered_by(OrderClock::detect(), store, clock, halt, config)
+    }
+
+    pub(crate) fn spawn_ordered_by(
+        order_clock: OrderClock,
+        store: Box<dyn EventStore>,
+        clock: Clock,
+        halt: HaltSignal,
+        config: WriterConfig,
+    ) -> Result<Self, SpawnError> {
+        let (core, parts) = prepare(store, order_clock, clock, halt, config)?;
+        let inbox = Arc::new(LaneInbox::default());
+        let publish_time = PublishTime::new(&parts.clock, &parts.order_clock);
+        // More than one command can only wait when several threads share the handle.
+        let (commands, received) = bounded(16);
+        let thread = WriterThread {
+            core,
+            collector: Collector::new(parts.order_clock.clone(), publish_time),
+            inbox: Arc::clone(&inbox),
+            gate: parts.gate.clone(),
+            commands: received,
+            idle: Idle::new(parts.config.wait),
+            max_batch_latency: parts.config.max_batch_latency,
+        };
+        let (halt, gate) = (parts.halt.clone(), parts.gate.clone());
+        let core_id = parts.config.writer_core;
+        let join = std::thread::Builder::new()
+            .name("tapline-writer".to_owned())
+            .spawn(move || {
+                pin(core_id);
+                if let Err(panic) = catch_unwind(AssertUnwindSafe(|| thread.run())) {
+                    halt.fire(writer_died(&*panic));
+                    gate.close();
+                }
+            })
+            .map_err(SpawnError::Thread)?;
+        let connection = Connection::new(Mode::Threaded(inbox), parts);
+        Ok(Self { connection, thread: Some(WriterHandle { commands, join }) })
+    }
+
+    /// Starts inline mode, for deterministic simulation: no thread and no ring, each submit commits
+    /// on the calling thread and is durable when it returns. Entries and their hashes are the same.
+    pub fn inline(
+        store: Box<dyn EventStore>,
+        clock: Clock,
+        halt: HaltSignal,
+        config: WriterConfig,
+    ) -> Result<Self, SpawnError> {
+        let (core, parts) = prepare(store, OrderClock::counter(), clock, halt, config)?;
+        let inline = Arc::new(Mutex::new(InlineWriter::new(core)));
+        Ok(Self { connection: Connection::new(Mode::Inline(inline), parts), thread: None })
+    }
+
+    /// The largest durable `seq`; 0 for none.
+    pub fn watermark(&self) -> u64 {
+        self.connection.watermark.get()
+    }
+
+    /// The run's halt signal.
+    pub fn halt(&self) -> &HaltSignal {
+        &self.connection.halt
+    }
+
+    /// Blocks until the watermark has reached `seq`, for at most `timeout`.
+    pub fn wait_for_watermark(&self, seq: u64, timeout: Duration) -> Result<u64, WaitError> {
+        self.connection.wait(timeout, || self.watermark() >= seq)?;
+        Ok(self.watermark())
+    }
+
+    /// Blocks until everything submitted before this call is durable, for at most `timeout`, and
+    /// returns the watermark.
+    pub fn flush(&self, timeout: Duration) -> Result<u64, WaitError> {
+        let Some(thread) = &self.thread else {
+            return Ok(self.watermark());
+        };
+        let (reply, answer) = bounded(1);
+        thread.send(Command::Flush { reply });
+        match answer.recv_timeout(timeout) {
+            Ok(watermark) => Ok(watermark),
+            Err(RecvTimeoutError::Timeout) => Err(WaitError::TimedOut { waited: timeout }),
+            Err(RecvTimeoutError::Disconnected) => self.connection.ended(),
+        }
+    }
+
+    /// Makes everything submitted before this call durable, then records a snapshot anchor at the
+    /// watermark and returns it. Blocks; longer than `halt_threshold` halts the run.
+    pub fn record_snapshot_anchor(
+        &self,
+        blob_ref: &str,
+        content_hash: ContentHash,
+    ) -> Result<SnapshotAnchor, AnchorRequestError> {
+        let blob_ref = blob_ref.to_owned();
+        let Some(thread) = &self.thread else {
+            return self.connection.inline().record_anchor(blob_ref, content_hash);
+        };
+        let (reply, answer) = bounded(1);
+        thread.send(Command::Anchor { blob_ref, content_hash, reply });
+        match self.await_answer(&answer, self.connection.config.halt_threshold) {
+            Some(outcome) => outcome,
+            None if self.halt().is_halted() => {
+                Err(AnchorRequestError::Halted(self.connection.halt_reason()))
+            }
+            None => Err(AnchorRequestError::Closed),
+        }
+    }
+
+    /// Closes the run: takes no further message, makes everything accepted durable, then
+    /// `run_ended` as the last entry, and seals the run as `Ended`.
+    ///
+    /// Blocks until that is done; longer than `close_timeout` halts the run.
+    pub fn close(mut self, run_ended: &EntryDraft<'_>) -> Result<CloseReport, CloseError> {
+        let run_ended = self.connection.build(run_ended)?;
+        let Some(thread) = self.thread.take() else {
+            return self.connection.inline().close(&run_ended, &self.connection.gate);
+        };
+        let (reply, answer) = bounded(1);
+        thread.send(Command::Close { run_ended, reply });
+        match self.await_answer(&answer, self.connection.config.close_timeout) {
+            Some(outcome) => {
+                thread.join_ended();
+                outcome
+            }
+            None => Err(CloseError::Halted(self.connection.halt_reason())),
+        }
+    }
+
+    pub(crate) fn connection(&self) -> &Connection {
+        &self.connection
+    }
+
+    /// Waits for the writer's answer. Halts the run when none comes within `threshold`.
+    fn await_answer<T>(&self, answer: &Receiver<T>, threshold: Duration) -> Option<T> {
+        let asked = Instant::now();
+        match answer.recv_timeout(threshold) {
+            Ok(outcome) => Some(outcome),
+            Err(RecvTimeoutError::Disconnected) => None,
+            Err(RecvTimeoutError::Timeout) => {
+                let stalled_for = asked.elapsed();
+                self.halt().fire(HaltReason::BackpressureStall { stalled_for, threshold });
+                None
+            }
+        }
+    }
+}
+
+impl Connection {
+    /// Why there is no answer from a writer that has ended.
+    fn ended(&self) -> Result<u64, WaitError> {
+        if self.halt.is_halted() {
+            Err(WaitError::Halted(self.halt_reason()))
+        } else {
+            Err(WaitError::Closed)
+        }
+    }
+
+    fn inline(&self) -> crate::sync::MutexGuard<'_, InlineWriter> {
+        match &self.mode {
+            Mode::Inline(inline) => inline.lock().expect("no holder of this lock can panic"),
+            Mode::Threaded(_) => unreachable!("a handle without a thread is inline"),
+        }
+    }
+
+    /// Builds a record outside any ring.
+    fn build(&self, draft: &EntryDraft<'_>) -> Result<InlineRecord, crate::format::RecordLimitError> {
+        let mut builder = RecordBuilder::new(self.config.record_limits());
+        builder.fill(draft);
+        let ts_publish = self.clock.now();
+        let tag = RecordTag { stamp: 0, ts_publish, topic_id: 0, type_id: 0 };
+        Ok(InlineRecord {
+            lines: builder.finish(&tag)?.to_vec(),
+            topic: draft.topic.to_owned(),
+            payload_type: draft.payload_type.to_owned(),
+        })
+    }
+}
+
+impl WriterHandle {
+    fn send(&self, command: Command) {
+        // A writer that has ended drops the command, and with it the reply the caller waits for.
+        let _ = self.commands.send(command);
+        self.join.thread().unpark();
+    }
+
+    fn join_ended(self) {
+        // A panic of the thread has been caught there and became a halt.
+        let _ = self.join.join();
+    }
+}
+
+impl Drop for EventStoreWriter {
+    fn drop(&mut self) {
+        let Some(thread) = self.thread.take() else {
+            return;
+        };
+        thread.send(Command::Abandon);
+        let ended = self.connection.wait_ended(self.connection.config.close_timeout);
+        if ended {
+            thread.join_ended();
+        } else {
+            // The thread hangs in the backend. It is left behind rather than waited for for ever.
+            let threshold = self.connection.config.close_timeout;
+            let reason = HaltReason::BackpressureStall { stalled_for: threshold, threshold };
+            self.connection.halt.fire(reason);
+        }
+    }
+}
+
+impl Connection {
+    fn wait_ended(&self, timeout: Duration) -> bool {
+        let deadline = Instant::now().checked_add(timeout);
+        self.halt.parking().wait_until(deadline, || self.gate.is_closed())
+    }
+}
+
+fn prepare(
+    store: Box<dyn EventStore>,
+    order_clock: OrderClock,
+    clock: Clock,
+    halt: HaltSignal,
+    config: WriterConfig,
+) -> Result<(WriterCore, Parts), SpawnError> {
+    config.validate()?;
+    let tail = store.tail().ok_or(SpawnError::NoOpenRun)?;
+    let manifest = store.reader().ok_or(SpawnError::NoOpenRun)?.manifest()?;
+    if manifest.status.is_sealed() {
+        return Err(SpawnError::Sealed);
+    }
+    let watermark = Watermark::new(tail.watermark);
+    let core = WriterCore::new(store, tail, watermark.clone(), halt.clone(), &config)?;
+    let gate = RunGate::new(AsymmetricBarrier::new());
+    Ok((core, Parts { config, gate, halt, watermark, order_clock, clock }))
+}
+
+/// Pins the calling thread.
+fn pin(core: Option<usize>) {
+    let Some(core) = core else {
+        return;
+    };
+    let known = core_affinity::get_core_ids().unwrap_or_default();
+    match known.iter().find(|id| id.id == core) {
+        None => {
+            let known: Vec<usize> = known.iter().map(|id| id.id).collect();
+            tracing::warn!(core, ?known, "writer not pinned: this process may not use that core");
+        }
+        Some(id) if !core_affinity::set_for_current(*id) => {
+            tracing::warn!(core, "writer not pinned: the system refused");
+        }
+        Some(_) => {}
+    }
+}

@@ -1,0 +1,41 @@
+use std::time::Duration;
+
+use super::WaitStrategy;
+
+/// How the writer passes rounds in which there was nothing to do.
+#[derive(Debug)]
+pub(super) struct Idle {
+    strategy: WaitStrategy,
+    idle_rounds: u32,
+}
+
+impl Idle {
+    pub(super) fn new(strategy: WaitStrategy) -> Self {
+        Self { strategy, idle_rounds: 0 }
+    }
+
+    /// There was something to do.
+    pub(super) fn reset(&mut self) {
+        self.idle_rounds = 0;
+    }
+
+    /// Waits a little; longer the longer there has been nothing to do.
+    pub(super) fn wait(&mut self) {
+        match self.strategy {
+            WaitStrategy::Park { spins, yields, park_us } if self.idle_rounds >= spins => {
+                if self.idle_rounds - spins < yields {
+                    self.idle_rounds += 1;
+                    std::thread::yield_now();
+                } else {
+                    // Commands unpark the thread; producers, who must not make a system call, do not.
+                    std::thread::park_timeout(Duration::from_micros(park_us));
+                }
+            }
+            WaitStrategy::Park { .. } => {
+                self.idle_rounds += 1;
+                std::hint::spin_loop();
+            }
+            WaitStrategy::Spin => std::hint::spin_loop(),
+        }
+    }
+}

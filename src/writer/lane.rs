@@ -1,0 +1,135 @@
+use rtrb::Consumer;
+
+use super::core::{RingRecord, WriterCore};
+use super::publish_time::PublishTime;
+use crate::format::{Line, RecordHeader, RecordStamp};
+use crate::protocol::LaneState;
+use crate::sync::Arc;
+
+/// The writer's end of one producer's ring.
+pub(crate) struct Lane {
+    ring: Consumer<Line>,
+    state: Arc<LaneState>,
+    /// The producer's numbers for names, to the run's.
+    names: Vec<u32>,
+    /// Lines that were in view when the round began and are not taken yet.
+    in_view: usize,
+    /// Messages taken so far: the ordinal of the last one.
+    taken: u64,
+    /// The ordinal last published as durable.
+    durable: u64,
+}
+
+/// Why a lane's turn ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum TurnEnd {
+    /// The next record is stamped later than the turn may go.
+    Limit,
+    /// All that was in view is taken.
+    Exhausted,
+    /// The frame under construction is full.
+    FrameFull,
+}
+
+impl Lane {
+    pub(crate) fn new(ring: Consumer<Line>, state: Arc<LaneState>) -> Self {
+        Self { ring, state, names: Vec::new(), in_view: 0, taken: 0, durable: 0 }
+    }
+
+    /// Looks into the ring, after the horizon was taken.
+    pub(super) fn look(&mut self) {
+        // `slots` loads the ring's tail with Acquire: what was pushed before is visible.
+        self.in_view = self.ring.slots();
+    }
+
+    /// The stamp of the first record in view.
+    pub(super) fn front_stamp(&self) -> Option<u64> {
+        if self.in_view == 0 {
+            return None;
+        }
+        let line = self.ring.peek().ok()?;
+        RecordHeader::of(line.bytes()).map(|header| header.seq.get())
+    }
+
+    /// Takes records from the front, in push order, as long as they are stamped no later than
+    /// `last` and before `horizon`.
+    pub(super) fn take(
+        &mut self,
+        last: u64,
+        horizon: u64,
+        core: &mut WriterCore,
+        publish_time: Option<&PublishTime>,
+    ) -> TurnEnd {
+        let chunk = self.ring.read_chunk(self.in_view).expect("what is in view stays in the ring");
+        let (front, wrapped) = chunk.as_slices();
+        let mut at = 0;
+        let end = loop {
+            if at == self.in_view {
+                break TurnEnd::Exhausted;
+            }
+            let record = record_at(front, wrapped, at);
+            let header = record.header();
+            let stamp = header.seq.get();
+            if stamp > last || stamp >= horizon {
+                break TurnEnd::Limit;
+            }
+            if !core.has_room(record.lines()) {
+                break TurnEnd::FrameFull;
+            }
+            if record.is_name() {
+                self.names.push(core.intern(&record.name()));
+            } else {
+                let ts_publish = match publish_time {
+                    Some(publish_time) => publish_time.of(stamp),
+                    None => header.ts_publish.get().into(),
+                };
+                let topic_id = self.names[header.topic_id.get() as usize];
+                let type_id = self.names[header.type_id.get() as usize];
+                core.push(record, &RecordStamp { ts_publish, topic_id, type_id });
+                self.taken += 1;
+            }
+            at += record.lines();
+        };
+        chunk.commit(at);
+        self.in_view -= at;
+        end
+    }
+
+    /// After a commit: everything taken is durable.
+    pub(super) fn publish_durable(&mut self) {
+        if self.durable != self.taken {
+            self.durable = self.taken;
+            self.state.set_durable(self.taken);
+        }
+    }
+
+    /// Closing, with the ring empty: the verdict on every push that raced with it.
+    pub(super) fn publish_verdict(&self) {
+        self.state.set_last_admitted(self.taken);
+    }
+
+    /// Whether the producer is gone and everything it pushed is durable.
+    pub(super) fn is_finished(&self) -> bool {
+        // Asked in this order: a producer that is seen gone has pushed its last before.
+        self.ring.is_abandoned() && self.ring.is_empty() && self.durable == self.taken
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.ring.is_empty()
+    }
+}
+
+fn record_at<'a>(front: &'a [Line], wrapped: &'a [Line], at: usize) -> RingRecord<'a> {
+    let lines = |first: &Line| {
+        let header = RecordHeader::of(first.bytes()).expect("a line is as long as a header");
+        header.lines.get() as usize
+    };
+    if at < front.len() {
+        let end = at + lines(&front[at]);
+        let split = end.min(front.len());
+        RingRecord { head: &front[at..split], tail: &wrapped[..end - split] }
+    } else {
+        let start = at - front.len();
+        RingRecord { head: &wrapped[start..start + lines(&wrapped[start])], tail: &[] }
+    }
+}

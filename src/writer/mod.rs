@@ -1,0 +1,30 @@
+//! The writer: waits, collects what the producers pushed, seals it into frames, commits them, and
+//! publishes how far durability reaches. [`EventStoreWriter`] is its handle; `thread` is its loop;
+//! `core` is what it shares with inline mode.
+
+mod collect;
+mod command;
+mod config;
+mod core;
+mod dedup;
+mod error;
+mod handle;
+mod idle;
+mod inbox;
+mod inline;
+mod lane;
+mod names;
+mod publish_time;
+mod thread;
+
+pub use config::{ConfigError, WaitStrategy, WriterConfig};
+pub use error::{
+    AnchorRequestError, CloseError, CloseReport, ProducerError, SpawnError, WaitError,
+};
+pub use handle::EventStoreWriter;
+
+pub(crate) use config::check_range;
+pub(crate) use core::InlineRecord;
+pub(crate) use handle::{Connection, Mode};
+pub(crate) use inline::{InlineOutcome, InlineWriter};
+pub(crate) use lane::Lane;

@@ -1,0 +1,34 @@
+use std::collections::HashMap;
+
+use crate::format::FrameBuilder;
+use crate::store::RunReader;
+
+/// The run's names table as the writer knows it: text to number.
+///
+/// It grows by what producers announce; each producer can announce `names_max`.
+#[derive(Debug, Default)]
+pub(super) struct NameTable {
+    ids: HashMap<Box<str>, u32, foldhash::fast::RandomState>,
+}
+
+impl NameTable {
+    /// The table of a run that has been recorded up to here.
+    pub(super) fn load(reader: &dyn RunReader) -> Result<Self, crate::store::ReadFault> {
+        let names = reader.names(0)?;
+        Ok(Self { ids: names.into_iter().map(|(id, name)| (name.into(), id)).collect() })
+    }
+
+    pub(super) fn len(&self) -> u32 {
+        self.ids.len() as u32
+    }
+
+    /// The number of `name`; a new name goes into the frame under construction.
+    pub(super) fn intern(&mut self, name: &str, frame: &mut FrameBuilder) -> u32 {
+        if let Some(id) = self.ids.get(name) {
+            return *id;
+        }
+        let id = frame.push_name(name);
+        self.ids.insert(name.into(), id);
+        id
+    }
+}

@@ -1,0 +1,129 @@
+//! The writer thread: wait, collect, seal, commit, publish.
+
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::{Receiver, TryRecvError};
+
+use super::collect::Collector;
+use super::command::Command;
+use super::core::{Halted, WriterCore};
+use super::idle::Idle;
+use super::inbox::LaneInbox;
+use super::{CloseError, CloseReport, InlineRecord};
+use crate::protocol::{HaltReason, RunGate};
+use crate::sync::Arc;
+
+pub(super) struct WriterThread {
+    pub(super) core: WriterCore,
+    pub(super) collector: Collector,
+    pub(super) inbox: Arc<LaneInbox>,
+    pub(super) gate: RunGate,
+    pub(super) commands: Receiver<Command>,
+    pub(super) idle: Idle,
+    pub(super) max_batch_latency: Option<Duration>,
+}
+
+impl WriterThread {
+    /// Runs until the run is closed or halted.
+    pub(super) fn run(mut self) {
+        // Halted is the end here; the reason is with the halt signal, where everybody looks.
+        let _: Result<(), Halted> = self.run_rounds();
+        self.inbox.close();
+        self.gate.close();
+        self.core.halt().parking().wake_all();
+    }
+
+    fn run_rounds(&mut self) -> Result<(), Halted> {
+        let mut batch_began = None;
+        loop {
+            if self.core.halt().is_halted() {
+                return Err(Halted);
+            }
+            match self.commands.try_recv() {
+                Err(TryRecvError::Empty) => {}
+                Ok(Command::Abandon) | Err(TryRecvError::Disconnected) => return self.drain(),
+                Ok(Command::Close { run_ended, reply }) => {
+                    let outcome = self.close(&run_ended);
+                    // Nobody may be left to hear it; the run is closed all the same.
+                    let _ = reply.send(outcome);
+                    return Ok(());
+                }
+                Ok(command) => self.flush_and_answer(command)?,
+            }
+            self.collect()?;
+            if !self.core.has_pending() {
+                self.idle.wait();
+            } else if self.is_batch_due(&mut batch_began) {
+                self.commit()?;
+                batch_began = None;
+                self.idle.reset();
+            }
+        }
+    }
+
+    fn collect(&mut self) -> Result<(), Halted> {
+        let released = self.collector.release_finished();
+        self.inbox.released(released);
+        self.collector.collect(&mut self.core, |lanes| self.inbox.admit(lanes))
+    }
+
+    fn commit(&mut self) -> Result<(), Halted> {
+        self.collector.commit(&mut self.core)
+    }
+
+    fn is_batch_due(&self, batch_began: &mut Option<Instant>) -> bool {
+        let Some(latency) = self.max_batch_latency else {
+            return true;
+        };
+        batch_began.get_or_insert_with(Instant::now).elapsed() >= latency
+    }
+
+    fn flush_and_answer(&mut self, command: Command) -> Result<(), Halted> {
+        // One round with a horizon from after the command takes all that was submitted before it.
+        self.collect()?;
+        self.commit()?;
+        match command {
+            Command::Flush { reply } => {
+                let _ = reply.send(self.core.durable());
+            }
+            Command::Anchor { blob_ref, content_hash, reply } => {
+                let outcome = self.core.record_anchor(blob_ref, content_hash);
+                let _ = reply.send(outcome.map_err(Into::into));
+            }
+            Command::Close { .. } | Command::Abandon => unreachable!("handled by the caller"),
+        }
+        Ok(())
+    }
+
+    /// Ends acceptance and makes everything accepted durable, see [`RunGate`].
+    fn drain(&mut self) -> Result<(), Halted> {
+        self.gate.begin_close();
+        self.inbox.close();
+        loop {
+            self.collect()?;
+            self.commit()?;
+            if self.collector.all_empty() {
+                self.collector.publish_verdicts();
+                return Ok(());
+            }
+        }
+    }
+
+    fn close(&mut self, run_ended: &InlineRecord) -> Result<CloseReport, CloseError> {
+        let drained = self
+            .drain()
+            .and_then(|()| self.core.push_inline(run_ended))
+            .and_then(|()| self.commit());
+        match drained {
+            Ok(()) => Ok(self.core.seal()?),
+            Err(Halted) => Err(CloseError::Halted(self.core.halt_reason())),
+        }
+    }
+}
+
+/// What a panic said.
+pub(super) fn writer_died(panic: &(dyn std::any::Any + Send)) -> HaltReason {
+    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+    let text = text.or_else(|| panic.downcast_ref::<String>().cloned());
+    HaltReason::WriterDied(text.unwrap_or_else(|| "panicked without a message".to_owned()))
+}
