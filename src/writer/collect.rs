@@ -15,22 +15,36 @@ pub(super) struct Collector {
     fronts: BinaryHeap<Reverse<(u64, usize)>>,
 }
 
+/// How a round ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Collected {
+    /// Everything before the horizon is taken.
+    All,
+    /// The frame is full; it has to be committed first.
+    FrameFull,
+}
+
 impl Collector {
     pub(super) fn new(order_clock: OrderClock, publish_time: Option<PublishTime>) -> Self {
         Self { lanes: Vec::new(), order_clock, publish_time, fronts: BinaryHeap::new() }
     }
 
-    /// Takes everything that can have its place in the order by now. A frame that fills up on the
-    /// way is committed; the last one is left under construction.
+    /// A horizon for [`collect`](Self::collect).
+    pub(super) fn horizon(&self) -> u64 {
+        self.order_clock.horizon()
+    }
+
+    /// Takes everything that was stamped before `horizon`, in the order of the stamps, until the
+    /// frame under construction is full. What is left over stays in the rings.
     ///
-    /// `admit` hands over the rings of new producers. It is called after the horizon was taken, like
-    /// the look into the rings, and for the same reason.
+    /// `admit` hands over the rings of new producers. Like the look into the rings, it comes after
+    /// the horizon was taken, and for the same reason.
     pub(super) fn collect(
         &mut self,
+        horizon: u64,
         core: &mut WriterCore,
         admit: impl FnOnce(&mut Vec<Lane>),
-    ) -> Result<(), Halted> {
-        let horizon = self.order_clock.horizon();
+    ) -> Collected {
         admit(&mut self.lanes);
         self.fronts.clear();
         for (index, lane) in self.lanes.iter_mut().enumerate() {
@@ -40,7 +54,7 @@ impl Collector {
             }
         }
         if self.fronts.is_empty() {
-            return Ok(());
+            return Collected::All;
         }
         if let Some(publish_time) = &mut self.publish_time {
             publish_time.refresh();
@@ -48,24 +62,23 @@ impl Collector {
         self.merge(horizon, core)
     }
 
-    fn merge(&mut self, horizon: u64, core: &mut WriterCore) -> Result<(), Halted> {
+    fn merge(&mut self, horizon: u64, core: &mut WriterCore) -> Collected {
         while let Some(Reverse((stamp, index))) = self.fronts.pop() {
             if stamp >= horizon {
                 // The heap gives the earliest first: the others are no earlier.
-                return Ok(());
+                break;
             }
             // The lane with the earliest record may go on until another lane's turn comes.
             let last = self.fronts.peek().map_or(u64::MAX, |Reverse((stamp, _))| *stamp);
             let lane = &mut self.lanes[index];
-            let end = lane.take(last, horizon, core, self.publish_time.as_ref());
+            if lane.take(last, horizon, core, self.publish_time.as_ref()) == TurnEnd::FrameFull {
+                return Collected::FrameFull;
+            }
             if let Some(stamp) = lane.front_stamp() {
                 self.fronts.push(Reverse((stamp, index)));
             }
-            if end == TurnEnd::FrameFull {
-                self.commit(core)?;
-            }
         }
-        Ok(())
+        Collected::All
     }
 
     /// Commits the frame under construction, tells each producer, and wakes whoever waits for it.

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, TryRecvError};
 
-use super::collect::Collector;
+use super::collect::{Collected, Collector};
 use super::command::Command;
 use super::core::{Halted, WriterCore};
 use super::idle::Idle;
@@ -50,10 +50,10 @@ impl WriterThread {
                 }
                 Ok(command) => self.flush_and_answer(command)?,
             }
-            self.collect()?;
+            let collected = self.collect(self.collector.horizon());
             if !self.core.has_pending() {
                 self.idle.wait();
-            } else if self.is_batch_due(&mut batch_began) {
+            } else if collected == Collected::FrameFull || self.is_batch_due(&mut batch_began) {
                 self.commit()?;
                 batch_began = None;
                 self.idle.reset();
@@ -61,10 +61,22 @@ impl WriterThread {
         }
     }
 
-    fn collect(&mut self) -> Result<(), Halted> {
+    fn collect(&mut self, horizon: u64) -> Collected {
         let released = self.collector.release_finished();
         self.inbox.released(released);
-        self.collector.collect(&mut self.core, |lanes| self.inbox.admit(lanes))
+        self.collector.collect(horizon, &mut self.core, |lanes| self.inbox.admit(lanes))
+    }
+
+    /// Makes everything durable that was submitted before this call.
+    fn flush(&mut self) -> Result<(), Halted> {
+        let horizon = self.collector.horizon();
+        loop {
+            let collected = self.collect(horizon);
+            self.commit()?;
+            if collected == Collected::All {
+                return Ok(());
+            }
+        }
     }
 
     fn commit(&mut self) -> Result<(), Halted> {
@@ -79,9 +91,7 @@ impl WriterThread {
     }
 
     fn flush_and_answer(&mut self, command: Command) -> Result<(), Halted> {
-        // One round with a horizon from after the command takes all that was submitted before it.
-        self.collect()?;
-        self.commit()?;
+        self.flush()?;
         match command {
             Command::Flush { reply } => {
                 let _ = reply.send(self.core.durable());
@@ -100,8 +110,7 @@ impl WriterThread {
         self.gate.begin_close();
         self.inbox.close();
         loop {
-            self.collect()?;
-            self.commit()?;
+            self.flush()?;
             if self.collector.all_empty() {
                 self.collector.publish_verdicts();
                 return Ok(());
