@@ -1,6 +1,9 @@
 //! Embedded, lock-free, durable event ingest for latency-sensitive live nodes.
 
+pub mod capture;
 pub mod format;
+pub mod lifecycle;
+pub mod read;
 pub mod store;
 pub mod writer;
 

@@ -5,7 +5,7 @@ use super::stall::push_when_room;
 use super::{Durability, SubmitError, Ticket};
 use crate::format::{Line, RecordBuilder, RecordTag};
 use crate::model::{EntryDraft, UnixNanos};
-use crate::protocol::{Admission, LaneState};
+use crate::protocol::{Admission, HaltReason, LaneState};
 use crate::sync::{Arc, Mutex};
 use crate::writer::{
     Connection, EventStoreWriter, InlineOutcome, InlineRecord, InlineWriter, Lane, Mode,
@@ -99,6 +99,16 @@ impl Producer {
     /// Tells, from any thread, how far this producer's messages are durable.
     pub fn durability(&self) -> Durability {
         Durability::new(Arc::clone(&self.state), self.connection.clone())
+    }
+
+    /// Halts the run, unless it is halted already.
+    pub(crate) fn halt(&self, reason: HaltReason) {
+        self.connection.halt.fire(reason);
+    }
+
+    /// Why the run is halted.
+    pub(crate) fn halt_reason(&self) -> HaltReason {
+        self.connection.halt_reason()
     }
 
     /// The record under construction, begun anew, for an encoder to fill.

@@ -95,11 +95,23 @@ pub trait RunReader: Send + Sync {
     /// The first `seq` that mentions `key`.
     fn lookup(&self, kind: IndexKind, key: &[u8]) -> Result<Option<u64>, ReadFault>;
 
-    /// Up to `limit` keys of `kind` with their `seq`, in byte order, beginning after `after`.
-    fn keys(
+    /// Up to `limit` rows of the index, by kind and then by key in byte order, beginning with the
+    /// first key of `kind`, or behind key `after` of `kind`.
+    fn index(
         &self,
         kind: IndexKind,
         after: Option<&[u8]>,
         limit: usize,
-    ) -> Result<Vec<(Vec<u8>, u64)>, ReadFault>;
+    ) -> Result<Vec<IndexRow>, ReadFault>;
+}
+
+/// One key of the index.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IndexRow {
+    /// What the key names.
+    pub kind: IndexKind,
+    /// The key.
+    pub key: Vec<u8>,
+    /// The first `seq` that mentions it.
+    pub seq: u64,
 }

@@ -3,7 +3,7 @@ use std::io;
 use crate::protocol::HaltReason;
 
 /// Boxed source of an error whose type is the backend's own business.
-pub type BoxedSource = Box<dyn std::error::Error + Send + Sync + 'static>;
+pub(super) type BoxedSource = Box<dyn std::error::Error + Send + Sync + 'static>;
 
 /// What went wrong below the store, in the three classes that ask for different actions.
 #[derive(Debug, thiserror::Error)]

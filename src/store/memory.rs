@@ -7,7 +7,7 @@ use bytes::Bytes;
 
 use super::cursor::RunCursor;
 use super::{
-    AnchorError, AppendError, EventStore, OpenRunError, ReadFault, RunOpening, RunReader, SealError,
+    AnchorError, AppendError, EventStore, IndexRow, OpenRunError, ReadFault, RunOpening, RunReader, SealError,
     SealedRun, Tail,
 };
 use crate::format::{SealedFrame, encode_anchor, encode_manifest, run_root};
@@ -197,19 +197,18 @@ impl RunReader for MemoryReader {
         Ok(lock(&self.0).keys.get(&(kind, key.to_vec())).copied())
     }
 
-    fn keys(
+    fn index(
         &self,
         kind: IndexKind,
         after: Option<&[u8]>,
         limit: usize,
-    ) -> Result<Vec<(Vec<u8>, u64)>, ReadFault> {
+    ) -> Result<Vec<IndexRow>, ReadFault> {
         let from = match after {
             Some(key) => Bound::Excluded((kind, key.to_vec())),
             None => Bound::Included((kind, Vec::new())),
         };
         let run = lock(&self.0);
-        let rows = run.keys.range((from, Bound::Unbounded));
-        let same_kind = rows.take_while(|((row_kind, _), _)| *row_kind == kind);
-        Ok(same_kind.take(limit).map(|((_, key), seq)| (key.clone(), *seq)).collect())
+        let rows = run.keys.range((from, Bound::Unbounded)).take(limit);
+        Ok(rows.map(|((kind, key), seq)| IndexRow { kind: *kind, key: key.clone(), seq: *seq }).collect())
     }
 }

@@ -8,9 +8,9 @@ use redb::{
 
 use super::redb_tables::{
     ANCHOR_ROW, FRAMES, KEYS, NAMES, key_row, read_anchor, read_manifest, read_manifest_row,
-    read_meta,
+    read_meta, split_key_row,
 };
-use super::{BackendFault, ReadFault, RunReader, Tail};
+use super::{BackendFault, IndexRow, ReadFault, RunReader, Tail};
 use crate::format::{FrameView, decode_manifest, run_root};
 use crate::model::{Hash, IndexKind, RunManifest, SnapshotAnchor};
 
@@ -111,14 +111,13 @@ impl<D: ReadableDatabase + Send + Sync> RunReader for RedbReader<D> {
         Ok(seq.map(|seq| seq.value()))
     }
 
-    fn keys(
+    fn index(
         &self,
         kind: IndexKind,
         after: Option<&[u8]>,
         limit: usize,
-    ) -> Result<Vec<(Vec<u8>, u64)>, ReadFault> {
+    ) -> Result<Vec<IndexRow>, ReadFault> {
         let first = key_row(kind, after.unwrap_or_default());
-        let prefix = kind.as_u16().to_be_bytes();
         let from = match after {
             Some(_) => Bound::Excluded(first.as_slice()),
             None => Bound::Included(first.as_slice()),
@@ -127,14 +126,12 @@ impl<D: ReadableDatabase + Send + Sync> RunReader for RedbReader<D> {
             .table(KEYS)?
             .range_owned::<&[u8]>((from, Bound::Unbounded))
             .map_err(BackendFault::redb)?;
-        let mut keys = Vec::new();
-        for row in rows.take(limit) {
-            let (row, seq) = row.map_err(BackendFault::redb)?;
-            match row.value().strip_prefix(&prefix) {
-                Some(key) => keys.push((key.to_vec(), seq.value())),
-                None => break,
-            }
-        }
-        Ok(keys)
+        rows.take(limit)
+            .map(|row| {
+                let (row, seq) = row.map_err(BackendFault::redb)?;
+                let (kind, key) = split_key_row(row.value())?;
+                Ok(IndexRow { kind, key: key.to_vec(), seq: seq.value() })
+            })
+            .collect()
     }
 }

@@ -26,6 +26,14 @@ pub(super) fn key_row(kind: IndexKind, key: &[u8]) -> Vec<u8> {
     [&kind.as_u16().to_be_bytes(), key].concat()
 }
 
+/// The kind and the key of a row.
+pub(super) fn split_key_row(row: &[u8]) -> Result<(IndexKind, &[u8]), BackendFault> {
+    let (kind, key) = row
+        .split_first_chunk()
+        .ok_or_else(|| BackendFault::corrupted("an index row is shorter than its kind"))?;
+    Ok((IndexKind::from_u16(u16::from_be_bytes(*kind)), key))
+}
+
 pub(super) fn write_new_run(
     transaction: &WriteTransaction,
     manifest: &RunManifest,

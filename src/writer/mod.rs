@@ -23,7 +23,7 @@ pub use error::{
 };
 pub use handle::EventStoreWriter;
 
-pub(crate) use config::check_range;
+pub(crate) use config::{check_range, duration_ms};
 pub(crate) use core::InlineRecord;
 pub(crate) use handle::{Connection, Mode};
 pub(crate) use inline::{InlineOutcome, InlineWriter};

@@ -1,0 +1,104 @@
+use std::any::Any;
+use std::sync::Arc;
+
+use super::{CaptureError, EncodeError, EncoderRegistry};
+use crate::protocol::HaltReason;
+use crate::ring::{Durability, Producer, SubmitError, Ticket};
+
+/// Captures messages of one thread: looks up the encoder, encodes into the producer's record, pushes.
+///
+/// Installed as the tap of a [`MessageBus`](crate::bus::MessageBus), or called directly.
+#[derive(Debug)]
+pub struct BusCaptureAdapter {
+    registry: Arc<EncoderRegistry>,
+    producer: Producer,
+    /// Set by the first refused push; from then on the ring is not touched.
+    stopped: bool,
+    captured: u64,
+    encode_errors: u64,
+    last_ticket: Option<Ticket>,
+}
+
+impl BusCaptureAdapter {
+    /// An adapter that pushes through `producer`.
+    pub fn new(registry: Arc<EncoderRegistry>, producer: Producer) -> Self {
+        Self { registry, producer, stopped: false, captured: 0, encode_errors: 0, last_ticket: None }
+    }
+
+    /// Captures `message`. `Ok(true)`: accepted, it will be in the log unless the run halts.
+    /// `Ok(false)`: its type is not on the allow-list.
+    ///
+    /// Blocks only while the producer's ring is full.
+    pub fn capture<T: 'static>(&mut self, topic: &str, message: &T) -> Result<bool, CaptureError> {
+        self.capture_any(topic, message)
+    }
+
+    /// As [`capture`](Self::capture), for a message whose type is erased.
+    pub fn capture_any(&mut self, topic: &str, message: &dyn Any) -> Result<bool, CaptureError> {
+        if self.stopped {
+            return Err(CaptureError::Halted { reason: self.producer.halt_reason() });
+        }
+        let registry = &*self.registry;
+        let Some((encoder, message)) = registry.find(message) else {
+            return Ok(false);
+        };
+        let payload_type = encoder.payload_type(message);
+        let record = match self.producer.begin() {
+            Ok(record) => record,
+            Err(error) => return Err(refused(&mut self.stopped, &self.producer, payload_type, error)),
+        };
+        if let Err(source) = encoder.encode(message, record) {
+            self.encode_errors += 1;
+            return Err(CaptureError::Encode { payload_type: payload_type.to_owned(), source });
+        }
+        match self.producer.submit_built(topic, payload_type) {
+            Ok(ticket) => {
+                self.captured += 1;
+                self.last_ticket = Some(ticket);
+                Ok(true)
+            }
+            Err(error) if error.is_final() => {
+                Err(refused(&mut self.stopped, &self.producer, payload_type, error))
+            }
+            Err(error) => {
+                self.encode_errors += 1;
+                let source = EncodeError::new(error);
+                Err(CaptureError::Encode { payload_type: payload_type.to_owned(), source })
+            }
+        }
+    }
+
+    /// Messages captured so far.
+    pub fn captured(&self) -> u64 {
+        self.captured
+    }
+
+    /// Messages that could not be encoded so far.
+    pub fn encode_errors(&self) -> u64 {
+        self.encode_errors
+    }
+
+    /// The receipt of the message captured last.
+    pub fn last_ticket(&self) -> Option<Ticket> {
+        self.last_ticket
+    }
+
+    /// Tells, from any thread, how far the captured messages are durable.
+    pub fn durability(&self) -> Durability {
+        self.producer.durability()
+    }
+}
+
+/// A final refusal: halts the run, unless it is halted already, and stops this adapter.
+#[cold]
+fn refused(
+    stopped: &mut bool,
+    producer: &Producer,
+    payload_type: &str,
+    source: SubmitError,
+) -> CaptureError {
+    *stopped = true;
+    // A message that reaches the tap of a closed run would go unrecorded: the node must not go on.
+    producer.halt(HaltReason::WriterDied("a message was captured after the run was closed".into()));
+    CaptureError::Submit { payload_type: payload_type.to_owned(), source }
+}

@@ -1,0 +1,71 @@
+use crate::protocol::HaltReason;
+use crate::ring::SubmitError;
+
+/// Why an encoder could not encode a message: whatever the encoder met.
+#[derive(Debug, thiserror::Error)]
+#[error(transparent)]
+pub struct EncodeError(Box<dyn std::error::Error + Send + Sync>);
+
+impl EncodeError {
+    /// Wraps what the encoder met: an error, or a text.
+    pub fn new(source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        Self(source.into())
+    }
+}
+
+impl From<std::io::Error> for EncodeError {
+    fn from(source: std::io::Error) -> Self {
+        Self::new(source)
+    }
+}
+
+impl From<serde_json::Error> for EncodeError {
+    fn from(source: serde_json::Error) -> Self {
+        Self::new(source)
+    }
+}
+
+/// Why a message was not captured.
+#[derive(Debug, thiserror::Error)]
+pub enum CaptureError {
+    /// The message could not be encoded, or does not fit the limits. Counted; the run goes on, and
+    /// the next message can be captured.
+    #[error("{payload_type} was not captured: {source}")]
+    Encode {
+        /// The payload type the encoder is registered for.
+        payload_type: String,
+        /// What went wrong.
+        source: EncodeError,
+    },
+    /// The engine refused the message. The run is halted now.
+    #[error("{payload_type} was not captured: {source}")]
+    Submit {
+        /// The payload type the encoder is registered for.
+        payload_type: String,
+        /// Why it was refused.
+        source: SubmitError,
+    },
+    /// The run was halted before; nothing was tried.
+    #[error("nothing is captured any more, the run is halted: {reason}")]
+    Halted {
+        /// Why the run was halted.
+        reason: HaltReason,
+    },
+}
+
+/// Why an encoder was not registered.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum RegisterError {
+    /// The message type has an encoder or is an envelope already.
+    #[error("{type_name} is registered already")]
+    Duplicate {
+        /// The Rust type.
+        type_name: &'static str,
+    },
+    /// The payload type is empty.
+    #[error("the payload type of {type_name} is empty")]
+    EmptyPayloadType {
+        /// The Rust type.
+        type_name: &'static str,
+    },
+}

@@ -1,0 +1,189 @@
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::model::{IndexKinds, RunId, RunIdentity};
+use crate::store::DiskMode;
+use crate::writer::{ConfigError, WriterConfig, check_range, duration_ms};
+
+/// Everything that can be set about the event store. Round-trips through JSON and TOML; a missing
+/// optional field takes its default. Settings of the writer stand at the top level beside these.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EventStoreConfig {
+    /// The folder with one folder an instance in it. Made when missing.
+    pub base_dir: PathBuf,
+    /// What runs.
+    #[serde(default)]
+    pub identity: RunIdentity,
+    /// What is kept of older runs.
+    #[serde(default)]
+    pub retention: RetentionMode,
+    /// The run to replay from, in place of the one recovery finds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replay_from_run_id: Option<RunId>,
+    /// The data-marker sidecar; None is off.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub data_markers: Option<DataMarkerConfig>,
+    /// How long opening a run may wait for its first entry to be durable. 1 ms to 1 h. Default 5 s:
+    /// a disk that cannot take one small commit in that time is not one to start on.
+    #[serde(
+        default = "default_run_started_timeout",
+        rename = "run_started_timeout_ms",
+        with = "duration_ms"
+    )]
+    pub run_started_timeout: Duration,
+    /// Index kinds to register besides the built-in ones.
+    #[serde(default)]
+    pub index_kinds: Vec<String>,
+    /// How run files are written.
+    #[serde(default)]
+    pub disk_mode: DiskMode,
+    /// Rings, batches and the writer thread; `halt_threshold` is among them.
+    #[serde(flatten)]
+    pub writer: WriterConfig,
+}
+
+fn default_run_started_timeout() -> Duration {
+    Duration::from_secs(5)
+}
+
+impl EventStoreConfig {
+    /// Defaults, for runs below `base_dir`.
+    pub fn new(base_dir: impl Into<PathBuf>) -> Self {
+        Self {
+            base_dir: base_dir.into(),
+            identity: RunIdentity::default(),
+            retention: RetentionMode::default(),
+            replay_from_run_id: None,
+            data_markers: None,
+            run_started_timeout: default_run_started_timeout(),
+            index_kinds: Vec::new(),
+            disk_mode: DiskMode::default(),
+            writer: WriterConfig::default(),
+        }
+    }
+
+    /// Checks every setting against its range.
+    pub fn validate(&self) -> Result<(), ConfigError> {
+        if self.base_dir.as_os_str().is_empty() {
+            let (value, allowed) = ("\"\"".to_owned(), "the path of a folder".to_owned());
+            return Err(ConfigError { field: "base_dir", value, allowed });
+        }
+        let timeout_ms = self.run_started_timeout.as_millis();
+        check_range("run_started_timeout_ms", timeout_ms, 1..=3_600_000)?;
+        if let RetentionMode::Bounded { keep_last } = self.retention {
+            check_range("retention.keep_last", keep_last, 1..=1_000_000)?;
+        }
+        if let Some(markers) = &self.data_markers {
+            markers.validate()?;
+        }
+        self.registered_kinds()?;
+        self.writer.validate()
+    }
+
+    /// The built-in index kinds and those of [`index_kinds`](Self::index_kinds).
+    pub fn registered_kinds(&self) -> Result<IndexKinds, ConfigError> {
+        let mut kinds = IndexKinds::default();
+        for name in &self.index_kinds {
+            kinds.register(name).map_err(|error| ConfigError {
+                field: "index_kinds",
+                value: format!("{name:?}"),
+                allowed: error.to_string(),
+            })?;
+        }
+        Ok(kinds)
+    }
+}
+
+/// What is kept of older runs. Nothing is removed but by an explicit step.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "mode", rename_all = "snake_case")]
+pub enum RetentionMode {
+    /// Everything.
+    #[default]
+    Full,
+    /// The newest runs.
+    Bounded {
+        /// How many. 1 to 1 000 000.
+        keep_last: u32,
+    },
+    /// What is needed to restore from the newest known-good snapshot.
+    SnapshotAnchored,
+}
+
+impl RetentionMode {
+    /// The feature flag that stands for this mode in a run's manifest.
+    pub const fn feature_flag(self) -> &'static str {
+        match self {
+            Self::Full => "retention=full",
+            Self::Bounded { .. } => "retention=bounded",
+            Self::SnapshotAnchored => "retention=snapshot",
+        }
+    }
+}
+
+/// A class of market data.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum DataMarkerClass {
+    /// Changes to an order book.
+    BookDeltas,
+    /// The first ten levels of an order book.
+    BookDepth10,
+    /// Best bid and offer.
+    Quote,
+    /// Trades.
+    Trade,
+    /// Bars.
+    Bar,
+}
+
+impl DataMarkerClass {
+    /// All classes.
+    pub const ALL: [Self; 5] =
+        [Self::BookDeltas, Self::BookDepth10, Self::Quote, Self::Trade, Self::Bar];
+}
+
+/// Settings of the data-marker sidecar.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct DataMarkerConfig {
+    /// The classes to mark. Default: all. Not empty, none twice.
+    pub classes: Vec<DataMarkerClass>,
+    /// The longest time without a cursor snapshot while data moves. 1 ms to 1 h. Default 1 s.
+    #[serde(rename = "safety_flush_interval_ms", with = "duration_ms")]
+    pub safety_flush_interval: Duration,
+    /// Markers that may wait for the sidecar before more are shed. 1 to 16 777 216. Default 10 000.
+    pub channel_capacity: usize,
+    /// Instruments of which every record is marked with its fingerprint. Default: none.
+    pub high_fidelity: Vec<String>,
+}
+
+impl Default for DataMarkerConfig {
+    fn default() -> Self {
+        Self {
+            classes: DataMarkerClass::ALL.to_vec(),
+            safety_flush_interval: Duration::from_secs(1),
+            channel_capacity: 10_000,
+            high_fidelity: Vec::new(),
+        }
+    }
+}
+
+impl DataMarkerConfig {
+    fn validate(&self) -> Result<(), ConfigError> {
+        let mut distinct = self.classes.clone();
+        distinct.sort_unstable();
+        distinct.dedup();
+        if distinct.is_empty() || distinct.len() != self.classes.len() {
+            return Err(ConfigError {
+                field: "data_markers.classes",
+                value: format!("{:?}", self.classes),
+                allowed: "at least one class, none twice".to_owned(),
+            });
+        }
+        let interval_ms = self.safety_flush_interval.as_millis();
+        check_range("data_markers.safety_flush_interval_ms", interval_ms, 1..=3_600_000)?;
+        check_range("data_markers.channel_capacity", self.channel_capacity, 1..=16 << 20)
+    }
+}

@@ -1,0 +1,47 @@
+//! The first and the last entry of a run.
+
+use serde::Serialize;
+
+use crate::model::{RegisteredComponents, RunId, RunManifest};
+
+/// Topic of a run's first entry.
+pub const RUN_STARTED_TOPIC: &str = "run.started";
+/// Payload type of a run's first entry.
+pub const RUN_STARTED_TYPE: &str = "RunStarted";
+/// Topic of the last entry of a run that was closed in order.
+pub const RUN_ENDED_TOPIC: &str = "run.ended";
+/// Payload type of the last entry of a run that was closed in order.
+pub const RUN_ENDED_TYPE: &str = "RunEnded";
+
+/// Whether an entry with this topic and payload type is a run's last: both must match.
+pub fn is_run_ended(topic: &str, payload_type: &str) -> bool {
+    topic == RUN_ENDED_TOPIC && payload_type == RUN_ENDED_TYPE
+}
+
+#[derive(Serialize)]
+struct RunStarted<'a> {
+    run_id: RunId,
+    parent_run_id: Option<RunId>,
+    components: &'a RegisteredComponents,
+}
+
+#[derive(Serialize)]
+struct RunEnded {
+    run_id: RunId,
+}
+
+pub(super) fn run_started_payload(manifest: &RunManifest) -> Vec<u8> {
+    json(&RunStarted {
+        run_id: manifest.run_id,
+        parent_run_id: manifest.parent_run_id,
+        components: &manifest.registered_components,
+    })
+}
+
+pub(super) fn run_ended_payload(run_id: RunId) -> Vec<u8> {
+    json(&RunEnded { run_id })
+}
+
+fn json<T: Serialize>(value: &T) -> Vec<u8> {
+    serde_json::to_vec(value).expect("plain data with text keys always encodes")
+}

@@ -1,0 +1,126 @@
+use std::sync::Arc;
+
+use super::frame_cursor::FrameCursor;
+use super::{Direction, ReadError, Scan};
+use crate::model::{Entry, IndexKind, RunManifest, SnapshotAnchor};
+use crate::store::{IndexRow, ReadFault, RunReader};
+
+/// Reads one run, sealed or live. Every entry's hash is checked on the way.
+///
+/// A reader of a live run, got from its store in the same process, sees what is durable at the time
+/// of each call.
+#[derive(Clone)]
+pub struct EventStoreReader {
+    source: Arc<dyn RunReader>,
+}
+
+/// The part of a run to replay on top of its snapshot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ReplayPlan {
+    /// The first entry to apply: the one after the anchor, or 1.
+    pub from_seq: u64,
+    /// The last entry to apply: the watermark. Below `from_seq` when there is nothing to apply.
+    pub to_seq: u64,
+}
+
+impl EventStoreReader {
+    /// A reader over a store's read side.
+    pub fn new(source: Arc<dyn RunReader>) -> Self {
+        Self { source }
+    }
+
+    /// The manifest.
+    pub fn manifest(&self) -> Result<RunManifest, ReadError> {
+        Ok(self.source.manifest()?)
+    }
+
+    /// The durable watermark.
+    pub fn watermark(&self) -> Result<u64, ReadError> {
+        Ok(self.source.watermark()?)
+    }
+
+    /// The snapshot anchor.
+    pub fn anchor(&self) -> Result<Option<SnapshotAnchor>, ReadError> {
+        Ok(self.source.anchor()?)
+    }
+
+    /// Walks the entries of a range, lowest first or highest first, in the memory of one frame.
+    /// Both ends belong to the range; `u64::MAX` as upper end leaves it open.
+    pub fn scan(&self, from_seq: u64, to_seq: u64, direction: Direction) -> Scan {
+        Scan::new(Arc::clone(&self.source), direction, from_seq, to_seq)
+    }
+
+    /// The entry `seq`; `None` past the watermark.
+    pub fn read(&self, seq: u64) -> Result<Option<Entry>, ReadError> {
+        let mut cursor = FrameCursor::default();
+        if seq > 0 && let Some((first_seq, bytes)) = self.source.frame_at_or_before(seq)? {
+            cursor.load_for_one(first_seq, bytes)?;
+            if cursor.range().is_some_and(|(_, last)| seq <= last) {
+                return Ok(Some(cursor.entry(seq, &*self.source)?.to_entry()));
+            }
+        }
+        match self.source.frame_at_or_after(seq)? {
+            Some((next, _)) if seq > 0 => Err(ReadError::Gap { from: seq, to: next - 1 }),
+            _ => Ok(None),
+        }
+    }
+
+    /// The first `seq` that mentions `key`.
+    pub fn lookup(&self, kind: IndexKind, key: &str) -> Result<Option<u64>, ReadError> {
+        Ok(self.source.lookup(kind, key.as_bytes())?)
+    }
+
+    /// All keys of `kind` with the first `seq` that mentions each, in byte order.
+    pub fn keys(&self, kind: IndexKind) -> Keys {
+        Keys::new(Arc::clone(&self.source), kind)
+    }
+
+    /// What to replay on top of the snapshot, or from the beginning where there is none.
+    pub fn replay_plan(&self) -> Result<ReplayPlan, ReadError> {
+        let watermark = self.watermark()?;
+        let anchor = self.anchor()?.map_or(0, |anchor| anchor.high_watermark);
+        if anchor > watermark {
+            return Err(ReadError::AnchorPastWatermark { anchor, watermark });
+        }
+        Ok(ReplayPlan { from_seq: anchor + 1, to_seq: watermark })
+    }
+}
+
+/// Walks the keys of one kind, a page at a time.
+pub struct Keys {
+    source: Arc<dyn RunReader>,
+    kind: IndexKind,
+    page: std::vec::IntoIter<IndexRow>,
+    last: Option<Vec<u8>>,
+    ended: bool,
+}
+
+const KEYS_PER_PAGE: usize = 1024;
+
+impl Keys {
+    pub(super) fn new(source: Arc<dyn RunReader>, kind: IndexKind) -> Self {
+        Self { source, kind, page: Vec::new().into_iter(), last: None, ended: false }
+    }
+}
+
+impl Iterator for Keys {
+    type Item = Result<IndexRow, ReadFault>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.page.len() == 0 && !self.ended {
+            match self.source.index(self.kind, self.last.as_deref(), KEYS_PER_PAGE) {
+                Ok(mut page) => {
+                    page.retain(|row| row.kind == self.kind);
+                    self.ended = page.len() < KEYS_PER_PAGE;
+                    self.last = page.last().map(|row| row.key.clone());
+                    self.page = page.into_iter();
+                }
+                Err(error) => {
+                    self.ended = true;
+                    return Some(Err(error));
+                }
+            }
+        }
+        self.page.next().map(Ok)
+    }
+}

@@ -1,0 +1,134 @@
+use std::sync::Arc;
+
+use super::ReadError;
+use super::entry_ref::EntryRef;
+use super::frame_cursor::FrameCursor;
+use crate::model::Entry;
+use crate::store::RunReader;
+
+/// Which way a scan goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Direction {
+    /// From the lowest `seq` up.
+    Forward,
+    /// From the highest `seq` down.
+    Reverse,
+}
+
+/// Walks a range of entries in the memory of one frame.
+///
+/// A damaged or missing entry is an error in its place; the scan then goes on behind it. A damaged
+/// frame ends the scan. A forward scan with an open end that has returned `None` can be asked again
+/// when more has become durable.
+pub struct Scan {
+    source: Arc<dyn RunReader>,
+    cursor: FrameCursor,
+    direction: Direction,
+    /// What is still to be returned: first and last `seq`.
+    from: u64,
+    to: u64,
+    ended: bool,
+}
+
+impl Scan {
+    pub(super) fn new(
+        source: Arc<dyn RunReader>,
+        direction: Direction,
+        from: u64,
+        to: u64,
+    ) -> Self {
+        Self { source, cursor: FrameCursor::default(), direction, from: from.max(1), to, ended: false }
+    }
+
+    /// The next entry, borrowed until the next call.
+    pub fn next_ref(&mut self) -> Option<Result<EntryRef<'_>, ReadError>> {
+        if self.ended || self.from > self.to {
+            return None;
+        }
+        match self.advance() {
+            Ok(None) => None,
+            Ok(Some(seq)) => Some(self.cursor.entry(seq, &*self.source)),
+            Err(error) => {
+                self.ended = !matches!(error, ReadError::Gap { .. });
+                Some(Err(error))
+            }
+        }
+    }
+
+    /// Chooses the next `seq`, loads its frame, and takes it off the range.
+    fn advance(&mut self) -> Result<Option<u64>, ReadError> {
+        match self.direction {
+            Direction::Forward => {
+                let seq = self.from;
+                if !self.is_loaded(seq) && !self.load_forward(seq)? {
+                    return Ok(None);
+                }
+                self.from += 1;
+                Ok(Some(seq))
+            }
+            Direction::Reverse => {
+                let seq = self.to;
+                if !self.is_loaded(seq) && !self.load_reverse(seq)? {
+                    return Ok(None);
+                }
+                // An open end means the watermark, which only the last frame tells.
+                let seq = self.to;
+                self.to -= 1;
+                Ok(Some(seq))
+            }
+        }
+    }
+
+    fn is_loaded(&self, seq: u64) -> bool {
+        self.cursor.range().is_some_and(|(first, last)| (first..=last).contains(&seq))
+    }
+
+    /// Loads the frame with `seq`. False when the log ends before it.
+    fn load_forward(&mut self, seq: u64) -> Result<bool, ReadError> {
+        if let Some((first_seq, bytes)) = self.source.frame_at_or_before(seq)? {
+            self.cursor.load(first_seq, bytes)?;
+            if self.is_loaded(seq) {
+                return Ok(true);
+            }
+        }
+        match self.source.frame_at_or_after(seq)? {
+            None => Ok(false),
+            Some((next, _)) if next > self.to => {
+                let to = self.to;
+                self.from = self.to.saturating_add(1);
+                Err(ReadError::Gap { from: seq, to })
+            }
+            Some((next, _)) => {
+                self.from = next;
+                Err(ReadError::Gap { from: seq, to: next - 1 })
+            }
+        }
+    }
+
+    /// Loads the frame with `seq`. False when the log begins after it.
+    fn load_reverse(&mut self, seq: u64) -> Result<bool, ReadError> {
+        let Some((first_seq, bytes)) = self.source.frame_at_or_before(seq)? else {
+            return Ok(false);
+        };
+        self.cursor.load(first_seq, bytes)?;
+        let Some((_, last)) = self.cursor.range() else {
+            return Ok(false);
+        };
+        if last < seq {
+            self.to = last;
+            // Nothing behind the last frame is missing; between two frames it is.
+            if self.source.frame_at_or_after(last + 1)?.is_some() {
+                return Err(ReadError::Gap { from: last + 1, to: seq });
+            }
+        }
+        Ok(self.from <= self.to)
+    }
+}
+
+impl Iterator for Scan {
+    type Item = Result<Entry, ReadError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.next_ref().map(|entry| entry.map(|entry| entry.to_entry()))
+    }
+}
