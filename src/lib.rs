@@ -1,6 +1,10 @@
 //! Embedded, lock-free, durable event ingest for latency-sensitive live nodes.
 
+pub mod bus;
 pub mod capture;
+#[cfg(feature = "cli")]
+#[doc(hidden)]
+pub mod cli;
 pub mod format;
 pub mod lifecycle;
 pub mod read;

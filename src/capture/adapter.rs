@@ -15,6 +15,7 @@ pub struct BusCaptureAdapter {
     /// Set by the first refused push; from then on the ring is not touched.
     stopped: bool,
     captured: u64,
+    payload_bytes: u64,
     encode_errors: u64,
     last_ticket: Option<Ticket>,
 }
@@ -22,7 +23,15 @@ pub struct BusCaptureAdapter {
 impl BusCaptureAdapter {
     /// An adapter that pushes through `producer`.
     pub fn new(registry: Arc<EncoderRegistry>, producer: Producer) -> Self {
-        Self { registry, producer, stopped: false, captured: 0, encode_errors: 0, last_ticket: None }
+        Self {
+            registry,
+            producer,
+            stopped: false,
+            captured: 0,
+            payload_bytes: 0,
+            encode_errors: 0,
+            last_ticket: None,
+        }
     }
 
     /// Captures `message`. `Ok(true)`: accepted, it will be in the log unless the run halts.
@@ -45,15 +54,19 @@ impl BusCaptureAdapter {
         let payload_type = encoder.payload_type(message);
         let record = match self.producer.begin() {
             Ok(record) => record,
-            Err(error) => return Err(refused(&mut self.stopped, &self.producer, payload_type, error)),
+            Err(error) => {
+                return Err(refused(&mut self.stopped, &self.producer, payload_type, error));
+            }
         };
         if let Err(source) = encoder.encode(message, record) {
             self.encode_errors += 1;
             return Err(CaptureError::Encode { payload_type: payload_type.to_owned(), source });
         }
+        let payload_bytes = record.payload_len() as u64;
         match self.producer.submit_built(topic, payload_type) {
             Ok(ticket) => {
                 self.captured += 1;
+                self.payload_bytes += payload_bytes;
                 self.last_ticket = Some(ticket);
                 Ok(true)
             }
@@ -71,6 +84,11 @@ impl BusCaptureAdapter {
     /// Messages captured so far.
     pub fn captured(&self) -> u64 {
         self.captured
+    }
+
+    /// Bytes of payload of the messages captured so far.
+    pub fn payload_bytes(&self) -> u64 {
+        self.payload_bytes
     }
 
     /// Messages that could not be encoded so far.

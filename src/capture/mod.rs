@@ -5,7 +5,7 @@ mod adapter;
 mod encoder;
 mod error;
 mod registry;
-//mod tap;
+mod tap;
 
 pub use adapter::BusCaptureAdapter;
 pub use encoder::Encoder;

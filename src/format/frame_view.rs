@@ -73,8 +73,7 @@ impl<'a> FrameView<'a> {
     /// Reads a frame that is exactly `bytes`.
     pub fn parse(bytes: &'a [u8]) -> Result<Self, FrameError> {
         let truncated = |expected| FrameError::Length { found: bytes.len(), expected };
-        let (header, _) =
-            FrameHeader::ref_from_prefix(bytes).map_err(|_| truncated(LINE_BYTES))?;
+        let (header, _) = FrameHeader::ref_from_prefix(bytes).map_err(|_| truncated(LINE_BYTES))?;
         if header.magic != MAGIC {
             return Err(FrameError::Magic { found: header.magic });
         }

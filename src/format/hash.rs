@@ -126,7 +126,13 @@ fn hash_blocks<const BYTES: usize>(
     // BLAKE3 paper, section 2.2: a one-chunk message is hashed under the initial value with chunk
     // counter 0; its first block has CHUNK_START, its last CHUNK_END and, being the root, ROOT.
     const IV: [u32; 8] = [
-        0x6A09_E667, 0xBB67_AE85, 0x3C6E_F372, 0xA54F_F53A, 0x510E_527F, 0x9B05_688C, 0x1F83_D9AB,
+        0x6A09_E667,
+        0xBB67_AE85,
+        0x3C6E_F372,
+        0xA54F_F53A,
+        0x510E_527F,
+        0x9B05_688C,
+        0x1F83_D9AB,
         0x5BE0_CD19,
     ];
     const CHUNK_START: u8 = 1;

@@ -139,6 +139,11 @@ impl RecordBuilder {
         self.len = end;
     }
 
+    /// Bytes of payload written so far.
+    pub fn payload_len(&self) -> usize {
+        self.len - LINE_BYTES
+    }
+
     /// Attaches an index key.
     pub fn add_key(&mut self, kind: IndexKind, key: &str) {
         let RecordLimits { keys_max, key_bytes_max, .. } = self.limits;
@@ -161,7 +166,7 @@ impl RecordBuilder {
     /// Completes the record and returns its lines.
     #[inline]
     pub(crate) fn finish(&mut self, tag: &RecordTag) -> Result<&[Line], RecordLimitError> {
-        let payload_len = self.len - LINE_BYTES;
+        let payload_len = self.payload_len();
         let flags = self.append_keys_and_ids();
         if let Some(error) = self.rejected.take() {
             return Err(error);

@@ -4,9 +4,7 @@ mod config;
 mod events;
 mod session;
 
-pub use config::{
-    DataMarkerClass, DataMarkerConfig, EventStoreConfig, RetentionMode,
-};
+pub use config::{DataMarkerClass, DataMarkerConfig, EventStoreConfig, RetentionMode};
 pub use events::{
     RUN_ENDED_TOPIC, RUN_ENDED_TYPE, RUN_STARTED_TOPIC, RUN_STARTED_TYPE, is_run_ended,
 };

@@ -83,11 +83,7 @@ impl RunSession {
         Ok(session)
     }
 
-    fn start(
-        &self,
-        manifest: &RunManifest,
-        timeout: std::time::Duration,
-    ) -> Result<(), OpenError> {
+    fn start(&self, manifest: &RunManifest, timeout: std::time::Duration) -> Result<(), OpenError> {
         let payload = run_started_payload(manifest);
         let mut producer = self.writer.producer()?;
         let draft = EntryDraft {
@@ -97,10 +93,11 @@ impl RunSession {
             payload: &payload,
             ..EntryDraft::default()
         };
-        let ticket = producer.submit(&draft).map_err(|error| match self.writer.halt().reason() {
-            Some(reason) => OpenError::HaltedDuringBoot(reason),
-            None => OpenError::RunStartedSubmit(error),
-        })?;
+        let ticket =
+            producer.submit(&draft).map_err(|error| match self.writer.halt().reason() {
+                Some(reason) => OpenError::HaltedDuringBoot(reason),
+                None => OpenError::RunStartedSubmit(error),
+            })?;
         producer.durability().wait(ticket, timeout).map_err(|error| match error {
             WaitError::Halted(reason) => OpenError::HaltedDuringBoot(reason),
             WaitError::TimedOut { waited } => OpenError::RunStartedTimeout { waited },

@@ -67,7 +67,9 @@ impl Default for IndexKinds {
             ("client_order_id", IndexKind::CLIENT_ORDER_ID),
             ("venue_order_id", IndexKind::VENUE_ORDER_ID),
         ];
-        Self { by_name: built_in.into_iter().map(|(name, kind)| (name.to_owned(), kind.0)).collect() }
+        Self {
+            by_name: built_in.into_iter().map(|(name, kind)| (name.to_owned(), kind.0)).collect(),
+        }
     }
 }
 

@@ -95,7 +95,9 @@ mod optional_hash {
         hash.map(|hash| hash.to_hex().to_string()).serialize(to)
     }
 
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Hash>, D::Error> {
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        from: D,
+    ) -> Result<Option<Hash>, D::Error> {
         let hex = Option::<String>::deserialize(from)?;
         hex.map(|hex| Hash::from_hex(&hex).map_err(D::Error::custom)).transpose()
     }

@@ -102,10 +102,13 @@ impl FromStr for InstanceId {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let allowed = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-');
-        let valid = (1..=128).contains(&text.len())
-            && !text.starts_with('.')
-            && text.bytes().all(allowed);
-        if valid { Ok(Self(text.to_owned())) } else { Err(InstanceIdError { text: text.to_owned() }) }
+        let valid =
+            (1..=128).contains(&text.len()) && !text.starts_with('.') && text.bytes().all(allowed);
+        if valid {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(InstanceIdError { text: text.to_owned() })
+        }
     }
 }
 

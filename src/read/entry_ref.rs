@@ -21,9 +21,8 @@ impl<'a> EntryRef<'a> {
         names: &'a Names,
         entry_hash: Hash,
     ) -> Result<Self, ReadError> {
-        let name = |id| {
-            names.get(id).ok_or_else(|| ReadError::UnknownName { seq: record.seq(), id })
-        };
+        let name =
+            |id| names.get(id).ok_or_else(|| ReadError::UnknownName { seq: record.seq(), id });
         let (topic, payload_type) = (name(record.topic_id())?, name(record.type_id())?);
         Ok(Self { record, topic, payload_type, entry_hash })
     }

@@ -65,7 +65,9 @@ pub enum Finding {
         seq: u64,
     },
     /// An index key points to a later entry than the first that mentions it.
-    #[error("index key {index_kind}:{key} points to entry {indexed}, but entry {seq} mentions it first")]
+    #[error(
+        "index key {index_kind}:{key} points to entry {indexed}, but entry {seq} mentions it first"
+    )]
     IndexWrongSeq {
         /// Kind of the key.
         index_kind: String,

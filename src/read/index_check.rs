@@ -11,11 +11,7 @@ use crate::store::{IndexRow, ReadFault, RunReader};
 
 const ROWS_PER_PAGE: usize = 1024;
 
-pub(super) fn check_index(
-    source: &dyn RunReader,
-    manifest: &RunManifest,
-    findings: &mut Findings,
-) {
+pub(super) fn check_index(source: &dyn RunReader, manifest: &RunManifest, findings: &mut Findings) {
     let checked = check_mentions(source, manifest, findings)
         .and_then(|()| check_targets(source, manifest, findings));
     if let Err(error) = checked {

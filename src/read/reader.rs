@@ -53,7 +53,9 @@ impl EventStoreReader {
     /// The entry `seq`; `None` past the watermark.
     pub fn read(&self, seq: u64) -> Result<Option<Entry>, ReadError> {
         let mut cursor = FrameCursor::default();
-        if seq > 0 && let Some((first_seq, bytes)) = self.source.frame_at_or_before(seq)? {
+        if seq > 0
+            && let Some((first_seq, bytes)) = self.source.frame_at_or_before(seq)?
+        {
             cursor.load_for_one(first_seq, bytes)?;
             if cursor.range().is_some_and(|(_, last)| seq <= last) {
                 return Ok(Some(cursor.entry(seq, &*self.source)?.to_entry()));

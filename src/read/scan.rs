@@ -37,7 +37,14 @@ impl Scan {
         from: u64,
         to: u64,
     ) -> Self {
-        Self { source, cursor: FrameCursor::default(), direction, from: from.max(1), to, ended: false }
+        Self {
+            source,
+            cursor: FrameCursor::default(),
+            direction,
+            from: from.max(1),
+            to,
+            ended: false,
+        }
     }
 
     /// The next entry, borrowed until the next call.

@@ -6,7 +6,9 @@ use crate::format::RecordLimitError;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SubmitError {
     /// The ring stayed full for too long; this submit halted the run.
-    #[error("the run is halted: the ring stayed full for {stalled_for:?}, allowed are {threshold:?}")]
+    #[error(
+        "the run is halted: the ring stayed full for {stalled_for:?}, allowed are {threshold:?}"
+    )]
     HaltSignaled {
         /// How long this submit had waited.
         stalled_for: Duration,
@@ -20,7 +22,9 @@ pub enum SubmitError {
     #[error(transparent)]
     Limit(#[from] RecordLimitError),
     /// Topic or payload type is empty or too long. The run goes on.
-    #[error("a topic or payload type of {bytes} bytes: allowed are 1 to {max} (setting name_bytes_max)")]
+    #[error(
+        "a topic or payload type of {bytes} bytes: allowed are 1 to {max} (setting name_bytes_max)"
+    )]
     NameLength {
         /// Bytes of the name.
         bytes: usize,
@@ -28,7 +32,9 @@ pub enum SubmitError {
         max: usize,
     },
     /// This producer has used too many different topics and payload types. The run goes on.
-    #[error("more than {max} different topics and payload types on one producer (setting names_max)")]
+    #[error(
+        "more than {max} different topics and payload types on one producer (setting names_max)"
+    )]
     TooManyNames {
         /// The setting `names_max`.
         max: usize,

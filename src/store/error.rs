@@ -172,7 +172,9 @@ pub enum OpenSealedError {
         path: PathBuf,
     },
     /// The run is still being written, or its process died.
-    #[error("{path} is not sealed: it is being recorded, or was left behind by a crash (then `tapline recover` seals it)")]
+    #[error(
+        "{path} is not sealed: it is being recorded, or was left behind by a crash (then `tapline recover` seals it)"
+    )]
     NotSealed {
         /// The run file.
         path: PathBuf,

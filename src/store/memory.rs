@@ -7,8 +7,8 @@ use bytes::Bytes;
 
 use super::cursor::RunCursor;
 use super::{
-    AnchorError, AppendError, EventStore, IndexRow, OpenRunError, ReadFault, RunOpening, RunReader, SealError,
-    SealedRun, Tail,
+    AnchorError, AppendError, EventStore, IndexRow, OpenRunError, ReadFault, RunOpening, RunReader,
+    SealError, SealedRun, Tail,
 };
 use crate::format::{SealedFrame, encode_anchor, encode_manifest, run_root};
 use crate::model::{
@@ -209,6 +209,8 @@ impl RunReader for MemoryReader {
         };
         let run = lock(&self.0);
         let rows = run.keys.range((from, Bound::Unbounded)).take(limit);
-        Ok(rows.map(|((kind, key), seq)| IndexRow { kind: *kind, key: key.clone(), seq: *seq }).collect())
+        Ok(rows
+            .map(|((kind, key), seq)| IndexRow { kind: *kind, key: key.clone(), seq: *seq })
+            .collect())
     }
 }

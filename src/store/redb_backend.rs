@@ -8,14 +8,11 @@ use redb::{Builder, Database, DatabaseError, ReadOnlyDatabase};
 use super::cursor::RunCursor;
 use super::directory::run_path;
 use super::redb_reader::RedbReader;
+use super::redb_tables::{ANCHOR_ROW, KeyBatch, MANIFEST_ROW, META, write_frame, write_new_run};
 use super::run_file::RunFile;
-use super::redb_tables::{
-    ANCHOR_ROW, KeyBatch, MANIFEST_ROW, META, write_frame,
-    write_new_run,
-};
 use super::{
-    AnchorError, AppendError, BackendFault, DiskMode, EventStore, OpenRunError, OpenSealedError, ReadFault,
-    RunOpening, RunReader, SealError, SealedRun, Tail,
+    AnchorError, AppendError, BackendFault, DiskMode, EventStore, OpenRunError, OpenSealedError,
+    ReadFault, RunOpening, RunReader, SealError, SealedRun, Tail,
 };
 use crate::format::{SealedFrame, encode_anchor, encode_manifest, run_root};
 use crate::model::{InstanceId, RunId, RunManifest, RunStatus, SnapshotAnchor, UnixNanos};
@@ -124,8 +121,8 @@ impl EventStore for RedbBackend {
             return Err(OpenRunError::RunOpen { open: run.cursor.manifest.run_id });
         }
         let path = run_path(&self.base_dir, &manifest.instance_id, manifest.run_id);
-        let exists = fs::exists(&path)
-            .map_err(|source| OpenRunError::Io { path: path.clone(), source })?;
+        let exists =
+            fs::exists(&path).map_err(|source| OpenRunError::Io { path: path.clone(), source })?;
         if exists {
             let run = self.resume(&path, manifest.run_id)?;
             let found = run.cursor.manifest.clone();
@@ -203,7 +200,9 @@ pub fn open_sealed_file(path: &Path) -> Result<Arc<dyn RunReader>, OpenSealedErr
         {
             return Err(OpenSealedError::NotFound { path });
         }
-        Err(error) => return Err(OpenSealedError::Open { path, source: BackendFault::redb(error) }),
+        Err(error) => {
+            return Err(OpenSealedError::Open { path, source: BackendFault::redb(error) });
+        }
     };
     let reader = RedbReader::<ReadOnlyDatabase>(Arc::new(database));
     match reader.manifest() {

@@ -47,8 +47,8 @@ impl<D: ReadableDatabase + Send + Sync> RedbReader<D> {
         let Some((first_seq, bytes)) = self.frame_at_or_before(u64::MAX)? else {
             return Ok(Tail { watermark: 0, root: Hash::from_bytes([0; 32]), names: 0 });
         };
-        let frame = FrameView::parse(&bytes)
-            .map_err(|source| ReadFault::Frame { first_seq, source })?;
+        let frame =
+            FrameView::parse(&bytes).map_err(|source| ReadFault::Frame { first_seq, source })?;
         let last_name = self.table(NAMES)?.range_owned::<u32>(..).map_err(BackendFault::redb)?;
         let last_name = { last_name }.next_back().transpose().map_err(BackendFault::redb)?;
         let names = last_name.map_or(0, |(id, _)| id.value() + 1);

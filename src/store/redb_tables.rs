@@ -119,7 +119,9 @@ pub(super) fn read_meta(
 ) -> Result<Option<Vec<u8>>, ReadFault> {
     let table = match transaction.open_table(META) {
         Ok(table) => table,
-        Err(TableError::TableDoesNotExist(_)) => return Err(ReadFault::Missing { what: "manifest" }),
+        Err(TableError::TableDoesNotExist(_)) => {
+            return Err(ReadFault::Missing { what: "manifest" });
+        }
         Err(error) => return Err(BackendFault::redb(error).into()),
     };
     let value = table.get(row).map_err(BackendFault::redb)?;

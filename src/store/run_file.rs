@@ -80,7 +80,11 @@ impl StorageBackend for RunFile {
         self.file.try_lock_range(from, to)
     }
 
-    fn try_lock_shared_range(&self, from: Bound<u64>, to: Bound<u64>) -> Result<bool, BackendError> {
+    fn try_lock_shared_range(
+        &self,
+        from: Bound<u64>,
+        to: Bound<u64>,
+    ) -> Result<bool, BackendError> {
         self.file.try_lock_shared_range(from, to)
     }
 

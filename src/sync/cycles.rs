@@ -35,8 +35,8 @@ mod imp {
     pub(super) fn is_trusted() -> bool {
         // AMD64 manual vol. 3, CPUID Fn8000_0007 EDX bit 8; Intel SDM vol. 3, 19.17.1: the counter
         // is invariant.
-        let invariant = __cpuid(0x8000_0000).eax >= 0x8000_0007
-            && __cpuid(0x8000_0007).edx & (1 << 8) != 0;
+        let invariant =
+            __cpuid(0x8000_0000).eax >= 0x8000_0007 && __cpuid(0x8000_0007).edx & (1 << 8) != 0;
         let path = "/sys/devices/system/clocksource/clocksource0/current_clocksource";
         let in_step = std::fs::read_to_string(path).is_ok_and(|source| source.trim() == "tsc");
         invariant && in_step

@@ -134,7 +134,11 @@ impl WriterConfig {
         check_range("close_timeout_ms", self.close_timeout.as_millis(), threshold_ms)?;
         check_range("ring_lines", self.ring_lines, 64..=16 << 20)?;
         check_range("batch_bytes_max", self.batch_bytes_max, 4096..=64 << 20)?;
-        check_range("record_bytes_max", self.record_bytes_max, 2 * LINE_BYTES..=self.largest_record())?;
+        check_range(
+            "record_bytes_max",
+            self.record_bytes_max,
+            2 * LINE_BYTES..=self.largest_record(),
+        )?;
         check_range("names_max", self.names_max, 1..=1 << 20)?;
         let name_bytes_max = 4096.min(self.record_bytes_max - LINE_BYTES);
         check_range("name_bytes_max", self.name_bytes_max, 1..=name_bytes_max)?;
@@ -155,8 +159,9 @@ impl WriterConfig {
     /// The largest record that both a ring and a batch can hold.
     fn largest_record(&self) -> usize {
         let names_bytes = 2 * (2 + 4096);
-        let in_batch =
-            self.batch_bytes_max.saturating_sub(FRAME_OVERHEAD_BYTES + PER_RECORD_BYTES + names_bytes);
+        let in_batch = self
+            .batch_bytes_max
+            .saturating_sub(FRAME_OVERHEAD_BYTES + PER_RECORD_BYTES + names_bytes);
         let in_ring = self.ring_lines * LINE_BYTES;
         (16 << 20).min(in_batch.max(2 * LINE_BYTES)).min(in_ring)
     }

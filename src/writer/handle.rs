@@ -279,7 +279,10 @@ impl Connection {
     }
 
     /// Builds a record outside any ring.
-    fn build(&self, draft: &EntryDraft<'_>) -> Result<InlineRecord, crate::format::RecordLimitError> {
+    fn build(
+        &self,
+        draft: &EntryDraft<'_>,
+    ) -> Result<InlineRecord, crate::format::RecordLimitError> {
         let mut builder = RecordBuilder::new(self.config.record_limits());
         builder.fill(draft);
         let ts_publish = self.clock.now();

@@ -1,0 +1,44 @@
+use std::any::Any;
+use std::error::Error;
+
+use uuid::Uuid;
+
+/// The topic under which a tap records responses, which have a correlation id but no topic.
+pub const DATA_RESPONSE_TOPIC: &str = "data.response";
+
+/// Sees every message before any handler does, and decides whether handlers may see it.
+///
+/// It runs on the bus's thread, inside the call that brings the message, so a tap that waits makes
+/// the caller wait. It sees messages in the order they are brought, also those brought by handlers,
+/// and messages nobody subscribed to.
+///
+/// While it runs, the bus takes no messages from it: they fail with
+/// [`BusError::TapReentered`](super::BusError::TapReentered). When it panics, no handler runs and
+/// it stays installed.
+pub trait BusTap {
+    /// A message is about to be published on `topic`.
+    fn on_publish(&mut self, topic: &str, message: &dyn Any) -> Result<(), TapRefusal>;
+
+    /// A command, request or fired timer is about to reach `endpoint`, which has a handler.
+    fn on_send(&mut self, endpoint: &str, message: &dyn Any) -> Result<(), TapRefusal>;
+
+    /// A response is about to reach the pending request with `correlation_id`.
+    fn on_response(&mut self, correlation_id: Uuid, message: &dyn Any) -> Result<(), TapRefusal>;
+}
+
+/// Why a tap did not accept a message: its own error, kept as the source.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct TapRefusal(#[from] Box<dyn Error + Send + Sync>);
+
+impl TapRefusal {
+    /// Wraps the cause, an error or a text.
+    pub fn new(cause: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Self(cause.into())
+    }
+
+    /// The cause; its `downcast_ref` gives the concrete error back.
+    pub fn cause(&self) -> &(dyn Error + Send + Sync + 'static) {
+        &*self.0
+    }
+}

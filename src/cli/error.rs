@@ -1,0 +1,51 @@
+use std::io;
+use std::path::PathBuf;
+
+use crate::lifecycle::OpenError;
+use crate::model::{IndexKindError, InstanceIdError};
+use crate::read::ReadError;
+use crate::store::OpenSealedError;
+use crate::writer::{CloseError, ProducerError};
+
+/// Why a command could not do its work.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum CliError {
+    #[error("cannot read {path}: {source}")]
+    Input { path: String, source: io::Error },
+    #[error("cannot write to stdout: {0}")]
+    Output(#[source] io::Error),
+    #[error("cannot list {path}: {source}")]
+    List { path: PathBuf, source: io::Error },
+    #[error(
+        "{text:?} is neither a run file nor the id of a run in {folder}; `tapline ls` lists runs"
+    )]
+    NoSuchRun { text: String, folder: PathBuf },
+    #[error("there is no index kind {name:?} in this run; it has: {known}")]
+    UnknownKind { name: String, known: String },
+    #[error("cannot open a run in {dir}: {source}")]
+    Open { dir: PathBuf, source: OpenError },
+    #[error("{path}: {source}")]
+    Read { path: PathBuf, source: ReadError },
+    #[error(transparent)]
+    OpenSealed(#[from] OpenSealedError),
+    #[error(
+        "run {path} could not be closed: {source}; what it has is durable up to its watermark, and `tapline recover` seals it"
+    )]
+    Close { path: PathBuf, source: CloseError },
+    #[error("cannot start a producer: {0}")]
+    Producer(#[from] ProducerError),
+    #[error("cannot start a thread: {0}")]
+    Thread(#[source] io::Error),
+    #[error(transparent)]
+    Instance(#[from] InstanceIdError),
+    #[error(transparent)]
+    Kind(#[from] IndexKindError),
+    #[error("{0}")]
+    Usage(String),
+}
+
+impl CliError {
+    pub(super) fn read(path: &std::path::Path, source: impl Into<ReadError>) -> Self {
+        Self::Read { path: path.to_owned(), source: source.into() }
+    }
+}

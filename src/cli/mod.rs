@@ -1,0 +1,80 @@
+//! The `tapline` program: one file a command. Data goes to stdout, everything else to stderr.
+//!
+//! Exit codes: 0 all right, 1 something wrong was found, 2 the command could not do its work.
+
+mod demo;
+mod error;
+mod input;
+mod lookup;
+mod ls;
+mod meter;
+mod ndjson;
+mod output;
+mod record;
+mod record_file;
+mod report;
+mod run_arg;
+mod scan;
+mod tap;
+mod verify;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use error::CliError;
+
+#[derive(Parser)]
+#[command(name = "tapline", version, about, propagate_version = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Record messages into a new run: from NDJSON, or from a simulated trading node
+    Record(record::Args),
+    /// List an instance's runs
+    Ls(ls::Args),
+    /// Print a run's entries as NDJSON that `record --input -` accepts again
+    Scan(scan::Args),
+    /// Find the first entry that mentions a key
+    Lookup(lookup::Args),
+    /// Check every entry, the hash chain, the index and the manifest of runs
+    Verify(verify::Args),
+}
+
+/// What a command came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Outcome {
+    /// All right.
+    Clean,
+    /// Something wrong was found.
+    Findings,
+}
+
+/// Runs the program with the process's arguments.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    tracing_subscriber::fmt().with_writer(std::io::stderr).with_target(false).init();
+    let outcome = match cli.command {
+        Command::Record(args) => record::run(&args),
+        Command::Ls(args) => ls::run(&args),
+        Command::Scan(args) => scan::run(&args),
+        Command::Lookup(args) => lookup::run(&args),
+        Command::Verify(args) => verify::run(&args),
+    };
+    match outcome {
+        Ok(Outcome::Clean) => ExitCode::SUCCESS,
+        Ok(Outcome::Findings) => ExitCode::from(1),
+        // Whoever reads our output has had enough of it, as with `tapline scan … | head`.
+        Err(CliError::Output(error)) if error.kind() == std::io::ErrorKind::BrokenPipe => {
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::from(2)
+        }
+    }
+}

@@ -1,0 +1,248 @@
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use clap::{Args as ClapArgs, ValueEnum};
+use crossbeam_channel::{Receiver, RecvTimeoutError, unbounded};
+use indicatif::{ProgressBar, ProgressStyle};
+
+use super::Outcome;
+use super::demo;
+use super::error::CliError;
+use super::input::Input;
+use super::meter::latency_histogram;
+use super::ndjson::{self, LineParser};
+use super::record_file::{self, BadLines, FileRecording};
+use super::report::Report;
+use super::run_arg::Place;
+use super::tap::{Recorder, StopFlag, WorkerReport};
+use crate::capture::EncoderRegistry;
+use crate::lifecycle::{EventStoreConfig, RunSession};
+use crate::model::{Clock, RegisteredComponents};
+use crate::protocol::HaltSignal;
+use crate::store::DiskMode;
+use crate::writer::CloseReport;
+
+#[derive(ClapArgs)]
+pub(super) struct Args {
+    #[command(flatten)]
+    place: Place,
+    /// Read NDJSON from this file, or from stdin for `-`; plain or zstd
+    #[arg(long, conflicts_with = "demo")]
+    input: Option<String>,
+    /// Record a simulated trading node; the default without --input
+    #[arg(long)]
+    demo: bool,
+    /// With --demo: how many messages to capture
+    #[arg(long, default_value_t = 200_000, conflicts_with = "input")]
+    entries: u64,
+    /// Threads that publish: with --input, lines are dealt to them by their `producer`; with --demo,
+    /// strategies
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=64))]
+    producers: u64,
+    /// With --input: messages a second, over all producers; as fast as possible where not given
+    #[arg(long, value_parser = parse_rate, conflicts_with = "demo")]
+    rate: Option<f64>,
+    /// Stop at the first bad line
+    #[arg(long)]
+    strict: bool,
+    /// Register an index kind of this name; can be given several times
+    #[arg(long = "key-kind", value_name = "NAME")]
+    key_kinds: Vec<String>,
+    /// The core the writer thread is pinned to
+    #[arg(long)]
+    writer_core: Option<usize>,
+    /// How the run file is written
+    #[arg(long, value_enum, default_value_t = DiskModeArg::Direct)]
+    disk_mode: DiskModeArg,
+    /// Print the report as one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum DiskModeArg {
+    /// Large pages past the page cache, where the file system can
+    Direct,
+    /// Everything through the page cache
+    Buffered,
+}
+
+fn parse_rate(text: &str) -> Result<f64, String> {
+    let rate: f64 = text.parse().map_err(|error| format!("{error}"))?;
+    if rate >= 0.001 && rate.is_finite() {
+        Ok(rate)
+    } else {
+        Err("a rate is at least 0.001 messages a second".to_owned())
+    }
+}
+
+pub(super) fn run(args: &Args) -> Result<Outcome, CliError> {
+    // Before a run is made for it: an input that cannot be read leaves no empty run behind.
+    let input = args.input.as_deref().map(Input::open).transpose()?;
+    let config = config(args);
+    let halt = HaltSignal::new();
+    let session = open(args, &config, &halt)?;
+    let began = Instant::now();
+
+    let stop = StopFlag::default();
+    let on_interrupt = stop.clone();
+    // Fails only where a handler is set already, which this program does nowhere else.
+    ctrlc::set_handler(move || on_interrupt.set())
+        .map_err(|error| CliError::Usage(error.to_string()))?;
+
+    let bad_lines = Arc::new(BadLines::new(args.strict));
+    let (done, reports) = unbounded();
+    let (failed, failures) = unbounded();
+    let recorder = |registry| Recorder {
+        producers: session.producers(),
+        registry: Arc::new(registry),
+        stop: stop.clone(),
+        done,
+    };
+    match input {
+        Some(input) => {
+            let parser = LineParser::new(
+                config.registered_kinds().map_err(|error| open_error(args, error.into()))?,
+                config.writer.clone(),
+            );
+            let (producers, rate) = (args.producers, args.rate);
+            let bad_lines = Arc::clone(&bad_lines);
+            let recording = FileRecording { input, parser, producers, rate, bad_lines, failed };
+            record_file::start(recording, &recorder(file_registry()))?;
+        }
+        None => demo::start(args.entries, args.producers, &recorder(demo::registry()))?,
+    }
+    let measured = supervise(&session, &reports, &halt, &stop);
+    let ended = Ended { began, measured, bad_lines: bad_lines.count() };
+    let outcome = finish(args, session, &halt, ended)?;
+    match failures.try_recv() {
+        Ok(error) => Err(error),
+        Err(_) if args.strict && bad_lines.count() > 0 => Ok(Outcome::Findings),
+        Err(_) => Ok(outcome),
+    }
+}
+
+fn config(args: &Args) -> EventStoreConfig {
+    let mut config = EventStoreConfig::new(&args.place.dir);
+    config.index_kinds.clone_from(&args.key_kinds);
+    config.writer.writer_core = args.writer_core;
+    config.disk_mode = match args.disk_mode {
+        DiskModeArg::Direct => DiskMode::Direct,
+        DiskModeArg::Buffered => DiskMode::Buffered,
+    };
+    config.identity.binary_hash = format!("tapline {}", env!("CARGO_PKG_VERSION"));
+    config
+}
+
+fn open_error(args: &Args, source: crate::lifecycle::OpenError) -> CliError {
+    CliError::Open { dir: args.place.dir.clone(), source }
+}
+
+fn open(args: &Args, config: &EventStoreConfig, halt: &HaltSignal) -> Result<RunSession, CliError> {
+    let mut components = RegisteredComponents::default();
+    components.actors.insert("tapline-record".to_owned(), env!("CARGO_PKG_VERSION").to_owned());
+    let instance = args.place.instance.clone();
+    RunSession::open(config, instance, components, Clock::Realtime, halt.clone())
+        .map_err(|source| open_error(args, source))
+}
+
+fn file_registry() -> EncoderRegistry {
+    let mut registry = EncoderRegistry::new();
+    registry.register(ndjson::encoder()).expect("the registry is empty");
+    registry
+}
+
+/// Waits for all recording threads, showing how far the run is, and gathers what they measured.
+fn supervise(
+    session: &RunSession,
+    reports: &Receiver<WorkerReport>,
+    halt: &HaltSignal,
+    stop: &StopFlag,
+) -> Measured {
+    let progress = ProgressBar::new_spinner();
+    let style = ProgressStyle::with_template("{spinner} {elapsed} {msg}");
+    progress.set_style(style.expect("the template is a constant"));
+    let mut measured = Measured::default();
+    loop {
+        match reports.recv_timeout(Duration::from_millis(100)) {
+            Ok(report) => measured.add(&report),
+            Err(RecvTimeoutError::Disconnected) => break,
+            Err(RecvTimeoutError::Timeout) => {
+                progress.set_message(format!("durable up to {}", session.writer().watermark()));
+                progress.tick();
+            }
+        }
+        if halt.is_halted() {
+            stop.set();
+        }
+    }
+    progress.finish_and_clear();
+    measured
+}
+
+struct Measured {
+    capture_ns: hdrhistogram::Histogram<u64>,
+    ack_ns: hdrhistogram::Histogram<u64>,
+    payload_bytes: u64,
+}
+
+impl Default for Measured {
+    fn default() -> Self {
+        let (capture_ns, ack_ns) = (latency_histogram(), latency_histogram());
+        Self { capture_ns, ack_ns, payload_bytes: 0 }
+    }
+}
+
+impl Measured {
+    fn add(&mut self, report: &WorkerReport) {
+        let same_bounds = "all histograms have the same bounds";
+        self.capture_ns.add(&report.meter.capture_ns).expect(same_bounds);
+        self.ack_ns.add(&report.meter.ack_ns).expect(same_bounds);
+        self.payload_bytes += report.payload_bytes;
+    }
+}
+
+struct Ended {
+    began: Instant,
+    measured: Measured,
+    bad_lines: u64,
+}
+
+/// Seals the run and prints the report. A halted run is reported too, and left unsealed.
+fn finish(
+    args: &Args,
+    session: RunSession,
+    halt: &HaltSignal,
+    ended: Ended,
+) -> Result<Outcome, CliError> {
+    let (run_id, path) = (session.run_id(), session.path().to_owned());
+    let durable_before = session.writer().watermark();
+    let closed = session.seal();
+    let elapsed_s = ended.began.elapsed().as_secs_f64();
+    let (watermark, lifecycle_entries, root, error) = match closed {
+        Ok(CloseReport { watermark, root, .. }) => (watermark, 2, Some(root.to_string()), None),
+        Err(error) => (durable_before, 1, None, Some(error)),
+    };
+    let entries = watermark.saturating_sub(lifecycle_entries);
+    let report = Report {
+        run_id,
+        instance_id: args.place.instance.to_string(),
+        entries,
+        watermark,
+        bytes_payload: ended.measured.payload_bytes,
+        bytes_file: std::fs::metadata(&path).map_or(0, |metadata| metadata.len()),
+        bad_lines: ended.bad_lines,
+        root,
+        elapsed_s,
+        durable_per_s: entries as f64 / elapsed_s,
+        capture_ns: (&ended.measured.capture_ns).into(),
+        ack_ns: (&ended.measured.ack_ns).into(),
+        halted: halt.reason().map(Into::into),
+        path,
+    };
+    report.print(args.json)?;
+    match error {
+        None => Ok(Outcome::Clean),
+        Some(source) => Err(CliError::Close { path: report.path, source }),
+    }
+}
