@@ -116,17 +116,19 @@ impl EventStoreWriter {
         halt: HaltSignal,
         config: WriterConfig,
     ) -> Result<Self, SpawnError> {
-        Self::spawn_ordered_by(OrderClock::detect(), store, clock, halt, config)
+        Self::spawn_with(OrderClock::detect(), AsymmetricBarrier::new(), store, clock, halt, config)
     }
 
-    pub(crate) fn spawn_ordered_by(
+    /// As [`spawn`](Self::spawn), with the two parts that depend on the machine given.
+    pub(super) fn spawn_with(
         order_clock: OrderClock,
+        barrier: AsymmetricBarrier,
         store: Box<dyn EventStore>,
         clock: Clock,
         halt: HaltSignal,
         config: WriterConfig,
     ) -> Result<Self, SpawnError> {
-        let (core, parts) = prepare(store, order_clock, clock, halt, config)?;
+        let (core, parts) = prepare(store, order_clock, barrier, clock, halt, config)?;
         let inbox = Arc::new(LaneInbox::default());
         let publish_time = PublishTime::new(&parts.clock, &parts.order_clock);
         // More than one command can only wait when several threads share the handle.
@@ -164,7 +166,8 @@ impl EventStoreWriter {
         halt: HaltSignal,
         config: WriterConfig,
     ) -> Result<Self, SpawnError> {
-        let (core, parts) = prepare(store, OrderClock::counter(), clock, halt, config)?;
+        let (order_clock, barrier) = (OrderClock::counter(), AsymmetricBarrier::new());
+        let (core, parts) = prepare(store, order_clock, barrier, clock, halt, config)?;
         let inline = Arc::new(Mutex::new(InlineWriter::new(core)));
         Ok(Self { connection: Connection::new(Mode::Inline(inline), parts), thread: None })
     }
@@ -336,6 +339,7 @@ impl Connection {
 fn prepare(
     store: Box<dyn EventStore>,
     order_clock: OrderClock,
+    barrier: AsymmetricBarrier,
     clock: Clock,
     halt: HaltSignal,
     config: WriterConfig,
@@ -348,7 +352,7 @@ fn prepare(
     }
     let watermark = Watermark::new(tail.watermark);
     let core = WriterCore::new(store, tail, watermark.clone(), halt.clone(), &config)?;
-    let gate = RunGate::new(AsymmetricBarrier::new());
+    let gate = RunGate::new(barrier);
     Ok((core, Parts { config, gate, halt, watermark, order_clock, clock }))
 }
 

@@ -28,3 +28,6 @@ pub(crate) use core::InlineRecord;
 pub(crate) use handle::{Connection, Mode};
 pub(crate) use inline::{InlineOutcome, InlineWriter};
 pub(crate) use lane::Lane;
+
+#[cfg(test)]
+mod close_tests;
