@@ -75,9 +75,8 @@ fn wander(drain: Drain, clock: &OrderClock, producers: u64, hand_overs: u64) -> 
     let halt = HaltSignal::new();
     let watermark = Watermark::new(0);
     let tail = store.tail().expect("a run is open");
-    let mut core =
-        WriterCore::new(Box::new(store), tail, watermark.clone(), halt.clone(), &config)
-            .expect("an empty run");
+    let mut core = WriterCore::new(Box::new(store), tail, watermark.clone(), halt.clone(), &config)
+        .expect("an empty run");
     let inbox = Arc::new(LaneInbox::default());
     let connection = Connection {
         mode: Mode::Threaded(Arc::clone(&inbox)),
@@ -121,13 +120,7 @@ fn wander(drain: Drain, clock: &OrderClock, producers: u64, hand_overs: u64) -> 
 
 /// Holds every number that is this producer's turn: the order of turns is mixed, so that runs of
 /// one producer's messages and hand-overs between any two both occur.
-fn pass_on(
-    mut producer: Producer,
-    me: u64,
-    producers: u64,
-    hand_overs: u64,
-    token: &AtomicU64,
-) {
+fn pass_on(mut producer: Producer, me: u64, producers: u64, hand_overs: u64, token: &AtomicU64) {
     loop {
         // Acquire and Release make the hand-over a cause.
         let number = token.load(Ordering::Acquire);
@@ -143,8 +136,12 @@ fn pass_on(
             continue;
         }
         let payload = number.to_le_bytes();
-        let draft =
-            EntryDraft { topic: "token", payload_type: "Token", payload: &payload, ..EntryDraft::default() };
+        let draft = EntryDraft {
+            topic: "token",
+            payload_type: "Token",
+            payload: &payload,
+            ..EntryDraft::default()
+        };
         producer.submit(&draft).expect("the run is open");
         token.store(number + 1, Ordering::Release);
     }

@@ -1,0 +1,9 @@
+//! The library's behaviour, through its public interface. One behaviour a file.
+
+mod capture;
+mod config;
+mod halt;
+mod inline;
+mod no_drop;
+mod support;
+mod writer;
