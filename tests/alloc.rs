@@ -33,8 +33,10 @@ fn capturing_allocates_nothing() {
     store.open_run(RunManifest::new(instance, RunId::generate(start), start)).expect("new");
     // The writer thread runs on, collecting and hashing, but has nothing to commit meanwhile: what a
     // commit allocates is the store's business.
-    let config =
-        WriterConfig { max_batch_latency: Some(Duration::from_secs(10)), ..WriterConfig::default() };
+    let config = WriterConfig {
+        max_batch_latency: Some(Duration::from_secs(10)),
+        ..WriterConfig::default()
+    };
     let writer =
         EventStoreWriter::spawn(Box::new(store), Clock::Realtime, HaltSignal::new(), config)
             .expect("open");

@@ -171,9 +171,8 @@ fn publish_all(
                 return;
             }
             match publish(bus, message) {
-                Ok(()) => {}
                 Err(Refusal::Bad(bad)) if bad_lines.report(&bad) => return stop.set(),
-                Err(Refusal::Bad(_)) => {}
+                Ok(()) | Err(Refusal::Bad(_)) => {}
                 // The run is halted; why is with its signal.
                 Err(Refusal::Final) => return stop.set(),
             }
@@ -209,6 +208,9 @@ struct Pace {
     next: Instant,
 }
 
+/// Shorter waits are spent yielding.
+const SLEEP_MIN: Duration = Duration::from_millis(1);
+
 impl Pace {
     fn new(per_second: f64) -> Self {
         Self { interval: Duration::from_secs_f64(1.0 / per_second), next: Instant::now() }
@@ -225,10 +227,10 @@ impl Pace {
             if stop.is_set() {
                 return false;
             }
-            if left > Duration::from_millis(1) {
-                std::thread::sleep(
-                    (left - Duration::from_micros(200)).min(Duration::from_millis(100)),
-                );
+            if left > SLEEP_MIN {
+                // Short of the time that is due, since a sleep ends late; and not for long, so that
+                // a stop is noticed.
+                std::thread::sleep((left / 2).min(Duration::from_millis(100)));
             } else {
                 std::thread::yield_now();
             }
