@@ -8,14 +8,15 @@ use super::collect::Collector;
 use super::command::{Command, Reply};
 use super::core::{InlineRecord, WriterCore};
 use super::idle::Idle;
-use super::inbox::LaneInbox;
 use super::inline::InlineWriter;
 use super::publish_time::PublishTime;
 use super::thread::{WriterThread, writer_died};
-use super::{AnchorRequestError, CloseError, CloseReport, SpawnError, WaitError, WriterConfig};
+use super::{
+    AnchorRequestError, CloseError, CloseReport, Lane, SpawnError, WaitError, WriterConfig,
+};
 use crate::format::{RecordBuilder, RecordTag};
 use crate::model::{Clock, ContentHash, EntryDraft, SnapshotAnchor};
-use crate::protocol::{HaltReason, HaltSignal, OrderClock, RunGate, Watermark};
+use crate::protocol::{HaltReason, HaltSignal, LaneInbox, OrderClock, RunGate, Watermark};
 use crate::store::EventStore;
 use crate::sync::{Arc, AsymmetricBarrier, Mutex};
 
@@ -51,7 +52,7 @@ pub(crate) struct Connection {
 #[derive(Debug, Clone)]
 pub(crate) enum Mode {
     /// Through a ring to the writer thread.
-    Threaded(Arc<LaneInbox>),
+    Threaded(Arc<LaneInbox<Lane>>),
     /// Straight to the store, on the submitter's thread.
     Inline(Arc<Mutex<InlineWriter>>),
 }
@@ -129,7 +130,7 @@ impl EventStoreWriter {
         config: WriterConfig,
     ) -> Result<Self, SpawnError> {
         let (core, parts) = prepare(store, order_clock, barrier, clock, halt, config)?;
-        let inbox = Arc::new(LaneInbox::default());
+        let inbox = Arc::new(LaneInbox::new());
         let publish_time = PublishTime::new(&parts.clock, &parts.order_clock);
         // More than one command can only wait when several threads share the handle.
         let (commands, received) = bounded(16);

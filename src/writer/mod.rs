@@ -10,7 +10,6 @@ mod dedup;
 mod error;
 mod handle;
 mod idle;
-mod inbox;
 mod inline;
 mod lane;
 mod names;

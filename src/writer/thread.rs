@@ -8,15 +8,14 @@ use super::collect::{Collected, Collector};
 use super::command::Command;
 use super::core::{Halted, WriterCore};
 use super::idle::Idle;
-use super::inbox::LaneInbox;
-use super::{CloseError, CloseReport, InlineRecord};
-use crate::protocol::{HaltReason, RunGate};
+use super::{CloseError, CloseReport, InlineRecord, Lane};
+use crate::protocol::{HaltReason, LaneInbox, RunGate};
 use crate::sync::Arc;
 
 pub(super) struct WriterThread {
     pub(super) core: WriterCore,
     pub(super) collector: Collector,
-    pub(super) inbox: Arc<LaneInbox>,
+    pub(super) inbox: Arc<LaneInbox<Lane>>,
     pub(super) gate: RunGate,
     pub(super) commands: Receiver<Command>,
     pub(super) idle: Idle,

@@ -7,11 +7,11 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use super::*;
 use crate::format::FrameView;
 use crate::model::{Clock, EntryDraft, InstanceId, RunId, RunManifest, UnixNanos};
-use crate::protocol::{HaltSignal, RunGate, Watermark};
+use crate::protocol::{HaltSignal, LaneInbox, RunGate, Watermark};
 use crate::ring::Producer;
 use crate::store::{EventStore, MemoryBackend, MemoryDisk, RunReader};
 use crate::sync::{Arc, AsymmetricBarrier};
-use crate::writer::inbox::LaneInbox;
+
 use crate::writer::{Connection, Mode, WriterConfig};
 
 /// How the writer takes records out of the rings.
@@ -28,7 +28,7 @@ enum Drain {
 }
 
 impl Collector {
-    fn drain_once(&mut self, drain: Drain, core: &mut WriterCore, inbox: &LaneInbox) {
+    fn drain_once(&mut self, drain: Drain, core: &mut WriterCore, inbox: &LaneInbox<Lane>) {
         match drain {
             Drain::HorizonMerge => {
                 let horizon = self.horizon();
@@ -52,7 +52,7 @@ impl Collector {
         self.commit(core).expect("memory does not fail");
     }
 
-    fn slow_collect(&mut self, horizon: u64, core: &mut WriterCore, inbox: &LaneInbox) {
+    fn slow_collect(&mut self, horizon: u64, core: &mut WriterCore, inbox: &LaneInbox<Lane>) {
         inbox.admit(&mut self.lanes);
         for lane in &mut self.lanes {
             lane.look();
@@ -77,7 +77,7 @@ fn wander(drain: Drain, clock: &OrderClock, producers: u64, hand_overs: u64) -> 
     let tail = store.tail().expect("a run is open");
     let mut core = WriterCore::new(Box::new(store), tail, watermark.clone(), halt.clone(), &config)
         .expect("an empty run");
-    let inbox = Arc::new(LaneInbox::default());
+    let inbox = Arc::new(LaneInbox::new());
     let connection = Connection {
         mode: Mode::Threaded(Arc::clone(&inbox)),
         config: Arc::new(config),
