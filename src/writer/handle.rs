@@ -152,6 +152,8 @@ impl EventStoreWriter {
                 if let Err(panic) = catch_unwind(AssertUnwindSafe(|| thread.run())) {
                     halt.fire(writer_died(&*panic));
                     gate.close();
+                    // After the end, for those who wait for the end: the halt has woken them too early.
+                    halt.parking().wake_all();
                 }
             })
             .map_err(SpawnError::Thread)?;
