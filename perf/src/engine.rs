@@ -1,4 +1,4 @@
-use std::fs;
+use std::fs::{self, Metadata};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -20,8 +20,8 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 #[derive(Debug, clap::Args)]
 pub(crate) struct EngineArgs {
     /// Bytes of payload in each entry
-    #[arg(long, default_value_t = 256, value_name = "BYTES")]
-    pub(crate) payload: usize,
+    #[arg(long, default_value_t = 256, value_name = "BYTES", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) payload: u32,
     /// Producers, each on a thread of its own
     #[arg(long, default_value_t = 1, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub(crate) producers: u16,
@@ -99,7 +99,8 @@ impl EngineSetup {
             (false, DiskArg::Direct) => Some(DiskMode::Direct),
             (false, DiskArg::Buffered) => Some(DiskMode::Buffered),
         };
-        let settings = EngineSettings { payload_bytes: args.payload, cores, disk_mode, writer };
+        let settings =
+            EngineSettings { payload_bytes: args.payload as usize, cores, disk_mode, writer };
         Ok(Self { settings, dir })
     }
 
@@ -135,14 +136,34 @@ pub(crate) struct Engine {
     file: Option<PathBuf>,
 }
 
+/// How large a run file is.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct FileSize {
+    /// Its length.
+    pub(crate) len: u64,
+    /// What it takes on the disk: less than its length where nothing was written yet. `None` on
+    /// systems that do not tell.
+    pub(crate) allocated: Option<u64>,
+}
+
+impl FileSize {
+    fn of(metadata: &Metadata) -> Self {
+        #[cfg(unix)]
+        let allocated = Some(std::os::unix::fs::MetadataExt::blocks(metadata) * 512);
+        #[cfg(not(unix))]
+        let allocated = None;
+        Self { len: metadata.len(), allocated }
+    }
+}
+
 impl Engine {
     pub(crate) fn producer(&self) -> Result<Producer> {
         self.writer.producer().context("cannot make a producer")
     }
 
     /// Closes the run, checks that it holds `entries` entries besides the closing one, deletes its
-    /// file and returns how many bytes that had; `None` without a file.
-    pub(crate) fn close(self, entries: u64) -> Result<Option<u64>> {
+    /// file and returns how large that was; `None` without a file.
+    pub(crate) fn close(self, entries: u64) -> Result<Option<FileSize>> {
         let run_ended =
             EntryDraft { topic: "run", payload_type: "RunEnded", ..EntryDraft::default() };
         let report = self.writer.close(&run_ended).context("cannot close the run")?;
@@ -151,10 +172,10 @@ impl Engine {
         let Some(path) = self.file else {
             return Ok(None);
         };
-        let bytes = fs::metadata(&path)
-            .and_then(|metadata| fs::remove_file(&path).map(|()| metadata.len()))
+        let size = fs::metadata(&path)
+            .and_then(|metadata| fs::remove_file(&path).map(|()| FileSize::of(&metadata)))
             .with_context(|| format!("cannot measure and delete {}", path.display()))?;
-        Ok(Some(bytes))
+        Ok(Some(size))
     }
 }
 

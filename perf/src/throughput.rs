@@ -49,8 +49,10 @@ struct Repetition {
     cpu_s_per_million: Option<f64>,
     /// Of that, all but the producers': the writer's, in user and kernel mode.
     writer_cpu_s_per_million: Option<f64>,
-    /// Bytes of the closed file by bytes of payload.
+    /// Length of the closed file by bytes of payload.
     file_by_payload: Option<f64>,
+    /// What the file takes on the disk by bytes of payload.
+    disk_by_payload: Option<f64>,
 }
 
 /// Measures and prints.
@@ -94,7 +96,7 @@ fn repeat(setup: &EngineSetup, clock: &TickClock, entries: u64) -> Result<Repeti
     let cpu_before = cpu_time::of_process();
     let producers = push_all(setup, &engine, clock, entries)?;
     let cpu = cpu_time::between(cpu_before, cpu_time::of_process());
-    let file_bytes = engine.close(entries)?;
+    let file = engine.close(entries)?;
 
     let began = producers.iter().map(|producer| producer.began).min().unwrap_or(0);
     let durable = producers.iter().map(|producer| producer.durable).max().unwrap_or(0);
@@ -103,6 +105,7 @@ fn repeat(setup: &EngineSetup, clock: &TickClock, entries: u64) -> Result<Repeti
 
     let elapsed_s = (durable - began) as f64 / 1e9;
     let payload_bytes = entries as f64 * setup.settings.payload_bytes as f64;
+    let by_payload = |bytes: u64| bytes as f64 / payload_bytes;
     let per_million = |cpu: Duration| cpu.as_secs_f64() * 1e6 / entries as f64;
     Ok(Repetition {
         elapsed_s,
@@ -113,9 +116,8 @@ fn repeat(setup: &EngineSetup, clock: &TickClock, entries: u64) -> Result<Repeti
         writer_cpu_s_per_million: cpu
             .zip(producers_cpu)
             .map(|(all, producers)| per_million(all.saturating_sub(producers))),
-        file_by_payload: file_bytes
-            .filter(|_| payload_bytes > 0.0)
-            .map(|bytes| bytes as f64 / payload_bytes),
+        file_by_payload: file.map(|file| by_payload(file.len)),
+        disk_by_payload: file.and_then(|file| file.allocated).map(by_payload),
     })
 }
 
@@ -171,13 +173,23 @@ fn push(mut producer: Producer, payload: &[u8], share: u64, clock: &TickClock) -
 
 fn print_table_heading() {
     println!(
-        "{:<8} {:>13} {:>13} {:>10} {:>13} {:>13} {:>13}",
-        "", "durable M/s", "payload MB/s", "push ns", "cpu s/M", "writer s/M", "file/payload"
+        "{:<8} {:>13} {:>13} {:>10} {:>13} {:>13} {:>13} {:>13}",
+        "",
+        "durable M/s",
+        "payload MB/s",
+        "push ns",
+        "cpu s/M",
+        "writer s/M",
+        "file/payload",
+        "disk/payload"
     );
 }
 
+/// Columns of the table for people.
+const COLUMNS: usize = 7;
+
 impl Repetition {
-    fn figures(&self) -> [Option<f64>; 6] {
+    fn figures(&self) -> [Option<f64>; COLUMNS] {
         [
             Some(self.durable_per_s / 1e6),
             Some(self.payload_mb_per_s),
@@ -185,6 +197,7 @@ impl Repetition {
             self.cpu_s_per_million,
             self.writer_cpu_s_per_million,
             self.file_by_payload,
+            self.disk_by_payload,
         ]
     }
 
@@ -196,25 +209,26 @@ impl Repetition {
 fn print_spreads(repetitions: &[Repetition]) {
     let spread =
         |column: usize| Spread::of(repetitions.iter().filter_map(|row| row.figures()[column]));
-    let spreads: [Option<Spread>; 6] = std::array::from_fn(spread);
+    let spreads: [Option<Spread>; COLUMNS] = std::array::from_fn(spread);
     println!();
     print_row("min", spreads.map(|spread| spread.map(|spread| spread.min)));
     print_row("median", spreads.map(|spread| spread.map(|spread| spread.median)));
     print_row("max", spreads.map(|spread| spread.map(|spread| spread.max)));
 }
 
-fn print_row(name: &str, figures: [Option<f64>; 6]) {
+fn print_row(name: &str, figures: [Option<f64>; COLUMNS]) {
     let cell = |figure: Option<f64>, digits: usize| {
         figure.map_or_else(|| "-".to_owned(), |figure| format!("{figure:.digits$}"))
     };
-    let [durable, payload, push, cpu, writer, file] = figures;
+    let [durable, payload, push, cpu, writer, file, disk] = figures;
     println!(
-        "{name:<8} {:>13} {:>13} {:>10} {:>13} {:>13} {:>13}",
+        "{name:<8} {:>13} {:>13} {:>10} {:>13} {:>13} {:>13} {:>13}",
         cell(durable, 3),
         cell(payload, 0),
         cell(push, 0),
         cell(cpu, 3),
         cell(writer, 3),
-        cell(file, 3)
+        cell(file, 3),
+        cell(disk, 3)
     );
 }
