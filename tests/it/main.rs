@@ -4,6 +4,7 @@ mod capture;
 mod config;
 mod halt;
 mod inline;
+mod layers;
 mod no_drop;
 mod support;
 mod writer;
