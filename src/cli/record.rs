@@ -119,11 +119,14 @@ pub(super) fn run(args: &Args) -> Result<Outcome, CliError> {
     }
     let measured = supervise(&session, &reports, &halt, &stop);
     let ended = Ended { began, measured, bad_lines: bad_lines.count() };
-    let outcome = finish(args, session, &halt, ended)?;
+    let (report, closed) = finish(args, session, &halt, ended);
+    // Somebody may have stopped listening: that makes no success of a failure.
+    let printed = report.print(args.json);
+    closed?;
     match failures.try_recv() {
         Ok(error) => Err(error),
         Err(_) if args.strict && bad_lines.count() > 0 => Ok(Outcome::Findings),
-        Err(_) => Ok(outcome),
+        Err(_) => printed.map(|()| Outcome::Clean),
     }
 }
 
@@ -213,13 +216,13 @@ struct Ended {
     bad_lines: u64,
 }
 
-/// Seals the run and prints the report. A halted run is reported too, and left unsealed.
+/// Seals the run and reports on it. A halted run is reported too, and left unsealed.
 fn finish(
     args: &Args,
     session: RunSession,
     halt: &HaltSignal,
     ended: Ended,
-) -> Result<Outcome, CliError> {
+) -> (Report, Result<(), CliError>) {
     let (run_id, path) = (session.run_id(), session.path().to_owned());
     let durable_before = session.writer().watermark();
     let closed = session.seal();
@@ -245,9 +248,9 @@ fn finish(
         halted: halt.reason().map(Into::into),
         path,
     };
-    report.print(args.json)?;
-    match error {
-        None => Ok(Outcome::Clean),
-        Some(source) => Err(CliError::Close { path: report.path, source }),
-    }
+    let closed = match error {
+        None => Ok(()),
+        Some(source) => Err(CliError::Close { path: report.path.clone(), source }),
+    };
+    (report, closed)
 }

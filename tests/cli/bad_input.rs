@@ -140,3 +140,20 @@ fn zstd_that_is_damaged_from_the_start() {
     let named = format!("error: cannot read {}", file.display());
     assert!(ran.stderr.starts_with(&named), "{}", ran.stderr);
 }
+
+#[test]
+fn a_report_that_nobody_reads_hides_no_failure() {
+    let sandbox = Sandbox::new();
+    let packed = zstd::encode_all(numbered_lines(1000).as_bytes(), 3).expect("packed");
+    let good = numbered_lines(10).into_bytes();
+    let cases: [(&[u8], i32); 3] =
+        [(&good, 0), (b"nonsense\n", 1), (&packed[..packed.len() / 2], 2)];
+    for (input, code) in cases {
+        let (unread, stdout) = std::io::pipe().expect("a pipe");
+        drop(unread);
+        let input = sandbox.file("input", input);
+        let mut record = sandbox.command("record");
+        let record = record.arg("--strict").arg("--input").arg(input).stdout(stdout);
+        assert_eq!(record.output().expect("record runs").status.code(), Some(code));
+    }
+}
