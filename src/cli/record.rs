@@ -17,7 +17,7 @@ use super::run_arg::Place;
 use super::tap::{Recorder, StopFlag, WorkerReport};
 use crate::capture::EncoderRegistry;
 use crate::lifecycle::{EventStoreConfig, RunSession};
-use crate::model::{Clock, RegisteredComponents};
+use crate::model::{Clock, IndexKindError, IndexKinds, RegisteredComponents};
 use crate::protocol::HaltSignal;
 use crate::store::DiskMode;
 use crate::writer::CloseReport;
@@ -46,7 +46,7 @@ pub(super) struct Args {
     #[arg(long)]
     strict: bool,
     /// Register an index kind of this name; can be given several times
-    #[arg(long = "key-kind", value_name = "NAME")]
+    #[arg(long = "key-kind", value_name = "NAME", value_parser = parse_kind)]
     key_kinds: Vec<String>,
     /// The core the writer thread is pinned to
     #[arg(long)]
@@ -76,19 +76,24 @@ fn parse_rate(text: &str) -> Result<f64, String> {
     }
 }
 
+fn parse_kind(text: &str) -> Result<String, IndexKindError> {
+    IndexKinds::default().register(text).map(|_kind| text.to_owned())
+}
+
 pub(super) fn run(args: &Args) -> Result<Outcome, CliError> {
     // Before a run is made for it: an input that cannot be read leaves no empty run behind.
     let input = args.input.as_deref().map(Input::open).transpose()?;
+    let stop = StopFlag::default();
+    let on_interrupt = stop.clone();
+    // Before the run is made, too: from its first moment on, an interrupt seals it.
+    // Fails only where a handler is set already, which this program does nowhere else.
+    ctrlc::set_handler(move || on_interrupt.set())
+        .map_err(|error| CliError::Usage(error.to_string()))?;
+
     let config = config(args);
     let halt = HaltSignal::new();
     let session = open(args, &config, &halt)?;
     let began = Instant::now();
-
-    let stop = StopFlag::default();
-    let on_interrupt = stop.clone();
-    // Fails only where a handler is set already, which this program does nowhere else.
-    ctrlc::set_handler(move || on_interrupt.set())
-        .map_err(|error| CliError::Usage(error.to_string()))?;
 
     let bad_lines = Arc::new(BadLines::new(args.strict));
     let (done, reports) = unbounded();
@@ -114,11 +119,14 @@ pub(super) fn run(args: &Args) -> Result<Outcome, CliError> {
     }
     let measured = supervise(&session, &reports, &halt, &stop);
     let ended = Ended { began, measured, bad_lines: bad_lines.count() };
-    let outcome = finish(args, session, &halt, ended)?;
+    let (report, closed) = finish(args, session, &halt, ended);
+    // Somebody may have stopped listening: that makes no success of a failure.
+    let printed = report.print(args.json);
+    closed?;
     match failures.try_recv() {
         Ok(error) => Err(error),
         Err(_) if args.strict && bad_lines.count() > 0 => Ok(Outcome::Findings),
-        Err(_) => Ok(outcome),
+        Err(_) => printed.map(|()| Outcome::Clean),
     }
 }
 
@@ -208,13 +216,13 @@ struct Ended {
     bad_lines: u64,
 }
 
-/// Seals the run and prints the report. A halted run is reported too, and left unsealed.
+/// Seals the run and reports on it. A halted run is reported too, and left unsealed.
 fn finish(
     args: &Args,
     session: RunSession,
     halt: &HaltSignal,
     ended: Ended,
-) -> Result<Outcome, CliError> {
+) -> (Report, Result<(), CliError>) {
     let (run_id, path) = (session.run_id(), session.path().to_owned());
     let durable_before = session.writer().watermark();
     let closed = session.seal();
@@ -240,9 +248,9 @@ fn finish(
         halted: halt.reason().map(Into::into),
         path,
     };
-    report.print(args.json)?;
-    match error {
-        None => Ok(Outcome::Clean),
-        Some(source) => Err(CliError::Close { path: report.path, source }),
-    }
+    let closed = match error {
+        None => Ok(()),
+        Some(source) => Err(CliError::Close { path: report.path.clone(), source }),
+    };
+    (report, closed)
 }

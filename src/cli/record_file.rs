@@ -89,19 +89,35 @@ pub(super) fn start(recording: FileRecording, recorder: &Recorder) -> Result<(),
     Ok(())
 }
 
-/// Reads, parses, and deals lines out by their `producer`, until the end or a stop.
+/// Reads, parses, and deals lines out by their `producer`, until the end, a stop, or an input that
+/// breaks off: what came before is handed over all the same.
 fn deal(
     mut recording: FileRecording,
     queues: &[Sender<Batch>],
     stop: &StopFlag,
 ) -> Result<(), CliError> {
     let mut batches: Vec<Batch> = queues.iter().map(|_| Batch::new()).collect();
+    let ended = deal_lines(&mut recording, &mut batches, queues, stop);
+    hand_over_all(&mut batches, queues);
+    ended
+}
+
+fn deal_lines(
+    recording: &mut FileRecording,
+    batches: &mut [Batch],
+    queues: &[Sender<Batch>],
+    stop: &StopFlag,
+) -> Result<(), CliError> {
     let mut text = Vec::new();
     loop {
+        if !recording.input.has_line() {
+            // The source pauses, as a pipe does: what came so far is not kept waiting.
+            hand_over_all(batches, queues);
+        }
         let line = recording.input.next(&mut text)?;
         let number = recording.input.line_number();
         let parsed = match line {
-            Line::End => break,
+            Line::End => return Ok(()),
             Line::TooLong => {
                 Err(BadLine { line: number, column: 1, what: "the line is too long".to_owned() })
             }
@@ -120,29 +136,25 @@ fn deal(
                     return Ok(());
                 }
             }
-            Err(bad) if recording.bad_lines.report(&bad) => break,
+            Err(bad) if recording.bad_lines.report(&bad) => return Ok(()),
             Err(_) => {}
         }
         if stop.is_set() {
-            break;
-        }
-        if recording.input.is_drained() {
-            // The source pauses, as a pipe does: what came so far is not kept waiting.
-            for (batch, queue) in batches.iter_mut().zip(queues) {
-                hand_over(batch, queue);
-            }
+            return Ok(());
         }
     }
-    for (batch, queue) in batches.iter_mut().zip(queues) {
-        hand_over(batch, queue);
-    }
-    Ok(())
 }
 
 fn is_lifecycle(message: &InputMessage) -> bool {
     let (topic, payload_type) = (&*message.topic, &*message.payload_type);
     is_run_ended(topic, payload_type)
         || (topic == RUN_STARTED_TOPIC && payload_type == RUN_STARTED_TYPE)
+}
+
+fn hand_over_all(batches: &mut [Batch], queues: &[Sender<Batch>]) {
+    for (batch, queue) in batches.iter_mut().zip(queues) {
+        hand_over(batch, queue);
+    }
 }
 
 /// False when the producer's thread has ended.
