@@ -51,6 +51,10 @@ pub(super) struct Args {
     /// The core the writer thread is pinned to
     #[arg(long)]
     writer_core: Option<usize>,
+    /// How long a full ring may stay full before the run halts, 1 ms to 1 h. Longer than a live node
+    /// would allow, since a file can wait for a slow disk
+    #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u64).range(1..=3_600_000))]
+    halt_threshold_ms: u64,
     /// How the run file is written
     #[arg(long, value_enum, default_value_t = DiskModeArg::Direct)]
     disk_mode: DiskModeArg,
@@ -58,6 +62,9 @@ pub(super) struct Args {
     #[arg(long)]
     json: bool,
 }
+
+/// Exit code after a second interrupt: as the shell has it for SIGINT. The run is left unsealed.
+const INTERRUPTED_TWICE: i32 = 130;
 
 #[derive(Clone, Copy, ValueEnum)]
 enum DiskModeArg {
@@ -87,8 +94,14 @@ pub(super) fn run(args: &Args) -> Result<Outcome, CliError> {
     let on_interrupt = stop.clone();
     // Before the run is made, too: from its first moment on, an interrupt seals it.
     // Fails only where a handler is set already, which this program does nowhere else.
-    ctrlc::set_handler(move || on_interrupt.set())
-        .map_err(|error| CliError::Usage(error.to_string()))?;
+    ctrlc::set_handler(move || {
+        if on_interrupt.is_set() {
+            // Asked a second time: a disk that hangs would keep the first from ever ending.
+            std::process::exit(INTERRUPTED_TWICE);
+        }
+        on_interrupt.set();
+    })
+    .map_err(|error| CliError::Usage(error.to_string()))?;
 
     let config = config(args);
     let halt = HaltSignal::new();
@@ -134,6 +147,7 @@ fn config(args: &Args) -> EventStoreConfig {
     let mut config = EventStoreConfig::new(&args.place.dir);
     config.index_kinds.clone_from(&args.key_kinds);
     config.writer.writer_core = args.writer_core;
+    config.writer.halt_threshold = Duration::from_millis(args.halt_threshold_ms);
     config.disk_mode = match args.disk_mode {
         DiskModeArg::Direct => DiskMode::Direct,
         DiskModeArg::Buffered => DiskMode::Buffered,
