@@ -234,9 +234,11 @@ fn builder() -> Builder {
 fn open_error(path: &Path, error: DatabaseError) -> OpenRunError {
     match error {
         DatabaseError::DatabaseAlreadyOpen => OpenRunError::InUse { path: path.to_owned() },
-        error => OpenRunError::Damaged {
-            path: path.to_owned(),
-            source: ReadFault::Fault(BackendFault::redb(error)),
+        error => match BackendFault::redb(error) {
+            fault @ BackendFault::Corrupted(_) => {
+                OpenRunError::Damaged { path: path.to_owned(), source: ReadFault::Fault(fault) }
+            }
+            fault => OpenRunError::Fault(fault),
         },
     }
 }
