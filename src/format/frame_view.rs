@@ -209,8 +209,8 @@ impl<'a> FrameView<'a> {
             let Ok(record) = self.record(index) else {
                 continue;
             };
-            let lines = record.bytes().len() / LINE_BYTES;
-            lanes.add(self.records, self.record_start(index), lines, index, out);
+            let (start, len) = (self.record_start(index), record.bytes().len());
+            lanes.add(self.records, start, len / LINE_BYTES, index, out);
         }
         lanes.finish(self.records, out);
     }

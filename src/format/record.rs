@@ -245,8 +245,10 @@ impl<'a> RecordView<'a> {
     }
 }
 
+type Key<'a> = (IndexKind, &'a [u8]);
+
 /// Splits the first key off a keys section.
-fn split_key(keys: &[u8]) -> Option<((IndexKind, &[u8]), &[u8])> {
+fn split_key(keys: &[u8]) -> Option<(Key<'_>, &[u8])> {
     let (head, rest) = keys.split_first_chunk::<KEY_HEADER_BYTES>()?;
     let kind = IndexKind::from_u16(u16::from_le_bytes([head[0], head[1]]));
     let len = u16::from_le_bytes([head[2], head[3]]);
