@@ -25,8 +25,8 @@ fn run_under_limit(test: &str, kib: u32, folder: &Path) {
         .env(FOLDER, folder)
         .output()
         .unwrap();
-    let text = String::from_utf8_lossy(&output.stdout);
-    assert!(output.status.success() && text.contains("1 passed"), "{output:?}");
+    let passed = String::from_utf8_lossy(&output.stdout).contains("1 passed");
+    assert!(output.status.success() && passed, "{output:?}");
 }
 
 /// The folder that [`run_under_limit`] chose; `None` where somebody else runs the ignored tests.
@@ -51,7 +51,7 @@ fn a_run_that_does_not_fit_on_the_disk_is_not_opened() {
 }
 
 fn large(n: u64) -> Message {
-    Message::new("large", "Blob", n, &[0x5a; 60_000])
+    Message::new("large", "Blob", n, &vec![0x5a; 60_000])
 }
 
 #[test]

@@ -55,8 +55,8 @@ fn export(path: &Path, root: &str) -> Export {
 const START: u64 = 1_700_000_000_000_000_042;
 
 fn node_manifest() -> RunManifest {
-    let mut manifest = manifest(42);
-    manifest.config_hash = "blake3:c0".to_owned();
+    let config_hash = "blake3:c0".to_owned();
+    let mut manifest = RunManifest { config_hash, ..manifest(42) };
     manifest.feature_flags.push("retention=full".to_owned());
     manifest.index_kinds.register("strategy_id").unwrap();
     manifest

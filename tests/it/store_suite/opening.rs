@@ -1,7 +1,7 @@
 //! Opening a run: new, taken up after a crash, or refused.
 
 use tapline::store::{OpenRunError, RunOpening};
-use tapline::{Hash, RunStatus, UnixNanos};
+use tapline::{Hash, RunManifest, RunStatus, UnixNanos};
 
 use super::abandoned;
 use crate::support::message::messages;
@@ -48,8 +48,8 @@ fn the_manifest_is_kept_as_given(place: &Place) {
 }
 
 fn a_crashed_predecessor_is_handed_over_as_a_value(place: &Place) {
-    let mut left_behind = manifest(1);
-    left_behind.config_hash = "the configuration of the run that crashed".to_owned();
+    let config_hash = "the configuration of the run that crashed".to_owned();
+    let left_behind = RunManifest { config_hash, ..manifest(1) };
     place.backend().open_run(left_behind.clone()).unwrap();
 
     let mut store = place.backend();
