@@ -200,17 +200,17 @@ impl<'a> FrameView<'a> {
         }
     }
 
-    /// Hashes every record and writes the hashes to `out`, which is cleared first. A malformed
-    /// record ends the list early.
+    /// Hashes every record and writes the hashes to `out`, which is cleared first. The hash of a
+    /// malformed record is 32 zero bytes.
     pub fn hash_records(&self, lanes: &mut HashLanes, out: &mut Vec<Hash>) {
         out.clear();
         out.resize(self.count(), Hash::from_bytes([0; blake3::OUT_LEN]));
         for index in 0..self.count() {
             let Ok(record) = self.record(index) else {
-                break;
+                continue;
             };
-            let lines = record.bytes().len() / LINE_BYTES;
-            lanes.add(self.records, self.record_start(index), lines, index, out);
+            let (start, len) = (self.record_start(index), record.bytes().len());
+            lanes.add(self.records, start, len / LINE_BYTES, index, out);
         }
         lanes.finish(self.records, out);
     }

@@ -55,7 +55,7 @@ pub enum Finding {
         seq: u64,
     },
     /// An entry mentions a key that the index does not have.
-    #[error("index key {index_kind}:{key}, first mentioned by entry {seq}, is not in the index")]
+    #[error("index key {index_kind}:{key}, which entry {seq} mentions, is not in the index")]
     IndexMissing {
         /// Kind of the key.
         index_kind: String,

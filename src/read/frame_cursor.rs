@@ -3,29 +3,34 @@ use bytes::Bytes;
 use super::ReadError;
 use super::entry_ref::EntryRef;
 use super::names::Names;
-use crate::format::{FrameView, HashLanes};
+use crate::format::{FrameView, HashLanes, RecordView};
 use crate::model::Hash;
 use crate::store::RunReader;
 
 /// One frame in memory with the hashes of its records, as they are.
 #[derive(Debug, Default)]
 pub(super) struct FrameCursor {
+    frame: LoadedFrame,
+    lanes: HashLanes,
+    names: Names,
+}
+
+#[derive(Debug, Default)]
+struct LoadedFrame {
     first_seq: u64,
     count: u64,
     bytes: Bytes,
     /// Of all records, or empty: then each is hashed when it is asked for.
     hashes: Vec<Hash>,
-    lanes: HashLanes,
-    names: Names,
 }
 
 impl FrameCursor {
     /// Takes up the frame stored under `first_seq`, to read all of it: hashes all its records.
     pub(super) fn load(&mut self, first_seq: u64, bytes: Bytes) -> Result<(), ReadError> {
         self.load_for_one(first_seq, bytes)?;
-        FrameView::parse(&self.bytes)
+        FrameView::parse(&self.frame.bytes)
             .map_err(|source| ReadError::Frame { first_seq, source })?
-            .hash_records(&mut self.lanes, &mut self.hashes);
+            .hash_records(&mut self.lanes, &mut self.frame.hashes);
         Ok(())
     }
 
@@ -36,16 +41,17 @@ impl FrameCursor {
         if frame.first_seq() != first_seq {
             return Err(ReadError::OutOfPlace { expected: first_seq, found: frame.first_seq() });
         }
-        self.count = frame.count() as u64;
-        self.hashes.clear();
-        self.first_seq = first_seq;
-        self.bytes = bytes;
+        self.frame.count = frame.count() as u64;
+        self.frame.hashes.clear();
+        self.frame.first_seq = first_seq;
+        self.frame.bytes = bytes;
         Ok(())
     }
 
     /// The first and the last `seq` of the frame; `None` before the first is loaded.
     pub(super) fn range(&self) -> Option<(u64, u64)> {
-        (self.count > 0).then(|| (self.first_seq, self.first_seq + self.count - 1))
+        let LoadedFrame { first_seq, count, .. } = self.frame;
+        (count > 0).then(|| (first_seq, first_seq + count - 1))
     }
 
     /// The entry `seq` of this frame, if its hash is right.
@@ -54,6 +60,20 @@ impl FrameCursor {
         seq: u64,
         source: &dyn RunReader,
     ) -> Result<EntryRef<'_>, ReadError> {
+        let Self { names, frame, .. } = self;
+        let (record, entry_hash) = frame.record(seq)?;
+        names.load(source, record.topic_id().max(record.type_id()))?;
+        EntryRef::new(record, names, entry_hash)
+    }
+
+    /// The record of entry `seq` of this frame with its hash, if that is right.
+    pub(super) fn record(&self, seq: u64) -> Result<(RecordView<'_>, Hash), ReadError> {
+        self.frame.record(seq)
+    }
+}
+
+impl LoadedFrame {
+    fn record(&self, seq: u64) -> Result<(RecordView<'_>, Hash), ReadError> {
         let first_seq = self.first_seq;
         let frame = FrameView::parse(&self.bytes)
             .map_err(|source| ReadError::Frame { first_seq, source })?;
@@ -72,8 +92,7 @@ impl FrameCursor {
         if record.seq() != seq {
             return Err(ReadError::OutOfPlace { expected: seq, found: record.seq() });
         }
-        self.names.load(source, record.topic_id().max(record.type_id()))?;
-        EntryRef::new(record, &self.names, entry_hash)
+        Ok((record, entry_hash))
     }
 }
 

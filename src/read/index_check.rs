@@ -98,8 +98,8 @@ fn mentions(
     if cursor.load_for_one(first_seq, bytes).is_err() {
         return Ok(false);
     }
-    let entry = cursor.entry(seq, source);
-    Ok(entry.is_ok_and(|entry| entry.keys().any(|mentioned| mentioned == (kind, key))))
+    let record = cursor.record(seq);
+    Ok(record.is_ok_and(|(record, _)| record.keys().any(|mentioned| mentioned == (kind, key))))
 }
 
 fn kind_name(manifest: &RunManifest, kind: IndexKind) -> String {

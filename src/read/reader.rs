@@ -52,17 +52,32 @@ impl EventStoreReader {
 
     /// The entry `seq`; `None` past the watermark.
     pub fn read(&self, seq: u64) -> Result<Option<Entry>, ReadError> {
-        let mut cursor = FrameCursor::default();
-        if seq > 0
-            && let Some((first_seq, bytes)) = self.source.frame_at_or_before(seq)?
-        {
-            cursor.load_for_one(first_seq, bytes)?;
-            if cursor.range().is_some_and(|(_, last)| seq <= last) {
-                return Ok(Some(cursor.entry(seq, &*self.source)?.to_entry()));
-            }
+        if seq == 0 {
+            return Ok(None);
         }
-        match self.source.frame_at_or_after(seq)? {
-            Some((next, _)) if seq > 0 => Err(ReadError::Gap { from: seq, to: next - 1 }),
+        if let Some(entry) = self.find(seq)? {
+            return Ok(Some(entry));
+        }
+        let Some((next, _)) = self.source.frame_at_or_after(seq)? else {
+            return Ok(None);
+        };
+        // As in a scan: a live run may have grown since the first look.
+        match self.find(seq)? {
+            Some(entry) => Ok(Some(entry)),
+            None => Err(ReadError::Gap { from: seq, to: next - 1 }),
+        }
+    }
+
+    fn find(&self, seq: u64) -> Result<Option<Entry>, ReadError> {
+        let Some((first_seq, bytes)) = self.source.frame_at_or_before(seq)? else {
+            return Ok(None);
+        };
+        let mut cursor = FrameCursor::default();
+        cursor.load_for_one(first_seq, bytes)?;
+        match cursor.range() {
+            Some((_, last)) if seq <= last => {
+                Ok(Some(cursor.entry(seq, &*self.source)?.to_entry()))
+            }
             _ => Ok(None),
         }
     }

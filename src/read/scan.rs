@@ -92,43 +92,50 @@ impl Scan {
 
     /// Loads the frame with `seq`. False when the log ends before it.
     fn load_forward(&mut self, seq: u64) -> Result<bool, ReadError> {
-        if let Some((first_seq, bytes)) = self.source.frame_at_or_before(seq)? {
-            self.cursor.load(first_seq, bytes)?;
-            if self.is_loaded(seq) {
-                return Ok(true);
-            }
+        if self.load_around(seq)? {
+            return Ok(true);
         }
-        match self.source.frame_at_or_after(seq)? {
-            None => Ok(false),
-            Some((next, _)) if next > self.to => {
-                let to = self.to;
-                self.from = self.to.saturating_add(1);
-                Err(ReadError::Gap { from: seq, to })
+        let Some((next, _)) = self.source.frame_at_or_after(seq)? else {
+            return Ok(false);
+        };
+        // A live run may have grown since the first look. Frames are committed in order, so what
+        // lies before one that is there, and is not found now, is missing.
+        if self.load_around(seq)? {
+            return Ok(true);
+        }
+        let to = self.to.min(next - 1);
+        self.from = to.saturating_add(1);
+        Err(ReadError::Gap { from: seq, to })
+    }
+
+    /// Loads the frame with `seq`, or, behind the end of the log, with its last entry. False when
+    /// the log begins after it.
+    fn load_reverse(&mut self, seq: u64) -> Result<bool, ReadError> {
+        if self.load_around(seq)? {
+            return Ok(true);
+        }
+        let last = match self.cursor.range() {
+            Some((_, last)) if last < seq => last,
+            _ => 0,
+        };
+        self.to = last;
+        match self.source.frame_at_or_after(last + 1)? {
+            Some((next, _)) if next > seq => {
+                Err(ReadError::Gap { from: self.from.max(last + 1), to: seq })
             }
-            Some((next, _)) => {
-                self.from = next;
-                Err(ReadError::Gap { from: seq, to: next - 1 })
-            }
+            // Nothing behind the last frame is missing. One that begins at or before `seq` was
+            // committed since the first look; this scan began before it.
+            _ => Ok(self.from <= self.to),
         }
     }
 
-    /// Loads the frame with `seq`. False when the log begins after it.
-    fn load_reverse(&mut self, seq: u64) -> Result<bool, ReadError> {
+    /// Loads the last frame that begins at or before `seq`, and says whether it holds `seq`.
+    fn load_around(&mut self, seq: u64) -> Result<bool, ReadError> {
         let Some((first_seq, bytes)) = self.source.frame_at_or_before(seq)? else {
             return Ok(false);
         };
         self.cursor.load(first_seq, bytes)?;
-        let Some((_, last)) = self.cursor.range() else {
-            return Ok(false);
-        };
-        if last < seq {
-            self.to = last;
-            // Nothing behind the last frame is missing; between two frames it is.
-            if self.source.frame_at_or_after(last + 1)?.is_some() {
-                return Err(ReadError::Gap { from: last + 1, to: seq });
-            }
-        }
-        Ok(self.from <= self.to)
+        Ok(self.is_loaded(seq))
     }
 }
 

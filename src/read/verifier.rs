@@ -104,6 +104,8 @@ struct Walk {
     end_unknown: bool,
     root: Hash,
     names: Vec<String>,
+    /// Whether a frame before this one is missing or damaged, and with it perhaps names.
+    names_lost: bool,
     ts_init_max: UnixNanos,
     scanned: u64,
 }
@@ -117,6 +119,7 @@ impl Walk {
             end_unknown: false,
             root: Hash::from_bytes([0; 32]),
             names: Vec::new(),
+            names_lost: false,
             ts_init_max: UnixNanos::default(),
             scanned: 0,
         }
@@ -150,6 +153,7 @@ impl Walk {
             // Where the damaged frame before this one ended cannot be said.
         } else if key > self.next_seq {
             findings.push(Finding::Gap { from: self.next_seq, to: key - 1 });
+            self.names_lost = true;
         } else if key < self.next_seq {
             findings.push(Finding::SeqMismatch { stored_as: key, says: self.next_seq });
         }
@@ -162,6 +166,7 @@ impl Walk {
             Err(error) => {
                 findings.push(damaged(&error));
                 self.end_unknown = true;
+                self.names_lost = true;
                 return;
             }
         };
@@ -172,8 +177,8 @@ impl Walk {
             findings.push(damaged(&error));
         }
         self.chain(key, &frame, findings);
-        self.records(key, &frame, findings);
         self.names.extend(frame.names().map(str::to_owned));
+        self.records(key, &frame, findings);
         self.next_seq = key.saturating_add(frame.count() as u64);
     }
 
@@ -208,6 +213,10 @@ impl Walk {
     fn record(&mut self, seq: u64, record: &RecordView<'_>, findings: &mut Findings) {
         if record.seq() != seq {
             findings.push(Finding::SeqMismatch { stored_as: seq, says: record.seq() });
+        }
+        let id = record.topic_id().max(record.type_id());
+        if id as usize >= self.names.len() && !self.names_lost {
+            findings.push(Finding::UnknownName { seq, id });
         }
         self.ts_init_max = self.ts_init_max.max(record.ts_init());
     }

@@ -22,7 +22,17 @@ pub enum BackendFault {
 impl BackendFault {
     /// Classifies an I/O error.
     pub fn io(error: io::Error) -> Self {
-        if is_disk_full(&error) { Self::Disk(error.into()) } else { Self::Other(error.into()) }
+        match error.kind() {
+            // ENOSPC, EDQUOT, and EFBIG, which is what a write past `RLIMIT_FSIZE` gives.
+            io::ErrorKind::StorageFull
+            | io::ErrorKind::QuotaExceeded
+            | io::ErrorKind::FileTooLarge => Self::Disk(error.into()),
+            // What redb says of a file that is none of its own, or ends too early.
+            io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof => {
+                Self::Corrupted(error.into())
+            }
+            _ => Self::Other(error.into()),
+        }
     }
 
     pub(crate) fn corrupted(error: impl Into<BoxedSource>) -> Self {
@@ -47,12 +57,4 @@ impl BackendFault {
             Self::Other(source) => HaltReason::BackendError(source.to_string()),
         }
     }
-}
-
-/// ENOSPC, EDQUOT, and EFBIG, which is what a write past `RLIMIT_FSIZE` gives.
-fn is_disk_full(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge
-    )
 }

@@ -71,10 +71,14 @@ fn lock<T>(shared: &Arc<Mutex<T>>) -> MutexGuard<'_, T> {
 
 impl EventStore for MemoryBackend {
     fn open_run(&mut self, manifest: RunManifest) -> Result<RunOpening, OpenRunError> {
-        if let Some(run) = self.open()
-            && !run.cursor.manifest.status.is_sealed()
-        {
-            return Err(OpenRunError::RunOpen { open: run.cursor.manifest.run_id });
+        if let Some(run) = self.open() {
+            let RunManifest { run_id, status, ref instance_id, .. } = run.cursor.manifest;
+            if !status.is_sealed() {
+                return Err(OpenRunError::RunOpen { open: run_id });
+            }
+            if (run_id, instance_id) == (manifest.run_id, &manifest.instance_id) {
+                return Err(OpenRunError::Sealed { run_id, status });
+            }
         }
         self.release();
         let mut runs = lock(&self.disk.runs);

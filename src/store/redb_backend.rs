@@ -90,6 +90,14 @@ impl RedbBackend {
 
     /// Takes up a run that was never sealed. Opening repairs a file that was not closed.
     fn resume(&self, path: &Path, run_id: RunId) -> Result<OpenRun, OpenRunError> {
+        // A sealed file never changes, and to open it for writing would be a change.
+        if let Ok(sealed) = open_sealed_file(path)
+            && let Ok(RunManifest { run_id: found, status, .. }) = sealed.manifest()
+        {
+            let foreign = || OpenRunError::Foreign { path: path.to_owned(), run_id };
+            let sealed = OpenRunError::Sealed { run_id, status };
+            return Err(if found == run_id { sealed } else { foreign() });
+        }
         let file = File::options().read(true).write(true).open(path);
         let file = file.map_err(|source| OpenRunError::Io { path: path.to_owned(), source })?;
         let database = self.open_file(path, file)?;
@@ -131,11 +139,16 @@ impl OpenRun {
 
 impl EventStore for RedbBackend {
     fn open_run(&mut self, manifest: RunManifest) -> Result<RunOpening, OpenRunError> {
-        if let Some(run) = &self.run
-            && !run.cursor.manifest.status.is_sealed()
-        {
-            return Err(OpenRunError::RunOpen { open: run.cursor.manifest.run_id });
+        if let Some(run) = &self.run {
+            let RunManifest { run_id, status, ref instance_id, .. } = run.cursor.manifest;
+            if !status.is_sealed() {
+                return Err(OpenRunError::RunOpen { open: run_id });
+            }
+            if (run_id, instance_id) == (manifest.run_id, &manifest.instance_id) {
+                return Err(OpenRunError::Sealed { run_id, status });
+            }
         }
+        self.run = None;
         let path = run_path(&self.base_dir, &manifest.instance_id, manifest.run_id);
         let exists =
             fs::exists(&path).map_err(|source| OpenRunError::Io { path: path.clone(), source })?;
@@ -238,8 +251,10 @@ fn open_error(path: &Path, error: DatabaseError) -> OpenRunError {
     match error {
         DatabaseError::DatabaseAlreadyOpen => OpenRunError::InUse { path: path.to_owned() },
         error => match BackendFault::redb(error) {
-            full @ BackendFault::Disk(_) => OpenRunError::Fault(full),
-            fault => OpenRunError::Damaged { path: path.to_owned(), source: fault.into() },
+            fault @ BackendFault::Corrupted(_) => {
+                OpenRunError::Damaged { path: path.to_owned(), source: ReadFault::Fault(fault) }
+            }
+            fault => OpenRunError::Fault(fault),
         },
     }
 }

@@ -120,6 +120,8 @@ impl<D: ReadableDatabase + Send + Sync> RunReader for RedbReader<D> {
         let first = key_row(kind, after.unwrap_or_default());
         let from = match after {
             Some(_) => Bound::Excluded(first.as_slice()),
+            // From the beginning of the table: a row too short to hold a kind comes first.
+            None if kind.as_u16() == 0 => Bound::Unbounded,
             None => Bound::Included(first.as_slice()),
         };
         let rows = self

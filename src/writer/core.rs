@@ -1,10 +1,12 @@
 use super::dedup::DedupWindow;
 use super::names::NameTable;
 use super::{CloseReport, WriterConfig};
-use crate::format::{FrameBuilder, LINE_BYTES, Line, RecordFlags, RecordHeader, RecordStamp};
+use crate::format::{
+    FrameBuilder, FrameView, LINE_BYTES, Line, RecordFlags, RecordHeader, RecordStamp,
+};
 use crate::model::{Hash, RunStatus, SnapshotAnchor, UnixNanos};
 use crate::protocol::{HaltReason, HaltSignal, Watermark};
-use crate::store::{AnchorError, AppendError, EventStore, ReadFault, SealError, Tail};
+use crate::store::{AnchorError, AppendError, EventStore, ReadFault, RunReader, SealError, Tail};
 
 /// What gives entries their `seq` and makes them durable, one thread at a time: the writer thread,
 /// or, inline, the submitter.
@@ -84,13 +86,12 @@ impl WriterCore {
         halt: HaltSignal,
         config: &WriterConfig,
     ) -> Result<Self, ReadFault> {
-        let names = match store.reader() {
-            Some(reader) => NameTable::load(&*reader)?,
-            None => NameTable::default(),
+        let (names, ts_init_max) = match store.reader() {
+            Some(reader) => (NameTable::load(&*reader)?, ts_init_max(&*reader)?),
+            None => (NameTable::default(), None),
         };
         let frame = FrameBuilder::new(config.frame_limits(), tail.watermark + 1, names.len());
         let dedup = DedupWindow::new(config.dedup_window);
-        let ts_init_max = None;
         Ok(Self { store, frame, names, dedup, root: tail.root, ts_init_max, watermark, halt })
     }
 
@@ -204,6 +205,21 @@ impl std::fmt::Debug for WriterCore {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("WriterCore").field("watermark", &self.watermark).finish_non_exhaustive()
     }
+}
+
+/// The largest `ts_init` of what is recorded already; `None` for a new run. It stands nowhere but in
+/// the entries, so a run that goes on after a crash is read once.
+fn ts_init_max(reader: &dyn RunReader) -> Result<Option<UnixNanos>, ReadFault> {
+    let (mut max, mut from) = (None, 0);
+    while let Some((first_seq, bytes)) = reader.frame_at_or_after(from)? {
+        let damaged = |source| ReadFault::Frame { first_seq, source };
+        let frame = FrameView::parse(&bytes).map_err(damaged)?;
+        for index in 0..frame.count() {
+            max = max.max(Some(frame.record(index).map_err(damaged)?.ts_init()));
+        }
+        from = frame.last_seq() + 1;
+    }
+    Ok(max)
 }
 
 fn append_halt_reason(error: &AppendError) -> HaltReason {

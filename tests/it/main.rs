@@ -1,10 +1,18 @@
-//! The library's behaviour, through its public interface. One behaviour a file.
+//! The library's behaviour, through its public interface. One behaviour a file; what they share is
+//! in `support`.
 
 mod capture;
 mod config;
+mod continued_run;
+mod disk_faults;
+mod format_props;
+mod golden;
 mod halt;
 mod inline;
 mod layers;
 mod no_drop;
+mod reader;
+mod store_suite;
 mod support;
+mod verifier;
 mod writer;

@@ -5,7 +5,9 @@ use std::time::Duration;
 use tapline::read::{Direction, EventStoreReader};
 use tapline::store::{EventStore, MemoryBackend, MemoryDisk, RunReader};
 use tapline::writer::{EventStoreWriter, WriterConfig};
-use tapline::{Clock, Entry, EntryDraft, HaltSignal, InstanceId, RunId, RunManifest, UnixNanos};
+use tapline::{Clock, Entry, EntryDraft, HaltSignal};
+
+use super::places::manifest;
 
 /// A writer over a store in memory, with the store's read side and the run's halt signal.
 pub(crate) struct Engine {
@@ -41,13 +43,6 @@ impl Engine {
     pub(crate) fn close(self) -> u64 {
         self.writer.close(&ended()).expect("nothing fails").watermark
     }
-}
-
-/// The manifest of a new run that starts at `start`.
-pub(crate) fn manifest(start: u64) -> RunManifest {
-    let instance: InstanceId = "node-1".parse().expect("a valid id");
-    let start = UnixNanos::new(start);
-    RunManifest::new(instance, RunId::generate(start), start)
 }
 
 /// A message with nothing but topic and payload.

@@ -1,7 +1,30 @@
-//! What several tests need. Each helper lives here once.
+//! What the tests share: messages to record, frames built from them, places to record to, engines
+//! over sound and faulty stores, and a way to tamper with a sealed run behind the engine's back.
 
+pub(crate) mod doctored;
 mod engine;
 mod faulty;
+pub(crate) mod files;
+pub(crate) mod frames;
+pub(crate) mod hex;
+pub(crate) mod message;
+pub(crate) mod places;
+pub(crate) mod raw;
+pub(crate) mod tamper;
 
-pub(crate) use engine::{Engine, PATIENCE, counts_by_topic, draft, ended, entries, manifest};
+pub(crate) use engine::{Engine, PATIENCE, counts_by_topic, draft, ended, entries};
 pub(crate) use faulty::{Fault, FaultyStore, Gate};
+pub(crate) use frames::FrameMaker;
+pub(crate) use message::Message;
+pub(crate) use places::{Place, instance, manifest, run_id};
+
+/// Asserts that a value matches a pattern, and says what it was if not.
+macro_rules! assert_matches {
+    ($value:expr, $($pattern:tt)+) => {
+        match $value {
+            $($pattern)+ => {}
+            other => panic!("expected {}, got {other:?}", stringify!($($pattern)+)),
+        }
+    };
+}
+pub(crate) use assert_matches;

@@ -1,0 +1,207 @@
+//! Opening files that are no sealed run.
+
+use std::fs;
+use std::path::Path;
+
+use tapline::store::{
+    BackendFault, EventStore, OpenRunError, OpenSealedError, ReadFault, RedbBackend, open_sealed,
+    open_sealed_file, run_path,
+};
+use tapline::{RunManifest, RunStatus};
+
+use crate::support::files::assert_unchanged;
+use crate::support::message::messages;
+use crate::support::places::SealedFile;
+use crate::support::{FrameMaker, Place, assert_matches, instance, manifest, run_id, tamper};
+
+fn refusal(path: &Path) -> OpenSealedError {
+    match open_sealed_file(path) {
+        Ok(_) => panic!("{} opened", path.display()),
+        Err(error) => error,
+    }
+}
+
+#[test]
+fn a_missing_file_is_not_found() {
+    let folder = tempfile::tempdir().unwrap();
+    let missing = open_sealed(folder.path(), &instance(), run_id(1));
+    assert_matches!(missing.err(), Some(OpenSealedError::NotFound { .. }));
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0, "nothing was made");
+}
+
+#[test]
+fn a_run_being_recorded_is_not_sealed() {
+    let place = Place::disk(tapline::store::DiskMode::Buffered);
+    let mut store = place.open(1);
+    FrameMaker::new().append_all(&mut *store, &[messages(1, 3)]);
+    let path = run_path(place.folder(), &instance(), run_id(1));
+    assert_unchanged(&path, || {
+        assert_matches!(refusal(&path), OpenSealedError::NotSealed { .. });
+    });
+    drop(store);
+    assert_unchanged(&path, || {
+        assert_matches!(refusal(&path), OpenSealedError::NotSealed { .. });
+    });
+}
+
+#[test]
+fn a_run_left_behind_by_a_crash_is_not_sealed_and_not_repaired() {
+    let place = Place::disk(tapline::store::DiskMode::Buffered);
+    let mut store = place.open(1);
+    FrameMaker::new().append_all(&mut *store, &[messages(1, 3)]);
+    // What a crash leaves: the file as it is while it is open.
+    let path = run_path(place.folder(), &instance(), run_id(1));
+    let crashed = place.folder().join("crashed.redb");
+    fs::copy(&path, &crashed).unwrap();
+    assert_unchanged(&crashed, || {
+        assert_matches!(refusal(&crashed), OpenSealedError::NotSealed { .. });
+    });
+}
+
+#[test]
+fn a_file_that_is_not_redb_is_damaged() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("text.redb");
+    for len in [1, 8, 9, 100, 4096, 100_000] {
+        fs::write(&path, vec![b'x'; len]).unwrap();
+        assert_unchanged(&path, || {
+            assert_matches!(
+                refusal(&path),
+                OpenSealedError::Open { source: BackendFault::Corrupted(_), .. }
+            );
+        });
+    }
+}
+
+#[test]
+fn an_empty_file_is_damaged() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("empty.redb");
+    fs::write(&path, b"").unwrap();
+    assert_unchanged(&path, || {
+        assert_matches!(
+            refusal(&path),
+            OpenSealedError::Open { source: BackendFault::Corrupted(_), .. }
+        );
+    });
+}
+
+#[test]
+fn a_folder_is_not_a_run() {
+    let folder = tempfile::tempdir().unwrap();
+    assert_matches!(refusal(folder.path()), OpenSealedError::Open { .. });
+}
+
+#[test]
+fn a_redb_file_that_is_no_run_has_no_manifest() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("other.redb");
+    drop(redb::Database::create(&path).unwrap());
+    assert_matches!(
+        refusal(&path),
+        OpenSealedError::Read { source: ReadFault::Missing { what: "manifest" }, .. }
+    );
+}
+
+#[test]
+fn another_version_of_the_format_is_named() {
+    let file = SealedFile::record(&[messages(1, 3)]);
+    tamper::meta(&file.path, "format", &2_u64.to_le_bytes());
+    assert_matches!(
+        refusal(&file.path),
+        OpenSealedError::Read { source: ReadFault::Version { found: 2, expected: 1 }, .. }
+    );
+    tamper::meta(&file.path, "format", &[1]);
+    assert_matches!(
+        refusal(&file.path),
+        OpenSealedError::Read { source: ReadFault::Missing { what: "format version" }, .. }
+    );
+}
+
+#[test]
+fn a_manifest_that_cannot_be_decoded_is_an_error() {
+    let file = SealedFile::record(&[messages(1, 3)]);
+    tamper::meta(&file.path, "manifest", b"{}");
+    assert_matches!(
+        refusal(&file.path),
+        OpenSealedError::Read { source: ReadFault::Manifest(_), .. }
+    );
+}
+
+/// Cut short anywhere, a file gives an error: not a panic, and not fewer entries.
+#[test]
+fn a_truncated_file_does_not_open() {
+    let file = SealedFile::record(&[messages(1, 300), messages(301, 600)]);
+    let whole = fs::read(&file.path).unwrap();
+    let cut = file.path.with_file_name("cut.redb");
+    let lengths = (0..whole.len()).step_by(4096).chain([1, 8, 63, 64, 319, whole.len() - 1]);
+    for len in lengths {
+        fs::write(&cut, &whole[..len]).unwrap();
+        assert_unchanged(&cut, || match refusal(&cut) {
+            OpenSealedError::Open { .. } | OpenSealedError::NotSealed { .. } => {}
+            other => panic!("cut to {len} bytes: {other:?}"),
+        });
+    }
+}
+
+fn write_refusal(base_dir: &Path, manifest: RunManifest) -> OpenRunError {
+    match RedbBackend::new(base_dir).open_run(manifest) {
+        Ok(opening) => panic!("it opened: {opening:?}"),
+        Err(error) => error,
+    }
+}
+
+#[test]
+fn a_run_is_not_opened_over_a_file_that_holds_none() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = run_path(folder.path(), &instance(), run_id(1));
+    fs::create_dir(path.parent().unwrap()).unwrap();
+
+    fs::write(&path, b"not a database, but twenty-nine kilobytes of somebody's work").unwrap();
+    assert_unchanged(&path, || {
+        assert_matches!(
+            write_refusal(folder.path(), manifest(1)),
+            OpenRunError::Damaged { source: ReadFault::Fault(BackendFault::Corrupted(_)), .. }
+        );
+    });
+
+    fs::remove_file(&path).unwrap();
+    drop(redb::Database::create(&path).unwrap());
+    assert_matches!(
+        write_refusal(folder.path(), manifest(1)),
+        OpenRunError::Foreign { run_id: id, .. } if id == run_id(1)
+    );
+}
+
+#[test]
+fn a_run_is_not_opened_over_another_run() {
+    let place = Place::disk(tapline::store::DiskMode::Direct);
+    for (n, seal) in [(1, false), (2, true)] {
+        let mut store = place.open(n);
+        if seal {
+            store.seal(RunStatus::Ended, None).unwrap();
+        }
+        drop(store);
+        let (held, named) = (run_id(n), run_id(n + 10));
+        let path = |id| run_path(place.folder(), &instance(), id);
+        fs::rename(path(held), path(named)).unwrap();
+        assert_matches!(
+            write_refusal(place.folder(), manifest(n + 10)),
+            OpenRunError::Foreign { run_id: id, .. } if id == named
+        );
+    }
+}
+
+#[test]
+fn a_crashed_file_cut_short_is_damaged() {
+    let place = Place::disk(tapline::store::DiskMode::Buffered);
+    let path = run_path(place.folder(), &instance(), run_id(1));
+    let mut store = place.open(1);
+    FrameMaker::new().append_all(&mut *store, &[messages(1, 300)]);
+    let whole = fs::read(&path).unwrap();
+    drop(store);
+    for len in [1, 64, 319, 4096, 10_000, whole.len() / 2] {
+        fs::write(&path, &whole[..len]).unwrap();
+        assert_matches!(write_refusal(place.folder(), manifest(1)), OpenRunError::Damaged { .. });
+    }
+}

@@ -1,0 +1,62 @@
+//! Bytes that must not change: what an older version of this program wrote, a newer one must read.
+//!
+//! The files in `tests/golden` are compared with what the engine writes now. Where they differ, the
+//! format has changed, and run files in the field are of the old one: that takes a new format
+//! version. To write the files anew on purpose, run the tests with `TAPLINE_BLESS=1` set, and look
+//! at the difference before it is committed.
+
+mod decode;
+mod document;
+mod files;
+mod run;
+
+use std::fs;
+use std::path::PathBuf;
+
+use tapline::{Headers, IndexKind};
+use uuid::Uuid;
+
+use crate::support::Message;
+
+fn path(name: &str) -> PathBuf {
+    [env!("CARGO_MANIFEST_DIR"), "tests", "golden", name].iter().collect()
+}
+
+fn golden(name: &str) -> String {
+    fs::read_to_string(path(name)).unwrap_or_else(|error| {
+        panic!("cannot read tests/golden/{name}: {error}; TAPLINE_BLESS=1 writes it")
+    })
+}
+
+/// Asserts that a golden file holds exactly `text`; or writes it, when asked to.
+fn assert_golden(name: &str, text: &str) {
+    if std::env::var_os("TAPLINE_BLESS").is_some_and(|bless| bless == "1") {
+        fs::write(path(name), text).unwrap();
+    }
+    let golden = golden(name);
+    let differs = golden.lines().zip(text.lines()).position(|(golden, now)| golden != now);
+    assert!(
+        golden == text,
+        "the format has changed: tests/golden/{name} differs from what is written now, first in \
+         line {}.\nRun files in the field have the old format. If the change is meant, raise the \
+         format version, write the golden files anew with TAPLINE_BLESS=1, and bring \
+         docs/format.md up to date.\nNow:\n{text}",
+        differs.unwrap_or(golden.lines().count().min(text.lines().count())) + 1,
+    );
+}
+
+/// The two messages of the golden frame: one with every optional part, one with none.
+fn messages() -> [Message; 2] {
+    let full = Message {
+        headers: Headers {
+            correlation_id: Some(Uuid::from_u128(0xc0c0_c0c0)),
+            causation_id: Some(Uuid::from_u128(0xcaca_caca)),
+        },
+        identity: Some(Uuid::from_u128(0x1d1d_1d1d)),
+        ..Message::new("orders", "Submit", 1_700_000_000_000_000_000, b"{\"qty\":5}")
+    };
+    [
+        full.order("O-1").key(IndexKind::VENUE_ORDER_ID, "V-9"),
+        Message::new("orders", "Fill", 1_700_000_000_000_000_002, b""),
+    ]
+}

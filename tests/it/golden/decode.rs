@@ -1,0 +1,121 @@
+//! The golden files, read by a reader that was written from `docs/format.md` alone (it is in
+//! `support/raw.rs`), with every hash computed by stock BLAKE3.
+
+use std::collections::BTreeMap;
+
+use super::golden;
+use super::run::golden_run;
+use crate::support::hex;
+use crate::support::raw::{RawFrame, RawRecord};
+
+fn frame() -> RawFrame {
+    RawFrame::decode(&hex::decode(&golden("frame.hex")))
+}
+
+#[test]
+fn the_frame_has_the_documented_layout() {
+    let frame = frame();
+    assert_eq!(frame.magic, *b"TLF1");
+    assert_eq!((frame.version, frame.reserved), (1, 0));
+    assert_eq!(frame.first_seq, 1);
+    assert_eq!(frame.previous_root, [0; 32]);
+    assert_eq!(frame.offsets, [0, 3]);
+    assert_eq!(frame.names, ["orders", "Submit", "Fill"]);
+    assert_eq!(frame.records.len(), 2);
+    assert_eq!(hex::encode_lines(&frame.records[0]), golden("record.hex"));
+}
+
+#[test]
+fn the_records_have_the_documented_layout() {
+    let records = frame().records;
+    let id = |id: u128| id.to_be_bytes();
+    assert_eq!(
+        RawRecord::decode(&records[0]),
+        RawRecord {
+            seq: 1,
+            ts_init: 1_700_000_000_000_000_000,
+            ts_publish: 1_700_000_000_000_000_001,
+            topic_id: 0,
+            type_id: 1,
+            lines: 3,
+            flags: 0b111,
+            payload: b"{\"qty\":5}".to_vec(),
+            keys: vec![(1, b"O-1".to_vec()), (2, b"V-9".to_vec())],
+            ids: vec![id(0xc0c0_c0c0), id(0xcaca_caca), id(0x1d1d_1d1d)],
+            padding: vec![0; 57],
+        }
+    );
+    assert_eq!(
+        RawRecord::decode(&records[1]),
+        RawRecord {
+            seq: 2,
+            ts_init: 1_700_000_000_000_000_002,
+            ts_publish: 1_700_000_000_000_000_001,
+            topic_id: 0,
+            type_id: 2,
+            lines: 1,
+            flags: 0,
+            payload: vec![],
+            keys: vec![],
+            ids: vec![],
+            padding: vec![],
+        }
+    );
+}
+
+#[test]
+fn the_hashes_are_stock_blake3_of_what_is_documented() {
+    let frame = frame();
+    for (record, hash) in frame.records.iter().zip(&frame.hashes) {
+        assert_eq!(blake3::hash(record).as_bytes(), hash);
+    }
+    assert_eq!(frame.computed_root(), frame.root);
+}
+
+/// What a verifier must check, done here from the rows of the golden run alone.
+#[test]
+fn the_run_verifies_by_the_documented_rules() {
+    let run = golden_run();
+    assert_eq!(run.meta["format"], "0100000000000000");
+    let (mut root, mut next_seq) = ([0; 32], 1);
+    let (mut names, mut keys) = (Vec::new(), BTreeMap::new());
+    let (mut end, mut records) = (0, Vec::new());
+    for (first_seq, frame) in &run.frames {
+        let frame = RawFrame::decode(&hex::decode(frame));
+        assert_eq!((frame.first_seq, *first_seq), (next_seq, next_seq));
+        assert_eq!(frame.previous_root, root);
+        assert_eq!(frame.computed_root(), frame.root);
+        names.extend(frame.names.clone());
+        for (bytes, hash) in frame.records.iter().zip(&frame.hashes) {
+            assert_eq!(blake3::hash(bytes).as_bytes(), hash);
+            let record = RawRecord::decode(bytes);
+            assert_eq!(record.seq, next_seq);
+            assert!(record.topic_id.max(record.type_id) < u32::try_from(names.len()).unwrap());
+            for (kind, key) in &record.keys {
+                let row = hex::encode(&[&kind.to_be_bytes()[..], key].concat());
+                keys.entry(row).or_insert(next_seq);
+            }
+            end = end.max(record.ts_init);
+            next_seq += 1;
+            records.push(record);
+        }
+        root = frame.root;
+    }
+    assert_eq!(run.keys, keys);
+    assert_eq!(run.names, (0..).zip(names).collect());
+    let published: Vec<u64> = records.iter().map(|record| record.ts_publish % 10_000).collect();
+    assert_eq!(published, [42, 1_042, 2_042, 2_042]);
+
+    let manifest: serde_json::Value = serde_json::from_str(&run.meta["manifest"]).unwrap();
+    assert_eq!(manifest["high_watermark"], next_seq - 1);
+    assert_eq!(manifest["end_ts_init"], end);
+    assert_eq!(manifest["frames_root"], hex::encode(&root));
+    assert_eq!(manifest["status"], "Ended");
+    let anchor: serde_json::Value = serde_json::from_str(&run.meta["anchor"]).unwrap();
+    assert_eq!(anchor["high_watermark"], 2);
+    let content_hash = format!("blake3:{}", blake3::hash(b"the cache at 2"));
+    assert_eq!(anchor["content_hash"], content_hash);
+
+    let covered = [run.meta["manifest"].as_bytes(), run.meta["anchor"].as_bytes()].concat();
+    assert_eq!(run.root, blake3::hash(&covered).to_string());
+}

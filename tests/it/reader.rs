@@ -1,0 +1,7 @@
+//! Reading a run entry by entry: every hash checked, damage reported in its place.
+
+mod damage;
+mod live;
+mod lookup;
+mod replay;
+mod scanning;

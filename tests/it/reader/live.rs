@@ -1,0 +1,105 @@
+//! Reading a run while it is recorded.
+
+use std::sync::{Arc, Mutex};
+
+use tapline::read::{Direction, EventStoreReader};
+use tapline::store::EventStore;
+use tapline::{Entry, RunStatus};
+
+use crate::support::doctored::Doctored;
+use crate::support::message::messages;
+use crate::support::{FrameMaker, Place};
+
+fn seqs<E: std::fmt::Debug>(entries: impl Iterator<Item = Result<Entry, E>>) -> Vec<u64> {
+    entries.map(|entry| entry.unwrap().seq).collect()
+}
+
+#[test]
+fn an_open_scan_goes_on_with_what_is_appended() {
+    for place in Place::all() {
+        let mut store = place.open(1);
+        let reader = EventStoreReader::new(store.reader().unwrap());
+        let mut scan = reader.scan(1, u64::MAX, Direction::Forward);
+        assert!(scan.next().is_none());
+
+        let mut maker = FrameMaker::new();
+        for (from, to) in [(1, 1), (2, 4), (5, 20)] {
+            store.append(&maker.frame(&messages(from, to))).unwrap();
+            assert_eq!(seqs(&mut scan), (from..=to).collect::<Vec<_>>());
+            assert_eq!(reader.watermark().unwrap(), to);
+            assert!(scan.next().is_none());
+        }
+        store.seal(RunStatus::Ended, None).unwrap();
+        assert!(scan.next().is_none());
+    }
+}
+
+#[test]
+fn names_that_come_later_are_known_to_an_open_scan() {
+    let mut store = Place::memory().open(1);
+    let reader = EventStoreReader::new(store.reader().unwrap());
+    let mut scan = reader.scan(1, u64::MAX, Direction::Forward);
+    let mut maker = FrameMaker::new();
+    for name in ["a", "b", "c"] {
+        let message = crate::support::Message::new(name, "T", 0, b"");
+        store.append(&maker.frame(&[message])).unwrap();
+        assert_eq!(scan.next().unwrap().unwrap().topic, name);
+    }
+}
+
+/// A store whose run grows by a frame of `entries` after each look its reader takes, `frames` times.
+fn growing(frames: u64, entries: u64) -> (Arc<Mutex<Box<dyn EventStore>>>, EventStoreReader) {
+    let mut store = Place::memory().open(1);
+    let mut maker = FrameMaker::new();
+    maker.append_all(&mut *store, &[messages(1, 3)]);
+    let source = store.reader().unwrap();
+    let store = Arc::new(Mutex::new(store));
+    let (grown, mut left) = (Arc::clone(&store), frames);
+    let meanwhile = move || {
+        let mut store = grown.lock().unwrap();
+        for _ in 0..std::mem::take(&mut left).min(frames) {
+            let next = store.tail().unwrap().watermark + 1;
+            store.append(&maker.frame(&messages(next, next + entries - 1))).unwrap();
+        }
+    };
+    (store, EventStoreReader::new(Doctored::growing(source, meanwhile)))
+}
+
+/// What is committed between two looks at the store is not missing.
+#[test]
+fn a_scan_meets_no_gap_where_the_run_grows_under_it() {
+    for (frames, entries) in [(1, 1), (1, 3), (2, 1), (3, 2)] {
+        let end = 3 + frames * entries;
+        for from in 1..=end {
+            let (_store, reader) = growing(frames, entries);
+            let mut scan = reader.scan(from, u64::MAX, Direction::Forward);
+            let mut read = seqs(&mut scan);
+            read.extend(seqs(&mut scan));
+            assert_eq!(read, (from..=end).collect::<Vec<_>>(), "{frames} of {entries}");
+        }
+    }
+}
+
+#[test]
+fn a_reverse_scan_begins_at_a_watermark_where_the_run_grows_under_it() {
+    for (frames, entries) in [(1, 1), (1, 3), (2, 1), (3, 2)] {
+        for to in [4, 5, u64::MAX] {
+            let (_store, reader) = growing(frames, entries);
+            let read = seqs(reader.scan(1, to, Direction::Reverse));
+            let first = read[0];
+            assert!((3..=to.min(3 + frames * entries)).contains(&first), "{read:?}");
+            assert_eq!(read, (1..=first).rev().collect::<Vec<_>>());
+        }
+    }
+}
+
+#[test]
+fn a_point_read_meets_no_gap_where_the_run_grows_under_it() {
+    for (frames, entries) in [(1, 1), (1, 3), (2, 1), (3, 2)] {
+        for seq in 1..=3 + frames * entries {
+            let (_store, reader) = growing(frames, entries);
+            let read = reader.read(seq).unwrap();
+            assert!(read.is_none_or(|entry| entry.seq == seq));
+        }
+    }
+}

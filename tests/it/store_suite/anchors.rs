@@ -1,0 +1,106 @@
+//! Recording a snapshot anchor: only forward, only on what is durable.
+
+use tapline::store::AnchorError;
+use tapline::{ContentHash, RunStatus, SnapshotAnchor};
+
+use super::abandoned;
+use crate::support::{Place, assert_matches};
+
+on_every_backend! {
+    an_anchor_replaces_the_one_before
+    an_anchor_at_the_same_seq_replaces_the_one_before
+    an_anchor_may_be_at_zero
+    an_anchor_past_the_watermark_is_refused
+    an_anchor_does_not_move_back
+    a_sealed_run_keeps_its_anchor
+    the_anchor_is_part_of_the_run_s_root
+    without_an_open_run_no_anchor_is_recorded
+}
+
+/// An anchor at `high_watermark`.
+pub(super) fn anchor(high_watermark: u64) -> SnapshotAnchor {
+    let blob_ref = format!("snapshots/{high_watermark}");
+    let content_hash = ContentHash::of(blob_ref.as_bytes());
+    SnapshotAnchor { high_watermark, blob_ref, content_hash }
+}
+
+fn an_anchor_replaces_the_one_before(place: &Place) {
+    abandoned(place);
+    let mut store = place.open(1);
+    let reader = store.reader().unwrap();
+    assert_eq!(reader.anchor().unwrap(), None);
+    for at in [3, 4, 9] {
+        store.record_anchor(&anchor(at)).unwrap();
+        assert_eq!(reader.anchor().unwrap(), Some(anchor(at)));
+    }
+}
+
+fn an_anchor_at_the_same_seq_replaces_the_one_before(place: &Place) {
+    abandoned(place);
+    let mut store = place.open(1);
+    store.record_anchor(&anchor(4)).unwrap();
+    let again = SnapshotAnchor { blob_ref: "elsewhere".to_owned(), ..anchor(4) };
+    store.record_anchor(&again).unwrap();
+    assert_eq!(store.reader().unwrap().anchor().unwrap(), Some(again));
+}
+
+fn an_anchor_may_be_at_zero(place: &Place) {
+    let mut store = place.open(1);
+    store.record_anchor(&anchor(0)).unwrap();
+    assert_eq!(store.reader().unwrap().anchor().unwrap(), Some(anchor(0)));
+}
+
+fn an_anchor_past_the_watermark_is_refused(place: &Place) {
+    abandoned(place);
+    let mut store = place.open(1);
+    store.record_anchor(&anchor(2)).unwrap();
+    for at in [10, u64::MAX] {
+        assert_matches!(
+            store.record_anchor(&anchor(at)),
+            Err(AnchorError::PastWatermark { anchor, watermark: 9 }) if anchor == at
+        );
+    }
+    assert_eq!(store.reader().unwrap().anchor().unwrap(), Some(anchor(2)));
+}
+
+fn an_anchor_does_not_move_back(place: &Place) {
+    abandoned(place);
+    let mut store = place.open(1);
+    store.record_anchor(&anchor(6)).unwrap();
+    for at in [0, 5] {
+        assert_matches!(
+            store.record_anchor(&anchor(at)),
+            Err(AnchorError::MovedBack { anchor, recorded: 6 }) if anchor == at
+        );
+    }
+    assert_eq!(store.reader().unwrap().anchor().unwrap(), Some(anchor(6)));
+}
+
+fn a_sealed_run_keeps_its_anchor(place: &Place) {
+    abandoned(place);
+    let mut store = place.open(1);
+    store.record_anchor(&anchor(6)).unwrap();
+    store.seal(RunStatus::Ended, None).unwrap();
+    // Closed is what is wrong, also with an anchor that would not be allowed before.
+    for at in [1, 7, 1_000] {
+        assert_matches!(store.record_anchor(&anchor(at)), Err(AnchorError::Closed));
+    }
+    assert_eq!(store.reader().unwrap().anchor().unwrap(), Some(anchor(6)));
+}
+
+fn the_anchor_is_part_of_the_run_s_root(place: &Place) {
+    abandoned(place);
+    let mut store = place.open(1);
+    store.record_anchor(&anchor(6)).unwrap();
+    let sealed = store.seal(RunStatus::Ended, None).unwrap();
+    let reader = store.reader().unwrap();
+    assert_eq!(reader.root().unwrap(), Some(sealed.root));
+
+    let mut covered = serde_json::to_vec(&sealed.manifest).unwrap();
+    covered.extend(serde_json::to_vec(&anchor(6)).unwrap());
+    assert_eq!(sealed.root, blake3::hash(&covered));
+}
+
+fn without_an_open_run_no_anchor_is_recorded(place: &Place) {
+    assert_matches!(place.backend().record_anchor(&anchor(0)), Err(AnchorError::NoOpenRun));
+}

@@ -1,0 +1,30 @@
+//! Files before and after.
+
+use std::fs;
+use std::path::Path;
+use std::time::SystemTime;
+
+/// A file as it is: to be compared with how it was.
+#[derive(PartialEq)]
+pub(crate) struct FileState {
+    bytes: Vec<u8>,
+    modified: SystemTime,
+}
+
+impl FileState {
+    pub(crate) fn of(path: &Path) -> Self {
+        let modified = fs::metadata(path).and_then(|metadata| metadata.modified());
+        Self {
+            bytes: fs::read(path).expect("the file is readable"),
+            modified: modified.expect("the system keeps modification times"),
+        }
+    }
+}
+
+/// Asserts that `read_only` leaves the file as it is, content and modification time.
+pub(crate) fn assert_unchanged<R>(path: &Path, read_only: impl FnOnce() -> R) -> R {
+    let before = FileState::of(path);
+    let outcome = read_only();
+    assert!(FileState::of(path) == before, "{} was changed", path.display());
+    outcome
+}

@@ -1,0 +1,113 @@
+//! Edits a run file behind the engine's back, through stock redb.
+
+use std::path::Path;
+
+use redb::{Database, ReadableTable, TableDefinition, WriteTransaction};
+
+use super::raw::RawFrame;
+
+pub(crate) const FRAMES: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("frames");
+pub(crate) const KEYS: TableDefinition<'_, &[u8], u64> = TableDefinition::new("keys");
+pub(crate) const NAMES: TableDefinition<'_, u32, &str> = TableDefinition::new("names");
+pub(crate) const META: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("meta");
+
+/// Edits a run file in one transaction.
+pub(crate) fn edit(path: &Path, edit: impl FnOnce(&WriteTransaction)) {
+    let database = Database::open(path).expect("a run file opens with stock redb");
+    let transaction = database.begin_write().expect("a transaction begins");
+    edit(&transaction);
+    transaction.commit().expect("the transaction commits");
+}
+
+/// Edits the bytes of the frame stored under `first_seq`.
+pub(crate) fn frame_bytes(path: &Path, first_seq: u64, change: impl FnOnce(&mut Vec<u8>)) {
+    edit(path, |transaction| {
+        let mut table = transaction.open_table(FRAMES).expect("the table opens");
+        let row = table.get(first_seq).expect("the table is readable").expect("there is a frame");
+        let mut bytes = row.value().to_vec();
+        drop(row);
+        change(&mut bytes);
+        table.insert(first_seq, bytes.as_slice()).expect("the row is writable");
+    });
+}
+
+/// Edits the frame stored under `first_seq` in its parts. Nothing is made to fit the change.
+pub(crate) fn frame(path: &Path, first_seq: u64, change: impl FnOnce(&mut RawFrame)) {
+    frame_bytes(path, first_seq, |bytes| {
+        let mut frame = RawFrame::decode(bytes);
+        change(&mut frame);
+        *bytes = frame.encode();
+    });
+}
+
+/// Removes the frame stored under `first_seq`.
+pub(crate) fn remove_frame(path: &Path, first_seq: u64) {
+    edit(path, |transaction| {
+        let mut table = transaction.open_table(FRAMES).expect("the table opens");
+        table.remove(first_seq).expect("the row is writable").expect("there is a frame");
+    });
+}
+
+/// Stores the frame of `first_seq` under another number.
+pub(crate) fn move_frame(path: &Path, first_seq: u64, to: u64) {
+    edit(path, |transaction| {
+        let mut table = transaction.open_table(FRAMES).expect("the table opens");
+        let row = table.remove(first_seq).expect("the row is writable").expect("there is a frame");
+        let bytes = row.value().to_vec();
+        drop(row);
+        table.insert(to, bytes.as_slice()).expect("the row is writable");
+    });
+}
+
+/// Writes a row of the index.
+pub(crate) fn put_key(path: &Path, row: &[u8], seq: u64) {
+    edit(path, |transaction| {
+        let mut table = transaction.open_table(KEYS).expect("the table opens");
+        table.insert(row, seq).expect("the row is writable");
+    });
+}
+
+/// Removes a row of the index.
+pub(crate) fn remove_key(path: &Path, row: &[u8]) {
+    edit(path, |transaction| {
+        let mut table = transaction.open_table(KEYS).expect("the table opens");
+        table.remove(row).expect("the row is writable").expect("there is such a key");
+    });
+}
+
+/// The index row of a client order id.
+pub(crate) fn order_row(key: &str) -> Vec<u8> {
+    [&[0, 1], key.as_bytes()].concat()
+}
+
+/// Writes a row of the names table, or removes it.
+pub(crate) fn name(path: &Path, id: u32, name: Option<&str>) {
+    edit(path, |transaction| {
+        let mut table = transaction.open_table(NAMES).expect("the table opens");
+        match name {
+            Some(name) => table.insert(id, name).map(|_| ()),
+            None => table.remove(id).map(|_| ()),
+        }
+        .expect("the row is writable");
+    });
+}
+
+/// Writes a row of the table `meta`.
+pub(crate) fn meta(path: &Path, row: &str, value: &[u8]) {
+    edit(path, |transaction| {
+        let mut table = transaction.open_table(META).expect("the table opens");
+        table.insert(row, value).expect("the row is writable");
+    });
+}
+
+/// Replaces one piece of text in the stored manifest by another.
+pub(crate) fn manifest(path: &Path, from: &str, to: &str) {
+    edit(path, |transaction| {
+        let mut table = transaction.open_table(META).expect("the table opens");
+        let row = table.get("manifest").expect("the table is readable").expect("a manifest");
+        let text = String::from_utf8(row.value().to_vec()).expect("JSON is UTF-8");
+        drop(row);
+        assert!(text.contains(from), "{from} is not in {text}");
+        table.insert("manifest", text.replacen(from, to, 1).as_bytes()).expect("writable");
+    });
+}

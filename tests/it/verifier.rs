@@ -1,0 +1,126 @@
+//! Verifying a run: every kind of damage is found and named, and nothing else is.
+
+mod anchor;
+mod bytes;
+mod chain;
+mod entries;
+mod expected_root;
+mod index;
+mod manifest;
+mod names;
+mod unreadable;
+
+use std::path::Path;
+
+use tapline::read::{Finding, Verifier, VerifyReport};
+
+use crate::support::files::assert_unchanged;
+use crate::support::message::messages;
+use crate::support::places::SealedFile;
+use crate::support::{FrameMaker, Message, Place};
+
+/// Three frames of three entries; entries 2 and 5 mention the key `O-2`, entry 6 `O-6`.
+fn batches() -> [Vec<Message>; 3] {
+    let mut batches = [messages(1, 3), messages(4, 6), messages(7, 9)];
+    batches[0][1] = batches[0][1].clone().order("O-2");
+    batches[1][1] = batches[1][1].clone().order("O-2");
+    batches[1][2] = batches[1][2].clone().order("O-6");
+    batches
+}
+
+fn sealed() -> SealedFile {
+    SealedFile::record(&batches())
+}
+
+/// Verifies the run in `file`, and makes sure that this changes nothing.
+fn verify(file: &SealedFile) -> VerifyReport {
+    assert_unchanged(&file.path, || Verifier::new(file.open()).run(|_| {}))
+}
+
+/// What the verifier finds in a run that was tampered with.
+fn findings(tamper: impl FnOnce(&Path)) -> Vec<Finding> {
+    let file = sealed();
+    tamper(&file.path);
+    let report = verify(&file);
+    assert_eq!(report.findings_omitted, 0);
+    assert_eq!(report.is_clean(), report.findings.is_empty());
+    report.findings
+}
+
+/// A mismatch of a manifest's field.
+fn mismatch(field: &'static str, manifest: &str, run: &str) -> Finding {
+    Finding::ManifestMismatch { field, manifest: manifest.to_owned(), run: run.to_owned() }
+}
+
+/// A break of the chain at the frame under `first_seq`, which does not follow from the one before.
+fn unlinked(first_seq: u64) -> Finding {
+    let error = "it does not continue from the root of the frame before".to_owned();
+    Finding::ChainBreak { first_seq, error }
+}
+
+/// A break of the chain at the frame under `first_seq`, whose root is not its own.
+fn wrong_root(first_seq: u64) -> Finding {
+    let error = "its content does not have its root".to_owned();
+    Finding::ChainBreak { first_seq, error }
+}
+
+/// A client order id in the index that points to an entry which does not bear it out.
+fn dangling(key: &str, seq: u64) -> Finding {
+    let index_kind = "client_order_id".to_owned();
+    Finding::IndexDangling { index_kind, key: key.to_owned(), seq }
+}
+
+#[test]
+fn a_sound_run_is_clean() {
+    let file = sealed();
+    let report = verify(&file);
+    assert_eq!(report.findings, []);
+    assert!(report.is_clean());
+    assert_eq!(report.entries_scanned, 9);
+    assert_eq!(report.run_id, Some(file.sealed.manifest.run_id));
+    assert_eq!(report.status, Some(file.sealed.manifest.status));
+    assert_eq!(report.root, Some(file.sealed.root));
+}
+
+#[test]
+fn a_run_without_entries_is_clean() {
+    let report = verify(&SealedFile::record(&[]));
+    assert_eq!((report.findings, report.entries_scanned), (vec![], 0));
+}
+
+#[test]
+fn a_run_being_recorded_is_clean_and_has_no_root() {
+    for place in Place::all() {
+        let mut store = place.open(1);
+        let mut maker = FrameMaker::new();
+        for (entries, batch) in (0..).zip(batches()) {
+            let report = Verifier::new(store.reader().unwrap()).run(|_| {});
+            assert_eq!((report.findings, report.entries_scanned), (vec![], entries * 3));
+            assert_eq!(report.root, None);
+            store.append(&maker.frame(&batch)).unwrap();
+        }
+    }
+}
+
+#[test]
+fn progress_is_reported_after_each_frame() {
+    let mut progress = Vec::new();
+    Verifier::new(sealed().open()).run(|scanned| progress.push(scanned));
+    assert_eq!(progress, [3, 6, 9]);
+}
+
+#[test]
+fn findings_are_bounded_and_the_rest_is_counted() {
+    let file = SealedFile::record(&[messages(1, 800), messages(801, 1600)]);
+    for first_seq in [1, 801] {
+        crate::support::tamper::frame(&file.path, first_seq, |frame| {
+            for hash in &mut frame.hashes {
+                hash[0] ^= 1;
+            }
+        });
+    }
+    let report = verify(&file);
+    assert_eq!(report.findings.len(), VerifyReport::FINDINGS_MAX);
+    // Beside the hashes, the roots of both frames.
+    assert_eq!(report.findings_omitted, 1602 - VerifyReport::FINDINGS_MAX as u64);
+}

@@ -1,0 +1,63 @@
+//! The names table and the names in the frames.
+
+use tapline::read::Finding;
+
+use super::{findings, mismatch, sealed, verify};
+use crate::support::raw::RawFrame;
+use crate::support::{hex, tamper};
+
+fn name_mismatch(id: u32, table: Option<&str>, frames: Option<&str>) -> Finding {
+    Finding::NameMismatch { id, table: table.map(str::to_owned), frames: frames.map(str::to_owned) }
+}
+
+#[test]
+fn a_changed_name_is_a_mismatch() {
+    let found = findings(|path| tamper::name(path, 1, Some("OtherEvent")));
+    assert_eq!(found, [name_mismatch(1, Some("OtherEvent"), Some("OrderEvent"))]);
+}
+
+#[test]
+fn an_added_name_is_a_mismatch() {
+    for id in [2, 7, u32::MAX] {
+        let found = findings(|path| tamper::name(path, id, Some("Added")));
+        assert_eq!(found, [name_mismatch(id, Some("Added"), None)]);
+    }
+}
+
+#[test]
+fn a_removed_name_is_a_mismatch() {
+    let found = findings(|path| tamper::name(path, 1, None));
+    assert_eq!(found, [name_mismatch(1, None, Some("OrderEvent"))]);
+}
+
+/// Writes `value` at `offset` of an entry, and makes the frame follow.
+fn forge(frame: &mut RawFrame, index: usize, offset: usize, value: u32) {
+    frame.records[index][offset..offset + 4].copy_from_slice(&value.to_le_bytes());
+    frame.reforge();
+}
+
+#[test]
+fn an_entry_with_a_name_the_run_does_not_have_is_found() {
+    let before = RawFrame::decode(&sealed().open().frame_at_or_before(7).unwrap().unwrap().1);
+    // Bytes 28 to 31 are the topic, 32 to 35 the payload type.
+    for offset in [28, 32] {
+        let file = sealed();
+        let mut forged = before.clone();
+        forge(&mut forged, 1, offset, 2);
+        tamper::frame_bytes(&file.path, 7, |bytes| *bytes = forged.encode());
+        let root = mismatch("frames_root", &hex::encode(&before.root), &hex::encode(&forged.root));
+        assert_eq!(verify(&file).findings, [Finding::UnknownName { seq: 8, id: 2 }, root]);
+    }
+}
+
+#[test]
+fn a_name_used_before_the_frame_that_brings_it_is_found() {
+    let file = crate::support::places::SealedFile::record(&[
+        crate::support::message::messages(1, 3),
+        vec![crate::support::Message::new("later", "Later", 1_004, b"")],
+    ]);
+    tamper::frame(&file.path, 1, |frame| forge(frame, 2, 28, 3));
+    let found = verify(&file).findings;
+    assert_eq!(found[0], Finding::UnknownName { seq: 3, id: 3 });
+    assert_eq!(found[1..], [super::unlinked(4)]);
+}
