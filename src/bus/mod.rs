@@ -53,6 +53,7 @@
 //! # Ok::<(), BusError>(())
 //! ```
 
+mod capture_tap;
 mod endpoints;
 mod error;
 mod message_bus;

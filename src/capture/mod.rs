@@ -5,7 +5,6 @@ mod adapter;
 mod encoder;
 mod error;
 mod registry;
-mod tap;
 
 pub use adapter::BusCaptureAdapter;
 pub use encoder::Encoder;

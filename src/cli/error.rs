@@ -12,6 +12,8 @@ use crate::writer::{CloseError, ProducerError};
 pub(super) enum CliError {
     #[error("cannot read {path}: {source}")]
     Input { path: String, source: io::Error },
+    #[error("cannot read {path} after line {line}: {source}")]
+    InputBrokeOff { path: String, line: u64, source: io::Error },
     #[error("cannot write to stdout: {0}")]
     Output(#[source] io::Error),
     #[error("cannot list {path}: {source}")]

@@ -1,7 +1,7 @@
 //! Lines of input: from a file or stdin, plain or compressed with zstd.
 
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, Read};
+use std::io::{self, BufRead, BufReader, Cursor, Read};
 
 use super::error::CliError;
 
@@ -9,8 +9,15 @@ use super::error::CliError;
 pub(super) struct Input {
     /// How the source is named in messages.
     name: String,
-    reader: BufReader<Box<dyn Read + Send>>,
+    reader: Reader,
     line: u64,
+}
+
+enum Reader {
+    Ready(BufReader<Box<dyn Read + Send>>),
+    /// Stdin that has not been read: whether it is compressed is seen when its first line is asked
+    /// for, which may be long after the run was opened.
+    Stdin,
 }
 
 /// A line longer than this is a bad line; what it holds would exceed any record.
@@ -30,23 +37,16 @@ pub(super) enum Line {
 }
 
 impl Input {
-    /// Opens the file `path`, or stdin for `-`. A file that cannot be read is found out here.
+    /// Opens the file `path`, or stdin for `-`. A file that cannot be read is found out here; stdin
+    /// is not waited for.
     pub(super) fn open(path: &str) -> Result<Self, CliError> {
-        let name = if path == "-" { "stdin" } else { path }.to_owned();
-        let reader =
-            Self::reader(path).map_err(|source| CliError::Input { path: name.clone(), source })?;
-        Ok(Self { name, reader, line: 0 })
-    }
-
-    fn reader(path: &str) -> io::Result<BufReader<Box<dyn Read + Send>>> {
-        let source: Box<dyn Read + Send> =
-            if path == "-" { Box::new(io::stdin()) } else { Box::new(File::open(path)?) };
-        let mut reader = BufReader::with_capacity(BUFFER_BYTES, source);
-        if reader.fill_buf()?.starts_with(&ZSTD_MAGIC) {
-            let decoder = zstd::stream::read::Decoder::with_buffer(reader)?;
-            return Ok(BufReader::with_capacity(BUFFER_BYTES, Box::new(decoder)));
+        if path == "-" {
+            return Ok(Self { name: "stdin".to_owned(), reader: Reader::Stdin, line: 0 });
         }
-        Ok(reader)
+        let reader = File::open(path)
+            .and_then(unpacked)
+            .map_err(|source| CliError::Input { path: path.to_owned(), source })?;
+        Ok(Self { name: path.to_owned(), reader: Reader::Ready(reader), line: 0 })
     }
 
     /// The number of the line read last, from 1.
@@ -54,33 +54,57 @@ impl Input {
         self.line
     }
 
-    /// Whether the next line has to be read from the source, which may take a while.
-    pub(super) fn is_drained(&self) -> bool {
-        self.reader.buffer().is_empty()
+    /// Whether the next line is here; if not, the source may take a while to give it.
+    pub(super) fn has_line(&self) -> bool {
+        match &self.reader {
+            Reader::Ready(reader) => reader.buffer().contains(&b'\n'),
+            Reader::Stdin => false,
+        }
     }
 
     /// Reads the next line into `text`, without its end.
     pub(super) fn next(&mut self, text: &mut Vec<u8>) -> Result<Line, CliError> {
+        self.try_next(text).map_err(|source| {
+            let (path, line) = (self.name.clone(), self.line);
+            CliError::InputBrokeOff { path, line, source }
+        })
+    }
+
+    fn try_next(&mut self, text: &mut Vec<u8>) -> io::Result<Line> {
         text.clear();
-        let read = (&mut self.reader).take(LINE_BYTES_MAX).read_until(b'\n', text);
-        let read = read.map_err(|source| CliError::Input { path: self.name.clone(), source })?;
+        if let Reader::Stdin = self.reader {
+            self.reader = Reader::Ready(unpacked(io::stdin())?);
+        }
+        let Reader::Ready(reader) = &mut self.reader else {
+            unreachable!("stdin has just been made ready");
+        };
+        let read = reader.take(LINE_BYTES_MAX).read_until(b'\n', text)?;
         if read == 0 {
             return Ok(Line::End);
         }
-        self.line += 1;
         if text.last() == Some(&b'\n') {
             text.pop();
         } else if read as u64 == LINE_BYTES_MAX {
-            self.skip_line()?;
+            reader.skip_until(b'\n')?;
+            self.line += 1;
             return Ok(Line::TooLong);
         }
+        self.line += 1;
         Ok(Line::Text)
     }
+}
 
-    fn skip_line(&mut self) -> Result<(), CliError> {
-        self.reader
-            .skip_until(b'\n')
-            .map(|_skipped| ())
-            .map_err(|source| CliError::Input { path: self.name.clone(), source })
-    }
+/// Reads from `source`, through a decoder if it begins as zstd does.
+fn unpacked(mut source: impl Read + Send + 'static) -> io::Result<BufReader<Box<dyn Read + Send>>> {
+    // A pipe may hand out its first bytes one by one.
+    let mut start = Vec::new();
+    (&mut source).take(ZSTD_MAGIC.len() as u64).read_to_end(&mut start)?;
+    let is_packed = start == ZSTD_MAGIC;
+    let whole = Cursor::new(start).chain(source);
+    let reader: Box<dyn Read + Send> = if is_packed {
+        Box::new(zstd::stream::read::Decoder::new(whole)?)
+    } else {
+        Box::new(whole)
+    };
+    Ok(BufReader::with_capacity(BUFFER_BYTES, reader))
 }

@@ -57,7 +57,7 @@ struct RawLine<'a> {
     #[serde(borrow, default, deserialize_with = "present")]
     payload: Option<&'a RawValue>,
     #[serde(borrow)]
-    payload_b64: Option<Cow<'a, str>>,
+    payload_b64: Option<Text<'a>>,
     correlation_id: Option<Uuid>,
     causation_id: Option<Uuid>,
     identity: Option<Uuid>,
@@ -117,17 +117,23 @@ impl LineParser {
     /// Parses line number `line`, which `text` is, without its line feed.
     pub(super) fn parse(&self, line: u64, text: &[u8]) -> Result<InputMessage, BadLine> {
         let bad = |column: usize, what: String| BadLine { line, column, what };
+        // Only for an object: serde would take an array for the fields in their order.
+        if let Some(start) = text.iter().position(|byte| !byte.is_ascii_whitespace())
+            && text[start] != b'{'
+        {
+            return Err(bad(start + 1, "a line is a JSON object, which begins with {".to_owned()));
+        }
         let raw: RawLine<'_> = serde_json::from_slice(text)
             .map_err(|error| bad(error.column().max(1), json_error_text(&error)))?;
         let column_of = |part: &str| column_of(text, part);
 
         let payload = match (raw.payload, raw.payload_b64) {
             (Some(json), None) => json.get().as_bytes().to_vec(),
-            (None, Some(base64)) => BASE64.decode(&*base64).map_err(|error| {
+            (None, Some(Text(base64))) => BASE64.decode(&*base64).map_err(|error| {
                 bad(column_of(&base64), format!("payload_b64 is not base64: {error}"))
             })?,
             (None, None) => return Err(bad(1, "neither payload nor payload_b64".to_owned())),
-            (Some(_), Some(base64)) => {
+            (Some(_), Some(Text(base64))) => {
                 return Err(bad(column_of(&base64), "both payload and payload_b64".to_owned()));
             }
         };

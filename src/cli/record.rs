@@ -17,7 +17,7 @@ use super::run_arg::Place;
 use super::tap::{Recorder, StopFlag, WorkerReport};
 use crate::capture::EncoderRegistry;
 use crate::lifecycle::{EventStoreConfig, RunSession};
-use crate::model::{Clock, RegisteredComponents};
+use crate::model::{Clock, IndexKindError, IndexKinds, RegisteredComponents};
 use crate::protocol::HaltSignal;
 use crate::store::DiskMode;
 use crate::writer::CloseReport;
@@ -46,11 +46,15 @@ pub(super) struct Args {
     #[arg(long)]
     strict: bool,
     /// Register an index kind of this name; can be given several times
-    #[arg(long = "key-kind", value_name = "NAME")]
+    #[arg(long = "key-kind", value_name = "NAME", value_parser = parse_kind)]
     key_kinds: Vec<String>,
     /// The core the writer thread is pinned to
     #[arg(long)]
     writer_core: Option<usize>,
+    /// How long a full ring may stay full before the run halts, 1 ms to 1 h. Longer than a live node
+    /// would allow, since a file can wait for a slow disk
+    #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u64).range(1..=3_600_000))]
+    halt_threshold_ms: u64,
     /// How the run file is written
     #[arg(long, value_enum, default_value_t = DiskModeArg::Direct)]
     disk_mode: DiskModeArg,
@@ -58,6 +62,9 @@ pub(super) struct Args {
     #[arg(long)]
     json: bool,
 }
+
+/// Exit code after a second interrupt: as the shell has it for SIGINT. The run is left unsealed.
+const INTERRUPTED_TWICE: i32 = 130;
 
 #[derive(Clone, Copy, ValueEnum)]
 enum DiskModeArg {
@@ -76,19 +83,30 @@ fn parse_rate(text: &str) -> Result<f64, String> {
     }
 }
 
+fn parse_kind(text: &str) -> Result<String, IndexKindError> {
+    IndexKinds::default().register(text).map(|_kind| text.to_owned())
+}
+
 pub(super) fn run(args: &Args) -> Result<Outcome, CliError> {
     // Before a run is made for it: an input that cannot be read leaves no empty run behind.
     let input = args.input.as_deref().map(Input::open).transpose()?;
+    let stop = StopFlag::default();
+    let on_interrupt = stop.clone();
+    // Before the run is made, too: from its first moment on, an interrupt seals it.
+    // Fails only where a handler is set already, which this program does nowhere else.
+    ctrlc::set_handler(move || {
+        if on_interrupt.is_set() {
+            // Asked a second time: a disk that hangs would keep the first from ever ending.
+            std::process::exit(INTERRUPTED_TWICE);
+        }
+        on_interrupt.set();
+    })
+    .map_err(|error| CliError::Usage(error.to_string()))?;
+
     let config = config(args);
     let halt = HaltSignal::new();
     let session = open(args, &config, &halt)?;
     let began = Instant::now();
-
-    let stop = StopFlag::default();
-    let on_interrupt = stop.clone();
-    // Fails only where a handler is set already, which this program does nowhere else.
-    ctrlc::set_handler(move || on_interrupt.set())
-        .map_err(|error| CliError::Usage(error.to_string()))?;
 
     let bad_lines = Arc::new(BadLines::new(args.strict));
     let (done, reports) = unbounded();
@@ -114,11 +132,14 @@ pub(super) fn run(args: &Args) -> Result<Outcome, CliError> {
     }
     let measured = supervise(&session, &reports, &halt, &stop);
     let ended = Ended { began, measured, bad_lines: bad_lines.count() };
-    let outcome = finish(args, session, &halt, ended)?;
+    let (report, closed) = finish(args, session, &halt, ended);
+    // Somebody may have stopped listening: that makes no success of a failure.
+    let printed = report.print(args.json);
+    closed?;
     match failures.try_recv() {
         Ok(error) => Err(error),
         Err(_) if args.strict && bad_lines.count() > 0 => Ok(Outcome::Findings),
-        Err(_) => Ok(outcome),
+        Err(_) => printed.map(|()| Outcome::Clean),
     }
 }
 
@@ -126,6 +147,7 @@ fn config(args: &Args) -> EventStoreConfig {
     let mut config = EventStoreConfig::new(&args.place.dir);
     config.index_kinds.clone_from(&args.key_kinds);
     config.writer.writer_core = args.writer_core;
+    config.writer.halt_threshold = Duration::from_millis(args.halt_threshold_ms);
     config.disk_mode = match args.disk_mode {
         DiskModeArg::Direct => DiskMode::Direct,
         DiskModeArg::Buffered => DiskMode::Buffered,
@@ -208,13 +230,13 @@ struct Ended {
     bad_lines: u64,
 }
 
-/// Seals the run and prints the report. A halted run is reported too, and left unsealed.
+/// Seals the run and reports on it. A halted run is reported too, and left unsealed.
 fn finish(
     args: &Args,
     session: RunSession,
     halt: &HaltSignal,
     ended: Ended,
-) -> Result<Outcome, CliError> {
+) -> (Report, Result<(), CliError>) {
     let (run_id, path) = (session.run_id(), session.path().to_owned());
     let durable_before = session.writer().watermark();
     let closed = session.seal();
@@ -240,9 +262,9 @@ fn finish(
         halted: halt.reason().map(Into::into),
         path,
     };
-    report.print(args.json)?;
-    match error {
-        None => Ok(Outcome::Clean),
-        Some(source) => Err(CliError::Close { path: report.path, source }),
-    }
+    let closed = match error {
+        None => Ok(()),
+        Some(source) => Err(CliError::Close { path: report.path.clone(), source }),
+    };
+    (report, closed)
 }

@@ -89,19 +89,35 @@ pub(super) fn start(recording: FileRecording, recorder: &Recorder) -> Result<(),
     Ok(())
 }
 
-/// Reads, parses, and deals lines out by their `producer`, until the end or a stop.
+/// Reads, parses, and deals lines out by their `producer`, until the end, a stop, or an input that
+/// breaks off: what came before is handed over all the same.
 fn deal(
     mut recording: FileRecording,
     queues: &[Sender<Batch>],
     stop: &StopFlag,
 ) -> Result<(), CliError> {
     let mut batches: Vec<Batch> = queues.iter().map(|_| Batch::new()).collect();
+    let ended = deal_lines(&mut recording, &mut batches, queues, stop);
+    hand_over_all(&mut batches, queues);
+    ended
+}
+
+fn deal_lines(
+    recording: &mut FileRecording,
+    batches: &mut [Batch],
+    queues: &[Sender<Batch>],
+    stop: &StopFlag,
+) -> Result<(), CliError> {
     let mut text = Vec::new();
     loop {
+        if !recording.input.has_line() {
+            // The source pauses, as a pipe does: what came so far is not kept waiting.
+            hand_over_all(batches, queues);
+        }
         let line = recording.input.next(&mut text)?;
         let number = recording.input.line_number();
         let parsed = match line {
-            Line::End => break,
+            Line::End => return Ok(()),
             Line::TooLong => {
                 Err(BadLine { line: number, column: 1, what: "the line is too long".to_owned() })
             }
@@ -120,29 +136,25 @@ fn deal(
                     return Ok(());
                 }
             }
-            Err(bad) if recording.bad_lines.report(&bad) => break,
+            Err(bad) if recording.bad_lines.report(&bad) => return Ok(()),
             Err(_) => {}
         }
         if stop.is_set() {
-            break;
-        }
-        if recording.input.is_drained() {
-            // The source pauses, as a pipe does: what came so far is not kept waiting.
-            for (batch, queue) in batches.iter_mut().zip(queues) {
-                hand_over(batch, queue);
-            }
+            return Ok(());
         }
     }
-    for (batch, queue) in batches.iter_mut().zip(queues) {
-        hand_over(batch, queue);
-    }
-    Ok(())
 }
 
 fn is_lifecycle(message: &InputMessage) -> bool {
     let (topic, payload_type) = (&*message.topic, &*message.payload_type);
     is_run_ended(topic, payload_type)
         || (topic == RUN_STARTED_TOPIC && payload_type == RUN_STARTED_TYPE)
+}
+
+fn hand_over_all(batches: &mut [Batch], queues: &[Sender<Batch>]) {
+    for (batch, queue) in batches.iter_mut().zip(queues) {
+        hand_over(batch, queue);
+    }
 }
 
 /// False when the producer's thread has ended.
@@ -171,9 +183,8 @@ fn publish_all(
                 return;
             }
             match publish(bus, message) {
-                Ok(()) => {}
                 Err(Refusal::Bad(bad)) if bad_lines.report(&bad) => return stop.set(),
-                Err(Refusal::Bad(_)) => {}
+                Ok(()) | Err(Refusal::Bad(_)) => {}
                 // The run is halted; why is with its signal.
                 Err(Refusal::Final) => return stop.set(),
             }
@@ -209,6 +220,9 @@ struct Pace {
     next: Instant,
 }
 
+/// Shorter waits are spent yielding.
+const SLEEP_MIN: Duration = Duration::from_millis(1);
+
 impl Pace {
     fn new(per_second: f64) -> Self {
         Self { interval: Duration::from_secs_f64(1.0 / per_second), next: Instant::now() }
@@ -225,10 +239,10 @@ impl Pace {
             if stop.is_set() {
                 return false;
             }
-            if left > Duration::from_millis(1) {
-                std::thread::sleep(
-                    (left - Duration::from_micros(200)).min(Duration::from_millis(100)),
-                );
+            if left > SLEEP_MIN {
+                // Short of the time that is due, since a sleep ends late; and not for long, so that
+                // a stop is noticed.
+                std::thread::sleep((left / 2).min(Duration::from_millis(100)));
             } else {
                 std::thread::yield_now();
             }

@@ -97,7 +97,18 @@ impl Report {
         }
         let root = self.root.as_deref().unwrap_or("none");
         out.line(format_args!("root       {root}"))?;
+        let path = shell_word(&path.to_string());
         out.line(format_args!("verify     tapline verify {path} --root {root}"))
+    }
+}
+
+/// `text` as one word of a shell command.
+fn shell_word(text: &str) -> String {
+    let plain = |c: char| c.is_alphanumeric() || "/._-+:@%,=".contains(c);
+    if text.chars().all(plain) {
+        text.to_owned()
+    } else {
+        format!("'{}'", text.replace('\'', r"'\''"))
     }
 }
 

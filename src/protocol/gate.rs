@@ -72,15 +72,19 @@ impl RunGate {
     #[cold]
     fn await_verdict(&self, lane: &LaneState, ordinal: u64, halt: &HaltSignal) -> Admission {
         loop {
+            // Asked first: who sees the end sees the verdict or the halt that came before it. Asked
+            // last, the writer could commit the message, halt and end between the questions, and
+            // the message would be called refused.
+            let closed = self.is_closed();
             if let Some(last) = lane.last_admitted() {
                 return if ordinal <= last { Admission::Accepted } else { Admission::Refused };
             }
             if halt.is_halted() {
                 return Admission::Halted;
             }
-            // Acquire pairs with the Release in `close`, before which every lane that the writer
-            // knew got its verdict: one without was registered too late to be drained.
-            if self.0.state.load(Ordering::Acquire) == CLOSED && lane.last_admitted().is_none() {
+            if closed {
+                // Every lane that the writer knew has its verdict: this one was registered too late
+                // to be drained.
                 return Admission::Refused;
             }
             crate::sync::yield_now();
@@ -100,9 +104,10 @@ impl RunGate {
         self.0.state.load(Ordering::Acquire) == CLOSED
     }
 
-    /// Writer: every lane has its verdict.
+    /// Writer: every lane has its verdict, or the run is halted.
     pub(crate) fn close(&self) {
-        // Release pairs with the Acquire in `await_verdict`.
+        // Release pairs with the Acquire in `is_closed`: who sees the end sees every verdict, and the
+        // halt that kept the writer from giving one.
         self.0.state.store(CLOSED, Ordering::Release);
     }
 }

@@ -3,6 +3,7 @@
 
 mod gate;
 mod halt;
+mod inbox;
 mod lane_state;
 mod order_clock;
 mod parking;
@@ -10,6 +11,7 @@ mod watermark;
 
 pub(crate) use gate::{Admission, RunGate};
 pub use halt::{HaltReason, HaltSignal};
+pub(crate) use inbox::{LaneInbox, RegisterError};
 pub(crate) use lane_state::LaneState;
 pub(crate) use order_clock::OrderClock;
 pub(crate) use parking::Parking;

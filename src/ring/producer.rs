@@ -60,7 +60,7 @@ impl Producers {
 }
 
 impl Producer {
-    fn connect(connection: Connection) -> Result<Self, ProducerError> {
+    pub(crate) fn connect(connection: Connection) -> Result<Self, ProducerError> {
         if connection.halt.is_halted() {
             return Err(ProducerError::Halted(connection.halt_reason()));
         }

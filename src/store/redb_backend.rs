@@ -63,12 +63,28 @@ impl RedbBackend {
         };
         fs::create_dir_all(folder).map_err(at(folder))?;
         let file = File::options().read(true).write(true).create_new(true).open(path);
-        let database = self.open_file(path, file.map_err(at(path))?)?;
+        let file = file.map_err(at(path))?;
+        self.initialize(path, file, manifest).inspect_err(|_error| {
+            // The file is ours, and holds nothing. Left behind, it would be taken for a damaged run.
+            let _ = fs::remove_file(path);
+        })
+    }
+
+    fn initialize(
+        &self,
+        path: &Path,
+        file: File,
+        manifest: RunManifest,
+    ) -> Result<OpenRun, OpenRunError> {
+        let folder = path.parent().unwrap_or(Path::new("."));
+        let database = self.open_file(path, file)?;
         let transaction = database.begin_write().map_err(BackendFault::redb)?;
         write_new_run(&transaction, &manifest).map_err(BackendFault::redb)?;
         transaction.commit().map_err(BackendFault::redb)?;
         // The commit made the file's content durable; its name is content of the folder.
-        File::open(folder).and_then(|folder| folder.sync_all()).map_err(at(folder))?;
+        File::open(folder)
+            .and_then(|folder| folder.sync_all())
+            .map_err(|source| OpenRunError::Io { path: folder.to_owned(), source })?;
         Ok(OpenRun::new(database, RunCursor::fresh(manifest), Vec::new()))
     }
 

@@ -20,7 +20,7 @@ impl AsymmetricBarrier {
         Self { membarrier: membarrier::register() }
     }
 
-    /// Only the fences, as on a system without `membarrier`.
+    /// Fences only, as on a system without `membarrier`.
     #[cfg(test)]
     pub(crate) const fn fenced() -> Self {
         Self { membarrier: false }

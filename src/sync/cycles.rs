@@ -4,6 +4,7 @@
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct CycleCounter(());
 
+#[expect(clippy::unused_self, reason = "having one is the permission to read")]
 impl CycleCounter {
     /// The counter, if processor and operating system both vouch for it: the processor reports it
     /// as invariant, and Linux, which checks the cores against each other at boot, uses it as its

@@ -46,9 +46,15 @@ impl Collector {
         admit: impl FnOnce(&mut Vec<Lane>),
     ) -> Collected {
         admit(&mut self.lanes);
-        self.fronts.clear();
-        for (index, lane) in self.lanes.iter_mut().enumerate() {
+        for lane in &mut self.lanes {
             lane.look();
+        }
+        self.merge_in_view(horizon, core)
+    }
+
+    fn merge_in_view(&mut self, horizon: u64, core: &mut WriterCore) -> Collected {
+        self.fronts.clear();
+        for (index, lane) in self.lanes.iter().enumerate() {
             if let Some(stamp) = lane.front_stamp() {
                 self.fronts.push(Reverse((stamp, index)));
             }
@@ -59,10 +65,6 @@ impl Collector {
         if let Some(publish_time) = &mut self.publish_time {
             publish_time.refresh();
         }
-        self.merge(horizon, core)
-    }
-
-    fn merge(&mut self, horizon: u64, core: &mut WriterCore) -> Collected {
         while let Some(Reverse((stamp, index))) = self.fronts.pop() {
             if stamp >= horizon {
                 // The heap gives the earliest first: the others are no earlier.
@@ -108,3 +110,6 @@ impl Collector {
         }
     }
 }
+
+#[cfg(test)]
+mod order_tests;

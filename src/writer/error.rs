@@ -3,7 +3,7 @@ use std::time::Duration;
 use super::ConfigError;
 use crate::format::RecordLimitError;
 use crate::model::{Hash, RunManifest};
-use crate::protocol::HaltReason;
+use crate::protocol::{HaltReason, RegisterError};
 use crate::store::{AnchorError, ReadFault, SealError};
 
 /// Why a writer could not be started.
@@ -41,6 +41,15 @@ pub enum ProducerError {
         /// The setting `producers_max`.
         max: usize,
     },
+}
+
+impl From<RegisterError> for ProducerError {
+    fn from(error: RegisterError) -> Self {
+        match error {
+            RegisterError::Closed => Self::Closed,
+            RegisterError::TooMany { max } => Self::TooMany { max },
+        }
+    }
 }
 
 /// Why a wait for durability ended without it.

@@ -2,20 +2,21 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
+use crossbeam_channel::{Sender, bounded};
 
 use super::collect::Collector;
-use super::command::Command;
+use super::command::{Command, Reply};
 use super::core::{InlineRecord, WriterCore};
 use super::idle::Idle;
-use super::inbox::LaneInbox;
 use super::inline::InlineWriter;
 use super::publish_time::PublishTime;
 use super::thread::{WriterThread, writer_died};
-use super::{AnchorRequestError, CloseError, CloseReport, SpawnError, WaitError, WriterConfig};
+use super::{
+    AnchorRequestError, CloseError, CloseReport, Lane, SpawnError, WaitError, WriterConfig,
+};
 use crate::format::{RecordBuilder, RecordTag};
 use crate::model::{Clock, ContentHash, EntryDraft, SnapshotAnchor};
-use crate::protocol::{HaltReason, HaltSignal, OrderClock, RunGate, Watermark};
+use crate::protocol::{HaltReason, HaltSignal, LaneInbox, OrderClock, RunGate, Watermark};
 use crate::store::EventStore;
 use crate::sync::{Arc, AsymmetricBarrier, Mutex};
 
@@ -51,7 +52,7 @@ pub(crate) struct Connection {
 #[derive(Debug, Clone)]
 pub(crate) enum Mode {
     /// Through a ring to the writer thread.
-    Threaded(Arc<LaneInbox>),
+    Threaded(Arc<LaneInbox<Lane>>),
     /// Straight to the store, on the submitter's thread.
     Inline(Arc<Mutex<InlineWriter>>),
 }
@@ -116,18 +117,20 @@ impl EventStoreWriter {
         halt: HaltSignal,
         config: WriterConfig,
     ) -> Result<Self, SpawnError> {
-        Self::spawn_ordered_by(OrderClock::detect(), store, clock, halt, config)
+        Self::spawn_with(OrderClock::detect(), AsymmetricBarrier::new(), store, clock, halt, config)
     }
 
-    pub(crate) fn spawn_ordered_by(
+    /// As [`spawn`](Self::spawn), with the two parts that depend on the machine given.
+    pub(super) fn spawn_with(
         order_clock: OrderClock,
+        barrier: AsymmetricBarrier,
         store: Box<dyn EventStore>,
         clock: Clock,
         halt: HaltSignal,
         config: WriterConfig,
     ) -> Result<Self, SpawnError> {
-        let (core, parts) = prepare(store, order_clock, clock, halt, config)?;
-        let inbox = Arc::new(LaneInbox::default());
+        let (core, parts) = prepare(store, order_clock, barrier, clock, halt, config)?;
+        let inbox = Arc::new(LaneInbox::new());
         let publish_time = PublishTime::new(&parts.clock, &parts.order_clock);
         // More than one command can only wait when several threads share the handle.
         let (commands, received) = bounded(16);
@@ -149,6 +152,8 @@ impl EventStoreWriter {
                 if let Err(panic) = catch_unwind(AssertUnwindSafe(|| thread.run())) {
                     halt.fire(writer_died(&*panic));
                     gate.close();
+                    // After the end, for those who wait for the end: the halt has woken them too early.
+                    halt.parking().wake_all();
                 }
             })
             .map_err(SpawnError::Thread)?;
@@ -164,7 +169,8 @@ impl EventStoreWriter {
         halt: HaltSignal,
         config: WriterConfig,
     ) -> Result<Self, SpawnError> {
-        let (core, parts) = prepare(store, OrderClock::counter(), clock, halt, config)?;
+        let (order_clock, barrier) = (OrderClock::counter(), AsymmetricBarrier::new());
+        let (core, parts) = prepare(store, order_clock, barrier, clock, halt, config)?;
         let inline = Arc::new(Mutex::new(InlineWriter::new(core)));
         Ok(Self { connection: Connection::new(Mode::Inline(inline), parts), thread: None })
     }
@@ -191,13 +197,10 @@ impl EventStoreWriter {
         let Some(thread) = &self.thread else {
             return Ok(self.watermark());
         };
-        let (reply, answer) = bounded(1);
-        thread.send(Command::Flush { reply });
-        match answer.recv_timeout(timeout) {
-            Ok(watermark) => Ok(watermark),
-            Err(RecvTimeoutError::Timeout) => Err(WaitError::TimedOut { waited: timeout }),
-            Err(RecvTimeoutError::Disconnected) => self.connection.ended(),
-        }
+        let reply = Reply::new();
+        thread.send(Command::Flush { reply: reply.clone() });
+        self.connection.wait(timeout, || reply.is_given())?;
+        Ok(reply.take().unwrap_or_else(|| self.watermark()))
     }
 
     /// Makes everything submitted before this call durable, then records a snapshot anchor at the
@@ -211,9 +214,9 @@ impl EventStoreWriter {
         let Some(thread) = &self.thread else {
             return self.connection.inline().record_anchor(blob_ref, content_hash);
         };
-        let (reply, answer) = bounded(1);
-        thread.send(Command::Anchor { blob_ref, content_hash, reply });
-        match self.await_answer(&answer, self.connection.config.halt_threshold) {
+        let reply = Reply::new();
+        thread.send(Command::Anchor { blob_ref, content_hash, reply: reply.clone() });
+        match self.connection.await_reply(&reply, self.connection.config.halt_threshold) {
             Some(outcome) => outcome,
             None if self.halt().is_halted() => {
                 Err(AnchorRequestError::Halted(self.connection.halt_reason()))
@@ -231,44 +234,33 @@ impl EventStoreWriter {
         let Some(thread) = self.thread.take() else {
             return self.connection.inline().close(&run_ended, &self.connection.gate);
         };
-        let (reply, answer) = bounded(1);
-        thread.send(Command::Close { run_ended, reply });
-        match self.await_answer(&answer, self.connection.config.close_timeout) {
-            Some(outcome) => {
-                thread.join_ended();
-                outcome
-            }
-            None => Err(CloseError::Halted(self.connection.halt_reason())),
+        let reply = Reply::new();
+        thread.send(Command::Close { run_ended, reply: reply.clone() });
+        let outcome = self.connection.await_reply(&reply, self.connection.config.close_timeout);
+        // With the thread ends the store, and with the store its hold on the run file.
+        if outcome.is_some() || self.connection.gate.is_closed() {
+            thread.join_ended();
         }
+        outcome.unwrap_or_else(|| Err(CloseError::Halted(self.connection.halt_reason())))
     }
 
     pub(crate) fn connection(&self) -> &Connection {
         &self.connection
     }
-
-    /// Waits for the writer's answer. Halts the run when none comes within `threshold`.
-    fn await_answer<T>(&self, answer: &Receiver<T>, threshold: Duration) -> Option<T> {
-        let asked = Instant::now();
-        match answer.recv_timeout(threshold) {
-            Ok(outcome) => Some(outcome),
-            Err(RecvTimeoutError::Disconnected) => None,
-            Err(RecvTimeoutError::Timeout) => {
-                let stalled_for = asked.elapsed();
-                self.halt().fire(HaltReason::BackpressureStall { stalled_for, threshold });
-                None
-            }
-        }
-    }
 }
 
 impl Connection {
-    /// Why there is no answer from a writer that has ended.
-    fn ended(&self) -> Result<u64, WaitError> {
-        if self.halt.is_halted() {
-            Err(WaitError::Halted(self.halt_reason()))
-        } else {
-            Err(WaitError::Closed)
+    /// Waits for the writer's answer, or its end. Halts the run when neither comes within
+    /// `threshold`.
+    fn await_reply<T>(&self, reply: &Reply<T>, threshold: Duration) -> Option<T> {
+        let asked = Instant::now();
+        let deadline = asked.checked_add(threshold);
+        let done = || reply.is_given() || self.gate.is_closed();
+        if !self.halt.parking().wait_until(deadline, done) {
+            let stalled_for = asked.elapsed();
+            self.halt.fire(HaltReason::BackpressureStall { stalled_for, threshold });
         }
+        reply.take()
     }
 
     fn inline(&self) -> crate::sync::MutexGuard<'_, InlineWriter> {
@@ -297,7 +289,7 @@ impl Connection {
 
 impl WriterHandle {
     fn send(&self, command: Command) {
-        // A writer that has ended drops the command, and with it the reply the caller waits for.
+        // A writer that has ended reads no command; the caller finds the gate closed.
         let _ = self.commands.send(command);
         self.join.thread().unpark();
     }
@@ -336,6 +328,7 @@ impl Connection {
 fn prepare(
     store: Box<dyn EventStore>,
     order_clock: OrderClock,
+    barrier: AsymmetricBarrier,
     clock: Clock,
     halt: HaltSignal,
     config: WriterConfig,
@@ -348,7 +341,7 @@ fn prepare(
     }
     let watermark = Watermark::new(tail.watermark);
     let core = WriterCore::new(store, tail, watermark.clone(), halt.clone(), &config)?;
-    let gate = RunGate::new(AsymmetricBarrier::new());
+    let gate = RunGate::new(barrier);
     Ok((core, Parts { config, gate, halt, watermark, order_clock, clock }))
 }
 

@@ -10,7 +10,6 @@ mod dedup;
 mod error;
 mod handle;
 mod idle;
-mod inbox;
 mod inline;
 mod lane;
 mod names;
@@ -28,3 +27,6 @@ pub(crate) use core::InlineRecord;
 pub(crate) use handle::{Connection, Mode};
 pub(crate) use inline::{InlineOutcome, InlineWriter};
 pub(crate) use lane::Lane;
+
+#[cfg(test)]
+mod close_tests;

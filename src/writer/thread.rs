@@ -8,15 +8,14 @@ use super::collect::{Collected, Collector};
 use super::command::Command;
 use super::core::{Halted, WriterCore};
 use super::idle::Idle;
-use super::inbox::LaneInbox;
-use super::{CloseError, CloseReport, InlineRecord};
-use crate::protocol::{HaltReason, RunGate};
+use super::{CloseError, CloseReport, InlineRecord, Lane};
+use crate::protocol::{HaltReason, LaneInbox, RunGate};
 use crate::sync::Arc;
 
 pub(super) struct WriterThread {
     pub(super) core: WriterCore,
     pub(super) collector: Collector,
-    pub(super) inbox: Arc<LaneInbox>,
+    pub(super) inbox: Arc<LaneInbox<Lane>>,
     pub(super) gate: RunGate,
     pub(super) commands: Receiver<Command>,
     pub(super) idle: Idle,
@@ -43,9 +42,7 @@ impl WriterThread {
                 Err(TryRecvError::Empty) => {}
                 Ok(Command::Abandon) | Err(TryRecvError::Disconnected) => return self.drain(),
                 Ok(Command::Close { run_ended, reply }) => {
-                    let outcome = self.close(&run_ended);
-                    // Nobody may be left to hear it; the run is closed all the same.
-                    let _ = reply.send(outcome);
+                    reply.give(self.close(&run_ended));
                     return Ok(());
                 }
                 Ok(command) => self.flush_and_answer(command)?,
@@ -93,15 +90,14 @@ impl WriterThread {
     fn flush_and_answer(&mut self, command: Command) -> Result<(), Halted> {
         self.flush()?;
         match command {
-            Command::Flush { reply } => {
-                let _ = reply.send(self.core.durable());
-            }
+            Command::Flush { reply } => reply.give(self.core.durable()),
             Command::Anchor { blob_ref, content_hash, reply } => {
                 let outcome = self.core.record_anchor(blob_ref, content_hash);
-                let _ = reply.send(outcome.map_err(Into::into));
+                reply.give(outcome.map_err(Into::into));
             }
             Command::Close { .. } | Command::Abandon => unreachable!("handled by the caller"),
         }
+        self.core.halt().parking().wake_all();
         Ok(())
     }
 

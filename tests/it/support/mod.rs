@@ -1,7 +1,10 @@
-//! What the tests share: messages to record, frames built from them, places to record to, and a
-//! way to tamper with a sealed run behind the engine's back.
+//! What several tests need, each helper once: engines and stores that fail, messages to record,
+//! frames built from them, places to record to, and a way to tamper with a sealed run behind the
+//! engine's back.
 
 pub(crate) mod doctored;
+mod engine;
+mod faulty;
 pub(crate) mod files;
 pub(crate) mod frames;
 pub(crate) mod hex;
@@ -10,6 +13,8 @@ pub(crate) mod places;
 pub(crate) mod raw;
 pub(crate) mod tamper;
 
+pub(crate) use engine::{Engine, PATIENCE, counts_by_topic, draft, ended, entries};
+pub(crate) use faulty::{Fault, FaultyStore, Gate};
 pub(crate) use frames::FrameMaker;
 pub(crate) use message::Message;
 pub(crate) use places::{Place, instance, manifest, run_id};

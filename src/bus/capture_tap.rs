@@ -2,8 +2,8 @@ use std::any::Any;
 
 use uuid::Uuid;
 
-use super::BusCaptureAdapter;
-use crate::bus::{BusTap, DATA_RESPONSE_TOPIC, TapRefusal};
+use super::{BusTap, DATA_RESPONSE_TOPIC, TapRefusal};
+use crate::capture::BusCaptureAdapter;
 
 /// The topic of a sent message is its endpoint; of a response, the data-response topic.
 impl BusTap for BusCaptureAdapter {

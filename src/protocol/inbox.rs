@@ -1,32 +1,50 @@
-use super::{Lane, ProducerError};
-use crate::sync::{AtomicBool, AtomicUsize, Mutex, Ordering};
+use crate::sync::{AtomicBool, AtomicUsize, Mutex, MutexGuard, Ordering};
 
-/// Where new producers hand their rings to the writer.
-#[derive(Default)]
-pub(crate) struct LaneInbox {
+/// Where new producers hand their rings, as lanes `L`, to the writer.
+pub(crate) struct LaneInbox<L> {
     /// Whether `lanes` has something for the writer.
     has_new: AtomicBool,
-    lanes: Mutex<NewLanes>,
+    lanes: Mutex<NewLanes<L>>,
     /// Producers whose ring the writer still keeps.
     producers: AtomicUsize,
 }
 
-#[derive(Default)]
-struct NewLanes {
+struct NewLanes<L> {
     closed: bool,
-    waiting: Vec<Lane>,
+    waiting: Vec<L>,
 }
 
-impl LaneInbox {
+/// Why a ring was not taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum RegisterError {
+    /// The run is closing or closed.
+    Closed,
+    /// There are as many producers as allowed.
+    TooMany {
+        /// The number allowed.
+        max: usize,
+    },
+}
+
+impl<L> LaneInbox<L> {
+    pub(crate) fn new() -> Self {
+        let lanes = NewLanes { closed: false, waiting: Vec::new() };
+        Self {
+            has_new: AtomicBool::new(false),
+            lanes: Mutex::new(lanes),
+            producers: AtomicUsize::new(0),
+        }
+    }
+
     /// Producer: hands over a ring, before the first push into it.
-    pub(crate) fn register(&self, lane: Lane, max: usize) -> Result<(), ProducerError> {
+    pub(crate) fn register(&self, lane: L, max: usize) -> Result<(), RegisterError> {
         let mut lanes = self.lock();
         if lanes.closed {
-            return Err(ProducerError::Closed);
+            return Err(RegisterError::Closed);
         }
         // Relaxed: counted under the lock; the writer's decrements only make room.
         if self.producers.load(Ordering::Relaxed) >= max {
-            return Err(ProducerError::TooMany { max });
+            return Err(RegisterError::TooMany { max });
         }
         self.producers.fetch_add(1, Ordering::Relaxed);
         lanes.waiting.push(lane);
@@ -37,7 +55,7 @@ impl LaneInbox {
     }
 
     /// Writer: takes over new rings.
-    pub(super) fn admit(&self, lanes: &mut Vec<Lane>) {
+    pub(crate) fn admit(&self, lanes: &mut Vec<L>) {
         // Acquire pairs with the Release in `register`.
         if self.has_new.load(Ordering::Acquire) {
             let mut new = self.lock();
@@ -47,23 +65,23 @@ impl LaneInbox {
     }
 
     /// Writer: lets go of rings.
-    pub(super) fn released(&self, count: usize) {
+    pub(crate) fn released(&self, count: usize) {
         if count > 0 {
             self.producers.fetch_sub(count, Ordering::Relaxed);
         }
     }
 
     /// Writer: no more rings are taken.
-    pub(super) fn close(&self) {
+    pub(crate) fn close(&self) {
         self.lock().closed = true;
     }
 
-    fn lock(&self) -> crate::sync::MutexGuard<'_, NewLanes> {
+    fn lock(&self) -> MutexGuard<'_, NewLanes<L>> {
         self.lanes.lock().expect("no holder of this lock can panic")
     }
 }
 
-impl std::fmt::Debug for LaneInbox {
+impl<L> std::fmt::Debug for LaneInbox<L> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("LaneInbox").field("producers", &self.producers).finish_non_exhaustive()
     }

@@ -1,0 +1,92 @@
+use hdrhistogram::Histogram;
+use serde::Serialize;
+
+/// Longer durations are recorded as this one: a minute.
+const NANOS_MAX: u64 = 60_000_000_000;
+const SIGNIFICANT_DIGITS: u8 = 3;
+
+/// A histogram of durations in nanoseconds, to three digits.
+#[derive(Debug, Clone)]
+pub(crate) struct Latencies(Histogram<u64>);
+
+impl Latencies {
+    pub(crate) fn new() -> Self {
+        let histogram = Histogram::new_with_bounds(1, NANOS_MAX, SIGNIFICANT_DIGITS);
+        Self(histogram.expect("the bounds are valid"))
+    }
+
+    /// Records one duration.
+    #[inline]
+    pub(crate) fn record(&mut self, nanos: u64) {
+        self.0.saturating_record(nanos.min(NANOS_MAX));
+    }
+
+    /// Records a gap in which nothing could run, as what it does to messages that come every
+    /// `interval`: the first of them waits for the whole of it, the next one `interval` less, and
+    /// so on.
+    #[inline]
+    pub(crate) fn record_gap(&mut self, gap: u64, interval: u64) {
+        self.0.record_correct(gap.min(NANOS_MAX), interval).expect("the gap is within the bounds");
+    }
+
+    /// Takes over the records of `other`.
+    pub(crate) fn merge(&mut self, other: &Self) {
+        self.0.add(&other.0).expect("all histograms have the same bounds");
+    }
+
+    pub(crate) fn inner(&self) -> &Histogram<u64> {
+        &self.0
+    }
+
+    /// The figures a report quotes.
+    pub(crate) fn percentiles(&self) -> Percentiles {
+        let at = |quantile| self.0.value_at_quantile(quantile);
+        Percentiles {
+            count: self.0.len(),
+            min: if self.0.is_empty() { 0 } else { self.0.min() },
+            mean: self.0.mean(),
+            p50: at(0.5),
+            p90: at(0.9),
+            p99: at(0.99),
+            p999: at(0.999),
+            p9999: at(0.9999),
+            max: self.0.max(),
+        }
+    }
+}
+
+/// Percentiles of durations, in nanoseconds.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct Percentiles {
+    pub(crate) count: u64,
+    pub(crate) min: u64,
+    pub(crate) mean: f64,
+    pub(crate) p50: u64,
+    pub(crate) p90: u64,
+    pub(crate) p99: u64,
+    pub(crate) p999: u64,
+    pub(crate) p9999: u64,
+    pub(crate) max: u64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_gap_counts_for_every_message_it_delays() {
+        let mut latencies = Latencies::new();
+        latencies.record_gap(1_000, 250);
+        let figures = latencies.percentiles();
+        assert_eq!((figures.count, figures.min, figures.max), (4, 250, 1_000));
+        latencies.record_gap(20, 250);
+        assert_eq!(latencies.percentiles().count, 5);
+    }
+
+    #[test]
+    fn what_is_too_long_is_recorded_as_the_longest() {
+        let mut latencies = Latencies::new();
+        latencies.record(u64::MAX);
+        assert!(latencies.percentiles().max >= NANOS_MAX);
+    }
+}

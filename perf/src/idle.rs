@@ -1,0 +1,51 @@
+//! What the machine does to a loop that only reads the clock: the background against which
+//! latencies are to be read (after Gil Tene's `jHiccup`).
+
+use anyhow::Result;
+
+use crate::clock::TickClock;
+use crate::cores::{Placement, pin};
+use crate::histogram::Latencies;
+use crate::pacing::{Schedule, wait_until};
+
+/// Lets every producer's core run through the schedule for `seconds` without sending anything, and
+/// returns the gaps between readings of the clock. For each message the longest gap in the wait
+/// before it counts, and once more for each further message that it would have delayed.
+pub(crate) fn measure(
+    clock: &TickClock,
+    rate: u64,
+    seconds: u64,
+    placement: &Placement,
+) -> Result<Latencies> {
+    let producers = placement.producers.len() as u64;
+    let start = clock.now();
+    let mut all = Latencies::new();
+    std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..)
+            .zip(&placement.producers)
+            .map(|(producer, core)| {
+                let schedule = Schedule { rate, producers, producer, start };
+                scope.spawn(move || {
+                    pin(*core)?;
+                    Ok(pass(clock, schedule, seconds))
+                })
+            })
+            .collect();
+        for thread in threads {
+            let gaps: Result<_> = thread.join().expect("the idle loop does not panic");
+            all.merge(&gaps?);
+        }
+        Ok(all)
+    })
+}
+
+fn pass(clock: &TickClock, schedule: Schedule, seconds: u64) -> Latencies {
+    let mut gaps = Latencies::new();
+    let interval = schedule.interval();
+    for message in 0..schedule.messages_in(seconds) {
+        if let Some(gap) = wait_until(clock, schedule.due(message), |_| ()) {
+            gaps.record_gap(gap, interval);
+        }
+    }
+    gaps
+}

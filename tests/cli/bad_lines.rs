@@ -1,0 +1,181 @@
+//! A line that is no message is reported with its place, and costs nothing but itself.
+
+use tapline::RunStatus;
+
+use crate::support::{Sandbox, captured, manifest, payloads};
+
+/// Records `bad` between two good lines and gives what is said about it.
+#[track_caller]
+fn complaint(bad: impl AsRef<[u8]>) -> String {
+    let sandbox = Sandbox::new();
+    let good = |payload: u8| format!("{{\"topic\":\"t\",\"type\":\"T\",\"payload\":{payload}}}\n");
+    let input = [good(1).as_bytes(), bad.as_ref(), b"\n", good(2).as_bytes()].concat();
+
+    let ran = sandbox.record(&input, &[]).exits(0);
+    let report = ran.report();
+    assert_eq!((report.entries, report.watermark, report.bad_lines), (2, 4, 1));
+    assert!(report.root.is_some() && report.halted.is_none());
+    assert_eq!(payloads(&report.path), ["1", "2"]);
+
+    let strict = sandbox.record(&input, &["--strict"]).exits(1);
+    let report = strict.report();
+    assert_eq!((report.entries, report.watermark, report.bad_lines), (1, 3, 1));
+    assert_eq!(payloads(&report.path), ["1"]);
+    assert_eq!(manifest(&report.path).status, RunStatus::Ended);
+    assert_eq!(strict.stderr, ran.stderr);
+    ran.stderr
+}
+
+#[track_caller]
+fn assert_complaint(bad: impl AsRef<[u8]>, expected: &str) {
+    assert_eq!(complaint(bad), format!("line 2, {expected}\n"));
+}
+
+#[test]
+fn broken_json() {
+    let no_object = "column 1: a line is a JSON object, which begins with {";
+    assert_complaint("not json", no_object);
+    let no_name = r#"{"topic":"t",type:"T","payload":1}"#;
+    assert_complaint(no_name, "column 14: key must be a string");
+    let unfinished = r#"{"topic":"t","type":"T","payload":1"#;
+    assert_complaint(unfinished, "column 35: EOF while parsing an object");
+    let no_payload = r#"{"topic":"t","type":"T","payload":}"#;
+    assert_complaint(no_payload, "column 35: expected value");
+    let two_values = r#"{"topic":"t","type":"T","payload":1} {}"#;
+    assert_complaint(two_values, "column 38: trailing characters");
+}
+
+#[test]
+fn json_that_is_no_object() {
+    assert_complaint("5", "column 1: a line is a JSON object, which begins with {");
+    assert_complaint(r#"  "text""#, "column 3: a line is a JSON object, which begins with {");
+    let positional = r#"["t","T",null,1,null,null,null,null,{},0]"#;
+    assert_complaint(positional, "column 1: a line is a JSON object, which begins with {");
+}
+
+#[test]
+fn fields_of_the_wrong_type() {
+    let ts_init = r#"{"topic":"t","type":"T","ts_init":"17","payload":1}"#;
+    assert_complaint(ts_init, r#"column 38: invalid type: string "17", expected u64"#);
+    let negative = r#"{"topic":"t","type":"T","ts_init":-1,"payload":1}"#;
+    assert_complaint(negative, "column 36: invalid value: integer `-1`, expected u64");
+    let keys = r#"{"topic":"t","type":"T","keys":["a"],"payload":1}"#;
+    let expected = "column 31: invalid type: sequence, expected an object of key kinds and keys";
+    assert_complaint(keys, expected);
+    let key = r#"{"topic":"t","type":"T","keys":{"venue_order_id":7},"payload":1}"#;
+    assert_complaint(key, "column 50: invalid type: integer `7`, expected a string");
+    let producer = r#"{"topic":"t","type":"T","producer":"a","payload":1}"#;
+    assert_complaint(producer, r#"column 38: invalid type: string "a", expected u64"#);
+    let id = r#"{"topic":"t","type":"T","correlation_id":"nope","payload":1}"#;
+    let expected = "column 47: UUID parsing failed: invalid character: found `n` at 0";
+    assert_complaint(id, expected);
+}
+
+#[test]
+fn missing_and_repeated_fields() {
+    assert_complaint(r#"{"type":"T","payload":1}"#, "column 24: missing field `topic`");
+    assert_complaint(r#"{"topic":"t","payload":1}"#, "column 25: missing field `type`");
+    let neither = "column 1: neither payload nor payload_b64";
+    assert_complaint(r#"{"topic":"t","type":"T"}"#, neither);
+    let twice = r#"{"topic":"t","topic":"u","type":"T","payload":1}"#;
+    assert_complaint(twice, "column 20: duplicate field `topic`");
+}
+
+#[test]
+fn two_payloads_and_bad_base64() {
+    let both = r#"{"topic":"t","type":"T","payload":1,"payload_b64":"AA=="}"#;
+    assert_complaint(both, "column 52: both payload and payload_b64");
+    let symbol = r#"{"topic":"t","type":"T","payload_b64":"A?=="}"#;
+    let expected = "column 40: payload_b64 is not base64: Invalid symbol 63, offset 1.";
+    assert_complaint(symbol, expected);
+}
+
+#[test]
+fn names_that_are_empty_or_too_long() {
+    let empty = r#"{"topic":"","type":"T","payload":1}"#;
+    assert_complaint(empty, "column 11: topic and type must have 1 to 1024 bytes, not 0");
+    let long = format!(r#"{{"topic":"t","type":"{}","payload":1}}"#, "x".repeat(1025));
+    assert_complaint(long, "column 22: topic and type must have 1 to 1024 bytes, not 1025");
+}
+
+#[test]
+fn unknown_key_kind_and_long_key() {
+    let unknown = r#"{"topic":"t","type":"T","keys":{"order":"1"},"payload":1}"#;
+    let expected = "column 34: unknown key kind \"order\"; known are client_order_id, venue_order_id (more with --key-kind)";
+    assert_complaint(unknown, expected);
+    let key = "k".repeat(257);
+    let long =
+        format!(r#"{{"topic":"t","type":"T","keys":{{"venue_order_id":"{key}"}},"payload":1}}"#);
+    assert_complaint(long, "column 51: a key of 257 bytes exceeds 256");
+}
+
+#[test]
+fn invalid_utf8() {
+    let payload = b"{\"topic\":\"t\",\"type\":\"T\",\"payload\":\"a\xff\"}";
+    assert_complaint(payload, "column 37: invalid unicode code point");
+    let topic = b"{\"topic\":\"\xff\",\"type\":\"T\",\"payload\":1}";
+    assert_complaint(topic, "column 11: invalid unicode code point");
+}
+
+/// A record of 64 bytes and the payload has at most 262 144 bytes.
+#[test]
+fn a_record_over_the_limit() {
+    let line = |payload_bytes: usize| {
+        let text = "x".repeat(payload_bytes - 2);
+        format!(r#"{{"topic":"t","type":"T","payload":"{text}"}}"#)
+    };
+    let expected = "column 1: the record would have 262145 bytes, allowed are 262144";
+    assert_complaint(line(262_081), expected);
+
+    let sandbox = Sandbox::new();
+    let report = sandbox.record(line(262_080), &[]).exits(0).says("").report();
+    let entries = captured(&report.path);
+    assert_eq!((entries.len(), entries[0].payload.len()), (1, 262_080));
+}
+
+#[test]
+fn too_many_keys() {
+    let keys = |count: usize| {
+        let keys: Vec<String> =
+            (0..count).map(|key| format!(r#""venue_order_id":"{key}""#)).collect();
+        format!(r#"{{"topic":"t","type":"T","keys":{{{}}},"payload":1}}"#, keys.join(","))
+    };
+    assert_complaint(keys(17), "column 1: 17 keys exceed 16");
+    let sandbox = Sandbox::new();
+    let report = sandbox.record(keys(16), &[]).exits(0).report();
+    assert_eq!(captured(&report.path)[0].keys.len(), 16);
+}
+
+#[test]
+fn a_line_over_32_mib() {
+    let long = vec![b'x'; 33 << 20];
+    assert_complaint(long, "column 1: the line is too long");
+}
+
+#[test]
+fn many_bad_lines_are_counted_but_not_all_shown() {
+    let sandbox = Sandbox::new();
+    let ran = sandbox.record("nonsense\n".repeat(150), &[]).exits(0);
+    assert_eq!(ran.report().bad_lines, 150);
+    let shown: Vec<&str> = ran.stderr.lines().collect();
+    assert_eq!(shown.len(), 101);
+    assert_eq!(shown[99], "line 100, column 1: a line is a JSON object, which begins with {");
+    assert_eq!(shown[100], "further bad lines are counted, but not shown");
+}
+
+/// One producer can use 65 536 different topics and types; that shows only when it publishes.
+#[test]
+fn more_names_than_a_producer_can_use() {
+    use std::fmt::Write;
+
+    let mut input = String::new();
+    for topic in 1..=65_537 {
+        writeln!(input, r#"{{"topic":"t{topic}","type":"T","payload":1}}"#).expect("a string");
+    }
+    let sandbox = Sandbox::new();
+    let ran = sandbox.record(&input, &[]).exits(0);
+    let report = ran.report();
+    assert_eq!((report.entries, report.bad_lines), (65_535, 2));
+    let what = "column 1: T was not captured: more than 65536 different topics and payload types on one producer (setting names_max)";
+    assert_eq!(ran.stderr, format!("line 65536, {what}\nline 65537, {what}\n"));
+}

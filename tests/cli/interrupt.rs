@@ -1,0 +1,137 @@
+//! Ctrl-C and SIGTERM end a recording in order.
+
+#![cfg(unix)]
+
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use tapline::RunStatus;
+
+use crate::running::{Running, wait_until};
+use crate::support::{Report, Sandbox, entries, manifest, numbered_lines, payloads, tapline};
+
+/// Waits until the recording has a run file and takes signals.
+#[track_caller]
+fn wait_until_recording(running: &Running, sandbox: &Sandbox) {
+    wait_until("there is a run file", || {
+        sandbox.instance().read_dir().is_ok_and(|files| files.count() == 1)
+    });
+    wait_until("signals are handled", || handles_interrupts(running));
+}
+
+/// Whether the process has a handler for SIGINT.
+fn handles_interrupts(running: &Running) -> bool {
+    let status = format!("/proc/{}/status", running.id());
+    let Ok(status) = std::fs::read_to_string(status) else {
+        // No such file on this system: by then the handler should be there.
+        std::thread::sleep(Duration::from_millis(500));
+        return true;
+    };
+    let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:"));
+    let caught = caught.map(|mask| u64::from_str_radix(mask.trim(), 16).expect("a mask"));
+    // Signal n is bit n - 1.
+    caught.is_some_and(|mask| mask & 0b10 != 0)
+}
+
+fn send(signal: &str, running: &Running) {
+    let sent = Command::new("kill").arg(signal).arg(running.id().to_string()).status();
+    assert!(sent.expect("kill runs").success());
+}
+
+/// The recording must end soon, in order, and with a report.
+#[track_caller]
+fn assert_ends_in_order(mut running: Running) -> Report {
+    let asked = Instant::now();
+    let ran = running.end().exits(0).says("");
+    assert!(asked.elapsed() < Duration::from_secs(5), "it took {:?} to end", asked.elapsed());
+    let report = ran.report();
+    assert!(report.halted.is_none());
+    assert_eq!(report.watermark, report.entries + 2);
+    assert_eq!(manifest(&report.path).status, RunStatus::Ended);
+    assert_eq!(entries(&report.path).len() as u64, report.watermark);
+    tapline(["verify".as_ref(), report.path.as_os_str()]).exits(0);
+    report
+}
+
+#[track_caller]
+fn assert_ends_a_paced_recording(signal: &str) {
+    let sandbox = Sandbox::new();
+    let input = sandbox.file("input.ndjson", numbered_lines(100_000).as_bytes());
+    let mut record = sandbox.command("record");
+    let running = Running::start(record.arg("--input").arg(input).args(["--rate", "1000"]));
+    wait_until_recording(&running, &sandbox);
+    std::thread::sleep(Duration::from_millis(300));
+    send(signal, &running);
+    let report = assert_ends_in_order(running);
+    assert!((1..50_000).contains(&report.entries), "{} entries", report.entries);
+    let first: Vec<String> = (1..=report.entries).map(|number| number.to_string()).collect();
+    assert_eq!(payloads(&report.path), first);
+}
+
+#[test]
+fn ctrl_c_ends_a_paced_recording() {
+    assert_ends_a_paced_recording("-INT");
+}
+
+#[test]
+fn sigterm_ends_a_paced_recording() {
+    assert_ends_a_paced_recording("-TERM");
+}
+
+/// `signal` comes while the recording waits for more of an open pipe that has given `lines`.
+#[track_caller]
+fn assert_ends_a_wait_for_stdin(signal: &str, lines: u64) {
+    let sandbox = Sandbox::new();
+    let mut running = Running::start(sandbox.command("record").args(["--input", "-"]));
+    running.feed(&numbered_lines(lines));
+    wait_until_recording(&running, &sandbox);
+    std::thread::sleep(Duration::from_millis(300));
+    send(signal, &running);
+    let report = assert_ends_in_order(running);
+    assert_eq!((report.entries, report.bad_lines), (lines, 0));
+}
+
+#[test]
+fn ctrl_c_ends_a_wait_for_stdin() {
+    assert_ends_a_wait_for_stdin("-INT", 10);
+}
+
+#[test]
+fn sigterm_ends_a_wait_for_stdin() {
+    assert_ends_a_wait_for_stdin("-TERM", 10);
+}
+
+#[test]
+fn ctrl_c_ends_a_wait_for_the_first_line() {
+    assert_ends_a_wait_for_stdin("-INT", 0);
+}
+
+#[test]
+fn ctrl_c_ends_the_demo() {
+    let sandbox = Sandbox::new();
+    let args = ["--demo", "--entries", "1000000000", "--producers", "2"];
+    let running = Running::start(sandbox.command("record").args(args));
+    wait_until_recording(&running, &sandbox);
+    send("-INT", &running);
+    assert_ends_in_order(running);
+}
+
+/// Lines are recorded as they come, not when a batch of them is full.
+#[test]
+fn a_pause_of_stdin_does_not_keep_lines_waiting() {
+    let sandbox = Sandbox::new();
+    let mut running = Running::start(sandbox.command("record").args(["--input", "-"]));
+    // A blank line, and the beginning of a fourth, hold nothing up either.
+    let (lines, rest) = (numbered_lines(3) + "\n{", r#""topic":"t","type":"T","payload":4}"#);
+    running.feed(&lines);
+    wait_until_recording(&running, &sandbox);
+    std::thread::sleep(Duration::from_millis(300));
+    let paused_until = tapline::UnixNanos::now();
+    running.feed(rest);
+    running.close_stdin();
+    let report = assert_ends_in_order(running);
+    assert_eq!(payloads(&report.path), ["1", "2", "3", "4"]);
+    for entry in &entries(&report.path)[..4] {
+        assert!(entry.ts_publish < paused_until, "{entry:?}");
+    }
+}

@@ -1,0 +1,16 @@
+//! The `tapline` program as a user meets it: commands, output, messages, exit codes, signals.
+
+mod bad_input;
+mod bad_lines;
+mod demo;
+mod disk_full;
+mod interrupt;
+mod lookup;
+mod ls;
+mod payloads;
+mod real_input;
+mod round_trip;
+mod running;
+mod scan;
+mod support;
+mod verify;

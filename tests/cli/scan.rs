@@ -1,0 +1,138 @@
+//! Which entries `scan` prints, and in which order.
+
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+
+use crate::support::{Ran, Sandbox, numbered_lines, program, run, shared_data, tapline};
+
+fn scan(path: &Path, args: &[&str]) -> Ran {
+    run(program().arg("scan").arg(path).args(args), b"").exits(0).says("")
+}
+
+fn seqs(path: &Path, args: &[&str]) -> Vec<u64> {
+    let seq = |line: Value| line["seq"].as_u64().expect("a number");
+    scan(path, args).json_lines().into_iter().map(seq).collect()
+}
+
+/// A run of `RunStarted`, ten messages with the payloads 1 to 10, and `RunEnded`.
+fn ten(sandbox: &Sandbox) -> PathBuf {
+    sandbox.record(numbered_lines(10), &[]).exits(0).report().path
+}
+
+#[test]
+fn real_input_in_reverse_is_the_exact_reverse() {
+    let Some(input) = shared_data("esh4-mbo-2023-12-25.ndjson.zst") else { return };
+    let sandbox = Sandbox::new();
+    let path = sandbox.record_file(&input, &["--producers", "4"]).exits(0).report().path;
+    let (forward, reverse) = (scan(&path, &[]), scan(&path, &["--reverse"]));
+    assert_eq!(forward.stdout.lines().count(), 68_794);
+    assert!(forward.stdout.lines().eq(reverse.stdout.lines().rev()), "not the exact reverse");
+
+    let filter = ["--type", "TradeReported", "--from", "1000", "--to", "60000"];
+    let (forward, reverse) =
+        (scan(&path, &filter), scan(&path, &[&filter[..], &["--reverse"]].concat()));
+    assert!(forward.stdout.lines().eq(reverse.stdout.lines().rev()), "not the exact reverse");
+    let trades = scan(&path, &["--type", "TradeReported"]).json_lines();
+    assert_eq!(trades.len(), 2973);
+    assert!(trades.iter().all(|line| line["topic"] == "venue.glbx.esh4.TradeReported"));
+}
+
+#[test]
+fn both_ends_of_a_range_belong_to_it() {
+    let sandbox = Sandbox::new();
+    let path = ten(&sandbox);
+    let all: Vec<u64> = (1..=12).collect();
+    assert_eq!(seqs(&path, &[]), all);
+    assert_eq!(seqs(&path, &["--json"]), all);
+    assert_eq!(seqs(&path, &["--from", "0"]), all);
+    assert_eq!(seqs(&path, &["--to", "100"]), all);
+    assert_eq!(seqs(&path, &["--from", "4", "--to", "6"]), [4, 5, 6]);
+    assert_eq!(seqs(&path, &["--from", "4", "--to", "6", "--reverse"]), [6, 5, 4]);
+    assert_eq!(seqs(&path, &["--from", "11"]), [11, 12]);
+    assert_eq!(seqs(&path, &["--to", "2", "--reverse"]), [2, 1]);
+}
+
+#[test]
+fn a_range_without_entries_is_empty() {
+    let sandbox = Sandbox::new();
+    let path = ten(&sandbox);
+    for range in
+        [["--from", "13", "--to", "20"], ["--from", "6", "--to", "5"], ["--from", "1", "--to", "0"]]
+    {
+        assert_eq!(scan(&path, &range).stdout, "", "{range:?}");
+        let reverse = [&range[..], &["--reverse"]].concat();
+        assert_eq!(scan(&path, &reverse).stdout, "", "{reverse:?}");
+    }
+}
+
+#[test]
+fn topic_patterns_and_types() {
+    let sandbox = Sandbox::new();
+    let line = |topic: &str, name: &str| {
+        format!("{{\"topic\":\"{topic}\",\"type\":\"{name}\",\"payload\":1}}\n")
+    };
+    let input = [line("a.b", "X"), line("a.bc", "Y"), line("b.b", "X"), line("a.é", "Y")].concat();
+    let path = sandbox.record(input, &[]).exits(0).report().path;
+    let by_topic = |pattern: &str| seqs(&path, &["--topic", pattern]);
+    assert_eq!(by_topic("a.b"), [2]);
+    assert_eq!(by_topic("a.*"), [2, 3, 5]);
+    assert_eq!(by_topic("a.?"), [2, 5]);
+    assert_eq!(by_topic("?.b"), [2, 4]);
+    assert_eq!(by_topic("*"), [1, 2, 3, 4, 5, 6]);
+    assert_eq!(by_topic("run.*"), [1, 6]);
+    assert_eq!(by_topic(""), [0; 0]);
+    assert_eq!(seqs(&path, &["--type", "X"]), [2, 4]);
+    assert_eq!(seqs(&path, &["--type", "x"]), [0; 0]);
+    assert_eq!(seqs(&path, &["--type", "Y", "--topic", "a.*", "--reverse"]), [5, 3]);
+}
+
+#[test]
+fn a_run_can_be_named_by_its_id() {
+    let sandbox = Sandbox::new();
+    let report = sandbox.record(numbered_lines(3), &[]).exits(0).report();
+    let by_id = run(sandbox.command("scan").arg(&report.run_id), b"").exits(0);
+    assert_eq!(by_id.stdout, scan(&report.path, &[]).stdout);
+}
+
+#[test]
+fn a_run_that_is_not_there() {
+    let sandbox = Sandbox::new();
+    let folder = sandbox.instance();
+    for name in ["17-00000000", "nonsense"] {
+        let ran = run(sandbox.command("scan").arg(name), b"").exits(2);
+        let text = format!("neither a run file nor the id of a run in {}", folder.display());
+        assert_eq!(ran.stderr, format!("error: {name:?} is {text}; `tapline ls` lists runs\n"));
+        assert_eq!(ran.stdout, "");
+    }
+}
+
+#[test]
+fn a_file_that_is_no_run() {
+    let sandbox = Sandbox::new();
+    let file = sandbox.file("text.redb", b"this is no run file, but long enough to have a header");
+    for command in ["scan", "verify"] {
+        let ran = tapline([command.as_ref(), file.as_os_str()]).exits(2);
+        let text = format!("{}{}", ran.stdout, ran.stderr);
+        assert!(text.contains(&format!("cannot open {}", file.display())), "{text}");
+    }
+}
+
+/// As with `tapline scan RUN | head -1`: a reader that has had enough is no error.
+#[test]
+fn a_reader_that_stops_early_is_no_error() {
+    use std::io::{BufRead, BufReader};
+    use std::process::Stdio;
+
+    let sandbox = Sandbox::new();
+    let path = sandbox.record(numbered_lines(20_000), &[]).exits(0).report().path;
+    let mut scan = program();
+    let scan = scan.arg("scan").arg(path).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut scan = scan.spawn().expect("scan starts");
+    let mut first = String::new();
+    let mut stdout = BufReader::new(scan.stdout.take().expect("a pipe"));
+    stdout.read_line(&mut first).expect("a line");
+    drop(stdout);
+    assert!(first.starts_with(r#"{"seq":1,"topic":"run.started""#), "{first}");
+    Ran::new(scan.wait_with_output().expect("scan ends")).exits(0).says("");
+}

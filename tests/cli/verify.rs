@@ -1,0 +1,138 @@
+//! `verify`: clean, damaged, or not to be read at all.
+
+use std::path::Path;
+
+use serde_json::Value;
+
+use crate::support::{Ran, Report, Sandbox, program, run};
+
+fn verify(path: &Path, args: &[&str]) -> Ran {
+    run(program().arg("verify").arg(path).arg("--json").args(args), b"")
+}
+
+/// A run of three messages, the second with a payload that is easy to find in the file.
+fn record(sandbox: &Sandbox) -> Report {
+    let line = |key: &str, payload: &str| {
+        format!(
+            "{{\"topic\":\"t\",\"type\":\"T\",\"keys\":{{\"venue_order_id\":\"{key}\"}},\"payload\":\"{payload}\"}}\n"
+        )
+    };
+    let input = [line("a", "one"), line("b", "needle-in-the-file"), line("c", "three")].concat();
+    sandbox.record(input, &[]).exits(0).says("").report()
+}
+
+/// Changes one byte of the only place in the file that reads `text`.
+fn flip_byte_in(path: &Path, text: &[u8]) {
+    let mut bytes = std::fs::read(path).expect("the run file");
+    let places: Vec<usize> = bytes
+        .windows(text.len())
+        .enumerate()
+        .filter(|(_, at)| *at == text)
+        .map(|(at, _)| at)
+        .collect();
+    assert_eq!(places.len(), 1, "{} places read {text:?}", places.len());
+    bytes[places[0]] ^= 1;
+    std::fs::write(path, bytes).expect("the run file is written");
+}
+
+#[test]
+fn a_clean_run() {
+    let sandbox = Sandbox::new();
+    let report = record(&sandbox);
+    let root = report.root.as_deref().expect("a root");
+    let before = std::fs::read(&report.path).expect("the file");
+    let verdict = verify(&report.path, &["--root", root]).exits(0).says("").json();
+    assert_eq!(verdict["path"], report.path.to_str().expect("text"));
+    assert_eq!(verdict["run_id"], report.run_id);
+    assert_eq!(verdict["status"], "Ended");
+    assert_eq!(verdict["clean"], true);
+    assert_eq!(verdict["entries_scanned"], 5);
+    assert_eq!(verdict["root"], root);
+    assert_eq!(verdict["findings"], Value::Array(Vec::new()));
+    assert_eq!(verdict["error"], Value::Null);
+    assert!(before == std::fs::read(&report.path).expect("the file"), "verify changed the file");
+
+    let human = run(program().arg("verify").arg(&report.path), b"").exits(0).says("");
+    let path = report.path.display();
+    assert_eq!(human.stdout, format!("{path}: clean, Ended, 5 entries\n  root {root}\n"));
+}
+
+#[test]
+fn a_flipped_byte_in_a_payload() {
+    let sandbox = Sandbox::new();
+    let report = record(&sandbox);
+    flip_byte_in(&report.path, b"needle-in-the-file");
+    let verdict = verify(&report.path, &[]).exits(1).says("").json();
+    assert_eq!(verdict["clean"], false);
+    assert_eq!(verdict["entries_scanned"], 5);
+    let findings = verdict["findings"].as_array().expect("an array");
+    let mismatch = serde_json::json!({ "kind": "hash_mismatch", "seq": 3 });
+    assert!(findings.contains(&mismatch), "{findings:?}");
+
+    let human = run(program().arg("verify").arg(&report.path), b"").exits(1);
+    assert!(human.stdout.contains(": DAMAGED, Ended, 5 entries\n"), "{}", human.stdout);
+    assert!(human.stdout.contains("  entry 3 does not match its hash\n"), "{}", human.stdout);
+
+    // Reading goes on behind the damage, and says where it was.
+    let scan = run(program().arg("scan").arg(&report.path), b"").exits(1);
+    let seqs: Vec<u64> = scan.json_lines().iter().filter_map(|line| line["seq"].as_u64()).collect();
+    assert_eq!(seqs, [1, 2, 4, 5]);
+    let path = report.path.display();
+    assert_eq!(scan.stderr, format!("{path}: entry 3 does not match its hash\n"));
+}
+
+#[test]
+fn another_root() {
+    let sandbox = Sandbox::new();
+    let (report, other) = (record(&sandbox), record(&sandbox));
+    let (root, other_root) = (report.root.expect("a root"), other.root.expect("a root"));
+    assert_ne!(root, other_root);
+    let verdict = verify(&report.path, &["--root", &other_root]).exits(1).says("").json();
+    assert_eq!(verdict["clean"], false);
+    let finding =
+        serde_json::json!({ "kind": "root_mismatch", "expected": other_root, "found": root });
+    assert_eq!(verdict["findings"], Value::Array(vec![finding]));
+}
+
+#[test]
+fn a_missing_file() {
+    let sandbox = Sandbox::new();
+    let missing = sandbox.path("missing.redb");
+    let ran = verify(&missing, &[]).exits(2);
+    assert_eq!(ran.stdout, "");
+    assert!(ran.stderr.contains(missing.to_str().expect("text")), "{}", ran.stderr);
+}
+
+#[test]
+fn a_root_that_is_none() {
+    let sandbox = Sandbox::new();
+    let report = record(&sandbox);
+    for root in ["", "12", &"g".repeat(64)] {
+        let ran = verify(&report.path, &["--root", root]).exits(2);
+        assert!(ran.stderr.contains("a root has 64 hexadecimal digits"), "{}", ran.stderr);
+    }
+}
+
+#[test]
+fn all_runs_of_an_instance() {
+    let sandbox = Sandbox::new();
+    let reports = [record(&sandbox), record(&sandbox)];
+    let verdicts = run(&mut sandbox.command("verify"), b"").exits(0).says("").json_lines();
+    let ids: Vec<&Value> = verdicts.iter().map(|verdict| &verdict["run_id"]).collect();
+    assert_eq!(ids, [&reports[0].run_id, &reports[1].run_id]);
+
+    let root = reports[0].root.as_deref().expect("a root");
+    let ran = run(sandbox.command("verify").args(["--root", root]), b"").exits(2);
+    assert_eq!(ran.stderr, "error: --root is for one run, but 2 are to be verified\n");
+
+    // One that cannot be read does not keep the others from being verified.
+    std::fs::write(&reports[0].path, "no run").expect("the file is written");
+    let ran = run(&mut sandbox.command("verify"), b"").exits(2);
+    assert_eq!(ran.stderr, "error: not every run could be verified; see above\n");
+    let verdicts = ran.json_lines();
+    let clean: Vec<&Value> = verdicts.iter().map(|verdict| &verdict["clean"]).collect();
+    assert_eq!(clean, [false, true]);
+    let error = verdicts[0]["error"].as_str().expect("an error");
+    assert!(error.starts_with(&format!("cannot open {}: ", reports[0].path.display())), "{error}");
+    assert_eq!(verdicts[1]["error"], Value::Null);
+}

@@ -1,0 +1,259 @@
+//! From the bus to the log: the allow-list, envelopes, headers, keys, deduplication, refusals.
+
+use std::any::Any;
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use tapline::bus::{BusError, MessageBus, TimeEvent};
+use tapline::capture::{
+    BusCaptureAdapter, CaptureError, EncodeError, Encoder, EncoderRegistry, RegisterError,
+};
+use tapline::writer::WriterConfig;
+use tapline::{Headers, IndexKind, SubmitError, UnixNanos};
+use uuid::Uuid;
+
+use crate::support::{Engine, Fault, FaultyStore, PATIENCE, ended, entries};
+
+struct Filled {
+    event_id: Uuid,
+    order: &'static str,
+    cause: Uuid,
+}
+
+struct Failing;
+
+struct Unlisted;
+
+struct Quoted(u64);
+
+enum Event {
+    Filled(Filled),
+    Other,
+}
+
+/// An envelope that contains itself.
+struct Endless;
+
+fn registry() -> Arc<EncoderRegistry> {
+    let mut registry = EncoderRegistry::new();
+    registry
+        .register(
+            Encoder::new("Filled", |filled: &Filled, record| {
+                record.set_ts_init(UnixNanos::new(5));
+                record.set_headers(Headers {
+                    correlation_id: None,
+                    causation_id: Some(filled.cause),
+                });
+                record.add_key(IndexKind::CLIENT_ORDER_ID, filled.order);
+                record.write_payload(filled.order.as_bytes());
+                Ok(())
+            })
+            .identified_by(|filled| Some(filled.event_id)),
+        )
+        .expect("first");
+    registry
+        .register(Encoder::new("Failing", |_: &Failing, record| {
+            record.write_payload(b"half of it");
+            Err(EncodeError::new("cannot be encoded"))
+        }))
+        .expect("first");
+    registry
+        .register(Encoder::new("Quoted", |quoted: &Quoted, record| {
+            record.write_payload(&quoted.0.to_le_bytes());
+            Ok(())
+        }))
+        .expect("first");
+    registry
+        .register(Encoder::new("TimeEvent", |event: &TimeEvent, record| {
+            record.write_payload(event.name.as_bytes());
+            Ok(())
+        }))
+        .expect("first");
+    registry
+        .register_envelope(|event: &Event| -> &(dyn Any + 'static) {
+            match event {
+                Event::Filled(filled) => filled,
+                Event::Other => &Unlisted,
+            }
+        })
+        .expect("first");
+    registry
+        .register_envelope(|endless: &Endless| -> &(dyn Any + 'static) { endless })
+        .expect("first");
+    Arc::new(registry)
+}
+
+fn filled(event: u128) -> Filled {
+    Filled { event_id: Uuid::from_u128(event), order: "O-1", cause: Uuid::from_u128(99) }
+}
+
+fn adapter(engine: &Engine) -> BusCaptureAdapter {
+    BusCaptureAdapter::new(registry(), engine.writer.producer().expect("open"))
+}
+
+#[test]
+fn only_listed_types_are_captured_and_envelopes_are_opened() {
+    let engine = Engine::start(WriterConfig::default());
+    let mut adapter = adapter(&engine);
+    assert!(matches!(adapter.capture("t", &Unlisted), Ok(false)));
+    assert!(matches!(adapter.capture("orders", &filled(1)), Ok(true)));
+    assert!(matches!(adapter.capture("orders", &Event::Filled(filled(2))), Ok(true)));
+    assert!(matches!(adapter.capture("orders", &Event::Other), Ok(false)));
+    assert!(matches!(adapter.capture("orders", &Endless), Ok(false)));
+    assert_eq!((adapter.captured(), adapter.encode_errors()), (2, 0));
+    engine.writer.flush(PATIENCE).expect("no halt");
+    let entries = entries(&engine.reader);
+    assert_eq!(entries.len(), 2);
+    for entry in &entries {
+        assert_eq!((&*entry.topic, &*entry.payload_type), ("orders", "Filled"));
+        assert_eq!(entry.payload, b"O-1".as_slice());
+        assert_eq!(entry.ts_init, UnixNanos::new(5));
+        assert_eq!(entry.headers.causation_id, Some(Uuid::from_u128(99)));
+        assert_eq!(entry.keys, [(IndexKind::CLIENT_ORDER_ID, "O-1".to_owned())]);
+    }
+    let first = engine.reader.lookup(IndexKind::CLIENT_ORDER_ID, b"O-1").expect("memory");
+    assert_eq!(first, Some(1), "the first entry that mentions the key");
+}
+
+#[test]
+fn an_encode_error_is_counted_and_the_next_message_goes_through() {
+    let engine = Engine::start(WriterConfig::default());
+    let mut adapter = adapter(&engine);
+    let Err(CaptureError::Encode { payload_type, source }) = adapter.capture("t", &Failing) else {
+        panic!("it cannot be encoded");
+    };
+    assert_eq!((&*payload_type, &*source.to_string()), ("Failing", "cannot be encoded"));
+    assert!(matches!(adapter.capture("t", &Quoted(7)), Ok(true)));
+    assert_eq!((adapter.captured(), adapter.encode_errors()), (1, 1));
+    assert!(!engine.halt.is_halted());
+    engine.writer.flush(PATIENCE).expect("no halt");
+    let entries = entries(&engine.reader);
+    assert_eq!(entries.len(), 1);
+    assert_eq!(
+        entries[0].payload,
+        7_u64.to_le_bytes().as_slice(),
+        "nothing left of the failed one"
+    );
+}
+
+#[test]
+fn one_message_over_several_taps_and_threads_is_one_entry() {
+    let engine = Engine::start(WriterConfig::default());
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            let mut adapter = adapter(&engine);
+            scope.spawn(move || {
+                for event in 0..1000 {
+                    assert!(matches!(adapter.capture("sent", &filled(event)), Ok(true)));
+                    assert!(matches!(adapter.capture("published", &filled(event)), Ok(true)));
+                    assert!(matches!(adapter.capture("quotes", &Quoted(1)), Ok(true)));
+                }
+            });
+        }
+    });
+    engine.writer.flush(PATIENCE).expect("no halt");
+    let entries = entries(&engine.reader);
+    let mut events: Vec<_> = entries.iter().filter_map(|entry| entry.identity).collect();
+    assert_eq!(events.len(), 1000, "each event once");
+    events.sort_unstable();
+    events.dedup();
+    assert_eq!(events.len(), 1000);
+    let quotes = entries.iter().filter(|entry| entry.payload_type == "Quoted").count();
+    assert_eq!(quotes, 4000, "off by default per type");
+}
+
+#[test]
+fn deduplication_remembers_as_many_as_it_was_told() {
+    let engine = Engine::start(WriterConfig { dedup_window: 2, ..WriterConfig::default() });
+    let mut adapter = adapter(&engine);
+    for event in [1, 2, 1, 3, 1] {
+        adapter.capture("t", &filled(event)).expect("open");
+    }
+    engine.writer.flush(PATIENCE).expect("no halt");
+    let identities: Vec<_> = entries(&engine.reader).iter().filter_map(|e| e.identity).collect();
+    assert_eq!(identities, [1, 2, 3, 1].map(Uuid::from_u128), "3 pushed 1 out");
+}
+
+#[test]
+fn a_refused_push_halts_once_and_stops_the_adapter() {
+    let engine = Engine::start_on(
+        Box::new(FaultyStore::failing(1, Fault::DiskFull)),
+        WriterConfig::default(),
+    );
+    let mut adapter = adapter(&engine);
+    adapter.capture("t", &Quoted(1)).expect("accepted, not yet committed");
+    assert!(engine.writer.wait_for_watermark(1, PATIENCE).is_err());
+    let refused = adapter.capture("t", &Quoted(2));
+    assert!(matches!(refused, Err(CaptureError::Submit { source: SubmitError::Closed, .. })));
+    let again = adapter.capture("t", &Quoted(3));
+    let Err(CaptureError::Halted { reason }) = again else { panic!("{again:?}") };
+    assert_eq!(Some(reason), engine.halt.reason());
+    assert!(matches!(adapter.capture("t", &Unlisted), Err(CaptureError::Halted { .. })));
+}
+
+#[test]
+fn capturing_after_close_halts_the_node() {
+    let engine = Engine::start(WriterConfig::default());
+    let mut adapter = adapter(&engine);
+    let halt = engine.halt.clone();
+    engine.writer.close(&ended()).expect("nothing fails");
+    assert!(!halt.is_halted());
+    let refused = adapter.capture("t", &Quoted(1));
+    assert!(matches!(refused, Err(CaptureError::Submit { .. })));
+    assert!(halt.is_halted(), "a message nobody records must not go unnoticed");
+}
+
+#[test]
+fn no_handler_sees_what_the_engine_has_not_accepted() {
+    let engine = Engine::start(WriterConfig::default());
+    let bus = Rc::new(MessageBus::new());
+    bus.set_tap(Box::new(adapter(&engine)));
+    let seen = Rc::new(RefCell::new(Vec::new()));
+    let log = Rc::clone(&seen);
+    let producer_side = engine.writer.producers();
+    bus.subscribe("quotes.*", move |message| {
+        log.borrow_mut().push(message.downcast_ref::<Quoted>().map(|quoted| quoted.0));
+        drop(producer_side.producer());
+    });
+    assert_eq!(bus.publish("quotes.es", &Quoted(1)).expect("accepted"), 1);
+    let refused = bus.publish("quotes.es", &Failing);
+    assert!(matches!(refused, Err(BusError::Refused { .. })));
+    engine.halt.fire(tapline::HaltReason::BackendError("stop".to_owned()));
+    assert!(matches!(bus.publish("quotes.es", &Quoted(2)), Err(BusError::Refused { .. })));
+    assert_eq!(*seen.borrow(), [Some(1)], "neither the failed nor the refused one");
+}
+
+#[test]
+fn sends_responses_and_timers_pass_the_tap() {
+    let engine = Engine::start(WriterConfig::default());
+    let bus = Rc::new(MessageBus::new());
+    bus.set_tap(Box::new(adapter(&engine)));
+    bus.register("exec", |_| {}).expect("free");
+    bus.set_timer_handler("beat", |_| {}).expect("free");
+    let correlation = Uuid::from_u128(3);
+    bus.send("exec", &Quoted(1)).expect("accepted");
+    bus.request("exec", correlation, &Quoted(2), |_| {}).expect("accepted");
+    bus.respond(correlation, &Quoted(3)).expect("accepted");
+    let now = UnixNanos::new(9);
+    let event =
+        TimeEvent { name: "beat".into(), event_id: correlation, ts_event: now, ts_init: now };
+    bus.fire(&event).expect("accepted");
+    bus.clear_tap();
+    bus.send("exec", &Quoted(4)).expect("no tap");
+    engine.writer.flush(PATIENCE).expect("no halt");
+    let topics: Vec<_> = entries(&engine.reader).iter().map(|e| e.topic.clone()).collect();
+    assert_eq!(topics, ["exec", "exec", "data.response", "timer.beat"]);
+}
+
+#[test]
+fn a_type_is_registered_once() {
+    let mut registry = EncoderRegistry::new();
+    let encoder = || Encoder::new("Quoted", |_: &Quoted, _| Ok(()));
+    registry.register(encoder()).expect("first");
+    assert!(matches!(registry.register(encoder()), Err(RegisterError::Duplicate { .. })));
+    let envelope = registry.register_envelope(|quoted: &Quoted| -> &(dyn Any + 'static) { quoted });
+    assert!(matches!(envelope, Err(RegisterError::Duplicate { .. })));
+    let nameless = registry.register(Encoder::new("", |_: &Failing, _| Ok(())));
+    assert!(matches!(nameless, Err(RegisterError::EmptyPayloadType { .. })));
+}

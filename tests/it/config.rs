@@ -1,0 +1,130 @@
+//! Settings: defaults, round trips, and errors that name field, value and range.
+
+use std::time::Duration;
+
+use tapline::lifecycle::{DataMarkerClass, DataMarkerConfig, EventStoreConfig, RetentionMode};
+use tapline::store::DiskMode;
+use tapline::writer::{WaitStrategy, WriterConfig};
+use tapline::{RegisteredComponents, RunIdentity};
+
+/// A configuration in which no field has its default.
+fn unusual() -> EventStoreConfig {
+    let map = |key: &str| [(key.to_owned(), "1".to_owned())].into();
+    EventStoreConfig {
+        identity: RunIdentity {
+            binary_hash: "blake3:00".to_owned(),
+            schema_version: 3,
+            crate_versions: map("tapline"),
+            feature_flags: vec!["simd".to_owned()],
+            adapter_versions: map("SIM"),
+            config_hash: "blake3:11".to_owned(),
+            seed: Some(42),
+        },
+        retention: RetentionMode::Bounded { keep_last: 7 },
+        replay_from_run_id: Some("1703462400000000000-0123abcd".parse().expect("a run id")),
+        data_markers: Some(DataMarkerConfig {
+            classes: vec![DataMarkerClass::Quote],
+            safety_flush_interval: Duration::from_millis(20),
+            channel_capacity: 5,
+            high_fidelity: vec!["ES".to_owned()],
+        }),
+        run_started_timeout: Duration::from_secs(9),
+        index_kinds: vec!["position_id".to_owned()],
+        disk_mode: DiskMode::Buffered,
+        writer: WriterConfig {
+            halt_threshold: Duration::from_millis(100),
+            close_timeout: Duration::from_secs(3),
+            ring_lines: 1 << 10,
+            record_bytes_max: 1 << 12,
+            names_max: 100,
+            name_bytes_max: 200,
+            keys_per_entry_max: 3,
+            key_bytes_max: 40,
+            producers_max: 5,
+            batch_entries_max: 1000,
+            batch_bytes_max: 1 << 16,
+            max_batch_latency: Some(Duration::from_millis(2)),
+            dedup_window: 10,
+            writer_core: Some(1),
+            wait: WaitStrategy::Park { spins: 1, yields: 2, park_us: 3 },
+        },
+        ..EventStoreConfig::new("runs")
+    }
+}
+
+#[test]
+fn round_trips_through_json_and_toml() {
+    for config in [EventStoreConfig::new("runs"), unusual()] {
+        config.validate().expect("valid");
+        let json = serde_json::to_string(&config).expect("encodes");
+        assert_eq!(serde_json::from_str::<EventStoreConfig>(&json).expect("decodes"), config);
+        let text = toml::to_string(&config).expect("encodes");
+        assert_eq!(toml::from_str::<EventStoreConfig>(&text).expect("decodes"), config, "{text}");
+    }
+}
+
+#[test]
+fn absent_fields_take_their_defaults() {
+    let config: EventStoreConfig = serde_json::from_str(r#"{"base_dir":"runs"}"#).expect("enough");
+    assert_eq!(config, EventStoreConfig::new("runs"));
+    assert_eq!(config.writer.halt_threshold, Duration::from_millis(250));
+    assert_eq!(config.run_started_timeout, Duration::from_secs(5));
+    assert_eq!(config.retention, RetentionMode::Full);
+    assert_eq!(config.data_markers, None);
+    let config: EventStoreConfig =
+        toml::from_str("base_dir = 'runs'\nhalt_threshold_ms = 90\n[data_markers]\n")
+            .expect("enough");
+    assert_eq!(config.writer.halt_threshold, Duration::from_millis(90));
+    let markers = config.data_markers.expect("given");
+    assert_eq!(markers.classes, DataMarkerClass::ALL);
+    assert_eq!(markers.safety_flush_interval, Duration::from_secs(1));
+    assert_eq!((markers.channel_capacity, markers.high_fidelity.len()), (10_000, 0));
+    let components: RegisteredComponents = serde_json::from_str("{}").expect("enough");
+    assert_eq!(components, RegisteredComponents::default());
+}
+
+/// One change each, and the field the error must name.
+type Case = (&'static str, fn(&mut EventStoreConfig));
+
+#[test]
+fn every_limit_is_checked() {
+    let cases: [Case; 20] = [
+        ("base_dir", |c| c.base_dir = "".into()),
+        ("run_started_timeout_ms", |c| c.run_started_timeout = Duration::ZERO),
+        ("retention.keep_last", |c| c.retention = RetentionMode::Bounded { keep_last: 0 }),
+        ("index_kinds", |c| c.index_kinds = vec!["Not a name".to_owned()]),
+        ("index_kinds", |c| c.index_kinds = vec!["venue_order_id".to_owned()]),
+        ("data_markers.classes", |c| markers(c).classes.clear()),
+        ("data_markers.classes", |c| markers(c).classes.push(DataMarkerClass::Bar)),
+        ("data_markers.safety_flush_interval_ms", |c| {
+            markers(c).safety_flush_interval = Duration::ZERO;
+        }),
+        ("data_markers.channel_capacity", |c| markers(c).channel_capacity = 0),
+        ("halt_threshold_ms", |c| c.writer.halt_threshold = Duration::ZERO),
+        ("close_timeout_ms", |c| c.writer.close_timeout = Duration::from_secs(3601)),
+        ("ring_lines", |c| c.writer.ring_lines = 63),
+        ("record_bytes_max", |c| c.writer.record_bytes_max = 4 << 20),
+        ("names_max", |c| c.writer.names_max = 0),
+        ("name_bytes_max", |c| c.writer.name_bytes_max = 4097),
+        ("keys_per_entry_max", |c| c.writer.keys_per_entry_max = 1025),
+        ("key_bytes_max", |c| c.writer.key_bytes_max = 0),
+        ("batch_bytes_max", |c| c.writer.batch_bytes_max = 100),
+        ("max_batch_latency_ms", |c| c.writer.max_batch_latency = Some(Duration::from_secs(11))),
+        ("wait.park_us", |c| {
+            c.writer.wait = WaitStrategy::Park { spins: 0, yields: 0, park_us: 0 };
+        }),
+    ];
+    for (field, change) in cases {
+        let mut config = EventStoreConfig::new("runs");
+        change(&mut config);
+        let error = config.validate().expect_err(field);
+        assert_eq!(error.field, field);
+        let text = error.to_string();
+        assert!(text.starts_with(&format!("setting {field} is ")), "{text}");
+        assert!(text.contains("allowed is "), "{text}");
+    }
+}
+
+fn markers(config: &mut EventStoreConfig) -> &mut DataMarkerConfig {
+    config.data_markers.get_or_insert_default()
+}

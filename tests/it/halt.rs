@@ -1,0 +1,189 @@
+//! Fail-stop: the first reason wins, everybody is told, and nothing is accepted afterwards.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use tapline::writer::{AnchorRequestError, CloseError, ProducerError, WaitError, WriterConfig};
+use tapline::{ContentHash, HaltReason, HaltSignal, SubmitError};
+
+use crate::support::{
+    Engine, Fault, FaultyStore, Gate, PATIENCE, counts_by_topic, draft, ended, entries,
+};
+
+/// A signal that counts how often its callback ran.
+fn counted() -> (HaltSignal, Arc<AtomicU64>) {
+    let calls = Arc::new(AtomicU64::new(0));
+    let count = Arc::clone(&calls);
+    let halt = HaltSignal::with_callback(move |_reason| {
+        count.fetch_add(1, Ordering::SeqCst);
+    });
+    (halt, calls)
+}
+
+#[test]
+fn a_backend_that_blocks_halts_the_run_once() {
+    let gate = Gate::default();
+    let (halt, calls) = counted();
+    let threshold = Duration::from_millis(50);
+    let config = WriterConfig {
+        ring_lines: 64,
+        record_bytes_max: 256,
+        name_bytes_max: 64,
+        halt_threshold: threshold,
+        ..WriterConfig::default()
+    };
+    let engine = Engine::start_with_halt(Box::new(FaultyStore::gated(&gate)), config, halt);
+    let mut first = engine.writer.producer().expect("the run is open");
+    let ticket = first.submit(&draft("before", &0_u64.to_le_bytes())).expect("room");
+    first.durability().wait(ticket, PATIENCE).expect("the gate is open");
+    assert_eq!(engine.writer.watermark(), 1);
+
+    gate.shut();
+    let outcomes: Vec<(u64, SubmitError)> = std::thread::scope(|scope| {
+        let submitting: Vec<_> = (0..4)
+            .map(|me| {
+                let mut producer = engine.writer.producer().expect("the run is open");
+                scope.spawn(move || {
+                    let topic = format!("stalled.{me}");
+                    let mut accepted: u64 = 0;
+                    loop {
+                        match producer.submit(&draft(&topic, &accepted.to_le_bytes())) {
+                            Ok(_) => accepted += 1,
+                            Err(error) => {
+                                let again = producer.submit(&draft(&topic, b"again"));
+                                assert_eq!(again, Err(SubmitError::Closed), "without blocking");
+                                return (accepted, error);
+                            }
+                        }
+                    }
+                })
+            })
+            .collect();
+        submitting.into_iter().map(|thread| thread.join().expect("no panic")).collect()
+    });
+    let signaled = |error: &SubmitError| {
+        matches!(error, SubmitError::HaltSignaled { stalled_for, threshold: t }
+            if *t == threshold && *stalled_for >= threshold)
+    };
+    assert_eq!(outcomes.iter().filter(|(_, error)| signaled(error)).count(), 1);
+    assert_eq!(outcomes.iter().filter(|(_, error)| *error == SubmitError::Closed).count(), 3);
+    assert_eq!(calls.load(Ordering::SeqCst), 1);
+    assert!(matches!(engine.halt.reason(), Some(HaltReason::BackpressureStall { .. })));
+    assert!(matches!(engine.writer.producer(), Err(ProducerError::Halted(_))));
+
+    gate.open();
+    let Engine { writer, reader, halt } = engine;
+    assert!(matches!(writer.close(&ended()), Err(CloseError::Halted(_))));
+    assert_eq!(calls.load(Ordering::SeqCst), 1, "closing a halted run halts it no second time");
+    drop(halt);
+    // The commit that was blocked may have gone through; beyond it nothing was committed, and
+    // nothing is in the log that was not accepted.
+    let counts = counts_by_topic(&entries(&reader));
+    assert_eq!(counts["before"], 1);
+    for (me, (accepted, _)) in outcomes.iter().enumerate() {
+        assert!(counts.get(&format!("stalled.{me}")).copied().unwrap_or(0) <= *accepted);
+    }
+}
+
+#[test]
+fn a_failed_commit_halts_the_run_and_is_never_retried() {
+    for (fault, reason) in [
+        (Fault::DiskFull, "BackendDisk"),
+        (Fault::Corrupted, "BackendCorrupted"),
+        (Fault::Io, "BackendError"),
+        (Fault::Panic, "WriterDied"),
+    ] {
+        let (halt, calls) = counted();
+        let store = Box::new(FaultyStore::failing(3, fault));
+        let engine = Engine::start_with_halt(store, WriterConfig::default(), halt);
+        let mut producer = engine.writer.producer().expect("the run is open");
+        let durability = producer.durability();
+        // One message a commit, until the third commit fails.
+        let mut told = Vec::new();
+        for number in 0_u64..4 {
+            match producer.submit(&draft("fails", &number.to_le_bytes())) {
+                Ok(ticket) => told.push(durability.wait(ticket, PATIENCE)),
+                Err(error) => assert_eq!((number, error), (3, SubmitError::Closed)),
+            }
+        }
+        assert_eq!(told[..2], [Ok(()), Ok(())]);
+        assert_eq!(told.len(), 3);
+        let Err(WaitError::Halted(given)) = &told[2] else { panic!("told {told:?}") };
+        assert!(format!("{given:?}").starts_with(reason), "{given:?}");
+        assert_eq!(engine.halt.reason().as_ref(), Some(given));
+
+        assert_eq!(engine.writer.watermark(), 2, "nothing uncommitted is reported durable");
+        assert!(matches!(engine.writer.flush(PATIENCE), Err(WaitError::Halted(_))));
+        let waited = engine.writer.wait_for_watermark(3, PATIENCE);
+        assert!(matches!(waited, Err(WaitError::Halted(_))));
+        let anchored = engine.writer.record_snapshot_anchor("blob", ContentHash::of(b""));
+        assert!(matches!(anchored, Err(AnchorRequestError::Halted(_))), "{anchored:?}");
+        let Engine { writer, reader, .. } = engine;
+        assert!(matches!(writer.close(&ended()), Err(CloseError::Halted(_))));
+        // The callback comes after the waiters were woken; the closed writer has run it.
+        assert_eq!(calls.load(Ordering::SeqCst), 1);
+        assert_eq!(counts_by_topic(&entries(&reader))["fails"], 2);
+        assert_eq!(reader.manifest().expect("a manifest").status, tapline::RunStatus::Running);
+    }
+}
+
+#[test]
+fn a_run_halted_from_outside_accepts_nothing_more() {
+    let (halt, calls) = counted();
+    let engine = Engine::start_with_halt(
+        Box::new(FaultyStore::gated(&Gate::default())),
+        WriterConfig::default(),
+        halt,
+    );
+    let mut producer = engine.writer.producer().expect("the run is open");
+    producer.submit(&draft("outside", &0_u64.to_le_bytes())).expect("room");
+    let reason = HaltReason::BackendError("the operator said so".to_owned());
+    assert!(engine.halt.fire(reason.clone()));
+    assert!(!engine.halt.fire(HaltReason::WriterDied("too late".to_owned())));
+    assert_eq!(producer.submit(&draft("outside", b"late")), Err(SubmitError::Closed));
+    assert_eq!(engine.halt.reason(), Some(reason));
+    assert_eq!(calls.load(Ordering::SeqCst), 1);
+}
+
+#[test]
+fn a_writer_that_does_not_answer_an_anchor_request_halts_the_run() {
+    let gate = Gate::default();
+    let threshold = Duration::from_millis(50);
+    let config = WriterConfig { halt_threshold: threshold, ..WriterConfig::default() };
+    let engine = Engine::start_on(Box::new(FaultyStore::gated(&gate)), config);
+    let mut producer = engine.writer.producer().expect("the run is open");
+    gate.shut();
+    producer.submit(&draft("anchor", &0_u64.to_le_bytes())).expect("room");
+    gate.await_waiting();
+    let anchored = engine.writer.record_snapshot_anchor("blob", ContentHash::of(b""));
+    let Err(AnchorRequestError::Halted(HaltReason::BackpressureStall { threshold: given, .. })) =
+        anchored
+    else {
+        panic!("{anchored:?}");
+    };
+    assert_eq!(given, threshold);
+    gate.open();
+}
+
+#[test]
+fn a_hanging_backend_does_not_hang_close_or_drop() {
+    for close in [true, false] {
+        let gate = Gate::default();
+        let timeout = Duration::from_millis(50);
+        let config = WriterConfig { close_timeout: timeout, ..WriterConfig::default() };
+        let engine = Engine::start_on(Box::new(FaultyStore::gated(&gate)), config);
+        let mut producer = engine.writer.producer().expect("the run is open");
+        gate.shut();
+        producer.submit(&draft("hangs", &0_u64.to_le_bytes())).expect("room");
+        gate.await_waiting();
+        let Engine { writer, halt, .. } = engine;
+        if close {
+            assert!(matches!(writer.close(&ended()), Err(CloseError::Halted(_))));
+        } else {
+            drop(writer);
+        }
+        assert!(matches!(halt.reason(), Some(HaltReason::BackpressureStall { .. })));
+        gate.open();
+    }
+}

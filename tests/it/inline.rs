@@ -1,0 +1,94 @@
+//! Inline mode: no thread, no ring, the same entries.
+
+use tapline::store::{EventStore, MemoryBackend, MemoryDisk};
+use tapline::writer::{CloseError, EventStoreWriter, WriterConfig};
+use tapline::{
+    Clock, EntryDraft, HaltSignal, Headers, IndexKind, SimulatedClock, SubmitError, UnixNanos,
+};
+use uuid::Uuid;
+
+use crate::support::{Fault, FaultyStore, ended, entries, manifest};
+
+/// Submits the same messages at the same simulated times; returns all entries with their hashes.
+fn record(inline: bool) -> Vec<tapline::Entry> {
+    let mut store = MemoryBackend::new(MemoryDisk::default());
+    store.open_run(manifest(1)).expect("new");
+    let reader = store.reader().expect("open");
+    let simulated = SimulatedClock::new(UnixNanos::new(1000));
+    let clock = Clock::Simulated(simulated.clone());
+    let start = if inline { EventStoreWriter::inline } else { EventStoreWriter::spawn };
+    let writer = start(Box::new(store), clock, HaltSignal::new(), WriterConfig::default())
+        .expect("an open run");
+    let mut producer = writer.producer().expect("open");
+    for number in 0_u64..300 {
+        simulated.set(UnixNanos::new(1000 + number / 3));
+        let key = format!("order-{}", number % 7);
+        let keys = [(IndexKind::CLIENT_ORDER_ID, &*key)];
+        let topic = format!("topic.{}", number % 5);
+        let causation_id = number.is_multiple_of(2).then(|| Uuid::from_u128(number.into()));
+        let payload = vec![number as u8; number as usize];
+        producer
+            .submit(&EntryDraft {
+                topic: &topic,
+                payload_type: "Same",
+                ts_init: UnixNanos::new(number),
+                payload: &payload,
+                headers: Headers { correlation_id: None, causation_id },
+                keys: &keys,
+                identity: Some(Uuid::from_u128(u128::from(number % 250))),
+            })
+            .expect("room");
+    }
+    writer.close(&ended()).expect("nothing fails");
+    entries(&reader)
+}
+
+#[test]
+fn entries_and_hashes_are_those_of_the_threaded_writer() {
+    let inline = record(true);
+    assert_eq!(inline.len(), 251, "50 of 300 repeat an identity; RunEnded is last");
+    assert_eq!(inline, record(false));
+    assert_eq!(inline[3].ts_publish, UnixNanos::new(1001));
+}
+
+#[test]
+fn a_submit_is_durable_when_it_returns() {
+    let mut store = MemoryBackend::new(MemoryDisk::default());
+    store.open_run(manifest(1)).expect("new");
+    let clock = Clock::Simulated(SimulatedClock::default());
+    let writer = EventStoreWriter::inline(
+        Box::new(store),
+        clock,
+        HaltSignal::new(),
+        WriterConfig::default(),
+    )
+    .expect("open");
+    let mut producer = writer.producer().expect("open");
+    for seq in 1..=10 {
+        let draft = EntryDraft { topic: "inline", payload_type: "Inline", ..EntryDraft::default() };
+        let ticket = producer.submit(&draft).expect("memory");
+        assert!(producer.durability().is_durable(ticket));
+        assert_eq!(writer.watermark(), seq);
+    }
+    assert_eq!(writer.close(&ended()).expect("memory").watermark, 11);
+    let late = EntryDraft { topic: "inline", payload_type: "Inline", ..EntryDraft::default() };
+    assert_eq!(producer.submit(&late), Err(SubmitError::Closed));
+}
+
+#[test]
+fn a_failed_commit_halts_and_refuses() {
+    let mut store = FaultyStore::failing(2, Fault::Io);
+    store.open_run(manifest(1)).expect("new");
+    let halt = HaltSignal::new();
+    let clock = Clock::Simulated(SimulatedClock::default());
+    let writer =
+        EventStoreWriter::inline(Box::new(store), clock, halt.clone(), WriterConfig::default())
+            .expect("open");
+    let mut producer = writer.producer().expect("open");
+    let draft = EntryDraft { topic: "inline", payload_type: "Inline", ..EntryDraft::default() };
+    producer.submit(&draft).expect("the first commit");
+    assert_eq!(producer.submit(&draft), Err(SubmitError::Closed));
+    assert!(halt.is_halted());
+    assert_eq!(writer.watermark(), 1);
+    assert!(matches!(writer.close(&ended()), Err(CloseError::Halted(_))));
+}

@@ -1,0 +1,134 @@
+use std::io;
+use std::sync::{Arc, Condvar, Mutex};
+
+use tapline::format::SealedFrame;
+use tapline::store::{
+    AnchorError, AppendError, BackendFault, EventStore, MemoryBackend, MemoryDisk, OpenRunError,
+    RunOpening, RunReader, SealError, SealedRun, Tail,
+};
+use tapline::{RunManifest, RunStatus, SnapshotAnchor, UnixNanos};
+
+/// What goes wrong at the n-th commit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Fault {
+    DiskFull,
+    Corrupted,
+    Io,
+    Panic,
+}
+
+impl Fault {
+    fn strike(self) -> BackendFault {
+        match self {
+            Self::DiskFull => BackendFault::io(io::ErrorKind::StorageFull.into()),
+            Self::Corrupted => BackendFault::Corrupted("a page does not add up".into()),
+            Self::Io => BackendFault::io(io::ErrorKind::TimedOut.into()),
+            Self::Panic => panic!("the backend lost its mind"),
+        }
+    }
+}
+
+/// A memory backend that fails, or blocks, at a commit of choice.
+pub(crate) struct FaultyStore {
+    inner: MemoryBackend,
+    commits: u64,
+    fail_at: Option<(u64, Fault)>,
+    gate: Option<Gate>,
+}
+
+impl FaultyStore {
+    /// Fails at commit number `commit`, from 1, and at all later ones.
+    pub(crate) fn failing(commit: u64, fault: Fault) -> Self {
+        let inner = MemoryBackend::new(MemoryDisk::default());
+        Self { inner, commits: 0, fail_at: Some((commit, fault)), gate: None }
+    }
+
+    /// Blocks in every commit while `gate` is shut.
+    pub(crate) fn gated(gate: &Gate) -> Self {
+        let inner = MemoryBackend::new(MemoryDisk::default());
+        Self { inner, commits: 0, fail_at: None, gate: Some(gate.clone()) }
+    }
+
+    fn pass(&mut self) -> Result<(), BackendFault> {
+        if let Some(gate) = &self.gate {
+            gate.pass();
+        }
+        self.commits += 1;
+        match self.fail_at {
+            Some((commit, fault)) if self.commits >= commit => Err(fault.strike()),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl EventStore for FaultyStore {
+    fn open_run(&mut self, manifest: RunManifest) -> Result<RunOpening, OpenRunError> {
+        self.inner.open_run(manifest)
+    }
+
+    fn append(&mut self, frame: &SealedFrame<'_>) -> Result<(), AppendError> {
+        self.pass()?;
+        self.inner.append(frame)
+    }
+
+    fn record_anchor(&mut self, anchor: &SnapshotAnchor) -> Result<(), AnchorError> {
+        self.pass()?;
+        self.inner.record_anchor(anchor)
+    }
+
+    fn seal(
+        &mut self,
+        status: RunStatus,
+        end_ts_init: Option<UnixNanos>,
+    ) -> Result<SealedRun, SealError> {
+        self.pass()?;
+        self.inner.seal(status, end_ts_init)
+    }
+
+    fn tail(&self) -> Option<Tail> {
+        self.inner.tail()
+    }
+
+    fn reader(&self) -> Option<Arc<dyn RunReader>> {
+        self.inner.reader()
+    }
+}
+
+/// A gate that a test opens and shuts.
+#[derive(Clone, Default)]
+pub(crate) struct Gate(Arc<(Mutex<State>, Condvar)>);
+
+#[derive(Default)]
+struct State {
+    shut: bool,
+    waiting: bool,
+}
+
+impl Gate {
+    pub(crate) fn shut(&self) {
+        self.0.0.lock().expect("no panic").shut = true;
+    }
+
+    pub(crate) fn open(&self) {
+        self.0.0.lock().expect("no panic").shut = false;
+        self.0.1.notify_all();
+    }
+
+    /// Blocks until somebody stands before the shut gate.
+    pub(crate) fn await_waiting(&self) {
+        let mut state = self.0.0.lock().expect("no panic");
+        while !state.waiting {
+            state = self.0.1.wait(state).expect("no panic");
+        }
+    }
+
+    fn pass(&self) {
+        let mut state = self.0.0.lock().expect("no panic");
+        while state.shut {
+            state.waiting = true;
+            self.0.1.notify_all();
+            state = self.0.1.wait(state).expect("no panic");
+        }
+        state.waiting = false;
+    }
+}
