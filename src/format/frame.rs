@@ -176,6 +176,7 @@ impl FrameBuilder {
             first_seq: self.first_seq,
             count: self.hashes.len() as u64,
             root,
+            previous_root: *previous_root,
             first_name_id: self.first_name_id,
             names_count: self.names_count,
             ts_init_max: self.ts_init_max,
@@ -221,6 +222,7 @@ pub struct SealedFrame<'a> {
     first_seq: u64,
     count: u64,
     root: Hash,
+    previous_root: Hash,
     first_name_id: u32,
     names_count: u32,
     ts_init_max: UnixNanos,
@@ -246,6 +248,16 @@ impl<'a> SealedFrame<'a> {
     /// The frame's root.
     pub fn root(&self) -> Hash {
         self.root
+    }
+
+    /// The root of the frame this one continues from.
+    pub fn previous_root(&self) -> Hash {
+        self.previous_root
+    }
+
+    /// How many names the run has before this frame.
+    pub fn names_before(&self) -> u32 {
+        self.first_name_id
     }
 
     /// Whether any name is first used in this frame.
@@ -276,7 +288,7 @@ impl<'a> SealedFrame<'a> {
     }
 
     /// The frame, for reading.
-    #[expect(clippy::missing_panics_doc, reason = "a frame reads back as it was built")]
+    #[expect(clippy::missing_panics_doc, reason = "only a builder makes one, and it reads back")]
     pub fn view(&self) -> FrameView<'a> {
         FrameView::parse(self.bytes).expect("a frame reads back as it was built")
     }

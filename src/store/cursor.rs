@@ -24,10 +24,13 @@ impl RunCursor {
         let (got, watermark) = (frame.first_seq(), self.tail.watermark);
         if self.manifest.status.is_sealed() {
             Err(AppendError::Closed)
-        } else if got == watermark + 1 {
-            Ok(())
-        } else {
+        } else if got != watermark + 1 {
             Err(AppendError::OutOfOrder { got, watermark })
+        } else if frame.previous_root() != self.tail.root || frame.names_before() != self.tail.names
+        {
+            Err(AppendError::BrokenChain { watermark })
+        } else {
+            Ok(())
         }
     }
 

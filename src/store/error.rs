@@ -74,6 +74,13 @@ pub enum AppendError {
         /// The durable watermark; `watermark + 1` would be accepted.
         watermark: u64,
     },
+    /// The frame was built on another log: it does not continue from the last root, or counts its
+    /// names from elsewhere.
+    #[error("the frame does not continue from the run's last frame, which ends at seq {watermark}")]
+    BrokenChain {
+        /// The durable watermark.
+        watermark: u64,
+    },
     /// The backend failed. The run must not be written on: a failed sync may have lost pages.
     #[error("cannot append: {0}")]
     Fault(#[from] BackendFault),

@@ -103,7 +103,12 @@ impl RedbBackend {
             return Err(if found == run_id { sealed } else { foreign() });
         }
         let file = File::options().read(true).write(true).open(path);
-        let file = file.map_err(|source| OpenRunError::Io { path: path.to_owned(), source })?;
+        let at = |source| OpenRunError::Io { path: path.to_owned(), source };
+        let file = file.map_err(at)?;
+        if file.metadata().map_err(at)?.len() == 0 {
+            // redb would take it for a file to be made into a database.
+            return Err(OpenRunError::Foreign { path: path.to_owned(), run_id });
+        }
         let database = self.open_file(path, file)?;
         let damaged = |source| match source {
             ReadFault::Missing { .. } => OpenRunError::Foreign { path: path.to_owned(), run_id },

@@ -89,9 +89,17 @@ pub enum CloseError {
     /// The run is halted.
     #[error("the run is halted: {0}")]
     Halted(HaltReason),
-    /// The `RunEnded` draft does not fit into a record. The run goes on.
+    /// The `RunEnded` draft does not fit into a record. The run is left unsealed.
     #[error("the final entry does not fit: {0}")]
     Draft(#[from] RecordLimitError),
+    /// Topic or payload type of the `RunEnded` draft is empty or too long. The run is left unsealed.
+    #[error("the final entry's topic or payload type has {bytes} bytes: allowed are 1 to {max}")]
+    NameLength {
+        /// Bytes of the name.
+        bytes: usize,
+        /// The setting `name_bytes_max`.
+        max: usize,
+    },
     /// The store refused to seal.
     #[error(transparent)]
     Seal(#[from] SealError),

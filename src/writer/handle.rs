@@ -271,10 +271,13 @@ impl Connection {
     }
 
     /// Builds a record outside any ring.
-    fn build(
-        &self,
-        draft: &EntryDraft<'_>,
-    ) -> Result<InlineRecord, crate::format::RecordLimitError> {
+    fn build(&self, draft: &EntryDraft<'_>) -> Result<InlineRecord, CloseError> {
+        let max = self.config.name_bytes_max;
+        for bytes in [draft.topic.len(), draft.payload_type.len()] {
+            if bytes == 0 || bytes > max {
+                return Err(CloseError::NameLength { bytes, max });
+            }
+        }
         let mut builder = RecordBuilder::new(self.config.record_limits());
         builder.fill(draft);
         let ts_publish = self.clock.now();

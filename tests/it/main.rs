@@ -1,5 +1,5 @@
-//! The library's behaviour, through its public interface. One behaviour a file; what they share is
-//! in `support`.
+//! The library's behaviour, through its public interface: one binary, one behaviour a module. What
+//! they share is in `support`.
 
 mod capture;
 mod config;

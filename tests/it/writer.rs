@@ -3,13 +3,16 @@
 use std::time::{Duration, Instant};
 
 use tapline::store::{EventStore, MemoryBackend, MemoryDisk, RunOpening};
-use tapline::writer::{EventStoreWriter, ProducerError, SpawnError, WaitError, WriterConfig};
+use tapline::writer::{
+    CloseError, EventStoreWriter, ProducerError, SpawnError, WaitError, WriterConfig,
+};
 use tapline::{
     Clock, ContentHash, EntryDraft, HaltSignal, IndexKind, RunStatus, SubmitError, UnixNanos,
 };
 
 use crate::support::{
-    Engine, FaultyStore, Gate, PATIENCE, counts_by_topic, draft, ended, entries, manifest,
+    Engine, FaultyStore, Gate, PATIENCE, assert_matches, counts_by_topic, draft, ended, entries,
+    manifest,
 };
 
 #[test]
@@ -255,6 +258,15 @@ fn ts_publish_is_the_realtime_clock_at_acceptance() {
             entry.seq
         );
     }
+}
+
+#[test]
+fn close_refuses_a_final_entry_without_a_topic_and_leaves_the_run_unsealed() {
+    let engine = Engine::start(WriterConfig { name_bytes_max: 8, ..WriterConfig::default() });
+    let reader = engine.reader.clone();
+    let outcome = engine.writer.close(&draft("too long a topic", b""));
+    assert_matches!(outcome, Err(CloseError::NameLength { bytes: 16, max: 8 }));
+    assert_eq!(reader.manifest().expect("memory").status, RunStatus::Running);
 }
 
 #[test]

@@ -81,10 +81,10 @@ fn what_was_acknowledged_before_the_disk_was_full_is_kept() {
         let acknowledged = std::fs::read_to_string(base_dir.join("acknowledged")).unwrap();
         let mut store = RedbBackend::with_disk_mode(&base_dir, mode);
         assert_matches!(store.open_run(manifest(1)), Ok(RunOpening::CrashedPredecessor(_)));
-        let watermark = store.tail().unwrap().watermark;
-        assert_eq!(watermark.to_string(), acknowledged);
+        let tail = store.tail().unwrap();
+        assert_eq!(tail.watermark.to_string(), acknowledged);
 
-        let mut maker = FrameMaker::at(watermark + 1);
+        let mut maker = FrameMaker::behind(tail);
         store.append(&maker.frame(&messages(1, 1))).unwrap();
     }
 }

@@ -1,7 +1,7 @@
 //! Appending frames: in order or not at all.
 
 use tapline::RunStatus;
-use tapline::store::{AppendError, EventStore};
+use tapline::store::{AppendError, EventStore, Tail};
 
 use crate::support::message::messages;
 use crate::support::{FrameMaker, Message, Place, assert_matches};
@@ -9,6 +9,7 @@ use crate::support::{FrameMaker, Message, Place, assert_matches};
 on_every_backend! {
     frames_that_continue_the_log_are_taken
     a_frame_ahead_of_the_log_is_refused_whole
+    a_frame_of_another_log_is_refused_whole
     a_frame_that_repeats_the_log_is_refused_whole
     after_a_refusal_the_right_frame_is_taken
     a_sealed_run_takes_no_frame
@@ -57,6 +58,24 @@ fn a_frame_ahead_of_the_log_is_refused_whole(place: &Place) {
         );
     }
     assert_eq!((contents(&*store), store.tail()), before);
+}
+
+/// In its place by `seq`, but built on another log: other entries before it, or other names.
+fn a_frame_of_another_log_is_refused_whole(place: &Place) {
+    let mut store = place.open(1);
+    FrameMaker::new().append_all(&mut *store, &[messages(1, 3)]);
+    let before = (contents(&*store), store.tail());
+    let tail = store.tail().unwrap();
+    let other_root = Tail { root: blake3::hash(b"another log"), ..tail };
+    let other_names = Tail { names: tail.names + 1, ..tail };
+    for other in [other_root, other_names] {
+        assert_matches!(
+            store.append(&FrameMaker::behind(other).frame(&strange())),
+            Err(AppendError::BrokenChain { watermark: 3 })
+        );
+    }
+    assert_eq!((contents(&*store), store.tail()), before);
+    store.append(&FrameMaker::behind(tail).frame(&strange())).unwrap();
 }
 
 fn a_frame_that_repeats_the_log_is_refused_whole(place: &Place) {

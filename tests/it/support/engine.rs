@@ -7,7 +7,7 @@ use tapline::store::{EventStore, MemoryBackend, MemoryDisk, RunReader};
 use tapline::writer::{EventStoreWriter, WriterConfig};
 use tapline::{Clock, Entry, EntryDraft, HaltSignal};
 
-use super::places::manifest;
+use super::manifest;
 
 /// A writer over a store in memory, with the store's read side and the run's halt signal.
 pub(crate) struct Engine {

@@ -1,7 +1,7 @@
 use std::collections::HashMap;
 
 use tapline::format::{FrameBuilder, FrameLimits, FrameView, Line, RecordStamp, SealedFrame};
-use tapline::store::{EventStore, MemoryBackend, RunReader};
+use tapline::store::{EventStore, MemoryBackend, RunReader, Tail};
 use tapline::writer::{EventStoreWriter, WriterConfig};
 use tapline::{Clock, HaltSignal, Hash, Producer, SimulatedClock, UnixNanos};
 use zerocopy::IntoBytes;
@@ -40,6 +40,15 @@ impl FrameMaker {
             names: HashMap::new(),
             root: Hash::from_bytes([0; 32]),
             sealed: false,
+        }
+    }
+
+    /// Goes on behind `tail`.
+    pub(crate) fn behind(tail: Tail) -> Self {
+        Self {
+            builder: FrameBuilder::new(LIMITS, tail.watermark + 1, tail.names),
+            root: tail.root,
+            ..Self::new()
         }
     }
 

@@ -1,5 +1,6 @@
-//! What the tests share: messages to record, frames built from them, places to record to, engines
-//! over sound and faulty stores, and a way to tamper with a sealed run behind the engine's back.
+//! What several tests need, each helper once: engines and stores that fail, messages to record,
+//! frames built from them, places to record to, and a way to tamper with a sealed run behind the
+//! engine's back.
 
 pub(crate) mod doctored;
 mod engine;
