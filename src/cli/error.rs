@@ -31,7 +31,7 @@ pub(super) enum CliError {
     #[error(transparent)]
     OpenSealed(#[from] OpenSealedError),
     #[error(
-        "run {path} could not be closed: {source}; what it has is durable up to its watermark, and `tapline recover` seals it"
+        "run {path} could not be closed: {source}; what it has is durable up to its watermark, and it is left unsealed"
     )]
     Close { path: PathBuf, source: CloseError },
     #[error("cannot start a producer: {0}")]

@@ -179,9 +179,7 @@ pub enum OpenSealedError {
         path: PathBuf,
     },
     /// The run is still being written, or its process died.
-    #[error(
-        "{path} is not sealed: it is being recorded, or was left behind by a crash (then `tapline recover` seals it)"
-    )]
+    #[error("{path} is not sealed: it is being recorded, or was left behind by a crash or a halt")]
     NotSealed {
         /// The run file.
         path: PathBuf,

@@ -45,7 +45,7 @@ fn assert_disk_refused(ran: Ran, error: &str) -> Report {
     assert_eq!(report.entries, report.watermark - 1, "RunStarted is no captured entry");
     assert!(report.entries < 20_000);
     let message = format!(
-        "error: run {} could not be closed: the run is halted: {reason}; what it has is durable up to its watermark, and `tapline recover` seals it\n",
+        "error: run {} could not be closed: the run is halted: {reason}; what it has is durable up to its watermark, and it is left unsealed\n",
         report.path.display()
     );
     ran.says(&message);
