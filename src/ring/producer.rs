@@ -147,7 +147,7 @@ impl Producer {
         let ts_publish =
             if self.reads_clock { self.connection.clock.now() } else { UnixNanos::default() };
         let stamp = self.connection.order_clock.stamp();
-        let record = self.builder.finish(&RecordTag { stamp, ts_publish, topic_id, type_id })?;
+        let record = self.builder.finish(RecordTag { stamp, ts_publish, topic_id, type_id })?;
         push(&mut self.sink, record, &self.connection)?;
         // Pushed, whatever comes of it: the writer counts the record too.
         self.ordinal += 1;
@@ -185,7 +185,7 @@ impl Producer {
         let ts_publish = self.connection.clock.now();
         let tag = RecordTag { stamp: 0, ts_publish, topic_id: 0, type_id: 0 };
         let record = InlineRecord {
-            lines: self.builder.finish(&tag)?.to_vec(),
+            lines: self.builder.finish(tag)?.to_vec(),
             topic: topic.to_owned(),
             payload_type: payload_type.to_owned(),
         };

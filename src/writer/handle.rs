@@ -283,7 +283,7 @@ impl Connection {
         let ts_publish = self.clock.now();
         let tag = RecordTag { stamp: 0, ts_publish, topic_id: 0, type_id: 0 };
         Ok(InlineRecord {
-            lines: builder.finish(&tag)?.to_vec(),
+            lines: builder.finish(tag)?.to_vec(),
             topic: draft.topic.to_owned(),
             payload_type: draft.payload_type.to_owned(),
         })
