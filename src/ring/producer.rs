@@ -142,11 +142,13 @@ impl Producer {
 
     #[inline]
     fn push_to_ring(&mut self, topic: &str, payload_type: &str) -> Result<Ticket, SubmitError> {
-        let topic_id = self.name_id(topic)?;
-        let type_id = self.name_id(payload_type)?;
+        // Before the names are looked up: the stamp waits for all that comes before it, while what
+        // comes after is done in the time that reading the counter takes. 5 ns a submit.
+        let stamp = self.connection.order_clock.stamp();
+        let topic_id = self.name_id(topic, stamp)?;
+        let type_id = self.name_id(payload_type, stamp)?;
         let ts_publish =
             if self.reads_clock { self.connection.clock.now() } else { UnixNanos::default() };
-        let stamp = self.connection.order_clock.stamp();
         let record = self.builder.finish(RecordTag { stamp, ts_publish, topic_id, type_id })?;
         push(&mut self.sink, record, &self.connection)?;
         // Pushed, whatever comes of it: the writer counts the record too.
@@ -157,18 +159,18 @@ impl Producer {
         }
     }
 
-    /// The number of a name in this producer's ring. A new name is announced there first.
+    /// The number of a name in this producer's ring. A new name is announced there first, with the
+    /// stamp of the message that brings it: a producer's records of one stamp stay in push order.
     #[inline]
-    fn name_id(&mut self, name: &str) -> Result<u32, SubmitError> {
+    fn name_id(&mut self, name: &str, stamp: u64) -> Result<u32, SubmitError> {
         match self.names.lookup(name)? {
             Lookup::Known(id) => Ok(id),
-            Lookup::New => self.announce(name),
+            Lookup::New => self.announce(name, stamp),
         }
     }
 
     #[cold]
-    fn announce(&mut self, name: &str) -> Result<u32, SubmitError> {
-        let stamp = self.connection.order_clock.stamp();
+    fn announce(&mut self, name: &str, stamp: u64) -> Result<u32, SubmitError> {
         let record = crate::format::name_record(name, stamp);
         push(&mut self.sink, &record, &self.connection)?;
         Ok(self.names.announced(name))
