@@ -1,5 +1,5 @@
 use super::{HaltSignal, LaneState};
-use crate::sync::{Arc, AsymmetricBarrier, AtomicU8, Ordering};
+use crate::sync::{Arc, AsymmetricBarrier, AtomicU8, CachePadded, Ordering};
 
 /// Decides whether a push that raced with `close` is in the log or refused: never both, never
 /// neither.
@@ -16,8 +16,11 @@ use crate::sync::{Arc, AsymmetricBarrier, AtomicU8, Ordering};
 /// By the pair of barriers either 3 sees CLOSING, and then d decides, or c sees the push, and then
 /// it is in the log. Without them a store could still be in the core's store buffer while the load
 /// behind it is done, on both sides at once.
+///
+/// On a cache line of its own: every push reads it, and beside memory that the writer writes each of
+/// those reads took 70 ns.
 #[derive(Debug, Clone)]
-pub(crate) struct RunGate(Arc<Shared>);
+pub(crate) struct RunGate(Arc<CachePadded<Shared>>);
 
 #[derive(Debug)]
 struct Shared {
@@ -46,7 +49,7 @@ pub(crate) enum Admission {
 
 impl RunGate {
     pub(crate) fn new(barrier: AsymmetricBarrier) -> Self {
-        Self(Arc::new(Shared { state: AtomicU8::new(OPEN), barrier }))
+        Self(Arc::new(CachePadded::new(Shared { state: AtomicU8::new(OPEN), barrier })))
     }
 
     /// Producer, before a push: whether there is any point in pushing.

@@ -2,7 +2,7 @@ use std::fmt;
 use std::time::Duration;
 
 use super::Parking;
-use crate::sync::{Arc, AtomicBool, Mutex, Ordering};
+use crate::sync::{Arc, AtomicBool, CachePadded, Mutex, Ordering};
 
 /// Why a run stopped accepting messages.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -33,7 +33,10 @@ pub enum HaltReason {
 ///
 /// Clones share one signal. It belongs to one run: the next run gets a new one.
 #[derive(Clone, Default)]
-pub struct HaltSignal(Arc<Shared>);
+pub struct HaltSignal(
+    // Padded for the same reason as `RunGate`: every push reads it.
+    Arc<CachePadded<Shared>>,
+);
 
 type Callback = Box<dyn Fn(&HaltReason) + Send + Sync>;
 
@@ -58,7 +61,7 @@ impl HaltSignal {
     /// wait for either.
     pub fn with_callback(callback: impl Fn(&HaltReason) + Send + Sync + 'static) -> Self {
         let shared = Shared { callback: Some(Box::new(callback)), ..Shared::default() };
-        Self(Arc::new(shared))
+        Self(Arc::new(CachePadded::new(shared)))
     }
 
     /// Halts the run for `reason`, unless it is halted already. Says whether this call did it.
