@@ -13,7 +13,7 @@ use std::cell::Cell;
 use std::ops::Deref;
 
 /// Without the padding: loom has no cache lines.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct CachePadded<T>(T);
 
 impl<T> CachePadded<T> {
