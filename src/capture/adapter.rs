@@ -2,7 +2,6 @@ use std::any::Any;
 use std::sync::Arc;
 
 use super::{CaptureError, EncodeError, EncoderRegistry};
-use crate::protocol::HaltReason;
 use crate::ring::{Durability, Producer, SubmitError, Ticket};
 
 /// Captures messages of one thread: looks up the encoder, encodes into the producer's record, pushes.
@@ -107,7 +106,8 @@ impl BusCaptureAdapter {
     }
 }
 
-/// A final refusal: halts the run, unless it is halted already, and stops this adapter.
+/// A final refusal: stops this adapter, and halts the run, unless it is halted already or still
+/// closing. A run that closes in order must not be halted by a tap that was cleared too late.
 #[cold]
 fn refused(
     stopped: &mut bool,
@@ -117,6 +117,6 @@ fn refused(
 ) -> CaptureError {
     *stopped = true;
     // A message that reaches the tap of a closed run would go unrecorded: the node must not go on.
-    producer.halt(HaltReason::WriterDied("a message was captured after the run was closed".into()));
+    producer.halt_if_ended("a message reached the tap after the run was closed");
     CaptureError::Submit { payload_type: payload_type.to_owned(), source }
 }

@@ -1,6 +1,9 @@
 //! The on-disk format, byte for byte as `docs/format.md` describes it. Pure functions over bytes:
 //! nothing here does I/O, and no input can make it panic.
 
+// Lengths in a file are 32 bits wide; their sums have to fit a `usize`.
+const _: () = assert!(usize::BITS >= 64, "run files are read on 64-bit machines");
+
 mod frame;
 mod frame_view;
 mod hash;

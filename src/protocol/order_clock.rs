@@ -8,6 +8,9 @@ use crate::sync::{Arc, AtomicU64, CachePadded, CycleCounter, Ordering};
 /// causes x. Then y's push was complete before x's stamp was taken (by loads that came before it),
 /// so `stamp(y) <= stamp(x)`, and if `stamp(x) < horizon`, y's push was complete before the horizon
 /// was taken, hence before the rings were looked into: y is in view too.
+///
+/// One case has no such load: a thread that pushes y and then x through two producers of its own. There a
+/// fence between the two does it, see `ring::switch`.
 #[derive(Debug, Clone)]
 pub(crate) enum OrderClock {
     /// The processor's cycle counter. Two stamps of one value can only be taken on two cores within

@@ -48,6 +48,12 @@ impl FrameCursor {
         Ok(())
     }
 
+    /// Lets go of the frame.
+    pub(super) fn release(&mut self) {
+        self.frame.bytes = Bytes::new();
+        self.frame.count = 0;
+    }
+
     /// The first and the last `seq` of the frame; `None` before the first is loaded.
     pub(super) fn range(&self) -> Option<(u64, u64)> {
         let LoadedFrame { first_seq, count, .. } = self.frame;

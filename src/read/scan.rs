@@ -53,7 +53,12 @@ impl Scan {
             return None;
         }
         match self.advance() {
-            Ok(None) => None,
+            Ok(None) => {
+                // Not kept while a caller waits for more: a frame that is lent out keeps pages of a live
+                // run from being used again.
+                self.cursor.release();
+                None
+            }
             Ok(Some(seq)) => Some(self.cursor.entry(seq, &*self.source)),
             Err(error) => {
                 self.ended = !matches!(error, ReadError::Gap { .. });

@@ -15,7 +15,8 @@ pub enum SubmitError {
         /// The setting `halt_threshold`.
         threshold: Duration,
     },
-    /// The run is closed, closing or halted. Returned without blocking.
+    /// The run is closed, closing or halted. Returned without blocking, but for the one submit that races
+    /// with `close`: it waits for the writer's verdict.
     #[error("the run takes no more messages: it is closed or halted")]
     Closed,
     /// The message does not fit into a record. The run goes on.

@@ -5,6 +5,7 @@ mod error;
 mod names;
 mod producer;
 mod stall;
+mod switch;
 
 pub use durability::{Durability, Ticket};
 pub use error::SubmitError;

@@ -1,14 +1,15 @@
 use std::collections::HashMap;
 
 use super::SubmitError;
+use crate::sync::Arc;
 
 /// A producer's own numbers for topics and payload types, in the order of first use. The writer
 /// keeps the same table, built from the announcements that travel in the ring.
 #[derive(Debug)]
 pub(super) struct LocalNames {
-    ids: HashMap<Box<str>, u32, foldhash::fast::RandomState>,
+    ids: HashMap<Arc<str>, u32, foldhash::fast::RandomState>,
     /// The name looked up last in each of a few slots, since most messages repeat one of few names.
-    recent: [Option<(Box<str>, u32)>; RECENT_SLOTS],
+    recent: [Option<(Arc<str>, u32)>; RECENT_SLOTS],
     names_max: usize,
     name_bytes_max: usize,
 }
@@ -46,7 +47,8 @@ impl LocalNames {
 
     #[cold]
     fn lookup_all(&mut self, name: &str) -> Result<Lookup, SubmitError> {
-        if let Some(id) = self.ids.get(name) {
+        if let Some((known, id)) = self.ids.get_key_value(name) {
+            self.recent[slot(name)] = Some((Arc::clone(known), *id));
             return Ok(Lookup::Known(*id));
         }
         let (bytes, max) = (name.len(), self.name_bytes_max);
@@ -62,8 +64,9 @@ impl LocalNames {
     /// Notes a name that has been announced and returns its number.
     pub(super) fn announced(&mut self, name: &str) -> u32 {
         let id = self.ids.len() as u32;
-        self.ids.insert(name.into(), id);
-        self.recent[slot(name)] = Some((name.into(), id));
+        let name: Arc<str> = name.into();
+        self.recent[slot(&name)] = Some((Arc::clone(&name), id));
+        self.ids.insert(name, id);
         id
     }
 }

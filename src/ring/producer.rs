@@ -2,6 +2,7 @@ use rtrb::RingBuffer;
 
 use super::names::{LocalNames, Lookup};
 use super::stall::push_when_room;
+use super::switch::order_after_other_producers;
 use super::{Durability, SubmitError, Ticket};
 use crate::format::{Line, RecordBuilder, RecordTag};
 use crate::model::{EntryDraft, UnixNanos};
@@ -9,7 +10,7 @@ use crate::protocol::{Admission, HaltReason, LaneState};
 use crate::sync::{Arc, Mutex};
 use crate::writer::{
     Connection, EventStoreWriter, InlineOutcome, InlineRecord, InlineWriter, Lane, Mode,
-    ProducerError,
+    ProducerError, lock_inline,
 };
 
 /// One thread's way into the engine. Each thread gets its own; it can be made and dropped while the
@@ -101,9 +102,11 @@ impl Producer {
         Durability::new(Arc::clone(&self.state), self.connection.clone())
     }
 
-    /// Halts the run, unless it is halted already.
-    pub(crate) fn halt(&self, reason: HaltReason) {
-        self.connection.halt.fire(reason);
+    /// Halts the run if it has ended and is not halted already.
+    pub(crate) fn halt_if_ended(&self, why: &str) {
+        if self.connection.gate.is_closed() {
+            self.connection.halt.fire(HaltReason::WriterDied(why.to_owned()));
+        }
     }
 
     /// Why the run is halted.
@@ -142,6 +145,7 @@ impl Producer {
 
     #[inline]
     fn push_to_ring(&mut self, topic: &str, payload_type: &str) -> Result<Ticket, SubmitError> {
+        order_after_other_producers(&self.state);
         // Before the names are looked up: the stamp waits for all that comes before it, while what
         // comes after is done in the time that reading the counter takes. 5 ns a submit.
         let stamp = self.connection.order_clock.stamp();
@@ -194,7 +198,7 @@ impl Producer {
         let Sink::Inline(inline) = &self.sink else {
             unreachable!("the caller matched on the sink");
         };
-        let outcome = inline.lock().expect("no holder of this lock can panic").submit(&record);
+        let outcome = lock_inline(inline).submit(&record);
         match outcome {
             InlineOutcome::Durable => {
                 self.ordinal += 1;

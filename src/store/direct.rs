@@ -2,6 +2,7 @@ use std::fs::File;
 use std::io;
 use std::path::Path;
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
@@ -10,6 +11,8 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 #[derive(Debug)]
 pub(super) struct DirectFile {
     file: File,
+    /// Cleared when the file system turns out to refuse direct writes.
+    usable: AtomicBool,
     /// Direct I/O asks for aligned memory, which redb's pages are not in.
     aligned: Mutex<Vec<Page>>,
 }
@@ -28,7 +31,7 @@ impl DirectFile {
 
         let direct = rustix::fs::OFlags::DIRECT.bits().cast_signed();
         let file = File::options().write(true).custom_flags(direct).open(path).ok()?;
-        Some(Self { file, aligned: Mutex::default() })
+        Some(Self { file, usable: AtomicBool::new(true), aligned: Mutex::default() })
     }
 
     #[cfg(not(target_os = "linux"))]
@@ -36,9 +39,17 @@ impl DirectFile {
         None
     }
 
-    /// Whether a write is of whole pages.
-    pub(super) fn takes(offset: u64, data: &[u8]) -> bool {
-        offset.is_multiple_of(PAGE_BYTES as u64) && data.len().is_multiple_of(PAGE_BYTES)
+    /// From now on takes no more writes.
+    pub(super) fn give_up(&self) {
+        // Relaxed: redb writes from one thread at a time.
+        self.usable.store(false, Ordering::Relaxed);
+    }
+
+    /// Whether a write can be direct: it is of whole pages.
+    pub(super) fn takes(&self, offset: u64, data: &[u8]) -> bool {
+        self.usable.load(Ordering::Relaxed)
+            && offset.is_multiple_of(PAGE_BYTES as u64)
+            && data.len().is_multiple_of(PAGE_BYTES)
     }
 
     /// Writes whole pages.

@@ -1,8 +1,9 @@
 use std::fs;
 use std::io;
+use std::panic::catch_unwind;
 use std::path::{Path, PathBuf};
 
-use super::{OpenSealedError, open_sealed_file};
+use super::{BackendFault, OpenSealedError, open_sealed_file};
 use crate::model::{InstanceId, RunId, RunManifest};
 
 const RUN_SUFFIX: &str = ".redb";
@@ -27,6 +28,20 @@ pub struct RunListing {
     pub manifest: Result<RunManifest, OpenSealedError>,
 }
 
+/// Reads a manifest. redb takes some damage for impossible and panics; here that is one more way in which
+/// a file cannot be read.
+fn read_manifest(path: &Path) -> Result<RunManifest, OpenSealedError> {
+    let path = path.to_owned();
+    let read = catch_unwind(|| {
+        let reader = open_sealed_file(&path)?;
+        reader.manifest().map_err(|source| OpenSealedError::Read { path: path.clone(), source })
+    });
+    read.unwrap_or_else(|_panic| {
+        let source = BackendFault::corrupted("redb panicked on it");
+        Err(OpenSealedError::Open { path, source })
+    })
+}
+
 /// Lists an instance's runs, oldest first. A file that cannot be read is listed with its error.
 /// An instance without a folder has no runs.
 pub fn list_runs(base_dir: &Path, instance_id: &InstanceId) -> io::Result<Vec<RunListing>> {
@@ -45,9 +60,7 @@ pub fn list_runs(base_dir: &Path, instance_id: &InstanceId) -> io::Result<Vec<Ru
             continue;
         }
         let path = entry.path();
-        let manifest = open_sealed_file(&path).and_then(|reader| {
-            reader.manifest().map_err(|source| OpenSealedError::Read { path: path.clone(), source })
-        });
+        let manifest = read_manifest(&path);
         let bytes_file = entry.metadata().map_or(0, |metadata| metadata.len());
         runs.push(RunListing { run_id: stem.parse().ok(), bytes_file, manifest, path });
     }

@@ -75,7 +75,11 @@ impl RedbBackend {
         })?;
         fs::rename(&unborn, path).map_err(at(path))?;
         // The commit made the file's content durable; its name is content of the folder.
-        File::open(folder).and_then(|folder| folder.sync_all()).map_err(at(folder))?;
+        // The instance's folder may be new as well, and is content of the base folder.
+        for folder in [Some(folder), folder.parent()].into_iter().flatten() {
+            let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
+            File::open(folder).and_then(|folder| folder.sync_all()).map_err(at(folder))?;
+        }
         Ok(OpenRun::new(database, RunCursor::fresh(manifest), Vec::new()))
     }
 

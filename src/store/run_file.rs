@@ -65,8 +65,16 @@ impl StorageBackend for RunFile {
 
     fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
         match &self.direct {
-            Some(direct) if data.len() >= DIRECT_BYTES_MIN && DirectFile::takes(offset, data) => {
-                direct.write_at(offset, data)
+            Some(direct) if data.len() >= DIRECT_BYTES_MIN && direct.takes(offset, data) => {
+                match direct.write_at(offset, data) {
+                    // Some file systems take the flag at open and refuse the write, before any of it is
+                    // done. Nothing is lost by writing it the ordinary way.
+                    Err(error) if error.kind() == io::ErrorKind::InvalidInput => {
+                        direct.give_up();
+                        self.file.write(offset, data)
+                    }
+                    written => written,
+                }
             }
             _ => self.file.write(offset, data),
         }

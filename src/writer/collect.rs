@@ -86,11 +86,20 @@ impl Collector {
     /// Commits the frame under construction, tells each producer, and wakes whoever waits for it.
     pub(super) fn commit(&mut self, core: &mut WriterCore) -> Result<(), Halted> {
         core.commit()?;
-        for lane in &mut self.lanes {
-            lane.publish_durable();
-        }
-        core.halt().parking().wake_all();
+        self.publish_durable(core);
         Ok(())
+    }
+
+    /// With nothing left to commit: everything taken is durable. That is news also without a commit
+    /// where all that was taken repeated messages that are in the log already.
+    pub(super) fn publish_durable(&mut self, core: &WriterCore) {
+        let mut is_news = false;
+        for lane in &mut self.lanes {
+            is_news |= lane.publish_durable();
+        }
+        if is_news {
+            core.halt().parking().wake_all();
+        }
     }
 
     /// Lets go of the rings of producers that are gone, and says of how many.

@@ -113,7 +113,7 @@ impl WriterCore {
     /// Gives a record its `seq`, unless it repeats a message that is in the log already.
     #[inline]
     pub(super) fn push(&mut self, record: RingRecord<'_>, stamp: &RecordStamp) {
-        if record.identity().is_some_and(|identity| self.dedup.is_repeat(identity)) {
+        if record.identity().is_some_and(|id| self.dedup.is_repeat((stamp.type_id, id))) {
             return;
         }
         self.frame.push(record.head, record.tail, stamp);
@@ -137,11 +137,11 @@ impl WriterCore {
 
     /// Makes all pending entries durable and moves the watermark. A failure halts the run.
     pub(super) fn commit(&mut self) -> Result<(), Halted> {
-        if self.frame.is_empty() {
-            return Ok(());
-        }
         if self.halt.is_halted() {
             return Err(Halted);
+        }
+        if self.frame.is_empty() {
+            return Ok(());
         }
         let frame = self.frame.seal(&self.root);
         if let Err(error) = self.store.append(&frame) {

@@ -2,7 +2,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Sender, bounded};
+use crossbeam_channel::{Sender, unbounded};
 
 use super::collect::Collector;
 use super::command::{Command, Reply};
@@ -132,8 +132,9 @@ impl EventStoreWriter {
         let (core, parts) = prepare(store, order_clock, barrier, clock, halt, config)?;
         let inbox = Arc::new(LaneInbox::new());
         let publish_time = PublishTime::new(&parts.clock, &parts.order_clock);
-        // More than one command can only wait when several threads share the handle.
-        let (commands, received) = bounded(16);
+        // Unbounded, so that sending never blocks: every caller has a time limit of its own, and a
+        // command that was given up stays unread while the store hangs.
+        let (commands, received) = unbounded();
         let thread = WriterThread {
             core,
             collector: Collector::new(parts.order_clock.clone(), publish_time),
@@ -265,7 +266,7 @@ impl Connection {
 
     fn inline(&self) -> crate::sync::MutexGuard<'_, InlineWriter> {
         match &self.mode {
-            Mode::Inline(inline) => inline.lock().expect("no holder of this lock can panic"),
+            Mode::Inline(inline) => lock_inline(inline),
             Mode::Threaded(_) => unreachable!("a handle without a thread is inline"),
         }
     }
@@ -290,6 +291,14 @@ impl Connection {
     }
 }
 
+/// Also after a store panicked under the lock: whoever submitted has seen that, and the writer is left
+/// in a state in which it refuses.
+pub(crate) fn lock_inline(
+    inline: &Mutex<InlineWriter>,
+) -> crate::sync::MutexGuard<'_, InlineWriter> {
+    inline.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
 impl WriterHandle {
     fn send(&self, command: Command) {
         // A writer that has ended reads no command; the caller finds the gate closed.
@@ -306,6 +315,9 @@ impl WriterHandle {
 impl Drop for EventStoreWriter {
     fn drop(&mut self) {
         let Some(thread) = self.thread.take() else {
+            if let Mode::Inline(inline) = &self.connection.mode {
+                lock_inline(inline).abandon(&self.connection.gate);
+            }
             return;
         };
         thread.send(Command::Abandon);

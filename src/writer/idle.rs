@@ -24,7 +24,7 @@ impl Idle {
         match self.strategy {
             WaitStrategy::Park { spins, yields, park_us } if self.idle_rounds >= spins => {
                 if self.idle_rounds - spins < yields {
-                    self.idle_rounds += 1;
+                    self.idle_rounds = self.idle_rounds.saturating_add(1);
                     std::thread::yield_now();
                 } else {
                     // Commands unpark the thread; producers, who must not make a system call, do not.
@@ -32,7 +32,7 @@ impl Idle {
                 }
             }
             WaitStrategy::Park { .. } => {
-                self.idle_rounds += 1;
+                self.idle_rounds = self.idle_rounds.saturating_add(1);
                 std::hint::spin_loop();
             }
             WaitStrategy::Spin => std::hint::spin_loop(),

@@ -1,13 +1,13 @@
-use super::core::{InlineRecord, WriterCore};
+use super::core::{Halted, InlineRecord, WriterCore};
 use super::{AnchorRequestError, CloseError, CloseReport};
 use crate::model::{ContentHash, SnapshotAnchor};
-use crate::protocol::RunGate;
+use crate::protocol::{HaltReason, RunGate};
 
 /// The writer without a thread: whoever submits commits.
 #[derive(Debug)]
 pub(crate) struct InlineWriter {
-    core: WriterCore,
-    closed: bool,
+    /// `None` once the run is closed or abandoned: with it goes the store's hold on the run.
+    core: Option<WriterCore>,
 }
 
 /// What became of an inline submit.
@@ -21,18 +21,18 @@ pub(crate) enum InlineOutcome {
 
 impl InlineWriter {
     pub(super) fn new(core: WriterCore) -> Self {
-        Self { core, closed: false }
+        Self { core: Some(core) }
     }
 
     /// Gives the record a `seq` and commits it.
     pub(crate) fn submit(&mut self, record: &InlineRecord) -> InlineOutcome {
-        if self.closed || self.core.halt().is_halted() {
+        // Out of its place meanwhile: a store that panics leaves a writer that refuses.
+        let Some(mut core) = self.core.take() else {
             return InlineOutcome::Refused;
-        }
-        match self.core.push_inline(record).and_then(|()| self.core.commit()) {
-            Ok(()) => InlineOutcome::Durable,
-            Err(_) => InlineOutcome::Refused,
-        }
+        };
+        let committed = commit(&mut core, record);
+        self.core = Some(core);
+        if committed.is_ok() { InlineOutcome::Durable } else { InlineOutcome::Refused }
     }
 
     pub(super) fn record_anchor(
@@ -40,22 +40,44 @@ impl InlineWriter {
         blob_ref: String,
         content_hash: ContentHash,
     ) -> Result<SnapshotAnchor, AnchorRequestError> {
-        if self.core.halt().is_halted() {
-            return Err(AnchorRequestError::Halted(self.core.halt_reason()));
+        let core = self.core.as_mut().ok_or(AnchorRequestError::Closed)?;
+        if core.halt().is_halted() {
+            return Err(AnchorRequestError::Halted(core.halt_reason()));
         }
-        Ok(self.core.record_anchor(blob_ref, content_hash)?)
+        Ok(core.record_anchor(blob_ref, content_hash)?)
     }
 
+    /// Called once, by the handle that is used up by it.
     pub(super) fn close(
         &mut self,
         run_ended: &InlineRecord,
         gate: &RunGate,
     ) -> Result<CloseReport, CloseError> {
-        if self.submit(run_ended) == InlineOutcome::Refused {
-            return Err(CloseError::Halted(self.core.halt_reason()));
-        }
-        self.closed = true;
+        let Some(mut core) = self.core.take() else {
+            let reason = HaltReason::WriterDied("the store panicked before".to_owned());
+            return Err(CloseError::Halted(reason));
+        };
+        let outcome = match commit(&mut core, run_ended) {
+            Ok(()) => core.seal().map_err(Into::into),
+            Err(Halted) => Err(CloseError::Halted(core.halt_reason())),
+        };
         gate.close();
-        Ok(self.core.seal()?)
+        core.halt().parking().wake_all();
+        outcome
     }
+
+    /// Ends the run without a seal.
+    pub(super) fn abandon(&mut self, gate: &RunGate) {
+        if let Some(core) = self.core.take() {
+            gate.close();
+            core.halt().parking().wake_all();
+        }
+    }
+}
+
+fn commit(core: &mut WriterCore, record: &InlineRecord) -> Result<(), Halted> {
+    core.push_inline(record)?;
+    core.commit()?;
+    core.halt().parking().wake_all();
+    Ok(())
 }

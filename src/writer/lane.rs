@@ -95,12 +95,14 @@ impl Lane {
         end
     }
 
-    /// After a commit: everything taken is durable.
-    pub(super) fn publish_durable(&mut self) {
-        if self.durable != self.taken {
+    /// With nothing left to commit: everything taken is durable. Says whether that is news.
+    pub(super) fn publish_durable(&mut self) -> bool {
+        let is_news = self.durable != self.taken;
+        if is_news {
             self.durable = self.taken;
             self.state.set_durable(self.taken);
         }
+        is_news
     }
 
     /// Closing, with the ring empty: the verdict on every push that raced with it.

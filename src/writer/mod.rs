@@ -2,6 +2,7 @@
 //! publishes how far durability reaches. [`EventStoreWriter`] is its handle; `thread` is its loop;
 //! `core` is what it shares with inline mode.
 
+mod batch_timer;
 mod collect;
 mod command;
 mod config;
@@ -24,7 +25,7 @@ pub use handle::EventStoreWriter;
 
 pub(crate) use config::{check_range, duration_ms};
 pub(crate) use core::InlineRecord;
-pub(crate) use handle::{Connection, Mode};
+pub(crate) use handle::{Connection, Mode, lock_inline};
 pub(crate) use inline::{InlineOutcome, InlineWriter};
 pub(crate) use lane::Lane;
 

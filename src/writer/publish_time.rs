@@ -16,6 +16,8 @@ pub(super) struct PublishTime {
     /// Of the last refresh: stamp, and realtime clock.
     anchor: (u64, UnixNanos),
     nanos_per_cycle: f64,
+    /// Over how long the rate was measured last.
+    baseline: Duration,
 }
 
 /// Once the rate is measured over this long it is not measured again.
@@ -36,6 +38,7 @@ impl PublishTime {
             first,
             anchor: (0, UnixNanos::default()),
             nanos_per_cycle: 0.0,
+            baseline: Duration::ZERO,
         };
         this.refresh();
         Some(this)
@@ -50,8 +53,9 @@ impl PublishTime {
     pub(super) fn refresh(&mut self) {
         let cycles = self.order_clock.horizon();
         self.anchor = (cycles, UnixNanos::now());
-        let elapsed = self.first.1.elapsed();
-        if self.nanos_per_cycle == 0.0 || elapsed < BASELINE_MAX {
+        if self.baseline < BASELINE_MAX {
+            let elapsed = self.first.1.elapsed();
+            self.baseline = elapsed;
             let cycles_passed = cycles.saturating_sub(self.first.0).max(1);
             self.nanos_per_cycle = elapsed.as_nanos() as f64 / cycles_passed as f64;
         }

@@ -1,9 +1,8 @@
 //! The writer thread: wait, collect, seal, commit, publish.
 
-use std::time::{Duration, Instant};
-
 use crossbeam_channel::{Receiver, TryRecvError};
 
+use super::batch_timer::BatchTimer;
 use super::collect::{Collected, Collector};
 use super::command::Command;
 use super::core::{Halted, WriterCore};
@@ -19,7 +18,7 @@ pub(super) struct WriterThread {
     pub(super) gate: RunGate,
     pub(super) commands: Receiver<Command>,
     pub(super) idle: Idle,
-    pub(super) max_batch_latency: Option<Duration>,
+    pub(super) max_batch_latency: Option<std::time::Duration>,
 }
 
 impl WriterThread {
@@ -33,11 +32,9 @@ impl WriterThread {
     }
 
     fn run_rounds(&mut self) -> Result<(), Halted> {
-        let mut batch_began = None;
+        let mut batch = BatchTimer::new(self.max_batch_latency);
         loop {
-            if self.core.halt().is_halted() {
-                return Err(Halted);
-            }
+            self.check_halt()?;
             match self.commands.try_recv() {
                 Err(TryRecvError::Empty) => {}
                 Ok(Command::Abandon) | Err(TryRecvError::Disconnected) => return self.drain(),
@@ -49,11 +46,16 @@ impl WriterThread {
             }
             let collected = self.collect(self.collector.horizon());
             if !self.core.has_pending() {
+                self.collector.publish_durable(&self.core);
+                batch.clear();
                 self.idle.wait();
-            } else if collected == Collected::FrameFull || self.is_batch_due(&mut batch_began) {
+            } else if collected == Collected::FrameFull || batch.is_due() {
+                let began = batch.commit_begins();
                 self.commit()?;
-                batch_began = None;
+                batch.commit_ended(began);
                 self.idle.reset();
+            } else {
+                self.idle.wait();
             }
         }
     }
@@ -62,6 +64,10 @@ impl WriterThread {
         let released = self.collector.release_finished();
         self.inbox.released(released);
         self.collector.collect(horizon, &mut self.core, |lanes| self.inbox.admit(lanes))
+    }
+
+    fn check_halt(&self) -> Result<(), Halted> {
+        if self.core.halt().is_halted() { Err(Halted) } else { Ok(()) }
     }
 
     /// Makes everything durable that was submitted before this call.
@@ -80,15 +86,10 @@ impl WriterThread {
         self.collector.commit(&mut self.core)
     }
 
-    fn is_batch_due(&self, batch_began: &mut Option<Instant>) -> bool {
-        let Some(latency) = self.max_batch_latency else {
-            return true;
-        };
-        batch_began.get_or_insert_with(Instant::now).elapsed() >= latency
-    }
-
     fn flush_and_answer(&mut self, command: Command) -> Result<(), Halted> {
         self.flush()?;
+        // While the store took its time the caller may have been told that the run is halted.
+        self.check_halt()?;
         match command {
             Command::Flush { reply } => reply.give(self.core.durable()),
             Command::Anchor { blob_ref, content_hash, reply } => {
@@ -106,6 +107,7 @@ impl WriterThread {
         self.gate.begin_close();
         self.inbox.close();
         loop {
+            self.check_halt()?;
             self.flush()?;
             if self.collector.all_empty() {
                 self.collector.publish_verdicts();
@@ -118,7 +120,8 @@ impl WriterThread {
         let drained = self
             .drain()
             .and_then(|()| self.core.push_inline(run_ended))
-            .and_then(|()| self.commit());
+            .and_then(|()| self.commit())
+            .and_then(|()| self.check_halt());
         match drained {
             Ok(()) => Ok(self.core.seal()?),
             Err(Halted) => Err(CloseError::Halted(self.core.halt_reason())),

@@ -193,6 +193,68 @@ fn a_refused_push_halts_once_and_stops_the_adapter() {
 }
 
 #[test]
+fn a_repeat_is_durable_without_another_commit() {
+    let engine = Engine::start(WriterConfig { producers_max: 1, ..WriterConfig::default() });
+    let mut adapter = adapter(&engine);
+    adapter.capture("sent", &filled(1)).expect("open");
+    engine.writer.wait_for_watermark(1, PATIENCE).expect("no halt");
+    adapter.capture("published", &filled(1)).expect("open");
+    let ticket = adapter.last_ticket().expect("captured");
+    assert_eq!(ticket.ordinal(), 2);
+    adapter.durability().wait(ticket, PATIENCE).expect("nothing is left to commit");
+    assert_eq!(engine.writer.watermark(), 1);
+    // And its producer's ring is released.
+    drop(adapter);
+    let deadline = std::time::Instant::now() + PATIENCE;
+    while engine.writer.producer().is_err() {
+        assert!(std::time::Instant::now() < deadline, "the writer lets go of the ring");
+        std::thread::yield_now();
+    }
+}
+
+#[test]
+fn equal_ids_of_two_types_are_two_messages() {
+    struct Acknowledged(Uuid);
+    let mut registry = EncoderRegistry::new();
+    let by_event = |event: &Filled| Some(event.event_id);
+    registry
+        .register(Encoder::new("Filled", |_: &Filled, _| Ok(())).identified_by(by_event))
+        .expect("first");
+    let encoder = Encoder::new("Acknowledged", |_: &Acknowledged, _| Ok(()));
+    registry.register(encoder.identified_by(|event| Some(event.0))).expect("first");
+    let engine = Engine::start(WriterConfig::default());
+    let producer = engine.writer.producer().expect("open");
+    let mut adapter = BusCaptureAdapter::new(Arc::new(registry), producer);
+    adapter.capture("t", &filled(1)).expect("open");
+    adapter.capture("t", &Acknowledged(Uuid::from_u128(1))).expect("open");
+    assert_eq!(engine.writer.flush(PATIENCE), Ok(2));
+}
+
+/// A tap that is cleared too late must not turn an orderly close into a halt.
+#[test]
+fn captures_that_race_with_close_do_not_halt_it() {
+    for round in 0..200 {
+        let engine = Engine::start(WriterConfig::default());
+        let reader = engine.reader.clone();
+        let accepted: u64 = std::thread::scope(|scope| {
+            let capturing: Vec<_> = (0..2)
+                .map(|_| {
+                    let mut adapter = adapter(&engine);
+                    scope.spawn(move || {
+                        while adapter.capture("race", &Quoted(7)).is_ok() {}
+                        adapter.captured()
+                    })
+                })
+                .collect();
+            std::thread::sleep(std::time::Duration::from_micros(round % 53));
+            engine.writer.close(&ended()).expect("closed in order");
+            capturing.into_iter().map(|thread| thread.join().expect("no panic")).sum()
+        });
+        assert_eq!(entries(&reader).len() as u64, accepted + 1);
+    }
+}
+
+#[test]
 fn capturing_after_close_halts_the_node() {
     let engine = Engine::start(WriterConfig::default());
     let mut adapter = adapter(&engine);

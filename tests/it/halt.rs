@@ -167,6 +167,33 @@ fn a_writer_that_does_not_answer_an_anchor_request_halts_the_run() {
 }
 
 #[test]
+fn flushes_that_were_given_up_block_nobody() {
+    let gate = Gate::default();
+    let threshold = Duration::from_millis(50);
+    let config = WriterConfig {
+        halt_threshold: threshold,
+        close_timeout: threshold,
+        ..WriterConfig::default()
+    };
+    let engine = Engine::start_on(Box::new(FaultyStore::gated(&gate)), config);
+    let mut producer = engine.writer.producer().expect("the run is open");
+    gate.shut();
+    producer.submit(&draft("flush", &0_u64.to_le_bytes())).expect("room");
+    gate.await_waiting();
+    let short = Duration::from_millis(1);
+    for _ in 0..100 {
+        assert_eq!(engine.writer.flush(short), Err(WaitError::TimedOut { waited: short }));
+    }
+    let anchored = engine.writer.record_snapshot_anchor("blob", ContentHash::of(b""));
+    assert!(matches!(anchored, Err(AnchorRequestError::Halted(_))), "{anchored:?}");
+    // The caller was told; so nothing is recorded when the store comes back.
+    gate.open();
+    let Engine { writer, reader, .. } = engine;
+    drop(writer);
+    assert_eq!(reader.anchor().expect("memory"), None);
+}
+
+#[test]
 fn a_hanging_backend_does_not_hang_close_or_drop() {
     for close in [true, false] {
         let gate = Gate::default();

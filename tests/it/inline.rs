@@ -1,13 +1,13 @@
 //! Inline mode: no thread, no ring, the same entries.
 
-use tapline::store::{EventStore, MemoryBackend, MemoryDisk};
+use tapline::store::{EventStore, MemoryBackend, MemoryDisk, OpenRunError};
 use tapline::writer::{CloseError, EventStoreWriter, WriterConfig};
 use tapline::{
     Clock, EntryDraft, HaltSignal, Headers, IndexKind, SimulatedClock, SubmitError, UnixNanos,
 };
 use uuid::Uuid;
 
-use crate::support::{Fault, FaultyStore, ended, entries, manifest};
+use crate::support::{Fault, FaultyStore, PATIENCE, ended, entries, manifest};
 
 /// Submits the same messages at the same simulated times; returns all entries with their hashes.
 fn record(inline: bool) -> Vec<tapline::Entry> {
@@ -73,6 +73,51 @@ fn a_submit_is_durable_when_it_returns() {
     assert_eq!(writer.close(&ended()).expect("memory").watermark, 11);
     let late = EntryDraft { topic: "inline", payload_type: "Inline", ..EntryDraft::default() };
     assert_eq!(producer.submit(&late), Err(SubmitError::Closed));
+}
+
+#[test]
+fn a_waiter_on_another_thread_is_woken() {
+    let mut store = MemoryBackend::new(MemoryDisk::default());
+    store.open_run(manifest(1)).expect("new");
+    let clock = Clock::Simulated(SimulatedClock::default());
+    let writer = EventStoreWriter::inline(
+        Box::new(store),
+        clock,
+        HaltSignal::new(),
+        WriterConfig::default(),
+    )
+    .expect("open");
+    let mut producer = writer.producer().expect("open");
+    let draft = EntryDraft { topic: "inline", payload_type: "Inline", ..EntryDraft::default() };
+    std::thread::scope(|scope| {
+        let waiting = scope.spawn(|| writer.wait_for_watermark(2, PATIENCE));
+        for _ in 0..2 {
+            std::thread::sleep(std::time::Duration::from_millis(20));
+            producer.submit(&draft).expect("memory");
+        }
+        assert_eq!(waiting.join().expect("no panic"), Ok(2));
+    });
+    drop(writer);
+    assert_eq!(producer.submit(&draft), Err(SubmitError::Closed), "nothing is recorded unowned");
+}
+
+#[test]
+fn a_closed_run_is_let_go_of_while_producers_are_left() {
+    let disk = MemoryDisk::default();
+    let mut store = MemoryBackend::new(disk.clone());
+    store.open_run(manifest(1)).expect("new");
+    let clock = Clock::Simulated(SimulatedClock::default());
+    let writer = EventStoreWriter::inline(
+        Box::new(store),
+        clock,
+        HaltSignal::new(),
+        WriterConfig::default(),
+    )
+    .expect("open");
+    let _producer = writer.producer().expect("open");
+    writer.close(&ended()).expect("memory");
+    let reopened = MemoryBackend::new(disk).open_run(manifest(1));
+    assert!(matches!(reopened, Err(OpenRunError::Sealed { .. })), "not in use: {reopened:?}");
 }
 
 #[test]

@@ -66,6 +66,20 @@ impl Collector {
 
 /// Lets the token make `hand_overs` steps over `producers` threads, and returns the log.
 fn wander(drain: Drain, clock: &OrderClock, producers: u64, hand_overs: u64) -> Vec<u64> {
+    let token = AtomicU64::new(0);
+    record(drain, clock, |connection| {
+        std::thread::scope(|scope| {
+            for me in 0..producers {
+                let producer = Producer::connect(connection.clone()).expect("the run is open");
+                let token = &token;
+                scope.spawn(move || pass_on(producer, me, producers, hand_overs, token));
+            }
+        });
+    })
+}
+
+/// Runs `submit_all` against a writer that drains in the given way, and returns the log.
+fn record(drain: Drain, clock: &OrderClock, submit_all: impl FnOnce(&Connection)) -> Vec<u64> {
     let mut store = MemoryBackend::new(MemoryDisk::default());
     let instance: InstanceId = "order".parse().expect("a valid id");
     let start = UnixNanos::new(1);
@@ -87,7 +101,6 @@ fn wander(drain: Drain, clock: &OrderClock, producers: u64, hand_overs: u64) -> 
         order_clock: clock.clone(),
         clock: Clock::default(),
     };
-    let token = AtomicU64::new(0);
     let ended = AtomicBool::new(false);
     std::thread::scope(|scope| {
         let writer = scope.spawn(|| {
@@ -102,16 +115,7 @@ fn wander(drain: Drain, clock: &OrderClock, producers: u64, hand_overs: u64) -> 
                 std::thread::yield_now();
             }
         });
-        let passers: Vec<_> = (0..producers)
-            .map(|me| {
-                let producer = Producer::connect(connection.clone()).expect("the run is open");
-                let token = &token;
-                scope.spawn(move || pass_on(producer, me, producers, hand_overs, token))
-            })
-            .collect();
-        for passer in passers {
-            passer.join().expect("passing does not panic");
-        }
+        submit_all(&connection);
         ended.store(true, Ordering::Release);
         writer.join().expect("draining does not panic");
     });
@@ -135,16 +139,20 @@ fn pass_on(mut producer: Producer, me: u64, producers: u64, hand_overs: u64, tok
             std::thread::yield_now();
             continue;
         }
-        let payload = number.to_le_bytes();
-        let draft = EntryDraft {
-            topic: "token",
-            payload_type: "Token",
-            payload: &payload,
-            ..EntryDraft::default()
-        };
-        producer.submit(&draft).expect("the run is open");
+        submit(&mut producer, number);
         token.store(number + 1, Ordering::Release);
     }
+}
+
+fn submit(producer: &mut Producer, number: u64) {
+    let payload = number.to_le_bytes();
+    let draft = EntryDraft {
+        topic: "token",
+        payload_type: "Token",
+        payload: &payload,
+        ..EntryDraft::default()
+    };
+    producer.submit(&draft).expect("the run is open");
 }
 
 fn turn_of(number: u64, producers: u64) -> u64 {
@@ -190,6 +198,20 @@ fn an_effect_never_precedes_its_cause_by_the_shared_counter() {
     for (producers, hand_overs) in [(2, 100_000), (8, 50_000)] {
         assert_in_order(Drain::HorizonMerge, &OrderClock::counter(), producers, hand_overs);
     }
+}
+
+/// A thread may have several producers. What it pushes through one and then through another is cause
+/// and effect all the same.
+#[test]
+fn one_thread_with_two_producers_keeps_its_order() {
+    let log = record(Drain::HorizonMerge, &OrderClock::detect(), |connection| {
+        let mut pair: Vec<_> =
+            (0..2).map(|_| Producer::connect(connection.clone()).expect("open")).collect();
+        for number in 0..500_000 {
+            submit(&mut pair[turn_of(number, 2) as usize], number);
+        }
+    });
+    assert_eq!((log.len(), violations(&log)), (500_000, 0));
 }
 
 /// The test of the test: drains that break the order are found out.

@@ -91,6 +91,8 @@ impl FrameMaker {
 /// Makes the record of a message.
 struct RecordPress {
     producer: Producer,
+    /// Without it the producer's submits are refused.
+    _writer: EventStoreWriter,
     reader: std::sync::Arc<dyn RunReader>,
 }
 
@@ -110,7 +112,7 @@ impl RecordPress {
             EventStoreWriter::inline(Box::new(store), clock, HaltSignal::default(), config)
                 .expect("the settings are valid");
         let producer = writer.producer().expect("an open run gives producers");
-        Self { producer, reader }
+        Self { producer, _writer: writer, reader }
     }
 
     fn record(&mut self, message: &Message) -> Vec<Line> {
