@@ -19,10 +19,11 @@ pub struct EventStoreConfig {
     /// What is kept of older runs.
     #[serde(default)]
     pub retention: RetentionMode,
-    /// The run to replay from, in place of the one recovery finds.
+    /// The run to replay from, in place of the one recovery finds. Kept and checked; this version does
+    /// not replay yet.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub replay_from_run_id: Option<RunId>,
-    /// The data-marker sidecar; None is off.
+    /// The data-marker sidecar; None is off. Kept and checked; this version records no markers yet.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub data_markers: Option<DataMarkerConfig>,
     /// How long opening a run may wait for its first entry to be durable. 1 ms to 1 h. Default 5 s:

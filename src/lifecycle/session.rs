@@ -65,6 +65,10 @@ impl RunSession {
         halt: HaltSignal,
     ) -> Result<Self, OpenError> {
         config.validate()?;
+        if let Some(reason) = halt.reason() {
+            // Before a file is made for a run that cannot begin.
+            return Err(OpenError::HaltedDuringBoot(reason));
+        }
         let start = clock.now();
         let mut manifest = RunManifest::new(instance_id, RunId::generate(start), start)
             .with_identity(config.identity.clone());

@@ -51,8 +51,8 @@ impl Default for WaitStrategy {
 
 /// Settings of the writer and of the producers' rings.
 ///
-/// Every field has a default; a missing one deserializes to it. Durations are whole milliseconds in
-/// JSON and TOML. [`EventStoreWriter::spawn`](super::EventStoreWriter::spawn) validates all of them.
+/// Every field has a default; a missing one deserializes to it, and a name that is none is ignored.
+/// Durations are whole milliseconds in JSON and TOML, or microseconds where the name says so. [`EventStoreWriter::spawn`](super::EventStoreWriter::spawn) validates all of them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct WriterConfig {
@@ -89,8 +89,8 @@ pub struct WriterConfig {
     /// How long the first entry of a batch may wait for company. None (default): not at all, what
     /// comes while a commit is under way makes the next batch. Up to 10 s.
     #[serde(
-        rename = "max_batch_latency_ms",
-        with = "optional_duration_ms",
+        rename = "max_batch_latency_us",
+        with = "optional_duration_us",
         skip_serializing_if = "Option::is_none"
     )]
     pub max_batch_latency: Option<Duration>,
@@ -147,7 +147,7 @@ impl WriterConfig {
         check_range("producers_max", self.producers_max, 1..=65_536)?;
         check_range("batch_entries_max", self.batch_entries_max, 1..=1 << 20)?;
         if let Some(latency) = self.max_batch_latency {
-            check_range("max_batch_latency_ms", latency.as_millis(), 0..=10_000)?;
+            check_range("max_batch_latency_us", latency.as_micros(), 0..=10_000_000)?;
         }
         check_range("dedup_window", self.dedup_window, 0..=16 << 20)?;
         if let WaitStrategy::Park { park_us, .. } = self.wait {
@@ -158,7 +158,7 @@ impl WriterConfig {
 
     /// The largest record that both a ring and a batch can hold.
     fn largest_record(&self) -> usize {
-        let names_bytes = 2 * (2 + 4096);
+        let names_bytes = 2 * (2 + self.name_bytes_max);
         let in_batch = self
             .batch_bytes_max
             .saturating_sub(FRAME_OVERHEAD_BYTES + PER_RECORD_BYTES + names_bytes);
@@ -206,7 +206,7 @@ pub(crate) mod duration_ms {
     }
 }
 
-mod optional_duration_ms {
+mod optional_duration_us {
     use std::time::Duration;
 
     use serde::{Deserialize, Deserializer, Serializer};
@@ -217,7 +217,9 @@ mod optional_duration_ms {
         to: S,
     ) -> Result<S::Ok, S::Error> {
         match duration {
-            Some(duration) => super::duration_ms::serialize(duration, to),
+            Some(duration) => {
+                to.serialize_u64(u64::try_from(duration.as_micros()).unwrap_or(u64::MAX))
+            }
             None => to.serialize_none(),
         }
     }
@@ -225,6 +227,6 @@ mod optional_duration_ms {
     pub(super) fn deserialize<'de, D: Deserializer<'de>>(
         from: D,
     ) -> Result<Option<Duration>, D::Error> {
-        Ok(Option::<u64>::deserialize(from)?.map(Duration::from_millis))
+        Ok(Option::<u64>::deserialize(from)?.map(Duration::from_micros))
     }
 }

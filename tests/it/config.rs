@@ -43,7 +43,7 @@ fn unusual() -> EventStoreConfig {
             producers_max: 5,
             batch_entries_max: 1000,
             batch_bytes_max: 1 << 16,
-            max_batch_latency: Some(Duration::from_millis(2)),
+            max_batch_latency: Some(Duration::from_micros(500)),
             dedup_window: 10,
             writer_core: Some(1),
             wait: WaitStrategy::Park { spins: 1, yields: 2, park_us: 3 },
@@ -109,7 +109,7 @@ fn every_limit_is_checked() {
         ("keys_per_entry_max", |c| c.writer.keys_per_entry_max = 1025),
         ("key_bytes_max", |c| c.writer.key_bytes_max = 0),
         ("batch_bytes_max", |c| c.writer.batch_bytes_max = 100),
-        ("max_batch_latency_ms", |c| c.writer.max_batch_latency = Some(Duration::from_secs(11))),
+        ("max_batch_latency_us", |c| c.writer.max_batch_latency = Some(Duration::from_secs(11))),
         ("wait.park_us", |c| {
             c.writer.wait = WaitStrategy::Park { spins: 0, yields: 0, park_us: 0 };
         }),
