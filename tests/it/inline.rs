@@ -9,6 +9,13 @@ use uuid::Uuid;
 
 use crate::support::{Fault, FaultyStore, PATIENCE, ended, entries, manifest};
 
+/// An inline writer of a new run on `store`, by a clock that stands still.
+fn inline_on(mut store: Box<dyn EventStore>, halt: &HaltSignal) -> EventStoreWriter {
+    store.open_run(manifest(1)).expect("new");
+    let clock = Clock::Simulated(SimulatedClock::default());
+    EventStoreWriter::inline(store, clock, halt.clone(), WriterConfig::default()).expect("open")
+}
+
 /// Submits the same messages at the same simulated times; returns all entries with their hashes.
 fn record(inline: bool) -> Vec<tapline::Entry> {
     let mut store = MemoryBackend::new(MemoryDisk::default());
@@ -53,16 +60,7 @@ fn entries_and_hashes_are_those_of_the_threaded_writer() {
 
 #[test]
 fn a_submit_is_durable_when_it_returns() {
-    let mut store = MemoryBackend::new(MemoryDisk::default());
-    store.open_run(manifest(1)).expect("new");
-    let clock = Clock::Simulated(SimulatedClock::default());
-    let writer = EventStoreWriter::inline(
-        Box::new(store),
-        clock,
-        HaltSignal::new(),
-        WriterConfig::default(),
-    )
-    .expect("open");
+    let writer = inline_on(Box::new(MemoryBackend::new(MemoryDisk::default())), &HaltSignal::new());
     let mut producer = writer.producer().expect("open");
     for seq in 1..=10 {
         let draft = EntryDraft { topic: "inline", payload_type: "Inline", ..EntryDraft::default() };
@@ -77,16 +75,7 @@ fn a_submit_is_durable_when_it_returns() {
 
 #[test]
 fn a_waiter_on_another_thread_is_woken() {
-    let mut store = MemoryBackend::new(MemoryDisk::default());
-    store.open_run(manifest(1)).expect("new");
-    let clock = Clock::Simulated(SimulatedClock::default());
-    let writer = EventStoreWriter::inline(
-        Box::new(store),
-        clock,
-        HaltSignal::new(),
-        WriterConfig::default(),
-    )
-    .expect("open");
+    let writer = inline_on(Box::new(MemoryBackend::new(MemoryDisk::default())), &HaltSignal::new());
     let mut producer = writer.producer().expect("open");
     let draft = EntryDraft { topic: "inline", payload_type: "Inline", ..EntryDraft::default() };
     std::thread::scope(|scope| {
@@ -104,16 +93,7 @@ fn a_waiter_on_another_thread_is_woken() {
 #[test]
 fn a_closed_run_is_let_go_of_while_producers_are_left() {
     let disk = MemoryDisk::default();
-    let mut store = MemoryBackend::new(disk.clone());
-    store.open_run(manifest(1)).expect("new");
-    let clock = Clock::Simulated(SimulatedClock::default());
-    let writer = EventStoreWriter::inline(
-        Box::new(store),
-        clock,
-        HaltSignal::new(),
-        WriterConfig::default(),
-    )
-    .expect("open");
+    let writer = inline_on(Box::new(MemoryBackend::new(disk.clone())), &HaltSignal::new());
     let _producer = writer.producer().expect("open");
     writer.close(&ended()).expect("memory");
     let reopened = MemoryBackend::new(disk).open_run(manifest(1));
@@ -122,13 +102,8 @@ fn a_closed_run_is_let_go_of_while_producers_are_left() {
 
 #[test]
 fn a_failed_commit_halts_and_refuses() {
-    let mut store = FaultyStore::failing(2, Fault::Io);
-    store.open_run(manifest(1)).expect("new");
     let halt = HaltSignal::new();
-    let clock = Clock::Simulated(SimulatedClock::default());
-    let writer =
-        EventStoreWriter::inline(Box::new(store), clock, halt.clone(), WriterConfig::default())
-            .expect("open");
+    let writer = inline_on(Box::new(FaultyStore::failing(2, Fault::Io)), &halt);
     let mut producer = writer.producer().expect("open");
     let draft = EntryDraft { topic: "inline", payload_type: "Inline", ..EntryDraft::default() };
     producer.submit(&draft).expect("the first commit");
