@@ -6,6 +6,7 @@ mod batch_timer;
 mod collect;
 mod command;
 mod config;
+mod connection;
 mod core;
 mod dedup;
 mod error;
@@ -24,8 +25,8 @@ pub use error::{
 pub use handle::EventStoreWriter;
 
 pub(crate) use config::{check_range, duration_ms};
+pub(crate) use connection::{Connection, Mode, lock_inline};
 pub(crate) use core::InlineRecord;
-pub(crate) use handle::{Connection, Mode, lock_inline};
 pub(crate) use inline::{InlineOutcome, InlineWriter};
 pub(crate) use lane::Lane;
 
