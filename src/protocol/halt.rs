@@ -96,6 +96,11 @@ impl HaltSignal {
         self.lock_reason().clone()
     }
 
+    /// Why the run halted, for whoever has been told that it did.
+    pub(crate) fn reason_given(&self) -> HaltReason {
+        self.reason().unwrap_or_else(|| HaltReason::WriterDied("without a reason".to_owned()))
+    }
+
     /// Where this run's waiters wait.
     pub(crate) fn parking(&self) -> &Parking {
         &self.0.parking

@@ -3,8 +3,8 @@
 
 use std::time::Duration;
 
+use super::test_log::payloads;
 use super::{EventStoreWriter, WriterConfig};
-use crate::format::FrameView;
 use crate::model::{Clock, EntryDraft, InstanceId, RunId, RunManifest, UnixNanos};
 use crate::protocol::{HaltSignal, OrderClock};
 use crate::ring::SubmitError;
@@ -95,20 +95,14 @@ fn race(order_clock: OrderClock, barrier: AsymmetricBarrier, round: u64) {
 /// How many messages of each producer are in the log; each one's must be there in push order.
 fn logged(reader: &dyn RunReader) -> Vec<u64> {
     let mut counts = vec![0; PRODUCERS as usize];
-    let mut from = 1;
-    while let Some((_, bytes)) = reader.frame_at_or_after(from).expect("memory does not fail") {
-        let frame = FrameView::parse(&bytes).expect("a frame reads back");
-        for index in 0..frame.count() {
-            let payload = frame.record(index).expect("a record reads back").payload();
-            let ([me, ordinal], []) = payload.as_chunks::<8>() else {
-                assert!(payload.is_empty(), "only RunEnded has no payload");
-                continue;
-            };
-            let count = &mut counts[u64::from_le_bytes(*me) as usize];
-            assert_eq!(u64::from_le_bytes(*ordinal), *count, "push order");
-            *count += 1;
-        }
-        from = frame.last_seq() + 1;
+    for payload in payloads(reader) {
+        let ([me, ordinal], []) = payload.as_chunks::<8>() else {
+            assert!(payload.is_empty(), "only RunEnded has no payload");
+            continue;
+        };
+        let count = &mut counts[u64::from_le_bytes(*me) as usize];
+        assert_eq!(u64::from_le_bytes(*ordinal), *count, "push order");
+        *count += 1;
     }
     counts
 }

@@ -44,7 +44,7 @@ impl Connection {
     }
 
     pub(crate) fn halt_reason(&self) -> HaltReason {
-        self.halt.reason().unwrap_or_else(|| HaltReason::WriterDied("without a reason".to_owned()))
+        self.halt.reason_given()
     }
 
     /// Blocks until `is_durable`, the run ends, or `timeout` has passed.

@@ -197,7 +197,7 @@ impl WriterCore {
 
     /// The reason of a run that is halted.
     pub(super) fn halt_reason(&self) -> HaltReason {
-        self.halt.reason().unwrap_or_else(|| HaltReason::WriterDied("without a reason".to_owned()))
+        self.halt.reason_given()
     }
 }
 

@@ -32,3 +32,5 @@ pub(crate) use lane::Lane;
 
 #[cfg(test)]
 mod close_tests;
+#[cfg(test)]
+mod test_log;

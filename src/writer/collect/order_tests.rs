@@ -5,13 +5,13 @@
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use super::*;
-use crate::format::FrameView;
 use crate::model::{Clock, EntryDraft, InstanceId, RunId, RunManifest, UnixNanos};
 use crate::protocol::{HaltSignal, LaneInbox, RunGate, Watermark};
 use crate::ring::Producer;
 use crate::store::{EventStore, MemoryBackend, MemoryDisk, RunReader};
 use crate::sync::{Arc, AsymmetricBarrier};
 
+use crate::writer::test_log::payloads;
 use crate::writer::{Connection, Mode, WriterConfig};
 
 /// How the writer takes records out of the rings.
@@ -119,7 +119,7 @@ fn record(drain: Drain, clock: &OrderClock, submit_all: impl FnOnce(&Connection)
         ended.store(true, Ordering::Release);
         writer.join().expect("draining does not panic");
     });
-    payloads(&*reader)
+    numbers(&*reader)
 }
 
 /// Holds every number that is this producer's turn: the order of turns is mixed, so that runs of
@@ -159,18 +159,9 @@ fn turn_of(number: u64, producers: u64) -> u64 {
     (number.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 40) % producers
 }
 
-fn payloads(reader: &dyn RunReader) -> Vec<u64> {
-    let mut log = Vec::new();
-    let mut from = 1;
-    while let Some((_, bytes)) = reader.frame_at_or_after(from).expect("memory does not fail") {
-        let frame = FrameView::parse(&bytes).expect("a frame reads back");
-        for index in 0..frame.count() {
-            let payload = frame.record(index).expect("a record reads back").payload();
-            log.push(u64::from_le_bytes(payload.try_into().expect("eight bytes")));
-        }
-        from = frame.last_seq() + 1;
-    }
-    log
+fn numbers(reader: &dyn RunReader) -> Vec<u64> {
+    let numbers = payloads(reader).into_iter();
+    numbers.map(|number| u64::from_le_bytes(number.try_into().expect("eight bytes"))).collect()
 }
 
 /// Effects that come before their cause.

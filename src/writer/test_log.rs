@@ -1,0 +1,16 @@
+use crate::format::FrameView;
+use crate::store::RunReader;
+
+/// The payloads in the log, in order, for tests over a store in memory.
+pub(super) fn payloads(reader: &dyn RunReader) -> Vec<Vec<u8>> {
+    let mut payloads = Vec::new();
+    let mut from = 1;
+    while let Some((_, bytes)) = reader.frame_at_or_after(from).expect("memory does not fail") {
+        let frame = FrameView::parse(&bytes).expect("a frame reads back");
+        for index in 0..frame.count() {
+            payloads.push(frame.record(index).expect("a record reads back").payload().to_vec());
+        }
+        from = frame.last_seq() + 1;
+    }
+    payloads
+}
