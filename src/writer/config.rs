@@ -100,6 +100,13 @@ pub struct WriterConfig {
     /// The core the writer thread is pinned to. None (default): not pinned.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub writer_core: Option<usize>,
+    /// Frames of at least so many bytes are committed on a thread of their own, while the writer
+    /// collects and hashes the next one. Smaller ones are not worth waking another thread for; above
+    /// `batch_bytes_max` there is no such thread. 0 to 128 MiB. Default 256 KiB.
+    pub overlap_bytes_min: usize,
+    /// The core the committer thread is pinned to. None (default): not pinned.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub committer_core: Option<usize>,
     /// How the writer waits when idle.
     pub wait: WaitStrategy,
 }
@@ -121,6 +128,8 @@ impl Default for WriterConfig {
             max_batch_latency: None,
             dedup_window: 65_536,
             writer_core: None,
+            overlap_bytes_min: 256 << 10,
+            committer_core: None,
             wait: WaitStrategy::default(),
         }
     }
@@ -150,6 +159,7 @@ impl WriterConfig {
             check_range("max_batch_latency_us", latency.as_micros(), 0..=10_000_000)?;
         }
         check_range("dedup_window", self.dedup_window, 0..=16 << 20)?;
+        check_range("overlap_bytes_min", self.overlap_bytes_min, 0..=128 << 20)?;
         if let WaitStrategy::Park { park_us, .. } = self.wait {
             check_range("wait.park_us", park_us, 1..=1_000_000)?;
         }
