@@ -5,6 +5,7 @@ mod config;
 mod continued_run;
 mod disk_faults;
 mod engine;
+mod file_length;
 mod format_props;
 mod golden;
 mod inline;
