@@ -34,7 +34,8 @@ pub enum WaitStrategy {
         /// Rounds to yield before sleeping.
         yields: u32,
         /// How long to sleep at a time, in microseconds: what an entry that comes after a pause can
-        /// wait before it is noticed.
+        /// wait before it is noticed. Default 50, which costs an idle node about a quarter of a core
+        /// on a virtual machine.
         park_us: u64,
     },
 }

@@ -10,7 +10,7 @@ use super::command::{Command, Reply};
 use super::committer::Committer;
 use super::connection::{Connection, Mode, Parts, lock_inline};
 use super::core::WriterCore;
-use super::idle::Idle;
+use super::idle::{Idle, sleep_as_asked};
 use super::inline::InlineWriter;
 use super::publish_time::PublishTime;
 use super::thread::{WriterThread, writer_died};
@@ -83,6 +83,7 @@ impl EventStoreWriter {
             .name("tapline-writer".to_owned())
             .spawn(move || {
                 pin("writer", core_id);
+                sleep_as_asked();
                 if let Err(panic) = catch_unwind(AssertUnwindSafe(|| thread.run())) {
                     halt.fire(writer_died(&*panic));
                     gate.close();
