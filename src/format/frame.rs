@@ -120,6 +120,7 @@ impl FrameBuilder {
     /// # Panics
     /// If the name is longer than 65 535 bytes.
     pub fn push_name(&mut self, name: &str) -> u32 {
+        debug_assert!(self.roots.is_none(), "a sealed frame takes nothing more");
         let len = u16::try_from(name.len()).expect("names are bounded by a setting below 64 KiB");
         self.names.extend_from_slice(&len.to_le_bytes());
         self.names.extend_from_slice(name.as_bytes());
@@ -134,6 +135,7 @@ impl FrameBuilder {
     /// If the stretches together are not as long as the header says, or `head` is empty.
     #[inline]
     pub fn push(&mut self, head: &[Line], tail: &[Line], stamp: &RecordStamp) -> u64 {
+        debug_assert!(self.roots.is_none(), "a sealed frame takes nothing more");
         let start = self.buffer.len();
         self.buffer.extend_from_slice(head.as_bytes());
         self.buffer.extend_from_slice(tail.as_bytes());
@@ -160,6 +162,7 @@ impl FrameBuilder {
     /// Completes the frame: hashes, offsets, names and the root, which covers all of them and
     /// `previous_root`.
     pub fn seal(&mut self, previous_root: &Hash) -> SealedFrame<'_> {
+        debug_assert!(self.roots.is_none(), "sealed once");
         self.lanes.finish(&self.buffer, &mut self.hashes);
         let records_end = self.buffer.len();
         let header = FrameHeader {
