@@ -9,6 +9,7 @@ mod frame_view;
 mod hash;
 mod line;
 mod manifest;
+mod owned_frame;
 mod record;
 mod record_builder;
 
@@ -20,6 +21,7 @@ pub use manifest::{
     FORMAT_VERSION, ManifestError, decode_anchor, decode_manifest, encode_anchor, encode_manifest,
     run_root,
 };
+pub use owned_frame::OwnedFrame;
 pub use record::{
     KEY_HEADER_BYTES, KEYS_PER_RECORD_MAX, RecordError, RecordFlags, RecordHeader, RecordView,
 };

@@ -11,9 +11,15 @@ use crate::store::{IndexRow, ReadFault, RunReader};
 
 const ROWS_PER_PAGE: usize = 1024;
 
-pub(super) fn check_index(source: &dyn RunReader, manifest: &RunManifest, findings: &mut Findings) {
-    let checked = check_mentions(source, manifest, findings)
-        .and_then(|()| check_targets(source, manifest, findings));
+/// `has_keys` says whether any entry mentions a key: if not, the frames need not be read for it.
+pub(super) fn check_index(
+    source: &dyn RunReader,
+    manifest: &RunManifest,
+    has_keys: bool,
+    findings: &mut Findings,
+) {
+    let mentions = if has_keys { check_mentions(source, manifest, findings) } else { Ok(()) };
+    let checked = mentions.and_then(|()| check_targets(source, manifest, findings));
     if let Err(error) = checked {
         findings.unreadable("index", &error);
     }

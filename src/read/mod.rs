@@ -4,11 +4,17 @@ mod entry_ref;
 mod error;
 mod finding;
 mod frame_cursor;
+mod frame_digest;
 mod index_check;
+mod loaded_frame;
 mod names;
+mod point_read;
 mod reader;
+mod recent_frames;
+mod run_digest;
 mod scan;
 mod verifier;
+mod walk;
 
 pub use entry_ref::EntryRef;
 pub use error::ReadError;

@@ -89,6 +89,12 @@ pub trait RunReader: Send + Sync {
     /// The first frame that begins at or after `seq`, with the `seq` it is stored under.
     fn frame_at_or_after(&self, seq: u64) -> Result<Option<(u64, Bytes)>, ReadFault>;
 
+    /// The same frame in memory of its own, where the store needs back what it lends: for one that is
+    /// to be kept for long.
+    fn detach(&self, frame: Bytes) -> Bytes {
+        Bytes::copy_from_slice(&frame)
+    }
+
     /// All names from number `from` on, in the order of their numbers.
     fn names(&self, from: u32) -> Result<Vec<(u32, String)>, ReadFault>;
 

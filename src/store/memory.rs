@@ -192,6 +192,10 @@ impl RunReader for MemoryReader {
         Ok(run.frames.range(seq..).next().map(|(seq, frame)| (*seq, frame.clone())))
     }
 
+    fn detach(&self, frame: Bytes) -> Bytes {
+        frame
+    }
+
     fn names(&self, from: u32) -> Result<Vec<(u32, String)>, ReadFault> {
         let run = lock(&self.0);
         Ok((0..).zip(run.names.iter().cloned()).skip(from as usize).collect())

@@ -3,7 +3,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use redb::{
-    Key, OwnedAccessGuard, ReadOnlyTable, ReadTransaction, ReadableDatabase, TableDefinition, Value,
+    Database, Key, OwnedAccessGuard, ReadOnlyDatabase, ReadOnlyTable, ReadTransaction,
+    ReadableDatabase, TableDefinition, Value,
 };
 
 use super::redb_tables::{
@@ -14,19 +15,71 @@ use super::{BackendFault, IndexRow, ReadFault, RunReader, Tail};
 use crate::format::{FrameView, decode_manifest, run_root};
 use crate::model::{Hash, IndexKind, RunManifest, SnapshotAnchor};
 
-/// Reads a run through any redb database handle. Each call is one read transaction.
-pub(super) struct RedbReader<D>(pub(super) Arc<D>);
+/// Reads a run out of a redb database.
+pub(super) struct RedbReader<S>(pub(super) S);
 
-impl<D: ReadableDatabase + Send + Sync> RedbReader<D> {
-    fn begin(&self) -> Result<ReadTransaction, ReadFault> {
-        Ok(self.0.begin_read().map_err(BackendFault::redb)?)
+/// What a read sees of a database.
+pub(super) trait Snapshots: Send + Sync {
+    /// Reads in one transaction.
+    fn read<T>(
+        &self,
+        read: impl FnOnce(&ReadTransaction) -> Result<T, ReadFault>,
+    ) -> Result<T, ReadFault>;
+
+    /// See [`RunReader::detach`].
+    fn detach(&self, frame: Bytes) -> Bytes;
+}
+
+/// A live run: each read is a transaction of its own, and sees what is committed by then.
+impl Snapshots for Arc<Database> {
+    fn read<T>(
+        &self,
+        read: impl FnOnce(&ReadTransaction) -> Result<T, ReadFault>,
+    ) -> Result<T, ReadFault> {
+        read(&self.begin_read().map_err(BackendFault::redb)?)
     }
 
+    fn detach(&self, frame: Bytes) -> Bytes {
+        // A frame on loan keeps its transaction open, and with it pages from being used again.
+        Bytes::copy_from_slice(&frame)
+    }
+}
+
+/// A sealed run never changes, so that one transaction serves for all reads.
+pub(super) struct SealedDatabase {
+    transaction: ReadTransaction,
+    // Closed after the transaction has ended.
+    _database: ReadOnlyDatabase,
+}
+
+impl SealedDatabase {
+    pub(super) fn new(database: ReadOnlyDatabase) -> Result<Self, BackendFault> {
+        let transaction = database.begin_read().map_err(BackendFault::redb)?;
+        Ok(Self { transaction, _database: database })
+    }
+}
+
+impl Snapshots for SealedDatabase {
+    fn read<T>(
+        &self,
+        read: impl FnOnce(&ReadTransaction) -> Result<T, ReadFault>,
+    ) -> Result<T, ReadFault> {
+        read(&self.transaction)
+    }
+
+    fn detach(&self, frame: Bytes) -> Bytes {
+        frame
+    }
+}
+
+impl<S: Snapshots> RedbReader<S> {
     fn table<K: Key, V: Value>(
         &self,
         definition: TableDefinition<'_, K, V>,
     ) -> Result<ReadOnlyTable<K, V>, ReadFault> {
-        Ok(self.begin()?.open_table(definition).map_err(BackendFault::redb)?)
+        self.0.read(|transaction| {
+            Ok(transaction.open_table(definition).map_err(BackendFault::redb)?)
+        })
     }
 
     fn frame(
@@ -65,19 +118,20 @@ impl AsRef<[u8]> for FrameBytes {
     }
 }
 
-impl<D: ReadableDatabase + Send + Sync> RunReader for RedbReader<D> {
+impl<S: Snapshots> RunReader for RedbReader<S> {
     fn manifest(&self) -> Result<RunManifest, ReadFault> {
-        read_manifest(&self.begin()?)
+        self.0.read(read_manifest)
     }
 
     fn root(&self) -> Result<Option<Hash>, ReadFault> {
-        let transaction = self.begin()?;
-        let manifest = read_manifest_row(&transaction)?;
-        if !decode_manifest(&manifest)?.status.is_sealed() {
-            return Ok(None);
-        }
-        let anchor = read_meta(&transaction, ANCHOR_ROW)?.unwrap_or_default();
-        Ok(Some(run_root(&manifest, &anchor)))
+        self.0.read(|transaction| {
+            let manifest = read_manifest_row(transaction)?;
+            if !decode_manifest(&manifest)?.status.is_sealed() {
+                return Ok(None);
+            }
+            let anchor = read_meta(transaction, ANCHOR_ROW)?.unwrap_or_default();
+            Ok(Some(run_root(&manifest, &anchor)))
+        })
     }
 
     fn watermark(&self) -> Result<u64, ReadFault> {
@@ -85,7 +139,7 @@ impl<D: ReadableDatabase + Send + Sync> RunReader for RedbReader<D> {
     }
 
     fn anchor(&self) -> Result<Option<SnapshotAnchor>, ReadFault> {
-        read_anchor(&self.begin()?)
+        self.0.read(read_anchor)
     }
 
     fn frame_at_or_before(&self, seq: u64) -> Result<Option<(u64, Bytes)>, ReadFault> {
@@ -94,6 +148,10 @@ impl<D: ReadableDatabase + Send + Sync> RunReader for RedbReader<D> {
 
     fn frame_at_or_after(&self, seq: u64) -> Result<Option<(u64, Bytes)>, ReadFault> {
         self.frame(seq.., false)
+    }
+
+    fn detach(&self, frame: Bytes) -> Bytes {
+        self.0.detach(frame)
     }
 
     fn names(&self, from: u32) -> Result<Vec<(u32, String)>, ReadFault> {

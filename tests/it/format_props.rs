@@ -68,7 +68,13 @@ fn is_noticed(bytes: &[u8]) -> bool {
     let mut hashes = Vec::new();
     frame.hash_records(&mut HashLanes::default(), &mut hashes);
     let stored = (0..frame.count()).map(|index| frame.entry_hash(index));
-    frame.check_offsets().is_err() || frame.compute_root() != frame.root() || !stored.eq(hashes)
+    let noticed = frame.check_offsets().is_err()
+        || frame.compute_root() != frame.root()
+        || !stored.eq(hashes);
+    // What does all of it in one pass must come to the same.
+    let sound = frame.is_sound(&mut HashLanes::default(), &mut Vec::new(), |_, _| {});
+    assert_eq!(sound, !noticed);
+    noticed
 }
 
 /// Reads all that can be read of some bytes; not to panic is all that is asked.
@@ -82,6 +88,7 @@ fn read_all(bytes: &[u8]) {
     let mut hashes = Vec::new();
     frame.hash_records(&mut HashLanes::default(), &mut hashes);
     let _ = (frame.check_offsets(), frame.compute_root(), frame.names().count());
+    frame.is_sound(&mut HashLanes::default(), &mut hashes, |_, _| {});
     for index in 0..frame.count() {
         let _ = frame.entry_hash(index);
         if let Ok(record) = frame.record(index) {

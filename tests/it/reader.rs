@@ -3,5 +3,6 @@
 mod damage;
 mod live;
 mod lookup;
+mod point_read;
 mod replay;
 mod scanning;

@@ -8,11 +8,15 @@ mod expected_root;
 mod index;
 mod manifest;
 mod names;
+mod threads;
 mod unreadable;
 
+use std::num::NonZero;
 use std::path::Path;
+use std::sync::Arc;
 
 use tapline::read::{Finding, Verifier, VerifyReport};
+use tapline::store::RunReader;
 
 use crate::support::files::assert_unchanged;
 use crate::support::message::messages;
@@ -34,7 +38,20 @@ fn sealed() -> SealedFile {
 
 /// Verifies the run in `file`, and makes sure that this changes nothing.
 fn verify(file: &SealedFile) -> VerifyReport {
-    assert_unchanged(&file.path, || Verifier::new(file.open()).run(|_| {}))
+    assert_unchanged(&file.path, || verify_source(&file.open()))
+}
+
+/// Verifies a run, and makes sure that it comes to the same on any number of threads.
+fn verify_source(source: &Arc<dyn RunReader>) -> VerifyReport {
+    let [one, two, seven] = [1, 2, 7].map(|threads| {
+        let mut progress = Vec::new();
+        let verifier = Verifier::new(Arc::clone(source)).threads(NonZero::new(threads).unwrap());
+        let report = verifier.run(|scanned| progress.push(scanned));
+        (report, progress)
+    });
+    assert_eq!(two, one, "on two threads");
+    assert_eq!(seven, one, "on seven threads");
+    one.0
 }
 
 /// What the verifier finds in a run that was tampered with.
@@ -94,7 +111,7 @@ fn a_run_being_recorded_is_clean_and_has_no_root() {
         let mut store = place.open(1);
         let mut maker = FrameMaker::new();
         for (entries, batch) in (0..).zip(batches()) {
-            let report = Verifier::new(store.reader().unwrap()).run(|_| {});
+            let report = verify_source(&store.reader().unwrap());
             assert_eq!((report.findings, report.entries_scanned), (vec![], entries * 3));
             assert_eq!(report.root, None);
             store.append(&maker.frame(&batch)).unwrap();
