@@ -4,7 +4,7 @@ use zerocopy::little_endian::{U16, U32, U64};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
 use super::hash::HashLanes;
-use super::{FrameView, LINE_BYTES, Line, RecordHeader};
+use super::{FrameKeys, FrameView, KeyRow, LINE_BYTES, Line, RecordHeader, RecordView};
 use crate::model::{Hash, UnixNanos};
 
 pub(super) const MAGIC: [u8; 4] = *b"TLF1";
@@ -57,7 +57,7 @@ pub struct FrameBuilder {
     lanes: HashLanes,
     first_seq: u64,
     ts_init_max: UnixNanos,
-    keyed: bool,
+    keys: FrameKeys,
 }
 
 impl FrameBuilder {
@@ -77,7 +77,7 @@ impl FrameBuilder {
             lanes: HashLanes::default(),
             first_seq,
             ts_init_max: UnixNanos::default(),
-            keyed: false,
+            keys: FrameKeys::with_capacity(entries),
         }
     }
 
@@ -121,7 +121,8 @@ impl FrameBuilder {
     /// `seq`. `seq`, `ts_publish` and the name numbers in its header are replaced.
     ///
     /// # Panics
-    /// If the stretches together are not as long as the header says, or `head` is empty.
+    /// If the stretches together are not as long as the header says, or `head` is empty; or if the
+    /// record has keys and is malformed.
     #[inline]
     pub fn push(&mut self, head: &[Line], tail: &[Line], stamp: &RecordStamp) -> u64 {
         let start = self.buffer.len();
@@ -137,13 +138,17 @@ impl FrameBuilder {
         header.type_id.set(stamp.type_id);
         let lines = header.lines.get() as usize;
         self.ts_init_max = self.ts_init_max.max(header.ts_init.get().into());
-        self.keyed |= header.key_count.get() != 0;
+        let keyed = header.key_count.get() != 0;
         assert_eq!(lines, head.len() + tail.len(), "a record is as long as its header says");
 
         let index = self.hashes.len();
         self.offsets.push(U32::new(((start - LINE_BYTES) / LINE_BYTES) as u32));
         self.hashes.push(Hash::from_bytes([0; blake3::OUT_LEN]));
         self.lanes.add(&self.buffer, start, lines, index, &mut self.hashes);
+        if keyed {
+            let record = RecordView::parse(&self.buffer[start..]).expect("a record is well-formed");
+            self.keys.add(&record);
+        }
         seq
     }
 
@@ -180,7 +185,7 @@ impl FrameBuilder {
             first_name_id: self.first_name_id,
             names_count: self.names_count,
             ts_init_max: self.ts_init_max,
-            keyed: self.keyed,
+            key_rows: self.keys.sort(),
         }
     }
 
@@ -194,7 +199,7 @@ impl FrameBuilder {
         self.first_name_id += self.names_count;
         self.names_count = 0;
         self.ts_init_max = UnixNanos::default();
-        self.keyed = false;
+        self.keys.clear();
     }
 }
 
@@ -226,7 +231,7 @@ pub struct SealedFrame<'a> {
     first_name_id: u32,
     names_count: u32,
     ts_init_max: UnixNanos,
-    keyed: bool,
+    key_rows: &'a [KeyRow],
 }
 
 impl<'a> SealedFrame<'a> {
@@ -282,9 +287,9 @@ impl<'a> SealedFrame<'a> {
         self.ts_init_max
     }
 
-    /// Whether any entry has an index key.
-    pub fn has_keys(&self) -> bool {
-        self.keyed
+    /// What the index gets of this frame, in order: of each hash of a key, the first entry.
+    pub fn key_rows(&self) -> &'a [KeyRow] {
+        self.key_rows
     }
 
     /// The frame, for reading.

@@ -1,9 +1,10 @@
 use std::sync::Arc;
 
 use super::frame_cursor::FrameCursor;
-use super::{Direction, ReadError, Scan};
+use super::lookup::first_mention;
+use super::{Direction, Keys, ReadError, Scan};
 use crate::model::{Entry, IndexKind, RunManifest, SnapshotAnchor};
-use crate::store::{IndexRow, ReadFault, RunReader};
+use crate::store::RunReader;
 
 /// Reads one run, sealed or live. Every entry's hash is checked on the way.
 ///
@@ -83,11 +84,12 @@ impl EventStoreReader {
     }
 
     /// The first `seq` that mentions `key`.
-    pub fn lookup(&self, kind: IndexKind, key: &str) -> Result<Option<u64>, ReadError> {
-        Ok(self.source.lookup(kind, key.as_bytes())?)
+    pub fn lookup(&self, kind: IndexKind, key: impl AsRef<[u8]>) -> Result<Option<u64>, ReadError> {
+        first_mention(&*self.source, kind, key.as_ref())
     }
 
-    /// All keys of `kind` with the first `seq` that mentions each, in byte order.
+    /// All keys of `kind`, in the order of the entries that mention each first. This scans the run;
+    /// to find one key, [`lookup`](Self::lookup) it.
     pub fn keys(&self, kind: IndexKind) -> Keys {
         Keys::new(Arc::clone(&self.source), kind)
     }
@@ -100,44 +102,5 @@ impl EventStoreReader {
             return Err(ReadError::AnchorPastWatermark { anchor, watermark });
         }
         Ok(ReplayPlan { from_seq: anchor + 1, to_seq: watermark })
-    }
-}
-
-/// Walks the keys of one kind, a page at a time.
-pub struct Keys {
-    source: Arc<dyn RunReader>,
-    kind: IndexKind,
-    page: std::vec::IntoIter<IndexRow>,
-    last: Option<Vec<u8>>,
-    ended: bool,
-}
-
-const KEYS_PER_PAGE: usize = 1024;
-
-impl Keys {
-    pub(super) fn new(source: Arc<dyn RunReader>, kind: IndexKind) -> Self {
-        Self { source, kind, page: Vec::new().into_iter(), last: None, ended: false }
-    }
-}
-
-impl Iterator for Keys {
-    type Item = Result<IndexRow, ReadFault>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        if self.page.len() == 0 && !self.ended {
-            match self.source.index(self.kind, self.last.as_deref(), KEYS_PER_PAGE) {
-                Ok(mut page) => {
-                    page.retain(|row| row.kind == self.kind);
-                    self.ended = page.len() < KEYS_PER_PAGE;
-                    self.last = page.last().map(|row| row.key.clone());
-                    self.page = page.into_iter();
-                }
-                Err(error) => {
-                    self.ended = true;
-                    return Some(Err(error));
-                }
-            }
-        }
-        self.page.next().map(Ok)
     }
 }

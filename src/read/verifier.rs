@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::index_check::check_index;
+use super::index_check::IndexCheck;
 use super::{Finding, VerifyReport};
 use crate::format::{FrameView, HashLanes, RecordView};
 use crate::model::{Hash, RunManifest, UnixNanos};
@@ -45,7 +45,7 @@ impl Verifier {
         walk.check_names_table(source, &mut findings);
         if let Some(manifest) = &manifest {
             walk.check_manifest(manifest, &mut findings);
-            check_index(source, manifest, &mut findings);
+            walk.index.finish(source, manifest, &mut findings);
         }
         walk.check_anchor(source, &mut findings);
         let root = self.check_root(&mut findings);
@@ -93,6 +93,19 @@ impl Findings {
     pub(super) fn unreadable(&mut self, what: &'static str, error: &ReadFault) {
         self.push(Finding::Unreadable { what, error: error.to_string() });
     }
+
+    /// As [`push`](Self::push), for a finding that is costly to make: only one that is kept is made.
+    pub(super) fn push_with<E>(
+        &mut self,
+        finding: impl FnOnce() -> Result<Finding, E>,
+    ) -> Result<(), E> {
+        if self.kept.len() < VerifyReport::FINDINGS_MAX {
+            self.kept.push(finding()?);
+        } else {
+            self.omitted += 1;
+        }
+        Ok(())
+    }
 }
 
 /// What is known of the run after the frames seen so far.
@@ -108,6 +121,7 @@ struct Walk {
     names_lost: bool,
     ts_init_max: UnixNanos,
     scanned: u64,
+    index: IndexCheck,
 }
 
 impl Walk {
@@ -122,6 +136,7 @@ impl Walk {
             names_lost: false,
             ts_init_max: UnixNanos::default(),
             scanned: 0,
+            index: IndexCheck::default(),
         }
     }
 
@@ -199,15 +214,20 @@ impl Walk {
         frame.hash_records(&mut self.lanes, &mut self.hashes);
         for index in 0..frame.count() {
             let seq = key.saturating_add(index as u64);
-            if self.hashes[index] != frame.entry_hash(index) {
+            let is_intact = self.hashes[index] == frame.entry_hash(index);
+            if !is_intact {
                 findings.push(Finding::HashMismatch { seq });
             }
             // A malformed record is reported with the frame's offsets.
             if let Ok(record) = frame.record(index) {
                 self.record(seq, &record, findings);
+                if is_intact && record.seq() == seq && frame.first_seq() == key {
+                    self.index.entry(&record);
+                }
             }
             self.scanned += 1;
         }
+        self.index.frame_ends();
     }
 
     fn record(&mut self, seq: u64, record: &RecordView<'_>, findings: &mut Findings) {

@@ -9,6 +9,7 @@ mod format_props;
 mod golden;
 mod halt;
 mod inline;
+mod key_index;
 mod layers;
 mod no_drop;
 mod reader;
