@@ -199,11 +199,6 @@ impl<'a> RecordView<'a> {
         self.topic_id().max(self.type_id())
     }
 
-    /// Whether it mentions an index key.
-    pub(crate) fn has_keys(&self) -> bool {
-        self.header.key_count.get() > 0
-    }
-
     /// All lines of the record: what the entry hash covers.
     pub fn bytes(&self) -> &'a [u8] {
         self.bytes

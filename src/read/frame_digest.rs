@@ -1,5 +1,6 @@
 use bytes::Bytes;
 
+use super::index_check::{RowSum, RowSums};
 use crate::format::{FrameView, HashLanes};
 use crate::model::{Hash, UnixNanos};
 
@@ -14,18 +15,24 @@ pub(super) struct FrameDigest {
     /// The largest number of a name that an entry uses.
     pub(super) name_id_max: u32,
     pub(super) ts_init_max: UnixNanos,
-    /// Whether an entry mentions an index key.
-    pub(super) has_keys: bool,
+    /// The index rows that follow from its entries.
+    pub(super) keys: RowSum,
 }
 
 /// Makes digests, in buffers that are used again.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Digester {
     lanes: HashLanes,
     hashes: Vec<Hash>,
+    sums: RowSums,
 }
 
 impl Digester {
+    /// One that sums up index rows by `sums`.
+    pub(super) fn new(sums: RowSums) -> Self {
+        Self { lanes: HashLanes::default(), hashes: Vec::new(), sums }
+    }
+
     /// The digest of the frame stored under `key`, with every hash in it checked; `None` if anything
     /// in it is wrong.
     pub(super) fn digest(&mut self, key: u64, bytes: &Bytes) -> Option<FrameDigest> {
@@ -34,13 +41,16 @@ impl Digester {
             return None;
         }
         let (mut name_id_max, mut ts_init_max) = (0, UnixNanos::default());
-        let (mut in_place, mut has_keys) = (true, false);
-        let is_sound = frame.is_sound(&mut self.lanes, &mut self.hashes, |index, record| {
+        let mut in_place = true;
+        let Self { lanes, hashes, sums } = self;
+        let is_sound = frame.is_sound(lanes, hashes, |index, record| {
             in_place &= record.seq() == key + index as u64;
             name_id_max = name_id_max.max(record.name_id_max());
             ts_init_max = ts_init_max.max(record.ts_init());
-            has_keys |= record.has_keys();
+            sums.entry(record);
         });
+        // Also of a frame that is not in order, for the next one to begin anew.
+        let keys = sums.frame_ends();
         (is_sound && in_place).then(|| FrameDigest {
             count: frame.count() as u64,
             previous_root: frame.previous_root(),
@@ -48,7 +58,7 @@ impl Digester {
             names: frame.names().map(str::to_owned).collect(),
             name_id_max,
             ts_init_max,
-            has_keys,
+            keys,
         })
     }
 }

@@ -1,9 +1,10 @@
 use std::sync::Arc;
 
+use super::lookup::first_mention;
 use super::point_read::PointRead;
-use super::{Direction, ReadError, Scan};
+use super::{Direction, Keys, ReadError, Scan};
 use crate::model::{Entry, IndexKind, RunManifest, SnapshotAnchor};
-use crate::store::{IndexRow, ReadFault, RunReader};
+use crate::store::RunReader;
 
 /// Reads one run, sealed or live. Every entry's hash is checked on the way.
 ///
@@ -14,11 +15,6 @@ pub struct EventStoreReader {
     source: Arc<dyn RunReader>,
     point: Arc<PointRead>,
 }
-
-/// Frames that a reader keeps for [`EventStoreReader::read`], in bytes. Reads by `seq` cluster: a
-/// cause lies shortly before its effect. Sixteen frames of the default size hold some 90 000 entries
-/// of 256 bytes.
-const KEPT_BYTES_DEFAULT: usize = 32 << 20;
 
 /// The part of a run to replay on top of its snapshot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,11 +28,11 @@ pub struct ReplayPlan {
 impl EventStoreReader {
     /// A reader over a store's read side.
     pub fn new(source: Arc<dyn RunReader>) -> Self {
-        Self { source, point: Arc::new(PointRead::new(KEPT_BYTES_DEFAULT)) }
+        Self { source, point: Arc::default() }
     }
 
-    /// As [`new`](Self::new), but keeps up to `bytes` of frames for [`read`](Self::read) instead of
-    /// 32 MiB. A read from a frame that is kept takes about a microsecond, any other as long as
+    /// As [`new`](Self::new), but keeps up to `bytes` of frames for [`read`](Self::read) and
+    /// [`lookup`](Self::lookup) instead of 32 MiB. A read from a frame that is kept takes about a microsecond, any other as long as
     /// the frame takes to be read. 0 keeps none.
     pub fn keeping(source: Arc<dyn RunReader>, bytes: usize) -> Self {
         Self { source, point: Arc::new(PointRead::new(bytes)) }
@@ -82,13 +78,14 @@ impl EventStoreReader {
     }
 
     /// The first `seq` that mentions `key`.
-    pub fn lookup(&self, kind: IndexKind, key: &str) -> Result<Option<u64>, ReadError> {
-        Ok(self.source.lookup(kind, key.as_bytes())?)
+    pub fn lookup(&self, kind: IndexKind, key: impl AsRef<[u8]>) -> Result<Option<u64>, ReadError> {
+        first_mention(&*self.source, &self.point, kind, key.as_ref())
     }
 
-    /// All keys of `kind` with the first `seq` that mentions each, in byte order.
+    /// All keys of `kind`, in the order of the entries that mention each first. This scans the run;
+    /// to find one key, [`lookup`](Self::lookup) it.
     pub fn keys(&self, kind: IndexKind) -> Keys {
-        Keys::new(Arc::clone(&self.source), kind)
+        Keys::new(Arc::clone(&self.source), Arc::clone(&self.point), kind)
     }
 
     /// What to replay on top of the snapshot, or from the beginning where there is none.
@@ -99,44 +96,5 @@ impl EventStoreReader {
             return Err(ReadError::AnchorPastWatermark { anchor, watermark });
         }
         Ok(ReplayPlan { from_seq: anchor + 1, to_seq: watermark })
-    }
-}
-
-/// Walks the keys of one kind, a page at a time.
-pub struct Keys {
-    source: Arc<dyn RunReader>,
-    kind: IndexKind,
-    page: std::vec::IntoIter<IndexRow>,
-    last: Option<Vec<u8>>,
-    ended: bool,
-}
-
-const KEYS_PER_PAGE: usize = 1024;
-
-impl Keys {
-    pub(super) fn new(source: Arc<dyn RunReader>, kind: IndexKind) -> Self {
-        Self { source, kind, page: Vec::new().into_iter(), last: None, ended: false }
-    }
-}
-
-impl Iterator for Keys {
-    type Item = Result<IndexRow, ReadFault>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        if self.page.len() == 0 && !self.ended {
-            match self.source.index(self.kind, self.last.as_deref(), KEYS_PER_PAGE) {
-                Ok(mut page) => {
-                    page.retain(|row| row.kind == self.kind);
-                    self.ended = page.len() < KEYS_PER_PAGE;
-                    self.last = page.last().map(|row| row.key.clone());
-                    self.page = page.into_iter();
-                }
-                Err(error) => {
-                    self.ended = true;
-                    return Some(Err(error));
-                }
-            }
-        }
-        self.page.next().map(Ok)
     }
 }

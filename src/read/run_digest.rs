@@ -13,6 +13,7 @@ use std::thread;
 use crossbeam_channel::{Receiver, Sender, bounded};
 
 use super::frame_digest::{Digester, FrameDigest};
+use super::index_check::RowSums;
 use crate::format::FrameView;
 use crate::store::{ReadFault, RunReader};
 
@@ -36,23 +37,24 @@ type Stretch = RangeInclusive<u64>;
 type Visit<'a> = dyn FnMut(u64, Option<FrameDigest>) -> Result<(), ReadFault> + 'a;
 
 /// Shows every frame's key, and its digest if the frame is in order, to `visit`: in the order of the keys,
-/// on this thread, until there is no more or `visit` fails.
+/// on this thread, until there is no more or `visit` fails. Index rows are summed up by `sums`.
 pub(super) fn digest_run(
     source: &dyn RunReader,
     threads: NonZero<usize>,
+    sums: &RowSums,
     visit: &mut Visit<'_>,
 ) -> Result<(), ReadFault> {
     if threads.get() == 1 {
-        return digest_here(source, visit);
+        return digest_here(source, sums, visit);
     }
     thread::scope(|scope| {
         let (work, stretches) = bounded::<(Stretch, Sender<Found>)>(2 * threads.get());
         let spawn = || {
-            let stretches = stretches.clone();
+            let (stretches, sums) = (stretches.clone(), sums.clone());
             thread::Builder::new().name("tapline-digest".to_owned()).spawn_scoped(
                 scope,
                 move || {
-                    let mut digester = Digester::default();
+                    let mut digester = Digester::new(sums);
                     for (stretch, taker) in stretches {
                         digest_stretch(source, &stretch, &mut digester, |found| {
                             taker.send(found).is_ok()
@@ -65,7 +67,7 @@ pub(super) fn digest_run(
         let started = (0..threads.get()).map_while(|_| spawn().ok()).count();
         drop(stretches);
         if started == 0 {
-            return digest_here(source, visit);
+            return digest_here(source, sums, visit);
         }
         // When this returns, its channels close, and the threads end.
         digest_on(started, &work, visit)
@@ -73,9 +75,13 @@ pub(super) fn digest_run(
 }
 
 /// Digests the run on this thread alone.
-fn digest_here(source: &dyn RunReader, visit: &mut Visit<'_>) -> Result<(), ReadFault> {
+fn digest_here(
+    source: &dyn RunReader,
+    sums: &RowSums,
+    visit: &mut Visit<'_>,
+) -> Result<(), ReadFault> {
     let mut result = Ok(());
-    digest_stretch(source, &(0..=u64::MAX), &mut Digester::default(), |found| {
+    digest_stretch(source, &(0..=u64::MAX), &mut Digester::new(sums.clone()), |found| {
         match found {
             Found::Frame { key, digest } => result = visit(key, digest),
             Found::Unreadable(error) => result = Err(error),

@@ -2,7 +2,6 @@ use std::num::NonZero;
 use std::sync::Arc;
 use std::thread;
 
-use super::index_check::check_index;
 use super::run_digest::digest_run;
 use super::walk::Walk;
 use super::{Finding, VerifyReport};
@@ -56,7 +55,8 @@ impl Verifier {
             }
         };
         let mut walk = Walk::new();
-        let walked = digest_run(source, self.threads, &mut |key, digest| {
+        let sums = walk.index().sums();
+        let walked = digest_run(source, self.threads, &sums, &mut |key, digest| {
             walk.step(key, digest, source, &mut findings)?;
             progress(walk.scanned());
             Ok(())
@@ -67,9 +67,7 @@ impl Verifier {
         walk.check_names_table(source, &mut findings);
         if let Some(manifest) = &manifest {
             walk.check_manifest(manifest, &mut findings);
-            // What was not read may mention a key as well.
-            let has_keys = walk.has_keys() || walked.is_err();
-            check_index(source, manifest, has_keys, &mut findings);
+            walk.index().finish(source, manifest, &mut findings);
         }
         walk.check_anchor(source, &mut findings);
         let root = self.check_root(&mut findings);
@@ -116,5 +114,18 @@ impl Findings {
 
     pub(super) fn unreadable(&mut self, what: &'static str, error: &ReadFault) {
         self.push(Finding::Unreadable { what, error: error.to_string() });
+    }
+
+    /// As [`push`](Self::push), for a finding that is costly to make: only one that is kept is made.
+    pub(super) fn push_with<E>(
+        &mut self,
+        finding: impl FnOnce() -> Result<Finding, E>,
+    ) -> Result<(), E> {
+        if self.kept.len() < VerifyReport::FINDINGS_MAX {
+            self.kept.push(finding()?);
+        } else {
+            self.omitted += 1;
+        }
+        Ok(())
     }
 }

@@ -2,6 +2,7 @@ use bytes::Bytes;
 
 use super::Finding;
 use super::frame_digest::FrameDigest;
+use super::index_check::IndexCheck;
 use super::verifier::Findings;
 use crate::format::{FrameView, HashLanes, RecordView};
 use crate::model::{Hash, RunManifest, UnixNanos};
@@ -20,8 +21,7 @@ pub(super) struct Walk {
     names_lost: bool,
     ts_init_max: UnixNanos,
     scanned: u64,
-    /// Whether an entry mentions an index key.
-    has_keys: bool,
+    index: IndexCheck,
 }
 
 impl Walk {
@@ -36,7 +36,7 @@ impl Walk {
             names_lost: false,
             ts_init_max: UnixNanos::default(),
             scanned: 0,
-            has_keys: false,
+            index: IndexCheck::default(),
         }
     }
 
@@ -72,7 +72,7 @@ impl Walk {
         self.root = digest.root;
         self.names.extend(digest.names);
         self.ts_init_max = self.ts_init_max.max(digest.ts_init_max);
-        self.has_keys |= digest.has_keys;
+        self.index.accept(digest.keys);
         self.scanned += digest.count;
         self.next_seq = key.saturating_add(digest.count);
     }
@@ -129,22 +129,26 @@ impl Walk {
         frame.hash_records(&mut self.lanes, &mut self.hashes);
         for index in 0..frame.count() {
             let seq = key.saturating_add(index as u64);
-            if self.hashes[index] != frame.entry_hash(index) {
+            let is_intact = self.hashes[index] == frame.entry_hash(index);
+            if !is_intact {
                 findings.push(Finding::HashMismatch { seq });
             }
             // A malformed record is reported with the frame's offsets.
             if let Ok(record) = frame.record(index) {
                 self.record(seq, &record, findings);
+                if is_intact && record.seq() == seq && frame.first_seq() == key {
+                    self.index.entry(&record);
+                }
             }
             self.scanned += 1;
         }
+        self.index.frame_ends();
     }
 
     fn record(&mut self, seq: u64, record: &RecordView<'_>, findings: &mut Findings) {
         if record.seq() != seq {
             findings.push(Finding::SeqMismatch { stored_as: seq, says: record.seq() });
         }
-        self.has_keys |= record.has_keys();
         let id = record.name_id_max();
         if id as usize >= self.names.len() && !self.names_lost {
             findings.push(Finding::UnknownName { seq, id });
@@ -157,9 +161,9 @@ impl Walk {
         self.scanned
     }
 
-    /// Whether an entry mentions an index key.
-    pub(super) fn has_keys(&self) -> bool {
-        self.has_keys
+    /// What the index has to be.
+    pub(super) fn index(&self) -> &IndexCheck {
+        &self.index
     }
 
     /// The names table is what readers use, the names in the frames are what the hashes cover.

@@ -3,12 +3,13 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use redb::{Builder, Database, DatabaseError};
+use redb::{Builder, Database, DatabaseError, WriteTransaction};
 
 use super::cursor::RunCursor;
 use super::directory::run_path;
+use super::redb_keys::{KeyWriter, sort_blocks};
 use super::redb_reader::{RedbReader, SealedDatabase};
-use super::redb_tables::{ANCHOR_ROW, KeyBatch, MANIFEST_ROW, META, write_frame, write_new_run};
+use super::redb_tables::{ANCHOR_ROW, MANIFEST_ROW, write_frame, write_meta, write_new_run};
 use super::region_size::shrink_regions;
 use super::run_file::RunFile;
 use super::{
@@ -30,7 +31,7 @@ pub struct RedbBackend {
 struct OpenRun {
     database: Arc<Database>,
     cursor: RunCursor,
-    keys: KeyBatch,
+    keys: KeyWriter,
     anchor: Vec<u8>,
 }
 
@@ -141,22 +142,21 @@ impl RedbBackend {
         let cursor = RunCursor::new(manifest, reader.tail().map_err(damaged)?, anchor.as_ref());
         let anchor = anchor.map(|anchor| encode_anchor(&anchor)).unwrap_or_default();
         let RedbReader(database) = reader;
-        Ok(OpenRun { database, cursor, keys: KeyBatch::default(), anchor })
+        Ok(OpenRun { database, cursor, keys: KeyWriter::default(), anchor })
     }
 }
 
 impl OpenRun {
     fn new(database: Database, cursor: RunCursor, anchor: Vec<u8>) -> Self {
-        Self { database: Arc::new(database), cursor, keys: KeyBatch::default(), anchor }
+        Self { database: Arc::new(database), cursor, keys: KeyWriter::default(), anchor }
     }
 
-    fn write_meta(&self, row: &str, value: &[u8]) -> Result<(), BackendFault> {
+    fn commit(
+        &self,
+        write: impl FnOnce(&WriteTransaction) -> Result<(), redb::Error>,
+    ) -> Result<(), BackendFault> {
         let transaction = self.database.begin_write().map_err(BackendFault::redb)?;
-        transaction
-            .open_table(META)
-            .map_err(BackendFault::redb)?
-            .insert(row, value)
-            .map_err(BackendFault::redb)?;
+        write(&transaction).map_err(BackendFault::redb)?;
         transaction.commit().map_err(BackendFault::redb)
     }
 }
@@ -201,7 +201,7 @@ impl EventStore for RedbBackend {
         let run = self.run.as_mut().ok_or(AnchorError::NoOpenRun)?;
         run.cursor.check_anchor(anchor)?;
         let row = encode_anchor(anchor);
-        run.write_meta(ANCHOR_ROW, &row)?;
+        run.commit(|transaction| write_meta(transaction, ANCHOR_ROW, &row))?;
         run.anchor = row;
         run.cursor.anchored(anchor);
         Ok(())
@@ -215,7 +215,13 @@ impl EventStore for RedbBackend {
         let run = self.run.as_mut().ok_or(SealError::NoOpenRun)?;
         let manifest = run.cursor.sealed_manifest(status, end_ts_init)?;
         let row = encode_manifest(&manifest);
-        run.write_meta(MANIFEST_ROW, &row)?;
+        run.commit(|transaction| {
+            // What recovery found damaged is left as it is.
+            if status != RunStatus::Quarantined {
+                sort_blocks(transaction)?;
+            }
+            write_meta(transaction, MANIFEST_ROW, &row)
+        })?;
         run.cursor.manifest = manifest.clone();
         Ok(SealedRun { manifest, root: run_root(&row, &run.anchor) })
     }

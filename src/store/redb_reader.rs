@@ -1,4 +1,4 @@
-use std::ops::{Bound, RangeBounds};
+use std::ops::RangeBounds;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -7,13 +7,13 @@ use redb::{
     ReadableDatabase, TableDefinition, Value,
 };
 
+use super::redb_keys::{KEYS, block_id, block_row, find_row};
 use super::redb_tables::{
-    ANCHOR_ROW, FRAMES, KEYS, NAMES, key_row, read_anchor, read_manifest, read_manifest_row,
-    read_meta, split_key_row,
+    ANCHOR_ROW, FRAMES, NAMES, read_anchor, read_manifest, read_manifest_row, read_meta,
 };
-use super::{BackendFault, IndexRow, ReadFault, RunReader, Tail};
-use crate::format::{FrameView, decode_manifest, run_root};
-use crate::model::{Hash, IndexKind, RunManifest, SnapshotAnchor};
+use super::{BackendFault, ReadFault, RunReader, Tail};
+use crate::format::{FrameView, KeyBlockId, KeyRow, decode_manifest, run_root};
+use crate::model::{Hash, RunManifest, SnapshotAnchor};
 
 /// Reads a run out of a redb database.
 pub(super) struct RedbReader<S>(pub(super) S);
@@ -92,7 +92,7 @@ impl<S: Snapshots> RedbReader<S> {
         let Some((first_seq, frame)) = row.transpose().map_err(BackendFault::redb)? else {
             return Ok(None);
         };
-        Ok(Some((first_seq.value(), Bytes::from_owner(FrameBytes(frame)))))
+        Ok(Some((first_seq.value(), Bytes::from_owner(PageBytes(frame)))))
     }
 
     /// Where the run ends: one read of the last frame.
@@ -109,10 +109,10 @@ impl<S: Snapshots> RedbReader<S> {
     }
 }
 
-/// A frame in redb's page cache, kept alive by its guard.
-struct FrameBytes(OwnedAccessGuard<&'static [u8]>);
+/// A value in redb's page cache, kept alive by its guard.
+struct PageBytes(OwnedAccessGuard<&'static [u8]>);
 
-impl AsRef<[u8]> for FrameBytes {
+impl AsRef<[u8]> for PageBytes {
     fn as_ref(&self) -> &[u8] {
         self.0.value()
     }
@@ -163,35 +163,19 @@ impl<S: Snapshots> RunReader for RedbReader<S> {
         .collect()
     }
 
-    fn lookup(&self, kind: IndexKind, key: &[u8]) -> Result<Option<u64>, ReadFault> {
-        let row = key_row(kind, key);
-        let seq = self.table(KEYS)?.get(row.as_slice()).map_err(BackendFault::redb)?;
-        Ok(seq.map(|seq| seq.value()))
+    fn indexed(&self, hash: u64, from: u64) -> Result<Option<u64>, ReadFault> {
+        let row = find_row(&self.table(KEYS)?, KeyRow::new(hash, from));
+        Ok(row.map_err(BackendFault::redb)?.map(KeyRow::seq))
     }
 
-    fn index(
+    fn key_block_at_or_after(
         &self,
-        kind: IndexKind,
-        after: Option<&[u8]>,
-        limit: usize,
-    ) -> Result<Vec<IndexRow>, ReadFault> {
-        let first = key_row(kind, after.unwrap_or_default());
-        let from = match after {
-            Some(_) => Bound::Excluded(first.as_slice()),
-            // From the beginning of the table: a row too short to hold a kind comes first.
-            None if kind.as_u16() == 0 => Bound::Unbounded,
-            None => Bound::Included(first.as_slice()),
+        from: KeyBlockId,
+    ) -> Result<Option<(KeyBlockId, Bytes)>, ReadFault> {
+        let rows = self.table(KEYS)?.range_owned(block_row(from)..).map_err(BackendFault::redb)?;
+        let Some((row, block)) = { rows }.next().transpose().map_err(BackendFault::redb)? else {
+            return Ok(None);
         };
-        let rows = self
-            .table(KEYS)?
-            .range_owned::<&[u8]>((from, Bound::Unbounded))
-            .map_err(BackendFault::redb)?;
-        rows.take(limit)
-            .map(|row| {
-                let (row, seq) = row.map_err(BackendFault::redb)?;
-                let (kind, key) = split_key_row(row.value())?;
-                Ok(IndexRow { kind, key: key.to_vec(), seq: seq.value() })
-            })
-            .collect()
+        Ok(Some((block_id(row.value()), Bytes::from_owner(PageBytes(block)))))
     }
 }

@@ -10,7 +10,7 @@ use tapline::{ContentHash, Hash, Headers, IndexKind, SnapshotAnchor};
 use uuid::Uuid;
 
 use crate::support::frames::TS_PUBLISH;
-use crate::support::raw::RawFrame;
+use crate::support::raw::{RawFrame, rows_of_frame};
 use crate::support::{FrameMaker, Message, manifest};
 
 /// Messages of few names and keys, so that both repeat, around the sizes where lines end.
@@ -140,7 +140,13 @@ proptest! {
             prop_assert_eq!(sealed.names_end() as usize, names.len());
             let newest = batch.iter().map(|message| message.ts_init).max();
             prop_assert_eq!(Some(sealed.ts_init_max().as_u64()), newest);
-            prop_assert_eq!(sealed.has_keys(), batch.iter().any(|m| !m.keys.is_empty()));
+            let mentions = (seq..).zip(batch).flat_map(|(seq, message)| {
+                message.keys.iter().map(move |(kind, key)| (seq, kind.as_u16(), key.as_bytes()))
+            });
+            let rows: Vec<_> = sealed.key_rows().iter().map(|row| (row.hash(), row.seq())).collect();
+            let expected: Vec<_> =
+                rows_of_frame(mentions).into_iter().map(|row| (row.hash, row.seq)).collect();
+            prop_assert_eq!(rows, expected);
             (seq, root) = (sealed.last_seq() + 1, sealed.root());
         }
     }

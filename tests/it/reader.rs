@@ -1,5 +1,6 @@
 //! Reading a run entry by entry: every hash checked, damage reported in its place.
 
+mod collisions;
 mod damage;
 mod live;
 mod lookup;

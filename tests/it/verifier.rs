@@ -21,7 +21,7 @@ use tapline::store::RunReader;
 use crate::support::files::assert_unchanged;
 use crate::support::message::messages;
 use crate::support::places::SealedFile;
-use crate::support::{FrameMaker, Message, Place};
+use crate::support::{FrameMaker, Message, Place, tamper};
 
 /// Three frames of three entries; entries 2 and 5 mention the key `O-2`, entry 6 `O-6`.
 fn batches() -> [Vec<Message>; 3] {
@@ -81,10 +81,10 @@ fn wrong_root(first_seq: u64) -> Finding {
     Finding::ChainBreak { first_seq, error }
 }
 
-/// A client order id in the index that points to an entry which does not bear it out.
+/// A row of the index that points to an entry which does not mention this client order id.
 fn dangling(key: &str, seq: u64) -> Finding {
-    let index_kind = "client_order_id".to_owned();
-    Finding::IndexDangling { index_kind, key: key.to_owned(), seq }
+    let hash = tamper::order_row(key, seq).hash;
+    Finding::IndexDangling { hash: format!("{hash:016x}"), seq }
 }
 
 #[test]
@@ -130,7 +130,7 @@ fn progress_is_reported_after_each_frame() {
 fn findings_are_bounded_and_the_rest_is_counted() {
     let file = SealedFile::record(&[messages(1, 800), messages(801, 1600)]);
     for first_seq in [1, 801] {
-        crate::support::tamper::frame(&file.path, first_seq, |frame| {
+        tamper::frame(&file.path, first_seq, |frame| {
             for hash in &mut frame.hashes {
                 hash[0] ^= 1;
             }

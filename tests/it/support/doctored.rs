@@ -2,8 +2,9 @@ use std::io;
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
-use tapline::store::{BackendFault, IndexRow, ReadFault, RunReader};
-use tapline::{Hash, IndexKind, RunManifest, SnapshotAnchor};
+use tapline::format::KeyBlockId;
+use tapline::store::{BackendFault, ReadFault, RunReader};
+use tapline::{Hash, RunManifest, SnapshotAnchor};
 
 /// What a [`Doctored`] reader can fail to read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -103,16 +104,14 @@ impl RunReader for Doctored {
         self.inner(Part::Names)?.names(from)
     }
 
-    fn lookup(&self, kind: IndexKind, key: &[u8]) -> Result<Option<u64>, ReadFault> {
-        self.inner(Part::Index)?.lookup(kind, key)
+    fn indexed(&self, hash: u64, from: u64) -> Result<Option<u64>, ReadFault> {
+        self.inner(Part::Index)?.indexed(hash, from)
     }
 
-    fn index(
+    fn key_block_at_or_after(
         &self,
-        kind: IndexKind,
-        after: Option<&[u8]>,
-        limit: usize,
-    ) -> Result<Vec<IndexRow>, ReadFault> {
-        self.inner(Part::Index)?.index(kind, after, limit)
+        from: KeyBlockId,
+    ) -> Result<Option<(KeyBlockId, Bytes)>, ReadFault> {
+        self.inner(Part::Index)?.key_block_at_or_after(from)
     }
 }
