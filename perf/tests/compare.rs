@@ -23,7 +23,7 @@ fn text(path: &Path) -> &str {
 fn every_system_stores_exactly_what_was_pushed() {
     let dir = tempfile::tempdir().unwrap();
     let (out, json) = (dir.path().join("out"), dir.path().join("report.json"));
-    let systems = "tapline,fjall,sqlite,redb-rows,bare-ring,bare-write,blake3";
+    let systems = "tapline,fjall,sqlite,redb-rows,bare-ring,bare-write,bare-block,blake3";
     let mut arguments = vec!["compare", "--tiny", "--check", "--system", systems];
     arguments.extend(["--dir", text(dir.path()), "--out", text(&out), "--json", text(&json)]);
     // `hash` is a matter of time, not of entries.

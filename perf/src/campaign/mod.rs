@@ -1,10 +1,12 @@
 //! Many measurements in one go: cases, each of several systems, each several times.
 
 mod case;
+mod process;
 mod results;
 mod scratch;
 
 pub(crate) use case::{Case, settings};
+pub(crate) use process::SUBCOMMAND;
 pub(crate) use results::{At, CaseResult, Results, SystemResult};
 pub(crate) use scratch::Scratch;
 
@@ -12,7 +14,6 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
-use crate::child;
 use crate::outcome::{Figure, Outcome};
 use crate::spec::Spec;
 use crate::systems::SystemId;
@@ -70,7 +71,7 @@ impl Campaign {
 
     fn measure(&self, exe: &Path, case: &Case, system: SystemId) -> Result<Outcome> {
         let dir = self.scratch.folder()?;
-        child::run(
+        process::run(
             exe,
             &Spec {
                 system: system.name().to_owned(),

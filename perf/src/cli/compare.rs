@@ -1,5 +1,6 @@
 //! Every workload on every system.
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Result;
@@ -21,6 +22,9 @@ pub(super) struct Args {
     /// Only these systems
     #[arg(long = "system", value_enum, value_delimiter = ',')]
     systems: Vec<SystemId>,
+    /// What W9 records, in the program's own NDJSON [default: ../shared/data, if it is there]
+    #[arg(long, value_name = "FILE")]
+    input: Option<PathBuf>,
     /// A thousand entries each, for tests
     #[arg(long, hide = true, conflicts_with = "quick")]
     tiny: bool,
@@ -48,7 +52,7 @@ pub(super) fn run(args: &Args) -> Result<ExitCode> {
     }
     let mut all = Vec::new();
     for workload in wanted {
-        let (cases, skipped) = cases(workload, &scale)?;
+        let (cases, skipped) = cases(workload, &scale, args.input.as_deref())?;
         all.extend(cases);
         if let Some(skipped) = skipped {
             heading.note(skipped);

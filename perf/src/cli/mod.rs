@@ -12,6 +12,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::{Parser, Subcommand};
 
+use crate::campaign::SUBCOMMAND;
 use crate::{child, systems};
 
 /// Measures tapline, what it is compared with, and the limits of this machine
@@ -31,7 +32,7 @@ enum Command {
     /// Latency of pushes and of durability at a fixed rate
     Latency(latency::Args),
     /// Make one measurement in this process
-    #[command(name = child::SUBCOMMAND, hide = true)]
+    #[command(name = SUBCOMMAND, hide = true)]
     Measure {
         /// What to measure, in JSON
         spec: String,

@@ -7,7 +7,7 @@ use serde::Serialize;
 use crate::campaign::{At, Results};
 use crate::outcome::Figure as F;
 use crate::systems::SystemId::{
-    self, BareRing, BareWrite, Fjall, Nautilus, RedbRows, Sqlite, Tapline,
+    self, BareBlock, BareRing, BareWrite, Fjall, Nautilus, RedbRows, Sqlite, Tapline,
 };
 
 /// A target, and what was reached.
@@ -131,7 +131,7 @@ fn latency(judge: &Judge<'_>) -> Vec<Judged> {
             "ack p50, times one bare 4 KiB pwrite + fdatasync",
             false,
             1.3,
-            of(F::AckP50, BareWrite, F::CommitP50),
+            of(F::AckP50, BareBlock, F::CommitP50),
         ),
         Judged::new("W3", "ack p50, times lower than nautilus's", true, 10.0, lower(F::AckP50)),
     ]
@@ -217,8 +217,8 @@ mod tests {
     use crate::outcome::Outcome;
 
     fn results(figures: &[(&str, SystemId, F, [f64; 3])]) -> Results {
-        let (cases, _) = cases("W1", &Scale::QUICK).unwrap();
-        let (latency, _) = super::super::cases("W3", &Scale::QUICK).unwrap();
+        let (cases, _) = cases("W1", &Scale::QUICK, None).unwrap();
+        let (latency, _) = super::super::cases("W3", &Scale::QUICK, None).unwrap();
         let of_case = |case: &crate::campaign::Case, system: SystemId| {
             let outcome = |repetition: usize| {
                 let mut outcome = Outcome::new(system.name(), String::new());
@@ -232,7 +232,8 @@ mod tests {
             SystemResult { system, outcomes: (0..3).map(outcome).collect(), error: None }
         };
         let cases = cases.into_iter().chain(latency).map(|case| {
-            let systems = [Tapline, Nautilus, BareWrite].map(|system| of_case(&case, system));
+            let systems =
+                [Tapline, Nautilus, BareWrite, BareBlock].map(|system| of_case(&case, system));
             CaseResult { systems: systems.into(), case }
         });
         Results { cases: cases.collect() }
@@ -268,7 +269,7 @@ mod tests {
     fn lower_is_better_where_it_is() {
         let judged = judge(&results(&[
             ("W3", Tapline, F::AckP50, [130.0, 130.0, 131.0]),
-            ("W3", BareWrite, F::CommitP50, [100.0, 100.0, 100.0]),
+            ("W3", BareBlock, F::CommitP50, [100.0, 100.0, 100.0]),
             ("W3", Tapline, F::IntendedP999, [2_001.0; 3]),
             ("W3", Tapline, F::HiccupP999, [1_000.0; 3]),
         ]));

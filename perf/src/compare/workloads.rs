@@ -77,8 +77,13 @@ impl Scale {
     }
 }
 
-/// The cases of `workload`, and why there are none where that is so.
-pub(crate) fn cases(workload: &str, scale: &Scale) -> Result<(Vec<Case>, Option<String>)> {
+/// The cases of `workload`, and why there are none where that is so. `real_file` is what W9 records; the
+/// sample beside the source tree where it is not given.
+pub(crate) fn cases(
+    workload: &str,
+    scale: &Scale,
+    real_file: Option<&Path>,
+) -> Result<(Vec<Case>, Option<String>)> {
     let stop = Stop { entries: scale.saturated_entries(), seconds: scale.saturated_s };
     let saturated = Measure::Saturated { stop };
     let paced = |rate| Measure::Paced {
@@ -90,22 +95,29 @@ pub(crate) fn cases(workload: &str, scale: &Scale) -> Result<(Vec<Case>, Option<
     let durable = SystemId::DURABLE.to_vec();
     let with = |limits: &[SystemId]| [&durable, limits].concat();
     let disk = [SystemId::BareWrite];
-    let both = [SystemId::BareRing, SystemId::BareWrite];
+    let saturated_limits = [SystemId::BareRing, SystemId::BareWrite];
+    let paced_limits = [SystemId::BareRing, SystemId::BareBlock];
     let case = |id: &str, title: &str, systems: Vec<SystemId>, measure: Measure| {
         let (id, title) = (id.to_owned(), title.to_owned());
         let workload = workload.to_owned();
         Ok(Case { id, workload, title, systems, settings: settings(1, 256, false)?, measure })
     };
     let cases = match workload {
-        "W1" => vec![case("W1", "256 B, 1 producer, saturated", with(&both), saturated)?],
+        "W1" => {
+            vec![case("W1", "256 B, 1 producer, saturated", with(&saturated_limits), saturated)?]
+        }
         "W2" => {
             let title = "256 B with a fresh index key each, 1 producer, saturated";
             let mut case = case("W2", title, with(&disk), saturated)?;
             case.settings.keys = true;
             vec![case]
         }
-        "W3" => vec![case("W3", "256 B at 20 000/s, 1 producer", with(&both), paced(20_000))?],
-        "W4" => vec![case("W4", "256 B at 200 000/s, 1 producer", with(&both), paced(200_000))?],
+        "W3" => {
+            vec![case("W3", "256 B at 20 000/s, 1 producer", with(&paced_limits), paced(20_000))?]
+        }
+        "W4" => {
+            vec![case("W4", "256 B at 200 000/s, 1 producer", with(&paced_limits), paced(200_000))?]
+        }
         "W5" => by_producers(&case, &durable, &saturated)?,
         "W6" => by_payload(&case, &with(&disk), &saturated)?,
         "W7" => {
@@ -120,9 +132,10 @@ pub(crate) fn cases(workload: &str, scale: &Scale) -> Result<(Vec<Case>, Option<
             vec![case]
         }
         "W9" => {
-            let input = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(REAL_FILE);
-            let Ok(input) = input.canonicalize() else {
-                return Ok((Vec::new(), Some(format!("W9 skipped: there is no {REAL_FILE}"))));
+            let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(REAL_FILE);
+            let Ok(input) = real_file.unwrap_or(&beside).canonicalize() else {
+                let why = format!("W9 skipped: there is no {REAL_FILE}; name a file with --input");
+                return Ok((Vec::new(), Some(why)));
             };
             let title = "the real file through `tapline record`, end to end";
             vec![case("W9", title, vec![SystemId::Tapline], Measure::Record { input })?]
@@ -172,10 +185,10 @@ mod tests {
     #[test]
     fn every_workload_has_cases_or_says_why_not() {
         for workload in WORKLOADS.into_iter().chain([MEMORY]) {
-            let (cases, skipped) = cases(workload, &Scale::QUICK).unwrap();
+            let (cases, skipped) = cases(workload, &Scale::QUICK, None).unwrap();
             assert_ne!(cases.is_empty(), skipped.is_none(), "{workload}");
             assert!(cases.iter().all(|case| case.workload == workload));
         }
-        assert!(cases("W10", &Scale::QUICK).is_err());
+        assert!(cases("W10", &Scale::QUICK, None).is_err());
     }
 }

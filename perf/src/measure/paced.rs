@@ -169,7 +169,7 @@ impl Pacer<'_> {
         let messages = schedule.messages_in(self.warmup_seconds + self.seconds);
         ensure!(messages > warmup, "no message is due in the time to measure; measure longer");
         let began = schedule.due(warmup);
-        let give_up_after = nanos(self.seconds);
+        let give_up_after = nanos(self.warmup_seconds + self.seconds);
         let every = (schedule.rate / producers / ACK_SAMPLES_PER_SECOND.div_ceil(producers)).max(1);
         let mut acks = AckProbe::new(every, messages, began);
         let mut over_time = Samples::with_room_for(messages - warmup);

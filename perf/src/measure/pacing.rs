@@ -21,10 +21,10 @@ pub(crate) struct Schedule {
 
 impl Schedule {
     /// The highest rate there can be.
-    #[cfg(feature = "peers")]
+    #[cfg(any(test, feature = "peers"))]
     pub(crate) const RATE_MAX: u64 = 10_000_000;
     /// The longest run, in seconds: at the highest rate, due times do not overflow.
-    #[cfg(feature = "peers")]
+    #[cfg(any(test, feature = "peers"))]
     pub(crate) const SECONDS_MAX: u64 = 1_800;
 
     /// When this producer's message `index`, from 0, is due.

@@ -1,6 +1,7 @@
 use std::path::Path;
 
 use anyhow::Result;
+use plotters::chart::SeriesLabelPosition;
 use plotters::style::RGBColor;
 
 use super::canvas::{Line, MACHINE, color, draw_both, nanos};
@@ -42,6 +43,7 @@ pub(super) fn draw(dir: &Path, result: &CaseResult) -> Result<()> {
             y_title: "latency",
             y_label: &nanos,
             dots: false,
+            names_at: SeriesLabelPosition::LowerRight,
         };
         let name = format!("{}-{}-by-percentile", result.case.id, histogram.replace('_', "-"));
         draw_both(dir, &name, &chart)?;
@@ -55,7 +57,7 @@ fn line(name: String, color: RGBColor, latencies: &Latencies) -> Line {
     let points = steps
         .filter(|step| step.quantile_iterated_to() < 1.0)
         .map(|step| (1.0 / (1.0 - step.quantile_iterated_to()), step.value_iterated_to() as f64));
-    Line { name, color, points: points.collect() }
+    Line { name, color, points: points.collect(), ranges: Vec::new() }
 }
 
 fn percentile(inverse: f64) -> String {

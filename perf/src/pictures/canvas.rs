@@ -75,6 +75,7 @@ pub(super) fn color(system: SystemId) -> RGBColor {
         SystemId::RedbRows => RGBColor(0x8b, 0x3f, 0xb5),
         SystemId::BareRing => RGBColor(0x00, 0x9b, 0x9b),
         SystemId::BareWrite => RGBColor(0x70, 0x70, 0x70),
+        SystemId::BareBlock => RGBColor(0x30, 0x30, 0x30),
         SystemId::Blake3 => RGBColor(0x90, 0x60, 0x30),
     }
 }
@@ -99,6 +100,8 @@ pub(super) struct Line {
     pub(super) name: String,
     pub(super) color: RGBColor,
     pub(super) points: Vec<(f64, f64)>,
+    /// From where to where the repetitions went: x, least and greatest y.
+    pub(super) ranges: Vec<(f64, f64, f64)>,
 }
 
 /// From where to where the lines go along `axis`; something to draw an axis from in any case.

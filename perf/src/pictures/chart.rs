@@ -15,6 +15,8 @@ pub(super) struct LineChart<'a> {
     pub(super) y_label: &'a dyn Fn(f64) -> String,
     /// Mark each point, where there are few.
     pub(super) dots: bool,
+    /// The corner that the lines leave free.
+    pub(super) names_at: SeriesLabelPosition,
 }
 
 /// The horizontal axis.
@@ -75,6 +77,10 @@ impl LineChart<'_> {
                 .map_err(failed)?
                 .label(&line.name)
                 .legend(move |(x, y)| PathElement::new([(x, y), (x + 24, y)], style));
+            for (x, min, max) in &line.ranges {
+                let bar = PathElement::new([(*x, *min), (*x, *max)], line.color.stroke_width(1));
+                chart.draw_series([bar]).map_err(failed)?;
+            }
             if self.dots {
                 let dots =
                     line.points.iter().map(|point| Circle::new(*point, 4, line.color.filled()));
@@ -83,7 +89,7 @@ impl LineChart<'_> {
         }
         chart
             .configure_series_labels()
-            .position(SeriesLabelPosition::UpperLeft)
+            .position(self.names_at.clone())
             .background_style(WHITE.mix(0.85))
             .border_style(RGBColor(0xc0, 0xc0, 0xc0))
             .label_font((FONT, 16))

@@ -1,6 +1,7 @@
 use std::path::Path;
 
 use anyhow::Result;
+use plotters::chart::SeriesLabelPosition;
 
 use super::canvas::{Line, color, draw_both, nanos};
 use super::chart::{Axis, LineChart};
@@ -19,7 +20,7 @@ pub(super) fn draw(dir: &Path, result: &CaseResult) -> Result<()> {
             .filter_map(|system| {
                 let found = system.outcomes.last()?.timelines.get(timeline)?;
                 let (name, color) = (system.system.to_string(), color(system.system));
-                Some(Line { name, color, points: points(found) })
+                Some(Line { name, color, points: points(found), ranges: Vec::new() })
             })
             .collect();
         if lines.is_empty() {
@@ -36,6 +37,7 @@ pub(super) fn draw(dir: &Path, result: &CaseResult) -> Result<()> {
             y_title: "latency",
             y_label: &nanos,
             dots: false,
+            names_at: SeriesLabelPosition::UpperLeft,
         };
         let name = format!("{}-{}-over-time", result.case.id, timeline.replace('_', "-"));
         draw_both(dir, &name, &chart)?;

@@ -1,11 +1,13 @@
 use std::path::Path;
 
 use anyhow::Result;
+use plotters::chart::SeriesLabelPosition;
 
 use super::canvas::{Line, color, draw_both};
 use super::chart::{Axis, LineChart};
 use crate::campaign::{CaseResult, Results};
 use crate::outcome::Figure;
+use crate::report::Spread;
 use crate::spec::{Measure, Settings};
 use crate::systems::SystemId;
 
@@ -25,6 +27,7 @@ pub(super) fn draw(dir: &Path, results: &Results) -> Result<()> {
         y_title: "entries a second",
         y_label: &thousands,
         dots: true,
+        names_at: SeriesLabelPosition::LowerRight,
     };
     draw_line_chart(dir, "throughput-by-producers", &chart)?;
 
@@ -38,6 +41,7 @@ pub(super) fn draw(dir: &Path, results: &Results) -> Result<()> {
         y_title: "payload MB a second",
         y_label: &|value| format!("{value:.0}"),
         dots: true,
+        names_at: SeriesLabelPosition::LowerRight,
     };
     draw_line_chart(dir, "throughput-by-payload", &chart)
 }
@@ -76,15 +80,20 @@ fn lines(
         cases.iter().flat_map(|case| &case.systems).map(|result| result.system).collect();
     systems.sort();
     systems.dedup();
+    // It keeps nothing: not comparable to the others here.
+    systems.retain(|system| *system != SystemId::BareRing);
     let line = |system: SystemId| {
-        let mut points: Vec<(f64, f64)> = cases
-            .iter()
-            .filter_map(|case| {
-                Some((x(&case.case.settings), case.system(system)?.spread(figure)?.median))
-            })
-            .collect();
-        points.sort_by(|a, b| a.0.total_cmp(&b.0));
-        Line { name: system.to_string(), color: color(system), points }
+        let at = |case: &CaseResult| {
+            Some((x(&case.case.settings), case.system(system)?.spread(figure)?))
+        };
+        let mut found: Vec<(f64, Spread)> = cases.iter().filter_map(|case| at(case)).collect();
+        found.sort_by(|a, b| a.0.total_cmp(&b.0));
+        Line {
+            name: system.to_string(),
+            color: color(system),
+            points: found.iter().map(|(x, spread)| (*x, spread.median)).collect(),
+            ranges: found.iter().map(|(x, spread)| (*x, spread.min, spread.max)).collect(),
+        }
     };
     systems.into_iter().map(line).collect()
 }

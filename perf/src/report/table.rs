@@ -1,5 +1,6 @@
 //! A case as a table: a row a figure, a column a system.
 
+use std::collections::BTreeSet;
 use std::fmt::Write;
 
 use super::percentiles;
@@ -10,7 +11,32 @@ use crate::systems::SystemId;
 
 /// All cases, for people.
 pub(crate) fn render(results: &Results) -> String {
-    results.cases.iter().map(|case| render_case(results, case)).collect()
+    let mut text: String = results.cases.iter().map(|case| render_case(results, case)).collect();
+    text.push_str("\nhow each system is set\n");
+    for (system, described) in descriptions(results) {
+        let _ = writeln!(text, "  {system}: {described}");
+    }
+    text.push_str("\nwhat the figures are\n");
+    for figure in figures(results) {
+        let _ = writeln!(text, "  {:<18} {}", figure.label(), figure.meaning());
+    }
+    text
+}
+
+/// Each system's settings, once; several of a system that was set differently in different cases.
+fn descriptions(results: &Results) -> BTreeSet<(SystemId, &str)> {
+    let systems = results.cases.iter().flat_map(|case| &case.systems);
+    let described = systems.flat_map(|result| {
+        result.outcomes.iter().map(|outcome| (result.system, outcome.described.as_str()))
+    });
+    described.collect()
+}
+
+/// The figures that were found.
+fn figures(results: &Results) -> BTreeSet<Figure> {
+    let systems = results.cases.iter().flat_map(|case| &case.systems);
+    let outcomes = systems.flat_map(|result| &result.outcomes);
+    outcomes.flat_map(|outcome| outcome.figures.keys().copied()).collect()
 }
 
 fn render_case(results: &Results, result: &CaseResult) -> String {
@@ -107,21 +133,16 @@ fn histograms(result: &CaseResult, text: &mut String) {
     }
 }
 
-/// How each system was set, what failed, and what makes figures doubtful.
+/// What failed, and what makes figures doubtful.
 fn remarks(result: &CaseResult, text: &mut String) {
     for warning in result.case.settings.cores.warnings() {
         let _ = writeln!(text, "  warning: {warning}");
     }
     for SystemResult { system, outcomes, error } in &result.systems {
-        if let Some(outcome) = outcomes.first() {
-            let _ = writeln!(text, "  {system}: {}", outcome.described);
-            if !outcome.memory_mb.is_empty() {
-                let _ = writeln!(
-                    text,
-                    "  {system}: resident MB at each tenth: {:?}",
-                    outcome.memory_mb
-                );
-            }
+        if let Some(outcome) = outcomes.last().filter(|outcome| !outcome.memory_mb.is_empty()) {
+            let memory: Vec<String> =
+                outcome.memory_mb.iter().map(|memory| format!("{memory:.0}")).collect();
+            let _ = writeln!(text, "  {system}: MB resident at each tenth: {}", memory.join(" "));
         }
         let mut warnings: Vec<_> = outcomes.iter().flat_map(|outcome| &outcome.warnings).collect();
         warnings.sort();

@@ -1,5 +1,6 @@
-//! The limit of the disk: one thread that writes and syncs as many bytes as messages would take, in
-//! the same natural batches as an engine, and does nothing else. No message is copied anywhere.
+//! The limits of the disk: one thread that writes and syncs as many bytes as messages would take, in
+//! the same natural batches as an engine, or one block a commit however many messages wait, and does
+//! nothing else. No message is copied anywhere.
 
 mod file;
 
@@ -19,9 +20,14 @@ use crate::system::{Closed, Lane, Message, Reader, System};
 /// Length of the keys of messages that have one.
 const KEY_BYTES: usize = 18;
 
+/// The limit of throughput.
+pub(super) type BareWrite = Bare<false>;
+/// The limit of acknowledgement.
+pub(super) type BareBlock = Bare<true>;
+
 /// The writer and what it shares with the producers.
 #[derive(Debug)]
-pub(super) struct BareWrite {
+pub(super) struct Bare<const ONE_BLOCK: bool> {
     writer: JoinHandle<Result<Closed>>,
     shared: Arc<Shared>,
 }
@@ -56,14 +62,18 @@ pub(super) struct BareWriteLane {
     window: u64,
 }
 
-impl System for BareWrite {
+impl<const ONE_BLOCK: bool> System for Bare<ONE_BLOCK> {
     type Lane = BareWriteLane;
 
     fn describe(settings: &Settings) -> String {
+        let bytes = if ONE_BLOCK {
+            format!("one block of {BLOCK} B, however much is pending")
+        } else {
+            format!("what is pending, up to {} B, in blocks of {BLOCK} B", settings.batch_bytes)
+        };
         format!(
-            "pwrite and fdatasync of what is pending, up to {} B, in blocks of {BLOCK} B, O_DIRECT, \
-             fallocated 1 GiB at a time; LIMIT: no message is stored",
-            settings.batch_bytes
+            "pwrite and fdatasync of {bytes}; O_DIRECT, the best the disk gives; fallocated 1 GiB at a \
+             time; LIMIT: no message is stored"
         )
     }
 
@@ -71,7 +81,8 @@ impl System for BareWrite {
         let record =
             record_bytes(settings.payload_bytes, if settings.keys { KEY_BYTES } else { 0 });
         ensure!(record <= settings.batch_bytes, "a record does not fit into a commit");
-        let file = PreparedFile::create(&dir.join("bare"), settings.batch_bytes)?;
+        let bytes_max = if ONE_BLOCK { BLOCK } else { settings.batch_bytes };
+        let file = PreparedFile::create(&dir.join("bare"), bytes_max)?;
         let producers = settings.cores.producers.len();
         let lanes = (0..producers).map(|_| Counts::default()).collect();
         let (closing, ended) = (AtomicBool::new(false), AtomicBool::new(false));
@@ -82,13 +93,17 @@ impl System for BareWrite {
             BareWriteLane { shared, number, pushed: 0, durable: 0, window }
         };
         let lanes = (0..producers).map(lane).collect();
-        let (core, batch_bytes) = (settings.cores.writer, settings.batch_bytes);
+        let core = settings.cores.writer;
+        let commit = if ONE_BLOCK {
+            CommitSize::OneBlock
+        } else {
+            CommitSize::Pending { record, messages_max: (bytes_max / record) as u64 }
+        };
         let theirs = Arc::clone(&shared);
         let writer = std::thread::Builder::new()
             .name("writer".to_owned())
             .spawn(move || {
-                let batch = (batch_bytes / record) as u64;
-                let writer = Writer { shared: Arc::clone(&theirs), file, record, batch };
+                let writer = Writer { shared: Arc::clone(&theirs), file, commit };
                 let closed = pin(core).and_then(|()| writer.run());
                 theirs.ended.store(true, Ordering::Release);
                 closed
@@ -110,10 +125,37 @@ impl System for BareWrite {
 struct Writer {
     shared: Arc<Shared>,
     file: PreparedFile,
-    /// Bytes of one message.
-    record: usize,
-    /// The most messages in one commit.
-    batch: u64,
+    commit: CommitSize,
+}
+
+/// How much a commit writes.
+#[derive(Debug, Clone, Copy)]
+enum CommitSize {
+    /// One block, for all messages that wait.
+    OneBlock,
+    /// As much as the messages take.
+    Pending {
+        /// Bytes of one message.
+        record: usize,
+        /// The most messages in one commit.
+        messages_max: u64,
+    },
+}
+
+impl CommitSize {
+    fn messages_max(self) -> u64 {
+        match self {
+            Self::OneBlock => u64::MAX,
+            Self::Pending { messages_max, .. } => messages_max,
+        }
+    }
+
+    fn bytes(self, messages: u64) -> usize {
+        match self {
+            Self::OneBlock => BLOCK,
+            Self::Pending { record, .. } => (messages as usize * record).next_multiple_of(BLOCK),
+        }
+    }
 }
 
 impl Writer {
@@ -128,14 +170,14 @@ impl Writer {
             let count: u64 = taken.iter().zip(&done).map(|(taken, done)| taken - done).sum();
             if count == 0 {
                 if closing {
+                    self.file.finish()?;
                     return Ok(Closed { entries: done.iter().sum(), commits: Some(commits) });
                 }
                 std::thread::yield_now();
                 continue;
             }
-            let bytes = (count as usize * self.record).next_multiple_of(BLOCK);
             let began = clock.now();
-            self.file.append(bytes)?;
+            self.file.append(self.commit.bytes(count))?;
             commits.record(clock.now() - began);
             for (lane, taken) in self.shared.lanes.iter().zip(&taken) {
                 lane.durable.0.store(*taken, Ordering::Release);
@@ -146,7 +188,7 @@ impl Writer {
 
     /// Counts up to which to commit next.
     fn take(&self, done: &[u64]) -> Vec<u64> {
-        let mut room = self.batch;
+        let mut room = self.commit.messages_max();
         let lanes = self.shared.lanes.iter().zip(done);
         let taken = lanes.map(|(lane, done)| {
             let pending = lane.pushed.0.load(Ordering::Acquire) - done;

@@ -24,8 +24,7 @@ fn open(dir: &Path) -> Result<Fjall> {
 
 impl RowStore for Fjall {
     fn describe() -> String {
-        "fjall, a batch a commit with PersistMode::SyncAll, no compression, else as it comes"
-            .to_owned()
+        "a batch a commit with PersistMode::SyncAll, no compression, else as it comes".to_owned()
     }
 
     fn create(dir: &Path, _: &Settings) -> Result<Self> {

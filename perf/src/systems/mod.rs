@@ -41,6 +41,8 @@ pub(crate) enum SystemId {
     BareRing,
     /// The limit of the disk: the same bytes in the same commits, written and synced, nothing else
     BareWrite,
+    /// The limit of acknowledgement: one block written and synced for all that is pending
+    BareBlock,
     /// The limit of hashing: BLAKE3 over large buffers
     Blake3,
 }
@@ -59,6 +61,7 @@ impl SystemId {
             Self::RedbRows => "redb-rows",
             Self::BareRing => "bare-ring",
             Self::BareWrite => "bare-write",
+            Self::BareBlock => "bare-block",
             Self::Blake3 => "blake3",
         }
     }
@@ -82,6 +85,7 @@ pub(crate) fn measure(spec: &Spec) -> Result<Outcome> {
         Ok(SystemId::RedbRows) => measure::run::<queued::Queued<redb_rows::RedbRows>>(spec),
         Ok(SystemId::BareRing) => measure::run::<rtrb::BareRing>(spec),
         Ok(SystemId::BareWrite) => measure::run::<bare_write::BareWrite>(spec),
+        Ok(SystemId::BareBlock) => measure::run::<bare_write::BareBlock>(spec),
         Ok(SystemId::Blake3) => blake3::measure(spec),
         Ok(SystemId::Nautilus) => anyhow::bail!("nautilus is measured by a program of its own"),
         Err(error) => anyhow::bail!("no system is called {:?}: {error}", spec.system),

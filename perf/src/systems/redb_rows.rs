@@ -20,7 +20,7 @@ pub(super) struct RedbRows(Database);
 
 impl RowStore for RedbRows {
     fn describe() -> String {
-        "redb, Durability::Immediate, all as it comes".to_owned()
+        "Durability::Immediate, all as it comes".to_owned()
     }
 
     fn create(dir: &Path, _: &Settings) -> Result<Self> {

@@ -29,7 +29,7 @@ fn open(dir: &Path) -> Result<Sqlite> {
 impl RowStore for Sqlite {
     fn describe() -> String {
         let version = rusqlite::version();
-        format!("SQLite {version}, WAL, synchronous=FULL, prepared inserts, else as it comes")
+        format!("version {version}, WAL, synchronous=FULL, prepared inserts, else as it comes")
     }
 
     fn create(dir: &Path, _: &Settings) -> Result<Self> {

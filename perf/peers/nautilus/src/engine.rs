@@ -25,15 +25,13 @@
 //! then makes the very call [`Producer::submit_as`] makes; the payload here is encoded already. A node
 //! also puts a `RunStarted` entry first. Here it is left out, so that the caller's k-th entry has
 //! seq k. `RunEnded` cannot be left out: `EventStoreWriter::close` takes it. It is the last entry of
-//! the file, and not counted among [`Sealed::entries`].
+//! the file; [`Engine::watermark`] before closing does not count it, and [`Sealed::scan`] leaves it out.
 
-use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
-use std::{fs, thread};
 
-use anyhow::{Context, Result, anyhow, bail, ensure};
+use anyhow::{Context, Result, anyhow, ensure};
 use bytes::Bytes;
 use nautilus_core::time::{AtomicTime, get_atomic_clock_realtime};
 use nautilus_event_store::{
@@ -48,9 +46,6 @@ const INSTANCE: &str = "peer";
 
 /// The topic and type of the entry that `close` adds.
 const RUN_ENDED: (&str, &str) = ("peer.RunEnded", "RunEnded");
-
-/// How long [`Engine::wait_durable`] sleeps between two looks at the watermark.
-const WATERMARK_POLL: Duration = Duration::from_micros(50);
 
 /// What a run may be opened with other than the crate's defaults.
 #[derive(Debug, Clone)]
@@ -96,11 +91,6 @@ impl Label {
 }
 
 impl Engine {
-    /// Opens a fresh run in `dir` with the crate's defaults.
-    pub(crate) fn open(dir: &Path) -> Result<Self> {
-        Self::open_with(dir, &Options::default())
-    }
-
     /// Opens a fresh run in `dir`.
     pub(crate) fn open_with(dir: &Path, options: &Options) -> Result<Self> {
         let clock = get_atomic_clock_realtime();
@@ -146,20 +136,10 @@ impl Engine {
         self.producer.watermark()
     }
 
-    /// Returns once `seq` is durable, or with the reason when the run halts before.
-    pub(crate) fn wait_durable(&self, seq: u64) -> Result<()> {
-        self.producer.wait_durable(seq)
-    }
-
-    /// The length of the run's file now. redb grows it ahead of what it writes.
-    pub(crate) fn bytes_file(&self) -> Result<u64> {
-        bytes_file(&self.path)
-    }
-
     /// Commits what is queued, seals the run, joins the writer thread, and returns the run's file.
     ///
     /// What is still queued goes into ONE commit together with `RunEnded`, however much it is: to
-    /// time commits of the configured size, [`wait_durable`](Self::wait_durable) first.
+    /// time commits of the configured size, wait for the watermark first.
     pub(crate) fn close(self) -> Result<PathBuf> {
         let Producer { writer, halt, clock } = self.producer;
         let writer = Arc::try_unwrap(writer).map_err(|writer| {
@@ -189,22 +169,12 @@ impl Producer {
     /// Waiting is 100 µs of sleep between two tries. After `halt_threshold` of it the run halts: this
     /// submit and all later ones fail.
     ///
-    /// The names are interned here each time; see [`submit_as`](Self::submit_as).
-    pub(crate) fn submit(
-        &self,
-        topic: &str,
-        payload_type: &str,
-        payload: &[u8],
-        index_key: Option<&str>,
-    ) -> Result<()> {
-        self.submit_as(Label::new(topic, payload_type)?, payload, index_key)
-    }
-
-    /// [`submit`](Self::submit) with names interned before, as a node has them. The payload is copied
-    /// once, the key allocated once; the key's index is the one for client order ids.
+    /// The names are interned before, as a node has them. The payload is copied once, the key allocated
+    /// once; the key's index is the one for client order ids.
     pub(crate) fn submit_as(
         &self,
         Label { topic, payload_type }: Label,
+        ts_init: u64,
         payload: &[u8],
         index_key: Option<&str>,
     ) -> Result<()> {
@@ -217,7 +187,7 @@ impl Producer {
             topic,
             payload_type,
             payload: Bytes::copy_from_slice(payload),
-            ts_init: self.clock.get_time_ns(),
+            ts_init: ts_init.into(),
             index_keys,
         };
         self.writer.submit(draft).map_err(|error| self.refused(error))
@@ -226,19 +196,6 @@ impl Producer {
     /// The largest seq that is durable, 0 before the first: one atomic load.
     pub(crate) fn watermark(&self) -> u64 {
         self.writer.high_watermark()
-    }
-
-    /// Returns once `seq` is durable, or with the reason when the run halts before.
-    ///
-    /// The crate has nothing to wait on: this looks at the watermark every 50 µs.
-    pub(crate) fn wait_durable(&self, seq: u64) -> Result<()> {
-        while self.watermark() < seq {
-            if self.halt.is_halted() {
-                bail!("seq {seq} is not durable, the run halted: {:?}", self.halt.reason());
-            }
-            thread::sleep(WATERMARK_POLL);
-        }
-        Ok(())
     }
 
     /// A refused submit with why the run halted, which the error alone says for the first one only.
@@ -258,15 +215,6 @@ pub(crate) struct Sealed {
     reader: EventStoreReader<RedbBackend>,
     entries: u64,
     path: PathBuf,
-}
-
-/// What a scan saw.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) struct Scanned {
-    /// Entries.
-    pub(crate) entries: u64,
-    /// Bytes of their payloads.
-    pub(crate) payload_bytes: u64,
 }
 
 /// What the crate's verifier found.
@@ -289,33 +237,16 @@ impl Sealed {
         Ok(Self { reader, entries, path: path.to_owned() })
     }
 
-    /// Entries the caller submitted: all but `RunEnded`.
-    pub(crate) fn entries(&self) -> u64 {
-        self.entries
-    }
-
-    /// The length of the sealed file.
-    pub(crate) fn bytes_file(&self) -> Result<u64> {
-        bytes_file(&self.path)
-    }
-
-    /// The disk the sealed file takes, which holes make less than its length.
-    pub(crate) fn bytes_allocated(&self) -> Result<u64> {
-        Ok(fs::metadata(&self.path)?.blocks() * 512)
-    }
-
-    /// Hands the payload of each submitted entry to `visit`, in order. The crate's scan fetches 1024
+    /// Hands each submitted entry to `visit`, in order. The crate's scan fetches 1024
     /// entries at a time (`DEFAULT_SCAN_CHUNK_SIZE`), owned, and checks each one's hash.
-    pub(crate) fn scan(&self, mut visit: impl FnMut(&[u8])) -> Result<Scanned> {
-        let mut scanned = Scanned::default();
+    pub(crate) fn scan(&self, mut visit: impl FnMut(&EventStoreEntry)) -> Result<u64> {
+        let mut scanned = 0;
         if self.entries == 0 {
             return Ok(scanned);
         }
         for entry in self.reader.scan_range(1, self.entries, ScanDirection::Forward) {
-            let entry = entry?;
-            visit(&entry.payload);
-            scanned.entries += 1;
-            scanned.payload_bytes += entry.payload.len() as u64;
+            visit(&entry?);
+            scanned += 1;
         }
         Ok(scanned)
     }
@@ -340,8 +271,4 @@ impl Sealed {
             findings: report.findings.iter().map(|finding| format!("{finding:?}")).collect(),
         })
     }
-}
-
-fn bytes_file(path: &Path) -> Result<u64> {
-    Ok(fs::metadata(path).with_context(|| path.display().to_string())?.len())
 }

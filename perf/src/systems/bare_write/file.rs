@@ -46,6 +46,11 @@ impl PreparedFile {
         Ok(())
     }
 
+    /// Gives back what was allocated and not written.
+    pub(super) fn finish(&self) -> Result<()> {
+        self.file.set_len(self.written).context("cannot cut the file to its length")
+    }
+
     #[cfg(target_os = "linux")]
     fn allocate(&mut self) -> io::Result<()> {
         let flags = rustix::fs::FallocateFlags::empty();
