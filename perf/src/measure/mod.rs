@@ -11,6 +11,8 @@ mod points;
 mod producers;
 mod reading;
 mod saturated;
+#[cfg(all(test, feature = "peers"))]
+mod tests;
 mod timeline;
 mod writing;
 

@@ -113,9 +113,12 @@ impl Pusher<'_> {
                 lane.push(&message(&self.payload, number, key))?;
             }
             pushed = share.min(pushed + STRIDE);
-            let tenths = u128::from(pushed) * 10 / u128::from(share);
-            if producer == 0 && tenths > memory_mb.len() as u128 {
-                memory_mb.extend(memory::now_mb());
+            let tenths = (u128::from(pushed) * 10 / u128::from(share)) as usize;
+            if producer == 0
+                && tenths > memory_mb.len()
+                && let Some(now_mb) = memory::now_mb()
+            {
+                memory_mb.resize(tenths, now_mb);
             }
         }
         let returned = self.clock.now();
