@@ -26,8 +26,14 @@ pub(super) struct RunArgs {
     nautilus: Option<PathBuf>,
 }
 
-/// Where the script puts the program, from this crate's folder.
-const NAUTILUS: &str = "peers/nautilus/target/release/nautilus-peer";
+/// Where `perf/peers/nautilus/build.sh` has put its program: beside this one, where all is built into one
+/// folder, or else into its own.
+fn built_nautilus() -> Option<PathBuf> {
+    const NAME: &str = "nautilus-peer";
+    let beside = std::env::current_exe().ok().map(|exe| exe.with_file_name(NAME));
+    let own = Path::new(env!("CARGO_MANIFEST_DIR")).join("peers/nautilus/target/release");
+    beside.into_iter().chain([own.join(NAME)]).find(|path| path.exists())
+}
 
 impl RunArgs {
     /// The campaign, and the report's heading, which says so if nautilus is wanted and not there.
@@ -39,11 +45,7 @@ impl RunArgs {
         let scratch = Scratch::below(self.dir.as_deref())?;
         let repeat = self.repeat.unwrap_or(repeat_default);
         let mut heading = Heading::new(scratch.path(), repeat);
-        let built = Path::new(env!("CARGO_MANIFEST_DIR")).join(NAUTILUS);
-        let nautilus = match &self.nautilus {
-            Some(given) => Some(given.clone()),
-            None => built.exists().then_some(built),
-        };
+        let nautilus = self.nautilus.clone().or_else(built_nautilus);
         if wants_nautilus && nautilus.is_none() {
             heading.note(
                 "nautilus is not measured: build it with perf/peers/nautilus/build.sh".to_owned(),

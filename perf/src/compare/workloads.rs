@@ -19,8 +19,8 @@ const REAL_FILE: &str = "../shared/data/esh4-mbo-2023-12-25.ndjson.zst";
 /// How long things take.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Scale {
-    /// Seconds that saturating producers push.
-    pub(crate) saturated_s: f64,
+    /// How long saturating producers push.
+    pub(crate) saturated: Stop,
     /// Seconds that latencies are measured.
     pub(crate) paced_s: f64,
     pub(crate) warmup_s: f64,
@@ -37,7 +37,7 @@ pub(crate) struct Scale {
 impl Scale {
     /// A few seconds a repetition.
     pub(crate) const FULL: Self = Self {
-        saturated_s: 3.0,
+        saturated: Stop { entries: u64::MAX, seconds: 3.0 },
         paced_s: 10.0,
         warmup_s: 1.0,
         idle_s: 2.0,
@@ -49,7 +49,7 @@ impl Scale {
 
     /// All of it once in less than two minutes.
     pub(crate) const QUICK: Self = Self {
-        saturated_s: 0.4,
+        saturated: Stop { entries: u64::MAX, seconds: 0.4 },
         paced_s: 1.0,
         warmup_s: 0.2,
         idle_s: 0.2,
@@ -61,7 +61,7 @@ impl Scale {
 
     /// A thousand entries each: whether it works.
     pub(crate) const TINY: Self = Self {
-        saturated_s: 10.0,
+        saturated: Stop { entries: 1_000, seconds: 10.0 },
         paced_s: 0.05,
         warmup_s: 0.0,
         idle_s: 0.01,
@@ -70,11 +70,6 @@ impl Scale {
         reads: 100,
         memory_entries: 1_000,
     };
-
-    /// The most entries that saturating producers push.
-    const fn saturated_entries(&self) -> u64 {
-        if self.reading.entries <= 1_000 { 1_000 } else { u64::MAX }
-    }
 }
 
 /// The cases of `workload`, and why there are none where that is so. `real_file` is what W9 records; the
@@ -84,8 +79,7 @@ pub(crate) fn cases(
     scale: &Scale,
     real_file: Option<&Path>,
 ) -> Result<(Vec<Case>, Option<String>)> {
-    let stop = Stop { entries: scale.saturated_entries(), seconds: scale.saturated_s };
-    let saturated = Measure::Saturated { stop };
+    let saturated = Measure::Saturated { stop: scale.saturated };
     let paced = |rate| Measure::Paced {
         rate,
         seconds: scale.paced_s,
