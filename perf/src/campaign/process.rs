@@ -17,6 +17,7 @@ pub(crate) fn run(exe: &Path, spec: &Spec) -> Result<Outcome> {
     let text = serde_json::to_string(spec).context("cannot write the specification as JSON")?;
     let output = Command::new(exe)
         .args([SUBCOMMAND, &text])
+        .env("RUST_LIB_BACKTRACE", "0")
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())

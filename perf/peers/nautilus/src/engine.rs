@@ -47,17 +47,11 @@ const INSTANCE: &str = "peer";
 /// The topic and type of the entry that `close` adds.
 const RUN_ENDED: (&str, &str) = ("peer.RunEnded", "RunEnded");
 
-/// What a run may be opened with other than the crate's defaults.
+/// What a run is opened with other than the crate's defaults.
 #[derive(Debug, Clone)]
 pub(crate) struct Options {
     /// How long a submit may wait for room in the channel before the run halts.
     pub(crate) halt_threshold: Duration,
-}
-
-impl Default for Options {
-    fn default() -> Self {
-        Self { halt_threshold: WriterConfig::default().halt_threshold }
-    }
 }
 
 /// One run being written.
@@ -94,10 +88,9 @@ impl Engine {
     /// Opens a fresh run in `dir`.
     pub(crate) fn open_with(dir: &Path, options: &Options) -> Result<Self> {
         let clock = get_atomic_clock_realtime();
-        let start_ts_init = clock.get_time_ns();
         let identity = RunIdentity::default();
         let manifest = RunManifest {
-            run_id: build_run_id(start_ts_init),
+            run_id: build_run_id(clock.get_time_ns()),
             parent_run_id: None,
             instance_id: INSTANCE.into(),
             binary_hash: identity.binary_hash,
@@ -108,7 +101,8 @@ impl Engine {
             config_hash: identity.config_hash,
             registered_components: RegisteredComponents::default(),
             seed: identity.seed,
-            start_ts_init,
+            // The comparison's messages are numbered from 0, and their numbers stand for their times.
+            start_ts_init: 0.into(),
             end_ts_init: None,
             high_watermark: 0,
             status: RunStatus::Running,
