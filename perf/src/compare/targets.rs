@@ -114,7 +114,7 @@ fn latency(judge: &Judge<'_>) -> Vec<Judged> {
         ),
         Judged::new(
             "W3",
-            "push p50, times a bare ring's",
+            "push p50, times a bare ring's (both with the clock)",
             false,
             2.0,
             of(F::CaptureP50, BareRing, F::CaptureP50),
@@ -132,6 +132,15 @@ fn latency(judge: &Judge<'_>) -> Vec<Judged> {
             false,
             1.3,
             of(F::AckP50, BareBlock, F::CommitP50),
+        ),
+        // What is accepted while a sync is under way waits for its end: one that does nothing but sync, back
+        // to back, acknowledges half a sync later than a sync takes.
+        Judged::new(
+            "W3",
+            "ack p50, times the ack of one that only writes 4 KiB blocks",
+            false,
+            1.3,
+            of(F::AckP50, BareBlock, F::AckP50),
         ),
         Judged::new("W3", "ack p50, times lower than nautilus's", true, 10.0, lower(F::AckP50)),
     ]
