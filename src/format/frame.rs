@@ -58,6 +58,14 @@ pub struct FrameBuilder {
     first_seq: u64,
     ts_init_max: UnixNanos,
     keyed: bool,
+    /// Once the frame is complete: its root and that of the frame before it.
+    roots: Option<Roots>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Roots {
+    own: Hash,
+    previous: Hash,
 }
 
 impl FrameBuilder {
@@ -78,6 +86,7 @@ impl FrameBuilder {
             first_seq,
             ts_init_max: UnixNanos::default(),
             keyed: false,
+            roots: None,
         }
     }
 
@@ -92,7 +101,7 @@ impl FrameBuilder {
     }
 
     /// Whether a record of `lines` lines, with `names_bytes` of new names, can be added without
-    /// passing a limit. Always so for an empty frame.
+    /// passing a limit. Always so for an empty frame, never for a sealed one.
     #[inline]
     pub fn fits(&self, lines: usize, names_bytes: usize) -> bool {
         let entries = self.hashes.len();
@@ -102,7 +111,8 @@ impl FrameBuilder {
             + lines * LINE_BYTES
             + (entries + 1) * PER_RECORD_BYTES
             + blake3::OUT_LEN;
-        entries == 0 || (entries < self.limits.entries_max && bytes <= self.limits.bytes_max)
+        let within = entries < self.limits.entries_max && bytes <= self.limits.bytes_max;
+        entries == 0 || (within && self.roots.is_none())
     }
 
     /// Adds a name and returns its number: the count of names the run had before it.
@@ -171,12 +181,23 @@ impl FrameBuilder {
         self.buffer.extend_from_slice(&self.names);
         let root = root_of(&self.buffer[..LINE_BYTES], &self.buffer[records_end..]);
         self.buffer.extend_from_slice(root.as_bytes());
+        let roots = Roots { own: root, previous: *previous_root };
+        self.roots = Some(roots);
+        self.sealed_with(roots)
+    }
+
+    /// The frame that [`seal`](Self::seal) completed; `None` while it is under construction.
+    pub fn sealed(&self) -> Option<SealedFrame<'_>> {
+        self.roots.map(|roots| self.sealed_with(roots))
+    }
+
+    fn sealed_with(&self, roots: Roots) -> SealedFrame<'_> {
         SealedFrame {
             bytes: &self.buffer,
             first_seq: self.first_seq,
             count: self.hashes.len() as u64,
-            root,
-            previous_root: *previous_root,
+            root: roots.own,
+            previous_root: roots.previous,
             first_name_id: self.first_name_id,
             names_count: self.names_count,
             ts_init_max: self.ts_init_max,
@@ -186,15 +207,25 @@ impl FrameBuilder {
 
     /// Makes room for the next frame, which begins where the sealed one ended.
     pub fn reset(&mut self) {
-        self.first_seq = self.next_seq();
+        self.begin(self.next_seq(), self.first_name_id + self.names_count);
+    }
+
+    /// Begins a new frame where that of `previous`, another builder of the same run, ends.
+    pub fn follow(&mut self, previous: &Self) {
+        self.begin(previous.next_seq(), previous.first_name_id + previous.names_count);
+    }
+
+    fn begin(&mut self, first_seq: u64, first_name_id: u32) {
+        self.first_seq = first_seq;
+        self.first_name_id = first_name_id;
         self.buffer.truncate(LINE_BYTES);
         self.offsets.clear();
         self.hashes.clear();
         self.names.clear();
-        self.first_name_id += self.names_count;
         self.names_count = 0;
         self.ts_init_max = UnixNanos::default();
         self.keyed = false;
+        self.roots = None;
     }
 }
 

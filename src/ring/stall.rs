@@ -1,4 +1,4 @@
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crossbeam_utils::Backoff;
 use rtrb::Producer as RingProducer;
@@ -8,9 +8,14 @@ use crate::format::Line;
 use crate::protocol::HaltReason;
 use crate::writer::Connection;
 
+/// A full ring of the default size takes a producer at least 150 µs to fill and a disk a millisecond
+/// to take in, so that a nap of this length loses nothing.
+const NAP: Duration = Duration::from_micros(50);
+
 /// Pushes into a ring that has been found full: waits for room, up to `halt_threshold`.
 ///
-/// Spins, then yields the core: on a machine with few cores the writer may be waiting for this one.
+/// Spins, yields the core, then sleeps for [`NAP`] at a time: on a machine with few cores the writer may be
+/// waiting for this one.
 #[cold]
 pub(super) fn push_when_room(
     ring: &mut RingProducer<Line>,
@@ -38,6 +43,10 @@ pub(super) fn push_when_room(
                 SubmitError::Closed
             });
         }
-        backoff.snooze();
+        if backoff.is_completed() {
+            std::thread::sleep(NAP);
+        } else {
+            backoff.snooze();
+        }
     }
 }

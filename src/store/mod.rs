@@ -11,6 +11,7 @@ mod memory;
 mod redb_backend;
 mod redb_reader;
 mod redb_tables;
+mod region_size;
 mod run_file;
 
 pub use directory::{RunListing, list_runs, run_path};

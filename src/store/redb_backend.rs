@@ -9,6 +9,7 @@ use super::cursor::RunCursor;
 use super::directory::run_path;
 use super::redb_reader::RedbReader;
 use super::redb_tables::{ANCHOR_ROW, KeyBatch, MANIFEST_ROW, META, write_frame, write_new_run};
+use super::region_size::shrink_regions;
 use super::run_file::RunFile;
 use super::{
     AnchorError, AppendError, BackendFault, DiskMode, EventStore, OpenRunError, OpenSealedError,
@@ -89,7 +90,12 @@ impl RedbBackend {
         file: File,
         manifest: &RunManifest,
     ) -> Result<Database, OpenRunError> {
-        let database = self.open_file(path, file)?;
+        let at = |source| OpenRunError::Io { path: path.to_owned(), source };
+        let handle = file.try_clone().map_err(at)?;
+        // Made and closed, for its header to be complete.
+        drop(self.open_file(path, file)?);
+        shrink_regions(&handle).map_err(at)?;
+        let database = self.open_file(path, handle)?;
         let transaction = database.begin_write().map_err(BackendFault::redb)?;
         write_new_run(&transaction, manifest).map_err(BackendFault::redb)?;
         transaction.commit().map_err(BackendFault::redb)?;

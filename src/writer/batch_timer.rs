@@ -6,6 +6,8 @@ pub(super) struct BatchTimer {
     /// `None`: no batch waits, and the clock is never read.
     latency: Option<Duration>,
     began: Option<Instant>,
+    /// When the commit that is under way began.
+    commit_began: Option<Instant>,
     /// How long the last commit took: the next one has to begin that much earlier for its first entry
     /// to be durable in time.
     last_commit: Duration,
@@ -13,7 +15,7 @@ pub(super) struct BatchTimer {
 
 impl BatchTimer {
     pub(super) fn new(latency: Option<Duration>) -> Self {
-        Self { latency, began: None, last_commit: Duration::ZERO }
+        Self { latency, began: None, commit_began: None, last_commit: Duration::ZERO }
     }
 
     /// There is no batch.
@@ -30,12 +32,13 @@ impl BatchTimer {
         began.elapsed() + self.last_commit >= latency
     }
 
-    pub(super) fn commit_begins(&mut self) -> Option<Instant> {
+    pub(super) fn commit_begins(&mut self) {
         self.began = None;
-        self.latency.map(|_| Instant::now())
+        self.commit_began = self.latency.map(|_| Instant::now());
     }
 
-    pub(super) fn commit_ended(&mut self, began: Option<Instant>) {
+    pub(super) fn commit_ended(&mut self) {
+        let began = self.commit_began.take();
         self.last_commit = began.map_or(Duration::ZERO, |began| began.elapsed());
     }
 }

@@ -40,7 +40,9 @@ fn race(order_clock: OrderClock, barrier: AsymmetricBarrier, round: u64) {
     let start = UnixNanos::new(1);
     store.open_run(RunManifest::new(instance, RunId::generate(start), start)).expect("a new run");
     let reader = store.reader().expect("a run is open");
-    let config = WriterConfig { ring_lines: 4096, ..WriterConfig::default() };
+    // Every second round the committer thread takes part.
+    let overlap_bytes_min = if round.is_multiple_of(2) { 0 } else { 128 << 20 };
+    let config = WriterConfig { ring_lines: 4096, overlap_bytes_min, ..WriterConfig::default() };
     let halt = HaltSignal::new();
     let writer = EventStoreWriter::spawn_with(
         order_clock,

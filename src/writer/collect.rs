@@ -1,10 +1,10 @@
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
-use super::core::{Halted, WriterCore};
+use super::core::WriterCore;
 use super::lane::{Lane, TurnEnd};
 use super::publish_time::PublishTime;
-use crate::protocol::OrderClock;
+use crate::protocol::{HaltSignal, OrderClock};
 
 /// Merges the producers' rings into one order by the horizon rule, see [`OrderClock`].
 pub(super) struct Collector {
@@ -83,22 +83,22 @@ impl Collector {
         Collected::All
     }
 
-    /// Commits the frame under construction, tells each producer, and wakes whoever waits for it.
-    pub(super) fn commit(&mut self, core: &mut WriterCore) -> Result<(), Halted> {
-        core.commit()?;
-        self.publish_durable(core);
-        Ok(())
+    /// The frame with everything taken so far is sealed: what is taken from here on is in a later
+    /// one. With an empty frame that stands for the one before.
+    pub(super) fn mark_sealed(&mut self) {
+        for lane in &mut self.lanes {
+            lane.mark_sealed();
+        }
     }
 
-    /// With nothing left to commit: everything taken is durable. That is news also without a commit
-    /// where all that was taken repeated messages that are in the log already.
-    pub(super) fn publish_durable(&mut self, core: &WriterCore) {
+    /// Everything sealed is durable: tells each producer, and wakes whoever waits for it.
+    pub(super) fn publish_durable(&mut self, halt: &HaltSignal) {
         let mut is_news = false;
         for lane in &mut self.lanes {
             is_news |= lane.publish_durable();
         }
         if is_news {
-            core.halt().parking().wake_all();
+            halt.parking().wake_all();
         }
     }
 

@@ -34,7 +34,8 @@ pub enum WaitStrategy {
         /// Rounds to yield before sleeping.
         yields: u32,
         /// How long to sleep at a time, in microseconds: what an entry that comes after a pause can
-        /// wait before it is noticed.
+        /// wait before it is noticed. Default 50, which costs an idle node about a quarter of a core
+        /// on a virtual machine.
         park_us: u64,
     },
 }
@@ -83,7 +84,7 @@ pub struct WriterConfig {
     pub producers_max: usize,
     /// Entries in one commit. 1 to 1 048 576. Default 65 536.
     pub batch_entries_max: usize,
-    /// Bytes in one commit. 4 KiB to 64 MiB. Default 2 MiB less one page: redb stores a value in a
+    /// Bytes in one commit. 4 KiB to 32 MiB, what redb's cache can take whole. Default 2 MiB less one page: redb stores a value in a
     /// power-of-two run of pages, so a few bytes more would take 4 MiB.
     pub batch_bytes_max: usize,
     /// How long the first entry of a batch may wait for company. None (default): not at all, what
@@ -100,6 +101,13 @@ pub struct WriterConfig {
     /// The core the writer thread is pinned to. None (default): not pinned.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub writer_core: Option<usize>,
+    /// Frames of at least so many bytes are committed on a thread of their own, while the writer
+    /// collects and hashes the next one. Smaller ones are not worth waking another thread for; above
+    /// `batch_bytes_max` there is no such thread. 0 to 128 MiB. Default 256 KiB.
+    pub overlap_bytes_min: usize,
+    /// The core the committer thread is pinned to. None (default): not pinned.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub committer_core: Option<usize>,
     /// How the writer waits when idle.
     pub wait: WaitStrategy,
 }
@@ -121,6 +129,8 @@ impl Default for WriterConfig {
             max_batch_latency: None,
             dedup_window: 65_536,
             writer_core: None,
+            overlap_bytes_min: 256 << 10,
+            committer_core: None,
             wait: WaitStrategy::default(),
         }
     }
@@ -133,7 +143,7 @@ impl WriterConfig {
         check_range("halt_threshold_ms", self.halt_threshold.as_millis(), threshold_ms.clone())?;
         check_range("close_timeout_ms", self.close_timeout.as_millis(), threshold_ms)?;
         check_range("ring_lines", self.ring_lines, 64..=16 << 20)?;
-        check_range("batch_bytes_max", self.batch_bytes_max, 4096..=64 << 20)?;
+        check_range("batch_bytes_max", self.batch_bytes_max, 4096..=32 << 20)?;
         check_range(
             "record_bytes_max",
             self.record_bytes_max,
@@ -150,6 +160,7 @@ impl WriterConfig {
             check_range("max_batch_latency_us", latency.as_micros(), 0..=10_000_000)?;
         }
         check_range("dedup_window", self.dedup_window, 0..=16 << 20)?;
+        check_range("overlap_bytes_min", self.overlap_bytes_min, 0..=128 << 20)?;
         if let WaitStrategy::Park { park_us, .. } = self.wait {
             check_range("wait.park_us", park_us, 1..=1_000_000)?;
         }

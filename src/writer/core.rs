@@ -1,6 +1,7 @@
+use super::committer::{Committed, Committer, Wait};
 use super::dedup::DedupWindow;
 use super::names::NameTable;
-use super::{CloseReport, WriterConfig};
+use super::{CloseReport, SpawnError, WriterConfig};
 use crate::format::{
     FrameBuilder, FrameView, LINE_BYTES, Line, RecordFlags, RecordHeader, RecordStamp,
 };
@@ -11,11 +12,11 @@ use crate::store::{AnchorError, AppendError, EventStore, ReadFault, RunReader, S
 /// What gives entries their `seq` and makes them durable, one thread at a time: the writer thread,
 /// or, inline, the submitter.
 pub(crate) struct WriterCore {
-    store: Box<dyn EventStore>,
+    committer: Committer,
     frame: FrameBuilder,
     names: NameTable,
     dedup: DedupWindow,
-    /// Root of the last committed frame.
+    /// Root of the last sealed frame.
     root: Hash,
     ts_init_max: Option<UnixNanos>,
     watermark: Watermark,
@@ -78,21 +79,25 @@ pub(crate) struct InlineRecord {
 }
 
 impl WriterCore {
-    /// Continues the run that is open on `store`.
+    /// Continues the run that is open on `store`, which ends at `tail`. `committer` makes a
+    /// committer of the store.
     pub(super) fn new(
         store: Box<dyn EventStore>,
         tail: Tail,
         watermark: Watermark,
         halt: HaltSignal,
         config: &WriterConfig,
-    ) -> Result<Self, ReadFault> {
+        committer: impl FnOnce(Box<dyn EventStore>) -> std::io::Result<Committer>,
+    ) -> Result<Self, SpawnError> {
         let (names, ts_init_max) = match store.reader() {
             Some(reader) => (NameTable::load(&*reader)?, ts_init_max(&*reader)?),
             None => (NameTable::default(), None),
         };
         let frame = FrameBuilder::new(config.frame_limits(), tail.watermark + 1, names.len());
         let dedup = DedupWindow::new(config.dedup_window);
-        Ok(Self { store, frame, names, dedup, root: tail.root, ts_init_max, watermark, halt })
+        let committer = committer(store).map_err(SpawnError::Thread)?;
+        let root = tail.root;
+        Ok(Self { committer, frame, names, dedup, root, ts_init_max, watermark, halt })
     }
 
     /// Whether the frame under construction has room for one more record of `lines` lines.
@@ -137,23 +142,62 @@ impl WriterCore {
 
     /// Makes all pending entries durable and moves the watermark. A failure halts the run.
     pub(super) fn commit(&mut self) -> Result<(), Halted> {
+        self.settle(Wait::Yes)?;
+        self.begin_commit()?;
+        self.settle(Wait::Yes)?;
+        Ok(())
+    }
+
+    /// Whether a frame is on its way into the store.
+    pub(super) fn is_committing(&self) -> bool {
+        self.committer.is_busy()
+    }
+
+    /// Sends what is pending to the store, and says whether it is durable already; if not,
+    /// [`settle`](Self::settle) tells when it is. Only while no frame is on its way.
+    pub(super) fn begin_commit(&mut self) -> Result<bool, Halted> {
         if self.halt.is_halted() {
             return Err(Halted);
         }
         if self.frame.is_empty() {
-            return Ok(());
+            return Ok(true);
         }
-        let frame = self.frame.seal(&self.root);
-        if let Err(error) = self.store.append(&frame) {
-            // Never retried: a failed sync may have dropped the pages it did not write.
-            self.halt.fire(append_halt_reason(&error));
-            return Err(Halted);
+        self.seal_frame();
+        let committed = self.committer.commit(&mut self.frame);
+        self.publish(committed)
+    }
+
+    /// Completes the frame under construction, ahead of its commit: it takes no more entries.
+    pub(super) fn seal_frame(&mut self) {
+        if self.frame.sealed().is_none() {
+            self.root = self.frame.seal(&self.root).root();
         }
-        self.root = frame.root();
-        self.ts_init_max = self.ts_init_max.max(Some(frame.ts_init_max()));
-        self.watermark.advance(frame.last_seq());
-        self.frame.reset();
-        Ok(())
+    }
+
+    /// Whether a frame that was on its way has become durable by this call.
+    pub(super) fn settle(&mut self, wait: Wait) -> Result<bool, Halted> {
+        let committed = self.committer.settle(wait);
+        self.publish(committed)
+    }
+
+    /// Moves the watermark to the end of a frame that has become durable.
+    fn publish(
+        &mut self,
+        committed: Result<Option<Committed>, AppendError>,
+    ) -> Result<bool, Halted> {
+        match committed {
+            Ok(Some(Committed { last_seq, ts_init_max })) => {
+                self.ts_init_max = self.ts_init_max.max(Some(ts_init_max));
+                self.watermark.advance(last_seq);
+                Ok(true)
+            }
+            Ok(None) => Ok(false),
+            Err(error) => {
+                // Never retried: a failed sync may have dropped the pages it did not write.
+                self.halt.fire(append_halt_reason(&error));
+                Err(Halted)
+            }
+        }
     }
 
     /// Records an anchor at the durable watermark.
@@ -164,7 +208,7 @@ impl WriterCore {
     ) -> Result<SnapshotAnchor, AnchorError> {
         let high_watermark = self.watermark.get();
         let anchor = SnapshotAnchor { high_watermark, blob_ref, content_hash };
-        self.store.record_anchor(&anchor).inspect_err(|error| {
+        self.committer.store().record_anchor(&anchor).inspect_err(|error| {
             if let AnchorError::Fault(fault) = error {
                 self.halt.fire(fault.halt_reason());
             }
@@ -174,7 +218,8 @@ impl WriterCore {
 
     /// Seals the run as `Ended`.
     pub(super) fn seal(&mut self) -> Result<CloseReport, SealError> {
-        let sealed = self.store.seal(RunStatus::Ended, self.ts_init_max).inspect_err(|error| {
+        let store = self.committer.store();
+        let sealed = store.seal(RunStatus::Ended, self.ts_init_max).inspect_err(|error| {
             self.halt.fire(match error {
                 SealError::Fault(fault) => fault.halt_reason(),
                 other => HaltReason::BackendError(other.to_string()),

@@ -4,15 +4,18 @@ use std::time::Duration;
 
 use crossbeam_channel::{Sender, unbounded};
 
+use super::batch_timer::BatchTimer;
 use super::collect::Collector;
 use super::command::{Command, Reply};
+use super::committer::Committer;
 use super::connection::{Connection, Mode, Parts, lock_inline};
 use super::core::WriterCore;
-use super::idle::Idle;
+use super::idle::{Idle, sleep_as_asked};
 use super::inline::InlineWriter;
 use super::publish_time::PublishTime;
 use super::thread::{WriterThread, writer_died};
 use super::{AnchorRequestError, CloseError, CloseReport, SpawnError, WaitError, WriterConfig};
+use crate::format::FrameBuilder;
 use crate::model::{Clock, ContentHash, EntryDraft, SnapshotAnchor};
 use crate::protocol::{HaltReason, HaltSignal, LaneInbox, OrderClock, RunGate, Watermark};
 use crate::store::EventStore;
@@ -58,7 +61,8 @@ impl EventStoreWriter {
         halt: HaltSignal,
         config: WriterConfig,
     ) -> Result<Self, SpawnError> {
-        let (core, parts) = prepare(store, order_clock, barrier, clock, halt, config)?;
+        let committer = overlapping(&config);
+        let (core, parts) = prepare(store, order_clock, barrier, clock, halt, config, committer)?;
         let inbox = Arc::new(LaneInbox::new());
         let publish_time = PublishTime::new(&parts.clock, &parts.order_clock);
         // Unbounded, so that sending never blocks: every caller has a time limit of its own, and a
@@ -71,14 +75,15 @@ impl EventStoreWriter {
             gate: parts.gate.clone(),
             commands: received,
             idle: Idle::new(parts.config.wait),
-            max_batch_latency: parts.config.max_batch_latency,
+            batch: BatchTimer::new(parts.config.max_batch_latency),
         };
         let (halt, gate) = (parts.halt.clone(), parts.gate.clone());
         let core_id = parts.config.writer_core;
         let join = std::thread::Builder::new()
             .name("tapline-writer".to_owned())
             .spawn(move || {
-                pin(core_id);
+                pin("writer", core_id);
+                sleep_as_asked();
                 if let Err(panic) = catch_unwind(AssertUnwindSafe(|| thread.run())) {
                     halt.fire(writer_died(&*panic));
                     gate.close();
@@ -100,7 +105,8 @@ impl EventStoreWriter {
         config: WriterConfig,
     ) -> Result<Self, SpawnError> {
         let (order_clock, barrier) = (OrderClock::counter(), AsymmetricBarrier::new());
-        let (core, parts) = prepare(store, order_clock, barrier, clock, halt, config)?;
+        let committer = |store| Ok(Committer::new(store));
+        let (core, parts) = prepare(store, order_clock, barrier, clock, halt, config, committer)?;
         let inline = Arc::new(Mutex::new(InlineWriter::new(core)));
         Ok(Self { connection: Connection::new(Mode::Inline(inline), parts), thread: None })
     }
@@ -220,6 +226,7 @@ fn prepare(
     clock: Clock,
     halt: HaltSignal,
     config: WriterConfig,
+    committer: impl FnOnce(Box<dyn EventStore>) -> std::io::Result<Committer>,
 ) -> Result<(WriterCore, Parts), SpawnError> {
     config.validate()?;
     let tail = store.tail().ok_or(SpawnError::NoOpenRun)?;
@@ -228,13 +235,28 @@ fn prepare(
         return Err(SpawnError::Sealed);
     }
     let watermark = Watermark::new(tail.watermark);
-    let core = WriterCore::new(store, tail, watermark.clone(), halt.clone(), &config)?;
+    let core = WriterCore::new(store, tail, watermark.clone(), halt.clone(), &config, committer)?;
     let gate = RunGate::new(barrier);
     Ok((core, Parts { config, gate, halt, watermark, order_clock, clock }))
 }
 
-/// Pins the calling thread.
-fn pin(core: Option<usize>) {
+/// Makes a committer with a thread of its own, where the settings ask for one.
+fn overlapping(
+    config: &WriterConfig,
+) -> impl FnOnce(Box<dyn EventStore>) -> std::io::Result<Committer> + use<> {
+    let limits = config.frame_limits();
+    let (frame_bytes_min, core) = (config.overlap_bytes_min, config.committer_core);
+    move |store| {
+        if frame_bytes_min > limits.bytes_max {
+            return Ok(Committer::new(store));
+        }
+        let spare = FrameBuilder::new(limits, 1, 0);
+        Committer::with_thread(store, spare, frame_bytes_min, move || pin("committer", core))
+    }
+}
+
+/// Pins the calling thread, which is the `role` of the run.
+fn pin(role: &str, core: Option<usize>) {
     let Some(core) = core else {
         return;
     };
@@ -242,10 +264,10 @@ fn pin(core: Option<usize>) {
     match known.iter().find(|id| id.id == core) {
         None => {
             let known: Vec<usize> = known.iter().map(|id| id.id).collect();
-            tracing::warn!(core, ?known, "writer not pinned: this process may not use that core");
+            tracing::warn!(core, ?known, "{role} not pinned: this process may not use that core");
         }
         Some(id) if !core_affinity::set_for_current(*id) => {
-            tracing::warn!(core, "writer not pinned: the system refused");
+            tracing::warn!(core, "{role} not pinned: the system refused");
         }
         Some(_) => {}
     }

@@ -16,6 +16,8 @@ pub(crate) struct Lane {
     in_view: usize,
     /// Messages taken so far: the ordinal of the last one.
     taken: u64,
+    /// The ordinal of the last one that is in a sealed frame, or repeats one that is.
+    sealed: u64,
     /// The ordinal last published as durable.
     durable: u64,
 }
@@ -33,7 +35,7 @@ pub(super) enum TurnEnd {
 
 impl Lane {
     pub(crate) fn new(ring: Consumer<Line>, state: Arc<LaneState>) -> Self {
-        Self { ring, state, names: Vec::new(), in_view: 0, taken: 0, durable: 0 }
+        Self { ring, state, names: Vec::new(), in_view: 0, taken: 0, sealed: 0, durable: 0 }
     }
 
     /// Looks into the ring, after the horizon was taken.
@@ -95,12 +97,17 @@ impl Lane {
         end
     }
 
-    /// With nothing left to commit: everything taken is durable. Says whether that is news.
+    /// The frame with everything taken so far is sealed.
+    pub(super) fn mark_sealed(&mut self) {
+        self.sealed = self.taken;
+    }
+
+    /// Everything sealed is durable. Says whether that is news.
     pub(super) fn publish_durable(&mut self) -> bool {
-        let is_news = self.durable != self.taken;
+        let is_news = self.durable != self.sealed;
         if is_news {
-            self.durable = self.taken;
-            self.state.set_durable(self.taken);
+            self.durable = self.sealed;
+            self.state.set_durable(self.sealed);
         }
         is_news
     }

@@ -5,6 +5,7 @@
 mod batch_timer;
 mod collect;
 mod command;
+mod committer;
 mod config;
 mod connection;
 mod core;

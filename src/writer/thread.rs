@@ -5,6 +5,7 @@ use crossbeam_channel::{Receiver, TryRecvError};
 use super::batch_timer::BatchTimer;
 use super::collect::{Collected, Collector};
 use super::command::Command;
+use super::committer::Wait;
 use super::core::{Halted, WriterCore};
 use super::idle::Idle;
 use super::{CloseError, CloseReport, InlineRecord, Lane};
@@ -18,7 +19,7 @@ pub(super) struct WriterThread {
     pub(super) gate: RunGate,
     pub(super) commands: Receiver<Command>,
     pub(super) idle: Idle,
-    pub(super) max_batch_latency: Option<std::time::Duration>,
+    pub(super) batch: BatchTimer,
 }
 
 impl WriterThread {
@@ -26,13 +27,14 @@ impl WriterThread {
     pub(super) fn run(mut self) {
         // Halted is the end here; the reason is with the halt signal, where everybody looks.
         let _: Result<(), Halted> = self.run_rounds();
+        // A frame that is on its way may still arrive, and the store with it.
+        let _: Result<(), Halted> = self.settle(Wait::Yes);
         self.inbox.close();
         self.gate.close();
         self.core.halt().parking().wake_all();
     }
 
     fn run_rounds(&mut self) -> Result<(), Halted> {
-        let mut batch = BatchTimer::new(self.max_batch_latency);
         loop {
             self.check_halt()?;
             match self.commands.try_recv() {
@@ -44,20 +46,37 @@ impl WriterThread {
                 }
                 Ok(command) => self.flush_and_answer(command)?,
             }
+            self.settle(Wait::No)?;
             let collected = self.collect(self.collector.horizon());
-            if !self.core.has_pending() {
-                self.collector.publish_durable(&self.core);
-                batch.clear();
-                self.idle.wait();
-            } else if collected == Collected::FrameFull || batch.is_due() {
-                let began = batch.commit_begins();
-                self.commit()?;
-                batch.commit_ended(began);
-                self.idle.reset();
+            self.commit_or_wait(collected)?;
+        }
+    }
+
+    /// Commits what is pending if it is time to; otherwise waits a little.
+    fn commit_or_wait(&mut self, collected: Collected) -> Result<(), Halted> {
+        let is_full = collected == Collected::FrameFull;
+        if self.core.is_committing() {
+            // One frame is on its way and the next is filling up.
+            if is_full {
+                self.core.seal_frame();
+                self.settle(Wait::Yes)?;
             } else {
                 self.idle.wait();
             }
+        } else if !self.core.has_pending() {
+            // Everything taken is durable. That is news where it only repeated messages that are in
+            // the log already.
+            self.collector.mark_sealed();
+            self.collector.publish_durable(self.core.halt());
+            self.batch.clear();
+            self.idle.wait();
+        } else if is_full || self.batch.is_due() {
+            self.begin_commit()?;
+            self.idle.reset();
+        } else {
+            self.idle.wait();
         }
+        Ok(())
     }
 
     fn collect(&mut self, horizon: u64) -> Collected {
@@ -74,16 +93,34 @@ impl WriterThread {
     fn flush(&mut self) -> Result<(), Halted> {
         let horizon = self.collector.horizon();
         loop {
+            self.settle(Wait::Yes)?;
             let collected = self.collect(horizon);
-            self.commit()?;
+            self.begin_commit()?;
             if collected == Collected::All {
-                return Ok(());
+                return self.settle(Wait::Yes);
             }
         }
     }
 
-    fn commit(&mut self) -> Result<(), Halted> {
-        self.collector.commit(&mut self.core)
+    fn begin_commit(&mut self) -> Result<(), Halted> {
+        self.batch.commit_begins();
+        self.collector.mark_sealed();
+        if self.core.begin_commit()? {
+            self.publish_commit();
+        }
+        Ok(())
+    }
+
+    fn settle(&mut self, wait: Wait) -> Result<(), Halted> {
+        if self.core.settle(wait)? {
+            self.publish_commit();
+        }
+        Ok(())
+    }
+
+    fn publish_commit(&mut self) {
+        self.collector.publish_durable(self.core.halt());
+        self.batch.commit_ended();
     }
 
     fn flush_and_answer(&mut self, command: Command) -> Result<(), Halted> {
@@ -120,7 +157,7 @@ impl WriterThread {
         let drained = self
             .drain()
             .and_then(|()| self.core.push_inline(run_ended))
-            .and_then(|()| self.commit())
+            .and_then(|()| self.core.commit())
             .and_then(|()| self.check_halt());
         match drained {
             Ok(()) => Ok(self.core.seal()?),

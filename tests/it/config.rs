@@ -46,6 +46,8 @@ fn unusual() -> EventStoreConfig {
             max_batch_latency: Some(Duration::from_micros(500)),
             dedup_window: 10,
             writer_core: Some(1),
+            overlap_bytes_min: 1 << 14,
+            committer_core: Some(0),
             wait: WaitStrategy::Park { spins: 1, yields: 2, park_us: 3 },
         },
         ..EventStoreConfig::new("runs")
@@ -88,7 +90,7 @@ type Case = (&'static str, fn(&mut EventStoreConfig));
 
 #[test]
 fn every_limit_is_checked() {
-    let cases: [Case; 20] = [
+    let cases: [Case; 21] = [
         ("base_dir", |c| c.base_dir = "".into()),
         ("run_started_timeout_ms", |c| c.run_started_timeout = Duration::ZERO),
         ("retention.keep_last", |c| c.retention = RetentionMode::Bounded { keep_last: 0 }),
@@ -103,6 +105,7 @@ fn every_limit_is_checked() {
         ("halt_threshold_ms", |c| c.writer.halt_threshold = Duration::ZERO),
         ("close_timeout_ms", |c| c.writer.close_timeout = Duration::from_secs(3601)),
         ("ring_lines", |c| c.writer.ring_lines = 63),
+        ("overlap_bytes_min", |c| c.writer.overlap_bytes_min = (128 << 20) + 1),
         ("record_bytes_max", |c| c.writer.record_bytes_max = 4 << 20),
         ("names_max", |c| c.writer.names_max = 0),
         ("name_bytes_max", |c| c.writer.name_bytes_max = 4097),

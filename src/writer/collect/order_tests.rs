@@ -11,6 +11,7 @@ use crate::ring::Producer;
 use crate::store::{EventStore, MemoryBackend, MemoryDisk, RunReader};
 use crate::sync::{Arc, AsymmetricBarrier};
 
+use crate::writer::committer::Committer;
 use crate::writer::test_log::payloads;
 use crate::writer::{Connection, Mode, WriterConfig};
 
@@ -49,7 +50,9 @@ impl Collector {
                 }
             }
         }
-        self.commit(core).expect("memory does not fail");
+        core.commit().expect("memory does not fail");
+        self.mark_sealed();
+        self.publish_durable(core.halt());
     }
 
     fn slow_collect(&mut self, horizon: u64, core: &mut WriterCore, inbox: &LaneInbox<Lane>) {
@@ -89,7 +92,9 @@ fn record(drain: Drain, clock: &OrderClock, submit_all: impl FnOnce(&Connection)
     let halt = HaltSignal::new();
     let watermark = Watermark::new(0);
     let tail = store.tail().expect("a run is open");
-    let mut core = WriterCore::new(Box::new(store), tail, watermark.clone(), halt.clone(), &config)
+    let committer = |store| Ok(Committer::new(store));
+    let (mark, signal) = (watermark.clone(), halt.clone());
+    let mut core = WriterCore::new(Box::new(store), tail, mark, signal, &config, committer)
         .expect("an empty run");
     let inbox = Arc::new(LaneInbox::new());
     let connection = Connection {

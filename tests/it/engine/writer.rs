@@ -10,6 +10,7 @@ use tapline::{
     Clock, ContentHash, EntryDraft, HaltSignal, IndexKind, RunStatus, SubmitError, UnixNanos,
 };
 
+use super::defaults;
 use crate::support::{
     Engine, FaultyStore, Gate, PATIENCE, assert_matches, counts_by_topic, draft, ended, entries,
     manifest,
@@ -18,7 +19,7 @@ use crate::support::{
 #[test]
 fn what_comes_during_a_commit_makes_the_next_batch() {
     let gate = Gate::default();
-    let engine = Engine::start_on(Box::new(FaultyStore::gated(&gate)), WriterConfig::default());
+    let engine = Engine::start_on(Box::new(FaultyStore::gated(&gate)), defaults());
     let mut producer = engine.writer.producer().expect("the run is open");
     gate.shut();
     producer.submit(&draft("batch", &0_u64.to_le_bytes())).expect("room");
@@ -37,7 +38,7 @@ fn what_comes_during_a_commit_makes_the_next_batch() {
 #[test]
 fn batches_are_bounded_by_entries_and_by_bytes() {
     let gate = Gate::default();
-    let config = WriterConfig { batch_entries_max: 10, ..WriterConfig::default() };
+    let config = WriterConfig { batch_entries_max: 10, ..defaults() };
     let frames = frames_of(&gate, config, 8);
     assert_eq!(frames, [1, 2, 12, 22, 32], "one alone, then ten at a time");
 
@@ -45,7 +46,7 @@ fn batches_are_bounded_by_entries_and_by_bytes() {
     let config = WriterConfig {
         batch_bytes_max: 16 << 10,
         record_bytes_max: 4 << 10,
-        ..WriterConfig::default()
+        ..defaults()
     };
     // Header and 960 bytes of payload are 16 lines; with hash and offset 1060 bytes; 15 fit.
     let frames = frames_of(&gate, config, 960);
@@ -79,7 +80,7 @@ fn frames_of(gate: &Gate, config: WriterConfig, payload_bytes: usize) -> Vec<u64
 #[test]
 fn max_batch_latency_waits_for_company_and_no_longer() {
     let latency = Duration::from_millis(200);
-    let config = WriterConfig { max_batch_latency: Some(latency), ..WriterConfig::default() };
+    let config = WriterConfig { max_batch_latency: Some(latency), ..defaults() };
     let engine = Engine::start(config);
     let mut producer = engine.writer.producer().expect("the run is open");
     let submitted = Instant::now();
@@ -97,7 +98,7 @@ fn max_batch_latency_waits_for_company_and_no_longer() {
 #[test]
 fn a_ticket_tells_of_its_own_message_only() {
     let gate = Gate::default();
-    let engine = Engine::start_on(Box::new(FaultyStore::gated(&gate)), WriterConfig::default());
+    let engine = Engine::start_on(Box::new(FaultyStore::gated(&gate)), defaults());
     let mut one = engine.writer.producer().expect("the run is open");
     let mut two = engine.writer.producer().expect("the run is open");
     let first = one.submit(&draft("one", &0_u64.to_le_bytes())).expect("room");
@@ -123,7 +124,7 @@ fn a_ticket_tells_of_its_own_message_only() {
 
 #[test]
 fn an_anchor_covers_what_was_submitted_before_it() {
-    let engine = Engine::start(WriterConfig::default());
+    let engine = Engine::start(defaults());
     let mut producer = engine.writer.producer().expect("the run is open");
     for number in 0_u64..500 {
         producer.submit(&draft("anchored", &number.to_le_bytes())).expect("room");
@@ -150,7 +151,7 @@ fn a_run_continues_at_its_watermark_plus_one() {
             Box::new(store),
             Clock::Realtime,
             HaltSignal::new(),
-            WriterConfig::default(),
+            defaults(),
         )
         .expect("open");
         assert_eq!(writer.watermark(), session * 10);
@@ -174,7 +175,7 @@ fn limits_refuse_one_message_and_the_next_goes_through() {
         names_max: 4,
         keys_per_entry_max: 1,
         key_bytes_max: 8,
-        ..WriterConfig::default()
+        ..defaults()
     };
     let engine = Engine::start(config);
     let mut producer = engine.writer.producer().expect("the run is open");
@@ -202,7 +203,7 @@ fn limits_refuse_one_message_and_the_next_goes_through() {
 
 #[test]
 fn producers_are_limited_and_make_room_when_they_go() {
-    let engine = Engine::start(WriterConfig { producers_max: 2, ..WriterConfig::default() });
+    let engine = Engine::start(WriterConfig { producers_max: 2, ..defaults() });
     let first = engine.writer.producer().expect("one");
     let _second = engine.writer.producer().expect("two");
     assert_eq!(engine.writer.producer().err(), Some(ProducerError::TooMany { max: 2 }));
@@ -220,23 +221,23 @@ fn spawning_needs_an_open_unsealed_run_and_valid_settings() {
         EventStoreWriter::spawn(Box::new(store), Clock::Realtime, HaltSignal::new(), config)
     };
     let store = MemoryBackend::new(MemoryDisk::default());
-    let outcome = spawn(store, WriterConfig::default());
+    let outcome = spawn(store, defaults());
     assert!(matches!(outcome, Err(SpawnError::NoOpenRun)));
 
     let mut store = MemoryBackend::new(MemoryDisk::default());
     store.open_run(manifest(1)).expect("new");
     store.seal(RunStatus::Ended, None).expect("open");
-    assert!(matches!(spawn(store, WriterConfig::default()), Err(SpawnError::Sealed)));
+    assert!(matches!(spawn(store, defaults()), Err(SpawnError::Sealed)));
 
     let store = MemoryBackend::new(MemoryDisk::default());
-    let outcome = spawn(store, WriterConfig { ring_lines: 1, ..WriterConfig::default() });
+    let outcome = spawn(store, WriterConfig { ring_lines: 1, ..defaults() });
     let Err(SpawnError::Config(error)) = outcome else { panic!("{outcome:?}") };
     assert_eq!(error.to_string(), "setting ring_lines is 1; allowed is 64 to 16777216");
 }
 
 #[test]
 fn ts_publish_is_the_realtime_clock_at_acceptance() {
-    let engine = Engine::start(WriterConfig::default());
+    let engine = Engine::start(defaults());
     let mut producer = engine.writer.producer().expect("the run is open");
     let mut bounds = Vec::new();
     for number in 0_u64..2000 {
@@ -262,7 +263,7 @@ fn ts_publish_is_the_realtime_clock_at_acceptance() {
 
 #[test]
 fn close_refuses_a_final_entry_without_a_topic_and_leaves_the_run_unsealed() {
-    let engine = Engine::start(WriterConfig { name_bytes_max: 8, ..WriterConfig::default() });
+    let engine = Engine::start(WriterConfig { name_bytes_max: 8, ..defaults() });
     let reader = engine.reader.clone();
     let outcome = engine.writer.close(&draft("too long a topic", b""));
     assert_matches!(outcome, Err(CloseError::NameLength { bytes: 16, max: 8 }));
@@ -271,7 +272,7 @@ fn close_refuses_a_final_entry_without_a_topic_and_leaves_the_run_unsealed() {
 
 #[test]
 fn the_last_entry_is_the_one_close_was_given() {
-    let engine = Engine::start(WriterConfig::default());
+    let engine = Engine::start(defaults());
     let mut producer = engine.writer.producer().expect("the run is open");
     let ts_init = UnixNanos::new(77);
     producer.submit(&EntryDraft { ts_init, ..draft("last", b"") }).expect("room");

@@ -7,6 +7,7 @@ use std::time::Duration;
 use tapline::writer::{AnchorRequestError, CloseError, ProducerError, WaitError, WriterConfig};
 use tapline::{ContentHash, HaltReason, HaltSignal, SubmitError};
 
+use super::defaults;
 use crate::support::{
     Engine, Fault, FaultyStore, Gate, PATIENCE, counts_by_topic, draft, ended, entries,
 };
@@ -31,7 +32,7 @@ fn a_backend_that_blocks_halts_the_run_once() {
         record_bytes_max: 256,
         name_bytes_max: 64,
         halt_threshold: threshold,
-        ..WriterConfig::default()
+        ..defaults()
     };
     let engine = Engine::start_with_halt(Box::new(FaultyStore::gated(&gate)), config, halt);
     let mut first = engine.writer.producer().expect("the run is open");
@@ -96,7 +97,7 @@ fn a_failed_commit_halts_the_run_and_is_never_retried() {
     ] {
         let (halt, calls) = counted();
         let store = Box::new(FaultyStore::failing(3, fault));
-        let engine = Engine::start_with_halt(store, WriterConfig::default(), halt);
+        let engine = Engine::start_with_halt(store, defaults(), halt);
         let mut producer = engine.writer.producer().expect("the run is open");
         let durability = producer.durability();
         // One message a commit, until the third commit fails.
@@ -133,7 +134,7 @@ fn a_run_halted_from_outside_accepts_nothing_more() {
     let (halt, calls) = counted();
     let engine = Engine::start_with_halt(
         Box::new(FaultyStore::gated(&Gate::default())),
-        WriterConfig::default(),
+        defaults(),
         halt,
     );
     let mut producer = engine.writer.producer().expect("the run is open");
@@ -150,7 +151,7 @@ fn a_run_halted_from_outside_accepts_nothing_more() {
 fn a_writer_that_does_not_answer_an_anchor_request_halts_the_run() {
     let gate = Gate::default();
     let threshold = Duration::from_millis(50);
-    let config = WriterConfig { halt_threshold: threshold, ..WriterConfig::default() };
+    let config = WriterConfig { halt_threshold: threshold, ..defaults() };
     let engine = Engine::start_on(Box::new(FaultyStore::gated(&gate)), config);
     let mut producer = engine.writer.producer().expect("the run is open");
     gate.shut();
@@ -173,7 +174,7 @@ fn flushes_that_were_given_up_block_nobody() {
     let config = WriterConfig {
         halt_threshold: threshold,
         close_timeout: threshold,
-        ..WriterConfig::default()
+        ..defaults()
     };
     let engine = Engine::start_on(Box::new(FaultyStore::gated(&gate)), config);
     let mut producer = engine.writer.producer().expect("the run is open");
@@ -198,7 +199,7 @@ fn a_hanging_backend_does_not_hang_close_or_drop() {
     for close in [true, false] {
         let gate = Gate::default();
         let timeout = Duration::from_millis(50);
-        let config = WriterConfig { close_timeout: timeout, ..WriterConfig::default() };
+        let config = WriterConfig { close_timeout: timeout, ..defaults() };
         let engine = Engine::start_on(Box::new(FaultyStore::gated(&gate)), config);
         let mut producer = engine.writer.producer().expect("the run is open");
         gate.shut();

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use tapline::writer::WriterConfig;
 
+use super::defaults;
 use crate::support::{Engine, counts_by_topic, draft, entries};
 
 #[test]
@@ -13,7 +14,7 @@ fn full_rings_make_producers_wait_and_lose_nothing() {
         ring_lines: 64,
         record_bytes_max: 256,
         name_bytes_max: 64,
-        ..WriterConfig::default()
+        ..defaults()
     };
     let engine = Engine::start(config);
     let producers = engine.writer.producers();
@@ -39,7 +40,7 @@ fn full_rings_make_producers_wait_and_lose_nothing() {
 #[test]
 fn producers_come_and_go_while_running() {
     // Far more producers over time than may exist at one time.
-    let config = WriterConfig { producers_max: 8, ring_lines: 4096, ..WriterConfig::default() };
+    let config = WriterConfig { producers_max: 8, ring_lines: 4096, ..defaults() };
     let engine = Engine::start(config);
     const THREADS: u64 = 4;
     const GENERATIONS: u64 = 100;
@@ -78,7 +79,7 @@ fn producers_come_and_go_while_running() {
 #[test]
 fn a_writer_dropped_without_close_keeps_what_it_accepted() {
     for _ in 0..50 {
-        let engine = Engine::start(WriterConfig::default());
+        let engine = Engine::start(defaults());
         let mut producer = engine.writer.producer().expect("the run is open");
         for number in 0_u64..1000 {
             producer.submit(&draft("dropped", &number.to_le_bytes())).expect("room");

@@ -13,6 +13,7 @@ use tapline::writer::WriterConfig;
 use tapline::{Headers, IndexKind, SubmitError, UnixNanos};
 use uuid::Uuid;
 
+use super::defaults;
 use crate::support::{Engine, Fault, FaultyStore, PATIENCE, ended, entries};
 
 struct Filled {
@@ -94,7 +95,7 @@ fn adapter(engine: &Engine) -> BusCaptureAdapter {
 
 #[test]
 fn only_listed_types_are_captured_and_envelopes_are_opened() {
-    let engine = Engine::start(WriterConfig::default());
+    let engine = Engine::start(defaults());
     let mut adapter = adapter(&engine);
     assert!(matches!(adapter.capture("t", &Unlisted), Ok(false)));
     assert!(matches!(adapter.capture("orders", &filled(1)), Ok(true)));
@@ -118,7 +119,7 @@ fn only_listed_types_are_captured_and_envelopes_are_opened() {
 
 #[test]
 fn an_encode_error_is_counted_and_the_next_message_goes_through() {
-    let engine = Engine::start(WriterConfig::default());
+    let engine = Engine::start(defaults());
     let mut adapter = adapter(&engine);
     let Err(CaptureError::Encode { payload_type, source }) = adapter.capture("t", &Failing) else {
         panic!("it cannot be encoded");
@@ -139,7 +140,7 @@ fn an_encode_error_is_counted_and_the_next_message_goes_through() {
 
 #[test]
 fn one_message_over_several_taps_and_threads_is_one_entry() {
-    let engine = Engine::start(WriterConfig::default());
+    let engine = Engine::start(defaults());
     std::thread::scope(|scope| {
         for _ in 0..4 {
             let mut adapter = adapter(&engine);
@@ -165,7 +166,7 @@ fn one_message_over_several_taps_and_threads_is_one_entry() {
 
 #[test]
 fn deduplication_remembers_as_many_as_it_was_told() {
-    let engine = Engine::start(WriterConfig { dedup_window: 2, ..WriterConfig::default() });
+    let engine = Engine::start(WriterConfig { dedup_window: 2, ..defaults() });
     let mut adapter = adapter(&engine);
     for event in [1, 2, 1, 3, 1] {
         adapter.capture("t", &filled(event)).expect("open");
@@ -179,7 +180,7 @@ fn deduplication_remembers_as_many_as_it_was_told() {
 fn a_refused_push_halts_once_and_stops_the_adapter() {
     let engine = Engine::start_on(
         Box::new(FaultyStore::failing(1, Fault::DiskFull)),
-        WriterConfig::default(),
+        defaults(),
     );
     let mut adapter = adapter(&engine);
     adapter.capture("t", &Quoted(1)).expect("accepted, not yet committed");
@@ -194,7 +195,7 @@ fn a_refused_push_halts_once_and_stops_the_adapter() {
 
 #[test]
 fn a_repeat_is_durable_without_another_commit() {
-    let engine = Engine::start(WriterConfig { producers_max: 1, ..WriterConfig::default() });
+    let engine = Engine::start(WriterConfig { producers_max: 1, ..defaults() });
     let mut adapter = adapter(&engine);
     adapter.capture("sent", &filled(1)).expect("open");
     engine.writer.wait_for_watermark(1, PATIENCE).expect("no halt");
@@ -222,7 +223,7 @@ fn equal_ids_of_two_types_are_two_messages() {
         .expect("first");
     let encoder = Encoder::new("Acknowledged", |_: &Acknowledged, _| Ok(()));
     registry.register(encoder.identified_by(|event| Some(event.0))).expect("first");
-    let engine = Engine::start(WriterConfig::default());
+    let engine = Engine::start(defaults());
     let producer = engine.writer.producer().expect("open");
     let mut adapter = BusCaptureAdapter::new(Arc::new(registry), producer);
     adapter.capture("t", &filled(1)).expect("open");
@@ -234,7 +235,7 @@ fn equal_ids_of_two_types_are_two_messages() {
 #[test]
 fn captures_that_race_with_close_do_not_halt_it() {
     for round in 0..200 {
-        let engine = Engine::start(WriterConfig::default());
+        let engine = Engine::start(defaults());
         let reader = engine.reader.clone();
         let accepted: u64 = std::thread::scope(|scope| {
             let capturing: Vec<_> = (0..2)
@@ -256,7 +257,7 @@ fn captures_that_race_with_close_do_not_halt_it() {
 
 #[test]
 fn capturing_after_close_halts_the_node() {
-    let engine = Engine::start(WriterConfig::default());
+    let engine = Engine::start(defaults());
     let mut adapter = adapter(&engine);
     let halt = engine.halt.clone();
     engine.writer.close(&ended()).expect("nothing fails");
@@ -268,7 +269,7 @@ fn capturing_after_close_halts_the_node() {
 
 #[test]
 fn no_handler_sees_what_the_engine_has_not_accepted() {
-    let engine = Engine::start(WriterConfig::default());
+    let engine = Engine::start(defaults());
     let bus = Rc::new(MessageBus::new());
     bus.set_tap(Box::new(adapter(&engine)));
     let seen = Rc::new(RefCell::new(Vec::new()));
@@ -288,7 +289,7 @@ fn no_handler_sees_what_the_engine_has_not_accepted() {
 
 #[test]
 fn sends_responses_and_timers_pass_the_tap() {
-    let engine = Engine::start(WriterConfig::default());
+    let engine = Engine::start(defaults());
     let bus = Rc::new(MessageBus::new());
     bus.set_tap(Box::new(adapter(&engine)));
     bus.register("exec", |_| {}).expect("free");

@@ -1,0 +1,27 @@
+//! The behaviour of the engine, over every way in which frames become durable: each file of this
+//! folder is a module of each suite.
+#![expect(clippy::duplicate_mod, reason = "one suite, two configurations")]
+
+/// The suite, with `$overlap_bytes_min` as the setting of that name.
+macro_rules! engine_suite {
+    ($name:ident, $overlap_bytes_min:expr) => {
+        #[path = "."]
+        mod $name {
+            mod capture;
+            mod halt;
+            mod no_drop;
+            mod writer;
+
+            /// The settings every test starts from.
+            fn defaults() -> tapline::writer::WriterConfig {
+                tapline::writer::WriterConfig {
+                    overlap_bytes_min: $overlap_bytes_min,
+                    ..tapline::writer::WriterConfig::default()
+                }
+            }
+        }
+    };
+}
+
+engine_suite!(committed_by_the_writer, 128 << 20);
+engine_suite!(committed_by_the_committer, 0);
