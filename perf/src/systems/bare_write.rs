@@ -44,6 +44,8 @@ struct Shared {
 #[derive(Debug, Default)]
 struct Counts {
     pushed: Padded,
+    /// Taken up by a commit that has begun: they leave room for others, as with a ring.
+    taken: Padded,
     durable: Padded,
 }
 
@@ -56,9 +58,9 @@ pub(super) struct BareWriteLane {
     shared: Arc<Shared>,
     number: usize,
     pushed: u64,
-    /// Durable when last looked.
-    durable: u64,
-    /// Messages that may be pushed and not durable.
+    /// Taken when last looked.
+    taken: u64,
+    /// Messages that may be pushed and not taken.
     window: u64,
 }
 
@@ -90,7 +92,7 @@ impl<const ONE_BLOCK: bool> System for Bare<ONE_BLOCK> {
         let window = (settings.ring_lines * 64 / record).max(1) as u64;
         let lane = |number| {
             let shared = Arc::clone(&shared);
-            BareWriteLane { shared, number, pushed: 0, durable: 0, window }
+            BareWriteLane { shared, number, pushed: 0, taken: 0, window }
         };
         let lanes = (0..producers).map(lane).collect();
         let core = settings.cores.writer;
@@ -176,6 +178,9 @@ impl Writer {
                 std::thread::yield_now();
                 continue;
             }
+            for (lane, taken) in self.shared.lanes.iter().zip(&taken) {
+                lane.taken.0.store(*taken, Ordering::Release);
+            }
             let began = clock.now();
             self.file.append(self.commit.bytes(count))?;
             commits.record(clock.now() - began);
@@ -203,8 +208,8 @@ impl Writer {
 impl Lane for BareWriteLane {
     #[inline]
     fn push(&mut self, _: &Message<'_>) -> Result<()> {
-        while self.pushed - self.durable >= self.window {
-            self.durable = self.shared.lanes[self.number].durable.0.load(Ordering::Acquire);
+        while self.pushed - self.taken >= self.window {
+            self.taken = self.shared.lanes[self.number].taken.0.load(Ordering::Acquire);
             ensure!(!self.shared.ended.load(Ordering::Acquire), "the writer has ended");
             std::hint::spin_loop();
         }
