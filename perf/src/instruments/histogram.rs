@@ -1,23 +1,52 @@
 use hdrhistogram::Histogram;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// Longer durations are recorded as this one: a minute.
 const NANOS_MAX: u64 = 60_000_000_000;
 const SIGNIFICANT_DIGITS: u8 = 3;
 
 /// A histogram of durations in nanoseconds, to three digits.
-#[derive(Debug, Clone)]
-pub(crate) struct Latencies(Histogram<u64>);
+///
+/// In JSON: the recorded values with how often each was recorded.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(from = "Vec<(u64, u64)>", into = "Vec<(u64, u64)>")]
+pub struct Latencies(Histogram<u64>);
+
+impl Default for Latencies {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl From<Vec<(u64, u64)>> for Latencies {
+    fn from(counts: Vec<(u64, u64)>) -> Self {
+        let mut latencies = Self::new();
+        for (nanos, count) in counts {
+            latencies.0.saturating_record_n(nanos.min(NANOS_MAX), count);
+        }
+        latencies
+    }
+}
+
+impl From<Latencies> for Vec<(u64, u64)> {
+    fn from(latencies: Latencies) -> Self {
+        let recorded = latencies.0.iter_recorded();
+        recorded.map(|step| (step.value_iterated_to(), step.count_at_value())).collect()
+    }
+}
 
 impl Latencies {
-    pub(crate) fn new() -> Self {
-        let histogram = Histogram::new_with_bounds(1, NANOS_MAX, SIGNIFICANT_DIGITS);
-        Self(histogram.expect("the bounds are valid"))
+    /// An empty one.
+    pub fn new() -> Self {
+        match Histogram::new_with_bounds(1, NANOS_MAX, SIGNIFICANT_DIGITS) {
+            Ok(histogram) => Self(histogram),
+            Err(error) => unreachable!("the bounds are valid: {error}"),
+        }
     }
 
     /// Records one duration.
     #[inline]
-    pub(crate) fn record(&mut self, nanos: u64) {
+    pub fn record(&mut self, nanos: u64) {
         self.0.saturating_record(nanos.min(NANOS_MAX));
     }
 
@@ -34,11 +63,27 @@ impl Latencies {
         self.0.add(&other.0).expect("all histograms have the same bounds");
     }
 
+    /// The duration that the share `quantile` does not exceed.
+    pub(crate) fn at(&self, quantile: f64) -> u64 {
+        self.0.value_at_quantile(quantile)
+    }
+
+    /// How many durations were recorded.
+    pub(crate) fn count(&self) -> u64 {
+        self.0.len()
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    #[cfg(feature = "peers")]
     pub(crate) fn inner(&self) -> &Histogram<u64> {
         &self.0
     }
 
     /// The figures a report quotes.
+    #[cfg(feature = "peers")]
     pub(crate) fn percentiles(&self) -> Percentiles {
         let at = |quantile| self.0.value_at_quantile(quantile);
         Percentiles {
@@ -56,6 +101,7 @@ impl Latencies {
 }
 
 /// Percentiles of durations, in nanoseconds.
+#[cfg(feature = "peers")]
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct Percentiles {
     pub(crate) count: u64,
@@ -69,7 +115,7 @@ pub(crate) struct Percentiles {
     pub(crate) max: u64,
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "peers"))]
 mod tests {
     use super::*;
 

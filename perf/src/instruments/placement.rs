@@ -1,8 +1,8 @@
 use std::str::FromStr;
 
-use anyhow::{Result, bail, ensure};
-use core_affinity::CoreId;
-use serde::Serialize;
+use anyhow::{Result, bail};
+
+use super::Placement;
 
 /// A choice of core on the command line: a number or `none`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,15 +25,6 @@ impl FromStr for CoreChoice {
                 .map_err(|_| format!("{number:?} is neither a core's number nor `none`")),
         }
     }
-}
-
-/// Which thread runs on which core; `None` for one that is not pinned.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub(crate) struct Placement {
-    /// The core of each producer.
-    pub(crate) producers: Vec<Option<usize>>,
-    /// The writer's core.
-    pub(crate) writer: Option<usize>,
 }
 
 impl Placement {
@@ -99,14 +90,6 @@ impl Placement {
         }
         warnings
     }
-}
-
-/// Pins the calling thread.
-pub(crate) fn pin(core: Option<usize>) -> Result<()> {
-    if let Some(id) = core {
-        ensure!(core_affinity::set_for_current(CoreId { id }), "cannot pin a thread to core {id}");
-    }
-    Ok(())
 }
 
 #[cfg(test)]

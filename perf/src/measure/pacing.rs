@@ -2,7 +2,7 @@
 //! is sent late, because the one before it took long, is measured from when it was due; otherwise
 //! one long pause would hide all the messages it kept from being sent (coordinated omission).
 
-use crate::clock::TickClock;
+use crate::instruments::TickClock;
 
 const NANOS_PER_SECOND: u64 = 1_000_000_000;
 
@@ -21,8 +21,10 @@ pub(crate) struct Schedule {
 
 impl Schedule {
     /// The highest rate there can be.
+    #[cfg(any(test, feature = "peers"))]
     pub(crate) const RATE_MAX: u64 = 10_000_000;
-    /// The longest run: at the highest rate, due times do not overflow.
+    /// The longest run, in seconds: at the highest rate, due times do not overflow.
+    #[cfg(any(test, feature = "peers"))]
     pub(crate) const SECONDS_MAX: u64 = 1_800;
 
     /// When this producer's message `index`, from 0, is due.
@@ -37,8 +39,9 @@ impl Schedule {
     }
 
     /// How many of this producer's messages are due within `seconds`.
-    pub(crate) fn messages_in(&self, seconds: u64) -> u64 {
-        (self.rate * seconds).saturating_sub(self.producer).div_ceil(self.producers)
+    pub(crate) fn messages_in(&self, seconds: f64) -> u64 {
+        let all = (self.rate as f64 * seconds) as u64;
+        all.saturating_sub(self.producer).div_ceil(self.producers)
     }
 }
 
@@ -76,7 +79,7 @@ mod tests {
         let mut due: Vec<u64> = (0..3)
             .flat_map(|producer| {
                 let schedule = schedule(producer);
-                (0..schedule.messages_in(1)).map(move |index| schedule.due(index))
+                (0..schedule.messages_in(1.0)).map(move |index| schedule.due(index))
             })
             .collect();
         due.sort_unstable();
@@ -89,7 +92,7 @@ mod tests {
     fn the_last_due_time_of_the_longest_run_does_not_overflow() {
         let (rate, seconds) = (Schedule::RATE_MAX, Schedule::SECONDS_MAX);
         let schedule = Schedule { rate, producers: 1, producer: 0, start: 0 };
-        let last = schedule.due(schedule.messages_in(seconds) - 1);
+        let last = schedule.due(schedule.messages_in(seconds as f64) - 1);
         assert_eq!(last.div_ceil(NANOS_PER_SECOND), seconds);
     }
 

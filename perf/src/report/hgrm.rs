@@ -6,7 +6,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 
-use crate::histogram::Latencies;
+use crate::instruments::Latencies;
 
 /// Lines for each halving of the distance to 100 %.
 const TICKS_PER_HALVING: u32 = 5;

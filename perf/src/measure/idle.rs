@@ -3,10 +3,8 @@
 
 use anyhow::Result;
 
-use crate::clock::TickClock;
-use crate::cores::{Placement, pin};
-use crate::histogram::Latencies;
-use crate::pacing::{Schedule, wait_until};
+use super::pacing::{Schedule, wait_until};
+use crate::instruments::{Latencies, Placement, TickClock, pin};
 
 /// Lets every producer's core run through the schedule for `seconds` without sending anything, and
 /// returns the gaps between readings of the clock. For each message the longest gap in the wait
@@ -14,7 +12,7 @@ use crate::pacing::{Schedule, wait_until};
 pub(crate) fn measure(
     clock: &TickClock,
     rate: u64,
-    seconds: u64,
+    seconds: f64,
     placement: &Placement,
 ) -> Result<Latencies> {
     let producers = placement.producers.len() as u64;
@@ -39,7 +37,7 @@ pub(crate) fn measure(
     })
 }
 
-fn pass(clock: &TickClock, schedule: Schedule, seconds: u64) -> Latencies {
+fn pass(clock: &TickClock, schedule: Schedule, seconds: f64) -> Latencies {
     let mut gaps = Latencies::new();
     let interval = schedule.interval();
     for message in 0..schedule.messages_in(seconds) {

@@ -1,0 +1,124 @@
+//! tapline, through its public interface.
+
+pub(super) mod program;
+mod reader;
+
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use tapline::store::{DiskMode, EventStore, MemoryBackend, MemoryDisk, RedbBackend};
+use tapline::writer::{EventStoreWriter, WaitStrategy, WriterConfig};
+use tapline::{
+    Clock, Durability, EntryDraft, HaltSignal, IndexKind, InstanceId, Producer, RunId, RunManifest,
+    UnixNanos,
+};
+
+use crate::spec::{Disk, PATIENCE, Settings};
+use crate::system::{Closed, Lane, Message, Reader, System};
+
+const INSTANCE: &str = "perf";
+const KEY_KIND: IndexKind = IndexKind::CLIENT_ORDER_ID;
+
+/// An open run.
+#[derive(Debug)]
+pub(super) struct Tapline {
+    writer: EventStoreWriter,
+}
+
+/// A producer, and what tells how far its messages are durable.
+#[derive(Debug)]
+pub(super) struct TaplineLane {
+    producer: Producer,
+    durability: Durability,
+}
+
+impl System for Tapline {
+    type Lane = TaplineLane;
+
+    fn describe(settings: &Settings) -> String {
+        let disk = match settings.disk {
+            Disk::Direct => "large writes past the page cache",
+            Disk::Buffered => "writes through the page cache",
+            Disk::Memory => "kept in memory, NOT DURABLE",
+        };
+        let Settings { batch_bytes, ring_lines, spin, .. } = settings;
+        let wait = if *spin { "spins" } else { "spins, yields, parks" };
+        format!(
+            "a frame a commit, what is pending up to {batch_bytes} B, one fdatasync each; {disk}; \
+             rings of {ring_lines} lines; idle writer {wait}"
+        )
+    }
+
+    fn open(dir: &Path, settings: &Settings) -> Result<(Self, Vec<TaplineLane>)> {
+        let instance: InstanceId = INSTANCE.parse().context("the instance's name")?;
+        let start = UnixNanos::now();
+        let manifest = RunManifest::new(instance, RunId::generate(start), start);
+        let mut store: Box<dyn EventStore> = match settings.disk {
+            Disk::Memory => Box::new(MemoryBackend::new(MemoryDisk::default())),
+            Disk::Direct => Box::new(RedbBackend::with_disk_mode(dir, DiskMode::Direct)),
+            Disk::Buffered => Box::new(RedbBackend::with_disk_mode(dir, DiskMode::Buffered)),
+        };
+        store.open_run(manifest).context("cannot open a run")?;
+        let writer = EventStoreWriter::spawn(
+            store,
+            Clock::Realtime,
+            HaltSignal::new(),
+            writer_config(settings),
+        )
+        .context("cannot start the writer")?;
+        let lanes = settings.cores.producers.iter().map(|_| {
+            let producer = writer.producer().context("cannot make a producer")?;
+            let durability = producer.durability();
+            Ok(TaplineLane { producer, durability })
+        });
+        let lanes = lanes.collect::<Result<_>>()?;
+        Ok((Self { writer }, lanes))
+    }
+
+    fn close(self) -> Result<Closed> {
+        let run_ended =
+            EntryDraft { topic: "run", payload_type: "RunEnded", ..EntryDraft::default() };
+        let report = self.writer.close(&run_ended).context("cannot close the run")?;
+        Ok(Closed { entries: report.watermark - 1, commits: None })
+    }
+
+    fn reader(dir: &Path) -> Result<Box<dyn Reader>> {
+        Ok(Box::new(reader::RunReader::open(dir)?))
+    }
+}
+
+fn writer_config(settings: &Settings) -> WriterConfig {
+    let default = WriterConfig::default();
+    WriterConfig {
+        halt_threshold: PATIENCE,
+        close_timeout: PATIENCE,
+        ring_lines: settings.ring_lines,
+        batch_bytes_max: settings.batch_bytes,
+        writer_core: settings.cores.writer,
+        wait: if settings.spin { WaitStrategy::Spin } else { default.wait },
+        ..default
+    }
+}
+
+impl Lane for TaplineLane {
+    #[inline]
+    fn push(&mut self, message: &Message<'_>) -> Result<()> {
+        let Message { topic, payload_type, number, payload, key } = *message;
+        let keys = key.map(|key| [(KEY_KIND, key)]);
+        let draft = EntryDraft {
+            topic,
+            payload_type,
+            ts_init: UnixNanos::new(number),
+            payload,
+            keys: keys.as_ref().map_or(&[], |keys| keys.as_slice()),
+            ..EntryDraft::default()
+        };
+        self.producer.submit(&draft)?;
+        Ok(())
+    }
+
+    #[inline]
+    fn durable(&self) -> u64 {
+        self.durability.durable_ordinal()
+    }
+}
