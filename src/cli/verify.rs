@@ -1,3 +1,4 @@
+use std::num::NonZero;
 use std::path::{Path, PathBuf};
 
 use clap::Args as ClapArgs;
@@ -18,6 +19,9 @@ pub(super) struct Args {
     /// The root printed when the run was sealed; for one run
     #[arg(long, value_parser = parse_root)]
     root: Option<Hash>,
+    /// Threads that check hashes; as many as there are processors where it is not given
+    #[arg(long)]
+    threads: Option<NonZero<usize>>,
     #[command(flatten)]
     place: Place,
     /// Print one JSON object a run
@@ -52,7 +56,7 @@ pub(super) fn run(args: &Args) -> Result<Outcome, CliError> {
     let mut outcome = Outcome::Clean;
     let mut failed = false;
     for path in &paths {
-        match verify(path, args.root) {
+        match verify(path, args) {
             Ok(report) => {
                 print(&mut out, args.json, path, Ok(&report))?;
                 if !report.is_clean() {
@@ -83,12 +87,14 @@ fn paths(args: &Args) -> Result<Vec<PathBuf>, CliError> {
     Ok(runs.into_iter().map(|run| run.path).collect())
 }
 
-fn verify(path: &Path, root: Option<Hash>) -> Result<VerifyReport, CliError> {
-    let verifier = Verifier::new(open_sealed_file(path)?);
-    let verifier = match root {
-        Some(root) => verifier.expect_root(root),
-        None => verifier,
-    };
+fn verify(path: &Path, args: &Args) -> Result<VerifyReport, CliError> {
+    let mut verifier = Verifier::new(open_sealed_file(path)?);
+    if let Some(root) = args.root {
+        verifier = verifier.expect_root(root);
+    }
+    if let Some(threads) = args.threads {
+        verifier = verifier.threads(threads);
+    }
     Ok(verifier.run(|_entries| {}))
 }
 

@@ -4,7 +4,7 @@ use zerocopy::little_endian::{U16, U32, U64};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
 use super::hash::HashLanes;
-use super::{FrameView, LINE_BYTES, Line, RecordHeader};
+use super::{FrameKeys, FrameView, KeyRow, LINE_BYTES, Line, RecordHeader, RecordView};
 use crate::model::{Hash, UnixNanos};
 
 pub(super) const MAGIC: [u8; 4] = *b"TLF1";
@@ -57,7 +57,7 @@ pub struct FrameBuilder {
     lanes: HashLanes,
     first_seq: u64,
     ts_init_max: UnixNanos,
-    keyed: bool,
+    keys: FrameKeys,
     /// Once the frame is complete: its root and that of the frame before it.
     roots: Option<Roots>,
 }
@@ -85,7 +85,7 @@ impl FrameBuilder {
             lanes: HashLanes::default(),
             first_seq,
             ts_init_max: UnixNanos::default(),
-            keyed: false,
+            keys: FrameKeys::with_capacity(entries),
             roots: None,
         }
     }
@@ -120,6 +120,7 @@ impl FrameBuilder {
     /// # Panics
     /// If the name is longer than 65 535 bytes.
     pub fn push_name(&mut self, name: &str) -> u32 {
+        debug_assert!(self.roots.is_none(), "a sealed frame takes nothing more");
         let len = u16::try_from(name.len()).expect("names are bounded by a setting below 64 KiB");
         self.names.extend_from_slice(&len.to_le_bytes());
         self.names.extend_from_slice(name.as_bytes());
@@ -131,9 +132,11 @@ impl FrameBuilder {
     /// `seq`. `seq`, `ts_publish` and the name numbers in its header are replaced.
     ///
     /// # Panics
-    /// If the stretches together are not as long as the header says, or `head` is empty.
+    /// If the stretches together are not as long as the header says, or `head` is empty; or if the
+    /// record has keys and is malformed.
     #[inline]
     pub fn push(&mut self, head: &[Line], tail: &[Line], stamp: &RecordStamp) -> u64 {
+        debug_assert!(self.roots.is_none(), "a sealed frame takes nothing more");
         let start = self.buffer.len();
         self.buffer.extend_from_slice(head.as_bytes());
         self.buffer.extend_from_slice(tail.as_bytes());
@@ -147,19 +150,24 @@ impl FrameBuilder {
         header.type_id.set(stamp.type_id);
         let lines = header.lines.get() as usize;
         self.ts_init_max = self.ts_init_max.max(header.ts_init.get().into());
-        self.keyed |= header.key_count.get() != 0;
+        let keyed = header.key_count.get() != 0;
         assert_eq!(lines, head.len() + tail.len(), "a record is as long as its header says");
 
         let index = self.hashes.len();
         self.offsets.push(U32::new(((start - LINE_BYTES) / LINE_BYTES) as u32));
         self.hashes.push(Hash::from_bytes([0; blake3::OUT_LEN]));
         self.lanes.add(&self.buffer, start, lines, index, &mut self.hashes);
+        if keyed {
+            let record = RecordView::parse(&self.buffer[start..]).expect("a record is well-formed");
+            self.keys.add(&record);
+        }
         seq
     }
 
     /// Completes the frame: hashes, offsets, names and the root, which covers all of them and
     /// `previous_root`.
     pub fn seal(&mut self, previous_root: &Hash) -> SealedFrame<'_> {
+        debug_assert!(self.roots.is_none(), "sealed once");
         self.lanes.finish(&self.buffer, &mut self.hashes);
         let records_end = self.buffer.len();
         let header = FrameHeader {
@@ -181,6 +189,7 @@ impl FrameBuilder {
         self.buffer.extend_from_slice(&self.names);
         let root = root_of(&self.buffer[..LINE_BYTES], &self.buffer[records_end..]);
         self.buffer.extend_from_slice(root.as_bytes());
+        self.keys.sort();
         let roots = Roots { own: root, previous: *previous_root };
         self.roots = Some(roots);
         self.sealed_with(roots)
@@ -201,7 +210,7 @@ impl FrameBuilder {
             first_name_id: self.first_name_id,
             names_count: self.names_count,
             ts_init_max: self.ts_init_max,
-            keyed: self.keyed,
+            key_rows: self.keys.sorted(),
         }
     }
 
@@ -224,7 +233,7 @@ impl FrameBuilder {
         self.names.clear();
         self.names_count = 0;
         self.ts_init_max = UnixNanos::default();
-        self.keyed = false;
+        self.keys.clear();
         self.roots = None;
     }
 }
@@ -257,7 +266,7 @@ pub struct SealedFrame<'a> {
     first_name_id: u32,
     names_count: u32,
     ts_init_max: UnixNanos,
-    keyed: bool,
+    key_rows: &'a [KeyRow],
 }
 
 impl<'a> SealedFrame<'a> {
@@ -313,9 +322,9 @@ impl<'a> SealedFrame<'a> {
         self.ts_init_max
     }
 
-    /// Whether any entry has an index key.
-    pub fn has_keys(&self) -> bool {
-        self.keyed
+    /// What the index gets of this frame, in order: of each hash of a key, the first entry.
+    pub fn key_rows(&self) -> &'a [KeyRow] {
+        self.key_rows
     }
 
     /// The frame, for reading.

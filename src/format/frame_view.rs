@@ -69,9 +69,18 @@ pub struct FrameView<'a> {
     root: Hash,
 }
 
-impl<'a> FrameView<'a> {
-    /// Reads a frame that is exactly `bytes`.
-    pub fn parse(bytes: &'a [u8]) -> Result<Self, FrameError> {
+/// Where the sections of a frame end, as its header says and its length bears out.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct FrameLayout {
+    records: usize,
+    hashes: usize,
+    offsets: usize,
+    names: usize,
+}
+
+impl FrameLayout {
+    /// Reads the layout of a frame that is exactly `bytes`.
+    pub(super) fn read(bytes: &[u8]) -> Result<Self, FrameError> {
         let truncated = |expected| FrameError::Length { found: bytes.len(), expected };
         let (header, _) = FrameHeader::ref_from_prefix(bytes).map_err(|_| truncated(LINE_BYTES))?;
         if header.magic != MAGIC {
@@ -87,36 +96,45 @@ impl<'a> FrameView<'a> {
         }
 
         // All lengths are 32 bits wide, so their sum cannot overflow 64.
-        let records_bytes = header.records_lines.get() as usize * LINE_BYTES;
-        let hashes_bytes = count * blake3::OUT_LEN;
-        let offsets_bytes = count * OFFSET_BYTES;
-        let names_bytes = header.names_bytes.get() as usize;
-        let sections_bytes = hashes_bytes + offsets_bytes + names_bytes;
-        let expected = LINE_BYTES + records_bytes + sections_bytes + blake3::OUT_LEN;
+        let records = LINE_BYTES + header.records_lines.get() as usize * LINE_BYTES;
+        let hashes = records + count * blake3::OUT_LEN;
+        let offsets = hashes + count * OFFSET_BYTES;
+        let names = offsets + header.names_bytes.get() as usize;
+        let expected = names + blake3::OUT_LEN;
         if bytes.len() != expected {
             return Err(truncated(expected));
         }
+        Ok(Self { records, hashes, offsets, names })
+    }
 
-        let (header_bytes, rest) = bytes.split_at(LINE_BYTES);
-        let (records, rest) = rest.split_at(records_bytes);
-        let (sections, root) = rest.split_at(sections_bytes);
-        let (hashes, rest) = sections.split_at(hashes_bytes);
-        let (offsets, names) = rest.split_at(offsets_bytes);
-        let view = Self {
-            header,
-            header_bytes,
-            records,
-            hashes: hashes.as_chunks().0,
-            offsets: <[U32]>::ref_from_bytes(offsets).map_err(|_| truncated(expected))?,
-            names,
-            sections,
-            root: Hash::from_slice(root).map_err(|_| truncated(expected))?,
-        };
+    /// The frame in `bytes`.
+    ///
+    /// # Panics
+    /// If `bytes` are not those the layout was read from.
+    pub(super) fn view(self, bytes: &[u8]) -> FrameView<'_> {
+        const READ: &str = "the layout was read from these bytes";
+        FrameView {
+            header: FrameHeader::ref_from_prefix(bytes).expect(READ).0,
+            header_bytes: &bytes[..LINE_BYTES],
+            records: &bytes[LINE_BYTES..self.records],
+            hashes: bytes[self.records..self.hashes].as_chunks().0,
+            offsets: <[U32]>::ref_from_bytes(&bytes[self.hashes..self.offsets]).expect(READ),
+            names: &bytes[self.offsets..self.names],
+            sections: &bytes[self.records..self.names],
+            root: Hash::from_slice(&bytes[self.names..]).expect(READ),
+        }
+    }
+}
+
+impl<'a> FrameView<'a> {
+    /// Reads a frame that is exactly `bytes`.
+    pub fn parse(bytes: &'a [u8]) -> Result<Self, FrameError> {
+        let view = FrameLayout::read(bytes)?.view(bytes);
         view.check_names()?;
         Ok(view)
     }
 
-    fn check_names(&self) -> Result<(), FrameError> {
+    pub(super) fn check_names(&self) -> Result<(), FrameError> {
         let mut rest = self.names;
         for _ in 0..self.header.names_count.get() {
             rest = split_name(rest).ok_or(FrameError::Names)?.1;
@@ -185,13 +203,49 @@ impl<'a> FrameView<'a> {
     /// Checks that the records fill their section without gap or overlap, each where its offset
     /// says.
     pub fn check_offsets(&self) -> Result<(), FrameError> {
+        self.visit_records(|_, _, _| {})
+    }
+
+    /// Whether the whole frame is in order by itself: offsets, records, each with its hash, and
+    /// root. Shows each record with its index to `visit` on the way, before its hash is checked. Of a
+    /// frame that is not in order it does not say what is wrong, and not all records are shown.
+    pub fn is_sound(
+        &self,
+        lanes: &mut HashLanes,
+        hashes: &mut Vec<Hash>,
+        mut visit: impl FnMut(usize, &RecordView<'a>),
+    ) -> bool {
+        hashes.clear();
+        hashes.resize(self.count(), Hash::from_bytes([0; blake3::OUT_LEN]));
+        // One pass: a record is hashed while it is still in the processor's cache.
+        let visited = self.visit_records(|index, start, record| {
+            visit(index, record);
+            lanes.add(self.records, start, record.bytes().len() / LINE_BYTES, index, hashes);
+        });
+        lanes.finish(self.records, hashes);
+        visited.is_ok()
+            && hashes
+                .iter()
+                .zip(self.hashes)
+                .all(|(computed, stored)| computed.as_bytes() == stored)
+            && self.compute_root() == self.root
+    }
+
+    /// Shows the records with their indices and the bytes they begin at, as far as they lie one behind
+    /// the other, each where its offset says.
+    fn visit_records(
+        &self,
+        mut visit: impl FnMut(usize, usize, &RecordView<'a>),
+    ) -> Result<(), FrameError> {
         let mut end = 0;
         for index in 0..self.count() {
             let seq = self.first_seq() + index as u64;
             if self.record_start(index) != end {
                 return Err(FrameError::Offset { seq });
             }
-            end += self.record(index)?.bytes().len();
+            let record = self.record(index)?;
+            visit(index, end, &record);
+            end += record.bytes().len();
         }
         if end == self.records.len() {
             Ok(())

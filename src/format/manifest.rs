@@ -7,7 +7,7 @@ use serde::de::DeserializeOwned;
 use crate::model::{Hash, RunManifest, SnapshotAnchor};
 
 /// Version of the run file as a whole, stored beside the manifest.
-pub const FORMAT_VERSION: u64 = 1;
+pub const FORMAT_VERSION: u64 = 2;
 
 /// A manifest or anchor that cannot be decoded.
 #[derive(Debug, thiserror::Error)]

@@ -5,21 +5,31 @@
 const _: () = assert!(usize::BITS >= 64, "run files are read on 64-bit machines");
 
 mod frame;
+mod frame_keys;
 mod frame_view;
 mod hash;
+mod key_block;
+mod key_merge;
 mod line;
 mod manifest;
+mod owned_frame;
 mod record;
 mod record_builder;
 
 pub use frame::{FrameBuilder, FrameLimits, RecordStamp, SealedFrame};
+pub use frame_keys::FrameKeys;
 pub use frame_view::{FrameError, FrameView};
 pub use hash::{HashLanes, MULTI_LANE_LINES_MAX};
+pub use key_block::{
+    KEY_BLOCK_ROWS_MAX, KEY_ROW_BYTES, KEY_TIER_FACTOR, KeyBlock, KeyBlockError, KeyBlockId,
+    KeyRow, KeyTier, key_hash,
+};
 pub use line::{LINE_BYTES, Line, lines_for};
 pub use manifest::{
     FORMAT_VERSION, ManifestError, decode_anchor, decode_manifest, encode_anchor, encode_manifest,
     run_root,
 };
+pub use owned_frame::OwnedFrame;
 pub use record::{
     KEY_HEADER_BYTES, KEYS_PER_RECORD_MAX, RecordError, RecordFlags, RecordHeader, RecordView,
 };
@@ -27,4 +37,5 @@ pub use record::{
 pub use record_builder::{RecordBuilder, RecordLimitError, RecordLimits};
 
 pub(crate) use frame::{FRAME_OVERHEAD_BYTES, PER_RECORD_BYTES};
+pub(crate) use key_merge::KeyMerge;
 pub(crate) use record_builder::{RecordTag, name_record};

@@ -194,6 +194,11 @@ impl<'a> RecordView<'a> {
         self.header.type_id.get()
     }
 
+    /// The larger of the numbers of its two names.
+    pub(crate) fn name_id_max(&self) -> u32 {
+        self.topic_id().max(self.type_id())
+    }
+
     /// All lines of the record: what the entry hash covers.
     pub fn bytes(&self) -> &'a [u8] {
         self.bytes

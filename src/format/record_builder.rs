@@ -176,15 +176,22 @@ impl RecordBuilder {
         self.rejected.get_or_insert(error);
     }
 
+    /// Whether what was put in so far is within the limits.
+    #[inline]
+    pub(crate) fn check_limits(&self) -> Result<(), RecordLimitError> {
+        match &self.rejected {
+            None => Ok(()),
+            Some(error) => Err(error.clone()),
+        }
+    }
+
     /// Completes the record and returns its lines.
     #[expect(clippy::inline_always, reason = "a tag passed in memory costs the producer 1 ns more")]
     #[inline(always)]
     pub(crate) fn finish(&mut self, tag: RecordTag) -> Result<&[Line], RecordLimitError> {
         let payload_len = self.payload_len();
         let flags = if self.is_bare { RecordFlags::default() } else { self.append_keys_and_ids() };
-        if let Some(error) = &self.rejected {
-            return Err(error.clone());
-        }
+        self.check_limits()?;
         let lines = lines_for(self.len);
         // Spares the call that would fill nothing.
         if !self.len.is_multiple_of(LINE_BYTES) {

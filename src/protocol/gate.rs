@@ -43,7 +43,7 @@ pub(crate) enum Admission {
     Accepted,
     /// It is not in the log and will not be.
     Refused,
-    /// The run halted meanwhile; it will not be reported durable.
+    /// The run halted meanwhile; whether it is in the log, recovery will tell.
     Halted,
 }
 

@@ -44,27 +44,28 @@ pub enum Finding {
         /// What does not match.
         error: String,
     },
-    /// An index key points to an entry that is missing, damaged, or does not mention the key.
-    #[error("index key {index_kind}:{key} points to entry {seq}, which does not mention it")]
+    /// A row of the index points to an entry that is missing, damaged, or not the first of its frame
+    /// to mention a key with the row's hash; or the row is there twice.
+    #[error(
+        "the index points to entry {seq} for keys with hash {hash}, which does not bear it out"
+    )]
     IndexDangling {
-        /// Kind of the key.
-        index_kind: String,
-        /// The key.
-        key: String,
+        /// The hash of a key, 16 hexadecimal digits.
+        hash: String,
         /// Where it points.
         seq: u64,
     },
-    /// An entry mentions a key that the index does not have.
-    #[error("index key {index_kind}:{key}, which entry {seq} mentions, is not in the index")]
+    /// An entry is the first of its frame to mention a key, and the index does not have it.
+    #[error("index key {index_kind}:{key}, which entry {seq} mentions, is not in the index for it")]
     IndexMissing {
         /// Kind of the key.
         index_kind: String,
         /// The key.
         key: String,
-        /// An entry that mentions it.
+        /// The entry that mentions it.
         seq: u64,
     },
-    /// An index key points to a later entry than the first that mentions it.
+    /// The index does not have an entry that mentions a key, and leads to a later one instead.
     #[error(
         "index key {index_kind}:{key} points to entry {indexed}, but entry {seq} mentions it first"
     )]
@@ -77,6 +78,18 @@ pub enum Finding {
         indexed: u64,
         /// An earlier entry that mentions it.
         seq: u64,
+    },
+    /// A block of the index is malformed, or not stored where it belongs.
+    #[error("the index block of tier {tier} at hash {hash}, entry {seq}, is damaged: {error}")]
+    IndexDamaged {
+        /// The tier it is stored in.
+        tier: u16,
+        /// The hash it is stored under, 16 hexadecimal digits.
+        hash: String,
+        /// The `seq` it is stored under.
+        seq: u64,
+        /// What is wrong.
+        error: String,
     },
     /// The names table does not agree with the names in the frames.
     #[error("name {id} is {table:?} in the names table, but {frames:?} in the frames")]

@@ -7,7 +7,7 @@ pub(super) struct Names(Vec<String>);
 impl Names {
     /// Makes sure the name of number `id` is loaded, if the run has it.
     pub(super) fn load(&mut self, source: &dyn RunReader, id: u32) -> Result<(), ReadFault> {
-        if (id as usize) < self.0.len() {
+        if self.has(id) {
             return Ok(());
         }
         for (id, name) in source.names(self.0.len() as u32)? {
@@ -17,6 +17,11 @@ impl Names {
             }
         }
         Ok(())
+    }
+
+    /// Whether the name of number `id` is loaded.
+    pub(super) fn has(&self, id: u32) -> bool {
+        (id as usize) < self.0.len()
     }
 
     pub(super) fn get(&self, id: u32) -> Option<&str> {

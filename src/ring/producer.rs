@@ -175,6 +175,8 @@ impl Producer {
 
     #[cold]
     fn announce(&mut self, name: &str, stamp: u64) -> Result<u32, SubmitError> {
+        // A message that will be refused brings no name: names without entries are never committed.
+        self.builder.check_limits()?;
         let record = crate::format::name_record(name, stamp);
         push(&mut self.sink, &record, &self.connection)?;
         Ok(self.names.announced(name))

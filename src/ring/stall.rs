@@ -8,8 +8,8 @@ use crate::format::Line;
 use crate::protocol::HaltReason;
 use crate::writer::Connection;
 
-/// A full ring of the default size takes a producer at least 150 µs to fill and a disk a millisecond
-/// to take in, so that a nap of this length loses nothing.
+/// A ring of the default size takes a producer 150 µs to fill and a disk a millisecond to take in, so
+/// that a nap of this length loses nothing. A much smaller ring may run empty meanwhile.
 const NAP: Duration = Duration::from_micros(50);
 
 /// Pushes into a ring that has been found full: waits for room, up to `halt_threshold`.

@@ -3,8 +3,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::{AnchorError, AppendError, OpenRunError, ReadFault, SealError};
-use crate::format::SealedFrame;
-use crate::model::{Hash, IndexKind, RunManifest, RunStatus, SnapshotAnchor, UnixNanos};
+use crate::format::{KeyBlockId, SealedFrame};
+use crate::model::{Hash, RunManifest, RunStatus, SnapshotAnchor, UnixNanos};
 
 /// The write side of a store: holds at most one open run. Used from one thread at a time.
 ///
@@ -89,29 +89,24 @@ pub trait RunReader: Send + Sync {
     /// The first frame that begins at or after `seq`, with the `seq` it is stored under.
     fn frame_at_or_after(&self, seq: u64) -> Result<Option<(u64, Bytes)>, ReadFault>;
 
+    /// The same frame in memory of its own, where the store needs back what it lends: for one that is
+    /// to be kept for long.
+    fn detach(&self, frame: Bytes) -> Bytes {
+        Bytes::copy_from_slice(&frame)
+    }
+
     /// All names from number `from` on, in the order of their numbers.
     fn names(&self, from: u32) -> Result<Vec<(u32, String)>, ReadFault>;
 
-    /// The first `seq` that mentions `key`.
-    fn lookup(&self, kind: IndexKind, key: &[u8]) -> Result<Option<u64>, ReadFault>;
+    /// The first `seq`, not below `from`, that the index has for keys with this
+    /// [hash](crate::format::key_hash). The index has a `seq` for each frame with such a key: the
+    /// frame's first entry that mentions one.
+    fn indexed(&self, hash: u64, from: u64) -> Result<Option<u64>, ReadFault>;
 
-    /// Up to `limit` rows of the index, by kind and then by key in byte order, beginning with the
-    /// first key of `kind`, or behind key `after` of `kind`.
-    fn index(
+    /// The first [block](crate::format::KeyBlock) of the index at or behind `from`, with what it is
+    /// stored under. Blocks of a live run are merged: a walk may see their rows twice, but misses none.
+    fn key_block_at_or_after(
         &self,
-        kind: IndexKind,
-        after: Option<&[u8]>,
-        limit: usize,
-    ) -> Result<Vec<IndexRow>, ReadFault>;
-}
-
-/// One key of the index.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct IndexRow {
-    /// What the key names.
-    pub kind: IndexKind,
-    /// The key.
-    pub key: Vec<u8>,
-    /// The first `seq` that mentions it.
-    pub seq: u64,
+        from: KeyBlockId,
+    ) -> Result<Option<(KeyBlockId, Bytes)>, ReadFault>;
 }

@@ -1,19 +1,19 @@
-use std::collections::BTreeMap;
-use std::ops::Bound;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use bytes::Bytes;
+use zerocopy::IntoBytes;
 
 use super::cursor::RunCursor;
 use super::{
-    AnchorError, AppendError, EventStore, IndexRow, OpenRunError, ReadFault, RunOpening, RunReader,
+    AnchorError, AppendError, EventStore, OpenRunError, ReadFault, RunOpening, RunReader,
     SealError, SealedRun, Tail,
 };
-use crate::format::{SealedFrame, encode_anchor, encode_manifest, run_root};
-use crate::model::{
-    Hash, IndexKind, InstanceId, RunId, RunManifest, RunStatus, SnapshotAnchor, UnixNanos,
+use crate::format::{
+    KeyBlockId, KeyRow, KeyTier, SealedFrame, encode_anchor, encode_manifest, run_root,
 };
+use crate::model::{Hash, InstanceId, RunId, RunManifest, RunStatus, SnapshotAnchor, UnixNanos};
 
 /// Runs in memory: what [`MemoryBackend`]s keep, and what survives them. Clones share the runs.
 #[derive(Debug, Clone, Default)]
@@ -29,7 +29,7 @@ struct MemoryRun {
     in_use: bool,
     anchor: Option<SnapshotAnchor>,
     frames: BTreeMap<u64, Bytes>,
-    keys: BTreeMap<(IndexKind, Vec<u8>), u64>,
+    keys: BTreeSet<KeyRow>,
     names: Vec<String>,
 }
 
@@ -103,7 +103,7 @@ impl EventStore for MemoryBackend {
             in_use: true,
             anchor: None,
             frames: BTreeMap::new(),
-            keys: BTreeMap::new(),
+            keys: BTreeSet::new(),
             names: Vec::new(),
         }));
         runs.insert(key, Arc::clone(&run));
@@ -115,13 +115,7 @@ impl EventStore for MemoryBackend {
         let mut run = self.open().ok_or(AppendError::NoOpenRun)?;
         run.cursor.check_append(frame)?;
         run.names.extend(frame.names().map(|(_, name)| name.to_owned()));
-        let view = frame.view();
-        for index in 0..view.count() {
-            let record = view.record(index).expect("a frame reads back as it was built");
-            for (kind, key) in record.keys() {
-                run.keys.entry((kind, key.to_vec())).or_insert(record.seq());
-            }
-        }
+        run.keys.extend(frame.key_rows());
         run.frames.insert(frame.first_seq(), Bytes::copy_from_slice(frame.bytes()));
         run.cursor.appended(frame);
         Ok(())
@@ -192,29 +186,33 @@ impl RunReader for MemoryReader {
         Ok(run.frames.range(seq..).next().map(|(seq, frame)| (*seq, frame.clone())))
     }
 
+    fn detach(&self, frame: Bytes) -> Bytes {
+        frame
+    }
+
     fn names(&self, from: u32) -> Result<Vec<(u32, String)>, ReadFault> {
         let run = lock(&self.0);
         Ok((0..).zip(run.names.iter().cloned()).skip(from as usize).collect())
     }
 
-    fn lookup(&self, kind: IndexKind, key: &[u8]) -> Result<Option<u64>, ReadFault> {
-        Ok(lock(&self.0).keys.get(&(kind, key.to_vec())).copied())
+    fn indexed(&self, hash: u64, from: u64) -> Result<Option<u64>, ReadFault> {
+        let rows = KeyRow::new(hash, from)..=KeyRow::new(hash, u64::MAX);
+        Ok(lock(&self.0).keys.range(rows).next().map(|row| row.seq()))
     }
 
-    fn index(
+    /// Each row is a block of its own.
+    fn key_block_at_or_after(
         &self,
-        kind: IndexKind,
-        after: Option<&[u8]>,
-        limit: usize,
-    ) -> Result<Vec<IndexRow>, ReadFault> {
-        let from = match after {
-            Some(key) => Bound::Excluded((kind, key.to_vec())),
-            None => Bound::Included((kind, Vec::new())),
-        };
+        from: KeyBlockId,
+    ) -> Result<Option<(KeyBlockId, Bytes)>, ReadFault> {
+        let from = from.max(KeyBlockId::start_of(KeyTier::SORTED));
+        if from.tier > KeyTier::SORTED {
+            return Ok(None);
+        }
         let run = lock(&self.0);
-        let rows = run.keys.range((from, Bound::Unbounded)).take(limit);
-        Ok(rows
-            .map(|((kind, key), seq)| IndexRow { kind: *kind, key: key.clone(), seq: *seq })
-            .collect())
+        let row = run.keys.range(from.first..).next();
+        Ok(row.map(|row| {
+            (KeyBlockId { first: *row, ..from }, Bytes::copy_from_slice(row.as_bytes()))
+        }))
     }
 }

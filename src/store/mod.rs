@@ -9,6 +9,7 @@ mod event_store;
 mod fault;
 mod memory;
 mod redb_backend;
+mod redb_keys;
 mod redb_reader;
 mod redb_tables;
 mod region_size;
@@ -16,7 +17,7 @@ mod run_file;
 
 pub use directory::{RunListing, list_runs, run_path};
 pub use error::{AnchorError, AppendError, OpenRunError, OpenSealedError, ReadFault, SealError};
-pub use event_store::{EventStore, IndexRow, RunOpening, RunReader, SealedRun, Tail};
+pub use event_store::{EventStore, RunOpening, RunReader, SealedRun, Tail};
 pub use fault::BackendFault;
 pub use memory::{MemoryBackend, MemoryDisk};
 pub use redb_backend::{RedbBackend, open_sealed, open_sealed_file};

@@ -1,32 +1,85 @@
-use std::ops::{Bound, RangeBounds};
+use std::ops::RangeBounds;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use redb::{
-    Key, OwnedAccessGuard, ReadOnlyTable, ReadTransaction, ReadableDatabase, TableDefinition, Value,
+    Database, Key, OwnedAccessGuard, ReadOnlyDatabase, ReadOnlyTable, ReadTransaction,
+    ReadableDatabase, TableDefinition, Value,
 };
 
+use super::redb_keys::{KEYS, block_id, block_row, find_row};
 use super::redb_tables::{
-    ANCHOR_ROW, FRAMES, KEYS, NAMES, key_row, read_anchor, read_manifest, read_manifest_row,
-    read_meta, split_key_row,
+    ANCHOR_ROW, FRAMES, NAMES, read_anchor, read_manifest, read_manifest_row, read_meta,
 };
-use super::{BackendFault, IndexRow, ReadFault, RunReader, Tail};
-use crate::format::{FrameView, decode_manifest, run_root};
-use crate::model::{Hash, IndexKind, RunManifest, SnapshotAnchor};
+use super::{BackendFault, ReadFault, RunReader, Tail};
+use crate::format::{FrameView, KeyBlockId, KeyRow, decode_manifest, run_root};
+use crate::model::{Hash, RunManifest, SnapshotAnchor};
 
-/// Reads a run through any redb database handle. Each call is one read transaction.
-pub(super) struct RedbReader<D>(pub(super) Arc<D>);
+/// Reads a run out of a redb database.
+pub(super) struct RedbReader<S>(pub(super) S);
 
-impl<D: ReadableDatabase + Send + Sync> RedbReader<D> {
-    fn begin(&self) -> Result<ReadTransaction, ReadFault> {
-        Ok(self.0.begin_read().map_err(BackendFault::redb)?)
+/// What a read sees of a database.
+pub(super) trait Snapshots: Send + Sync {
+    /// Reads in one transaction.
+    fn read<T>(
+        &self,
+        read: impl FnOnce(&ReadTransaction) -> Result<T, ReadFault>,
+    ) -> Result<T, ReadFault>;
+
+    /// See [`RunReader::detach`].
+    fn detach(&self, frame: Bytes) -> Bytes;
+}
+
+/// A live run: each read is a transaction of its own, and sees what is committed by then.
+impl Snapshots for Arc<Database> {
+    fn read<T>(
+        &self,
+        read: impl FnOnce(&ReadTransaction) -> Result<T, ReadFault>,
+    ) -> Result<T, ReadFault> {
+        read(&self.begin_read().map_err(BackendFault::redb)?)
     }
 
+    fn detach(&self, frame: Bytes) -> Bytes {
+        // A frame on loan keeps its transaction open, and with it pages from being used again.
+        Bytes::copy_from_slice(&frame)
+    }
+}
+
+/// A sealed run never changes, so that one transaction serves for all reads.
+pub(super) struct SealedDatabase {
+    transaction: ReadTransaction,
+    // Closed after the transaction has ended.
+    _database: ReadOnlyDatabase,
+}
+
+impl SealedDatabase {
+    pub(super) fn new(database: ReadOnlyDatabase) -> Result<Self, BackendFault> {
+        let transaction = database.begin_read().map_err(BackendFault::redb)?;
+        Ok(Self { transaction, _database: database })
+    }
+}
+
+impl Snapshots for SealedDatabase {
+    fn read<T>(
+        &self,
+        read: impl FnOnce(&ReadTransaction) -> Result<T, ReadFault>,
+    ) -> Result<T, ReadFault> {
+        read(&self.transaction)
+    }
+
+    fn detach(&self, frame: Bytes) -> Bytes {
+        frame
+    }
+}
+
+impl<S: Snapshots> RedbReader<S> {
     fn table<K: Key, V: Value>(
         &self,
         definition: TableDefinition<'_, K, V>,
     ) -> Result<ReadOnlyTable<K, V>, ReadFault> {
-        Ok(self.begin()?.open_table(definition).map_err(BackendFault::redb)?)
+        self.0.read(|transaction| {
+            Ok(transaction.open_table(definition).map_err(BackendFault::redb)?)
+        })
     }
 
     fn frame(
@@ -39,7 +92,7 @@ impl<D: ReadableDatabase + Send + Sync> RedbReader<D> {
         let Some((first_seq, frame)) = row.transpose().map_err(BackendFault::redb)? else {
             return Ok(None);
         };
-        Ok(Some((first_seq.value(), Bytes::from_owner(FrameBytes(frame)))))
+        Ok(Some((first_seq.value(), Bytes::from_owner(PageBytes(frame)))))
     }
 
     /// Where the run ends: one read of the last frame.
@@ -56,28 +109,29 @@ impl<D: ReadableDatabase + Send + Sync> RedbReader<D> {
     }
 }
 
-/// A frame in redb's page cache, kept alive by its guard.
-struct FrameBytes(OwnedAccessGuard<&'static [u8]>);
+/// A value in redb's page cache, kept alive by its guard.
+struct PageBytes(OwnedAccessGuard<&'static [u8]>);
 
-impl AsRef<[u8]> for FrameBytes {
+impl AsRef<[u8]> for PageBytes {
     fn as_ref(&self) -> &[u8] {
         self.0.value()
     }
 }
 
-impl<D: ReadableDatabase + Send + Sync> RunReader for RedbReader<D> {
+impl<S: Snapshots> RunReader for RedbReader<S> {
     fn manifest(&self) -> Result<RunManifest, ReadFault> {
-        read_manifest(&self.begin()?)
+        self.0.read(read_manifest)
     }
 
     fn root(&self) -> Result<Option<Hash>, ReadFault> {
-        let transaction = self.begin()?;
-        let manifest = read_manifest_row(&transaction)?;
-        if !decode_manifest(&manifest)?.status.is_sealed() {
-            return Ok(None);
-        }
-        let anchor = read_meta(&transaction, ANCHOR_ROW)?.unwrap_or_default();
-        Ok(Some(run_root(&manifest, &anchor)))
+        self.0.read(|transaction| {
+            let manifest = read_manifest_row(transaction)?;
+            if !decode_manifest(&manifest)?.status.is_sealed() {
+                return Ok(None);
+            }
+            let anchor = read_meta(transaction, ANCHOR_ROW)?.unwrap_or_default();
+            Ok(Some(run_root(&manifest, &anchor)))
+        })
     }
 
     fn watermark(&self) -> Result<u64, ReadFault> {
@@ -85,7 +139,7 @@ impl<D: ReadableDatabase + Send + Sync> RunReader for RedbReader<D> {
     }
 
     fn anchor(&self) -> Result<Option<SnapshotAnchor>, ReadFault> {
-        read_anchor(&self.begin()?)
+        self.0.read(read_anchor)
     }
 
     fn frame_at_or_before(&self, seq: u64) -> Result<Option<(u64, Bytes)>, ReadFault> {
@@ -94,6 +148,10 @@ impl<D: ReadableDatabase + Send + Sync> RunReader for RedbReader<D> {
 
     fn frame_at_or_after(&self, seq: u64) -> Result<Option<(u64, Bytes)>, ReadFault> {
         self.frame(seq.., false)
+    }
+
+    fn detach(&self, frame: Bytes) -> Bytes {
+        self.0.detach(frame)
     }
 
     fn names(&self, from: u32) -> Result<Vec<(u32, String)>, ReadFault> {
@@ -105,35 +163,19 @@ impl<D: ReadableDatabase + Send + Sync> RunReader for RedbReader<D> {
         .collect()
     }
 
-    fn lookup(&self, kind: IndexKind, key: &[u8]) -> Result<Option<u64>, ReadFault> {
-        let row = key_row(kind, key);
-        let seq = self.table(KEYS)?.get(row.as_slice()).map_err(BackendFault::redb)?;
-        Ok(seq.map(|seq| seq.value()))
+    fn indexed(&self, hash: u64, from: u64) -> Result<Option<u64>, ReadFault> {
+        let row = find_row(&self.table(KEYS)?, KeyRow::new(hash, from));
+        Ok(row.map_err(BackendFault::redb)?.map(KeyRow::seq))
     }
 
-    fn index(
+    fn key_block_at_or_after(
         &self,
-        kind: IndexKind,
-        after: Option<&[u8]>,
-        limit: usize,
-    ) -> Result<Vec<IndexRow>, ReadFault> {
-        let first = key_row(kind, after.unwrap_or_default());
-        let from = match after {
-            Some(_) => Bound::Excluded(first.as_slice()),
-            // From the beginning of the table: a row too short to hold a kind comes first.
-            None if kind.as_u16() == 0 => Bound::Unbounded,
-            None => Bound::Included(first.as_slice()),
+        from: KeyBlockId,
+    ) -> Result<Option<(KeyBlockId, Bytes)>, ReadFault> {
+        let rows = self.table(KEYS)?.range_owned(block_row(from)..).map_err(BackendFault::redb)?;
+        let Some((row, block)) = { rows }.next().transpose().map_err(BackendFault::redb)? else {
+            return Ok(None);
         };
-        let rows = self
-            .table(KEYS)?
-            .range_owned::<&[u8]>((from, Bound::Unbounded))
-            .map_err(BackendFault::redb)?;
-        rows.take(limit)
-            .map(|row| {
-                let (row, seq) = row.map_err(BackendFault::redb)?;
-                let (kind, key) = split_key_row(row.value())?;
-                Ok(IndexRow { kind, key: key.to_vec(), seq: seq.value() })
-            })
-            .collect()
+        Ok(Some((block_id(row.value()), Bytes::from_owner(PageBytes(block)))))
     }
 }

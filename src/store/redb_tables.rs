@@ -2,16 +2,13 @@
 
 use redb::{ReadTransaction, TableDefinition, TableError, WriteTransaction};
 
+use super::redb_keys::{KEYS, KeyWriter};
 use super::{BackendFault, ReadFault};
-use crate::format::{
-    FORMAT_VERSION, FrameView, SealedFrame, decode_anchor, decode_manifest, encode_manifest,
-};
-use crate::model::{IndexKind, RunManifest, SnapshotAnchor};
+use crate::format::{FORMAT_VERSION, SealedFrame, decode_anchor, decode_manifest, encode_manifest};
+use crate::model::{RunManifest, SnapshotAnchor};
 
 /// First `seq` of a frame to the frame.
 pub(super) const FRAMES: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("frames");
-/// Kind (big-endian) and key to the first `seq` that mentions the key.
-pub(super) const KEYS: TableDefinition<'_, &[u8], u64> = TableDefinition::new("keys");
 /// Number of a topic or payload type to its text.
 pub(super) const NAMES: TableDefinition<'_, u32, &str> = TableDefinition::new("names");
 /// `format`, `manifest`, `anchor`.
@@ -20,19 +17,6 @@ pub(super) const META: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("
 pub(super) const FORMAT_ROW: &str = "format";
 pub(super) const MANIFEST_ROW: &str = "manifest";
 pub(super) const ANCHOR_ROW: &str = "anchor";
-
-/// The row of an index key: the kind in front, big-endian, so that a kind's keys lie together.
-pub(super) fn key_row(kind: IndexKind, key: &[u8]) -> Vec<u8> {
-    [&kind.as_u16().to_be_bytes(), key].concat()
-}
-
-/// The kind and the key of a row.
-pub(super) fn split_key_row(row: &[u8]) -> Result<(IndexKind, &[u8]), BackendFault> {
-    let (kind, key) = row
-        .split_first_chunk()
-        .ok_or_else(|| BackendFault::corrupted("an index row is shorter than its kind"))?;
-    Ok((IndexKind::from_u16(u16::from_be_bytes(*kind)), key))
-}
 
 pub(super) fn write_new_run(
     transaction: &WriteTransaction,
@@ -52,7 +36,7 @@ pub(super) fn write_new_run(
 pub(super) fn write_frame(
     transaction: &WriteTransaction,
     frame: &SealedFrame<'_>,
-    keys: &mut KeyBatch,
+    keys: &mut KeyWriter,
 ) -> Result<(), redb::Error> {
     // `insert` of a finished frame copies it once. `insert_reserve`, to build it in place, would
     // zero a buffer of that size first and copy it (redb 4.4): measured 2.3 times slower.
@@ -63,53 +47,20 @@ pub(super) fn write_frame(
             names.insert(id, name)?;
         }
     }
-    if frame.has_keys() {
-        keys.collect(&frame.view());
-        let mut table = transaction.open_table(KEYS)?;
-        for (row, seq) in keys.first_mentions() {
-            // One descent for a fresh key, the usual case. A key that was there gets its older
-            // `seq` back.
-            let previous = table.insert(row, seq)?.map(|previous| previous.value());
-            if let Some(previous) = previous {
-                table.insert(row, previous)?;
-            }
-        }
+    if !frame.key_rows().is_empty() {
+        keys.add(transaction, frame.key_rows())?;
     }
     Ok(())
 }
 
-/// The index keys of one frame, sorted, so that the tree is walked in order.
-#[derive(Debug, Default)]
-pub(super) struct KeyBatch {
-    bytes: Vec<u8>,
-    /// Range in `bytes`, and `seq`.
-    rows: Vec<(std::ops::Range<usize>, u64)>,
-}
-
-impl KeyBatch {
-    fn collect(&mut self, frame: &FrameView<'_>) {
-        self.bytes.clear();
-        self.rows.clear();
-        for index in 0..frame.count() {
-            let record = frame.record(index).expect("a frame reads back as it was built");
-            for (kind, key) in record.keys() {
-                let start = self.bytes.len();
-                self.bytes.extend_from_slice(&kind.as_u16().to_be_bytes());
-                self.bytes.extend_from_slice(key);
-                self.rows.push((start..self.bytes.len(), record.seq()));
-            }
-        }
-        let bytes = &self.bytes;
-        self.rows.sort_unstable_by(|(a, a_seq), (b, b_seq)| {
-            bytes[a.clone()].cmp(&bytes[b.clone()]).then(a_seq.cmp(b_seq))
-        });
-        // Of equal rows the first, with the smallest `seq`, stays.
-        self.rows.dedup_by(|(later, _), (first, _)| bytes[later.clone()] == bytes[first.clone()]);
-    }
-
-    fn first_mentions(&self) -> impl Iterator<Item = (&[u8], u64)> {
-        self.rows.iter().map(|(range, seq)| (&self.bytes[range.clone()], *seq))
-    }
+/// Writes one row of `META`.
+pub(super) fn write_meta(
+    transaction: &WriteTransaction,
+    row: &'static str,
+    value: &[u8],
+) -> Result<(), redb::Error> {
+    transaction.open_table(META)?.insert(row, value)?;
+    Ok(())
 }
 
 /// Reads one row of `META`.

@@ -1,6 +1,7 @@
 //! How fast a run file grows. redb grows a file twofold until it has a region of 4 GiB, and gives back
 //! only what is free behind the last page in use, so that a sealed run could be 2.6 times as long as
-//! what is in it. With small regions it grows by one region at a time.
+//! what is in it. With small regions it grows by no more than one region at a time; redb cuts off and
+//! grows again a part of a new region a few times while it fills, four more syncs in 64 MiB.
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};

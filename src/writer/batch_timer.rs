@@ -18,12 +18,7 @@ impl BatchTimer {
         Self { latency, began: None, commit_began: None, last_commit: Duration::ZERO }
     }
 
-    /// There is no batch.
-    pub(super) fn clear(&mut self) {
-        self.began = None;
-    }
-
-    /// Whether the batch, which begins now if it did not before, is to be committed.
+    /// Whether what is pending, which it is since now if it was not before, is to be committed.
     pub(super) fn is_due(&mut self) -> bool {
         let Some(latency) = self.latency else {
             return true;
@@ -38,7 +33,8 @@ impl BatchTimer {
     }
 
     pub(super) fn commit_ended(&mut self) {
-        let began = self.commit_began.take();
-        self.last_commit = began.map_or(Duration::ZERO, |began| began.elapsed());
+        if let Some(began) = self.commit_began.take() {
+            self.last_commit = began.elapsed();
+        }
     }
 }

@@ -83,15 +83,15 @@ impl Collector {
         Collected::All
     }
 
-    /// The frame with everything taken so far is sealed: what is taken from here on is in a later
-    /// one. With an empty frame that stands for the one before.
-    pub(super) fn mark_sealed(&mut self) {
+    /// The frame with everything taken so far goes to the store; what is taken from here on is in a
+    /// later one. With nothing in it, everything taken repeats what is durable already.
+    pub(super) fn mark_committing(&mut self) {
         for lane in &mut self.lanes {
-            lane.mark_sealed();
+            lane.mark_committing();
         }
     }
 
-    /// Everything sealed is durable: tells each producer, and wakes whoever waits for it.
+    /// Everything given to the store is durable: tells each producer, and wakes whoever waits for it.
     pub(super) fn publish_durable(&mut self, halt: &HaltSignal) {
         let mut is_news = false;
         for lane in &mut self.lanes {

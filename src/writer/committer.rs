@@ -4,8 +4,10 @@
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::thread::Thread;
 
-use crossbeam_channel::{Receiver, Sender, bounded};
+use crossbeam_channel::{Receiver, Sender, TryRecvError, bounded};
 
+use super::WriterConfig;
+use super::os_thread::pin;
 use crate::format::{FrameBuilder, SealedFrame};
 use crate::model::UnixNanos;
 use crate::store::{AppendError, EventStore};
@@ -15,11 +17,11 @@ use crate::store::{AppendError, EventStore};
 pub(super) struct Committer {
     /// `None` while the committer thread has it.
     store: Option<Box<dyn EventStore>>,
-    overlap: Option<Overlap>,
+    thread: Option<CommitterThread>,
 }
 
-/// A committer thread, and what it takes to go on while it works.
-struct Overlap {
+/// What takes large frames.
+struct CommitterThread {
     frame_bytes_min: usize,
     /// The builder that is not in use: it takes over from the one handed over. `None` meanwhile.
     spare: Option<FrameBuilder>,
@@ -51,6 +53,15 @@ pub(super) struct Committed {
     pub(super) ts_init_max: UnixNanos,
 }
 
+/// What came of the beginning of a commit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Begun {
+    /// It is over.
+    Durable(Committed),
+    /// The committer thread has the frame; [`Committer::settle`] tells when it is durable.
+    OnItsWay,
+}
+
 /// Whether to wait for the end of a commit that is under way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Wait {
@@ -61,26 +72,29 @@ pub(super) enum Wait {
 impl Committer {
     /// Commits on the calling thread.
     pub(super) fn new(store: Box<dyn EventStore>) -> Self {
-        Self { store: Some(store), overlap: None }
+        Self { store: Some(store), thread: None }
     }
 
-    /// Commits frames of at least `frame_bytes_min` bytes on a thread of its own, pinned by `pin`.
-    /// `spare` is a second builder like the one in use.
-    pub(super) fn with_thread(
+    /// With a committer thread where the settings ask for one. It is named `tapline-committer`.
+    pub(super) fn start(
         store: Box<dyn EventStore>,
-        spare: FrameBuilder,
-        frame_bytes_min: usize,
-        pin: impl FnOnce() + Send + 'static,
+        config: &WriterConfig,
     ) -> std::io::Result<Self> {
+        let frame_bytes_min = config.overlap_bytes_min;
+        if frame_bytes_min > config.batch_bytes_max {
+            return Ok(Self::new(store));
+        }
         let (jobs, received) = bounded(1);
         let (finished, outcomes) = bounded(1);
+        let core = config.committer_core;
         let thread = std::thread::Builder::new().name("tapline-committer".to_owned());
         thread.spawn(move || {
-            pin();
+            pin("committer", core);
             work(&received, &finished);
         })?;
-        let overlap = Overlap { frame_bytes_min, spare: Some(spare), jobs, outcomes };
-        Ok(Self { store: Some(store), overlap: Some(overlap) })
+        let spare = Some(FrameBuilder::new(config.frame_limits(), 1, 0));
+        let thread = Some(CommitterThread { frame_bytes_min, spare, jobs, outcomes });
+        Ok(Self { store: Some(store), thread })
     }
 
     /// Whether a frame is on its way.
@@ -93,26 +107,21 @@ impl Committer {
         &mut **self.store.as_mut().expect("asked for between two commits")
     }
 
-    /// Commits the sealed frame in `builder`, which then holds the empty frame that follows it.
-    /// `None`: the frame is on its way, [`settle`](Self::settle) tells when it has arrived.
-    ///
-    /// Only while no frame is on its way.
-    pub(super) fn commit(
-        &mut self,
-        builder: &mut FrameBuilder,
-    ) -> Result<Option<Committed>, AppendError> {
+    /// Commits the sealed frame in `builder`, which then holds the empty frame that follows it. Only
+    /// while no frame is on its way.
+    pub(super) fn begin(&mut self, builder: &mut FrameBuilder) -> Result<Begun, AppendError> {
         let frame = builder.sealed().expect("sealed by the caller");
-        match &mut self.overlap {
-            Some(overlap) if frame.bytes().len() >= overlap.frame_bytes_min => {
+        match &mut self.thread {
+            Some(thread) if frame.bytes().len() >= thread.frame_bytes_min => {
                 let store = self.store.take().expect("one frame at a time");
-                overlap.hand_over(store, builder);
-                Ok(None)
+                thread.hand_over(store, builder);
+                Ok(Begun::OnItsWay)
             }
             _ => {
                 self.store().append(&frame)?;
                 let committed = Committed::of(&frame);
                 builder.reset();
-                Ok(Some(committed))
+                Ok(Begun::Durable(committed))
             }
         }
     }
@@ -123,38 +132,55 @@ impl Committer {
     /// # Panics
     /// With what the store panicked with.
     pub(super) fn settle(&mut self, wait: Wait) -> Result<Option<Committed>, AppendError> {
-        let (None, Some(overlap)) = (&self.store, &mut self.overlap) else {
+        let (None, Some(thread)) = (&self.store, &mut self.thread) else {
             return Ok(None);
         };
-        let outcome = match wait {
-            Wait::Yes => overlap.outcomes.recv().ok(),
-            Wait::No => overlap.outcomes.try_recv().ok(),
-        };
-        let Some(Outcome { store, frame, appended }) = outcome else {
+        let Some(Outcome { store, frame, appended }) = thread.outcome(wait) else {
             return Ok(None);
         };
         self.store = Some(store);
         let committed = Committed::of(&frame.sealed().expect("it was sealed when it left"));
-        overlap.spare = Some(frame);
+        thread.spare = Some(frame);
         match appended {
             Ok(appended) => appended.map(|()| Some(committed)),
             Err(panic) => resume_unwind(panic),
         }
     }
+
+    /// Waits for the store to come back, whatever becomes of the frame.
+    pub(super) fn retrieve_store(&mut self) {
+        if let (None, Some(thread)) = (&self.store, &mut self.thread) {
+            self.store = thread.outcome(Wait::Yes).map(|outcome| outcome.store);
+        }
+    }
 }
 
-impl Overlap {
+impl CommitterThread {
     fn hand_over(&mut self, store: Box<dyn EventStore>, builder: &mut FrameBuilder) {
         let mut next = self.spare.take().expect("in its place while no frame is on its way");
         next.follow(builder);
         let frame = std::mem::replace(builder, next);
         let job = Job { store, frame, writer: std::thread::current() };
-        self.jobs.send(job).expect("the committer thread ends only after the sender is gone");
+        self.jobs.send(job).expect(IS_THERE);
         // Where both share a core the disk comes first: the committer thread soon waits for it and
         // gives the core back. Without this it waited for a whole round of collecting.
         std::thread::yield_now();
     }
+
+    /// `None` is for [`Wait::No`] alone.
+    fn outcome(&self, wait: Wait) -> Option<Outcome> {
+        match wait {
+            Wait::Yes => Some(self.outcomes.recv().expect(IS_THERE)),
+            Wait::No => match self.outcomes.try_recv() {
+                Err(TryRecvError::Empty) => None,
+                outcome => Some(outcome.expect(IS_THERE)),
+            },
+        }
+    }
 }
+
+/// If not, the writer thread dies of it, which halts the run.
+const IS_THERE: &str = "the committer thread ends when its handle is dropped, not before";
 
 impl Committed {
     fn of(frame: &SealedFrame<'_>) -> Self {
@@ -168,7 +194,7 @@ fn work(jobs: &Receiver<Job>, outcomes: &Sender<Outcome>) {
         let sealed = frame.sealed().expect("sealed by the writer");
         let appended = catch_unwind(AssertUnwindSafe(|| store.append(&sealed)));
         // One place, one frame at a time: never blocks. Nobody is there to take it once the writer
-        // thread has panicked.
+        // thread is gone.
         let _ = outcomes.send(Outcome { store, frame, appended });
         writer.unpark();
     }

@@ -25,7 +25,8 @@ pub struct ConfigError {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "kind")]
 pub enum WaitStrategy {
-    /// Never gives up its core. For a core of its own.
+    /// Never gives up its core, but to hand a frame to the committer thread and to wait for it. For a
+    /// core of its own.
     Spin,
     /// Spins, then yields its core to others, then sleeps for a while at a time.
     Park {
@@ -84,7 +85,7 @@ pub struct WriterConfig {
     pub producers_max: usize,
     /// Entries in one commit. 1 to 1 048 576. Default 65 536.
     pub batch_entries_max: usize,
-    /// Bytes in one commit. 4 KiB to 32 MiB, what redb's cache can take whole. Default 2 MiB less one page: redb stores a value in a
+    /// Bytes in one commit. 4 KiB to 32 MiB less one page, what redb's cache can take whole. Default 2 MiB less one page: redb stores a value in a
     /// power-of-two run of pages, so a few bytes more would take 4 MiB.
     pub batch_bytes_max: usize,
     /// How long the first entry of a batch may wait for company. None (default): not at all, what
@@ -143,7 +144,7 @@ impl WriterConfig {
         check_range("halt_threshold_ms", self.halt_threshold.as_millis(), threshold_ms.clone())?;
         check_range("close_timeout_ms", self.close_timeout.as_millis(), threshold_ms)?;
         check_range("ring_lines", self.ring_lines, 64..=16 << 20)?;
-        check_range("batch_bytes_max", self.batch_bytes_max, 4096..=32 << 20)?;
+        check_range("batch_bytes_max", self.batch_bytes_max, 4096..=(32 << 20) - 4096)?;
         check_range(
             "record_bytes_max",
             self.record_bytes_max,

@@ -1,10 +1,9 @@
 use std::time::{Duration, Instant};
 
 use super::command::Reply;
-use super::core::InlineRecord;
 use super::inline::InlineWriter;
 use super::publish_time::PublishTime;
-use super::{CloseError, Lane, WaitError, WriterConfig};
+use super::{CloseError, InlineRecord, Lane, WaitError, WriterConfig};
 use crate::format::{RecordBuilder, RecordTag};
 use crate::model::{Clock, EntryDraft};
 use crate::protocol::{HaltReason, HaltSignal, LaneInbox, OrderClock, RunGate, Watermark};

@@ -1,13 +1,12 @@
-use super::committer::{Committed, Committer, Wait};
+use super::committer::{Begun, Committed, Committer, Wait};
 use super::dedup::DedupWindow;
 use super::names::NameTable;
-use super::{CloseReport, SpawnError, WriterConfig};
-use crate::format::{
-    FrameBuilder, FrameView, LINE_BYTES, Line, RecordFlags, RecordHeader, RecordStamp,
-};
+use super::ring_record::{InlineRecord, RingRecord};
+use super::{CloseReport, WriterConfig};
+use crate::format::{FrameBuilder, FrameView, RecordStamp};
 use crate::model::{Hash, RunStatus, SnapshotAnchor, UnixNanos};
 use crate::protocol::{HaltReason, HaltSignal, Watermark};
-use crate::store::{AnchorError, AppendError, EventStore, ReadFault, RunReader, SealError, Tail};
+use crate::store::{AnchorError, AppendError, ReadFault, RunReader, SealError, Tail};
 
 /// What gives entries their `seq` and makes them durable, one thread at a time: the writer thread,
 /// or, inline, the submitter.
@@ -27,75 +26,21 @@ pub(crate) struct WriterCore {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Halted;
 
-/// A record as it lies in a ring: in one stretch, or in two where the ring wraps.
-#[derive(Clone, Copy)]
-pub(super) struct RingRecord<'a> {
-    pub(super) head: &'a [Line],
-    pub(super) tail: &'a [Line],
-}
-
-impl<'a> RingRecord<'a> {
-    pub(super) fn header(&self) -> &'a RecordHeader {
-        RecordHeader::of(self.head[0].bytes()).expect("a line is as long as a header")
-    }
-
-    /// Copies out `N` bytes from byte `start` of the record.
-    fn bytes<const N: usize>(&self, start: usize) -> [u8; N] {
-        std::array::from_fn(|i| {
-            let (line, byte) = ((start + i) / LINE_BYTES, (start + i) % LINE_BYTES);
-            let line = self.head.get(line).unwrap_or_else(|| &self.tail[line - self.head.len()]);
-            line.bytes()[byte]
-        })
-    }
-
-    fn identity(&self) -> Option<u128> {
-        let start = self.header().identity_start()?;
-        Some(u128::from_le_bytes(self.bytes(start)))
-    }
-
-    /// The text of a record that announces a name.
-    pub(super) fn name(&self) -> String {
-        let len = self.header().payload_len.get() as usize;
-        let lines = self.head.iter().chain(self.tail).skip(1).flat_map(Line::bytes);
-        let bytes = lines.copied().take(len).collect();
-        String::from_utf8(bytes).expect("a producer announces names from `&str`")
-    }
-
-    pub(super) fn is_name(&self) -> bool {
-        self.header().flags().has(RecordFlags::NAME)
-    }
-
-    pub(super) fn lines(&self) -> usize {
-        self.head.len() + self.tail.len()
-    }
-}
-
-/// A record built outside any ring, with its names as text.
-#[derive(Debug)]
-pub(crate) struct InlineRecord {
-    pub(crate) lines: Vec<Line>,
-    pub(crate) topic: String,
-    pub(crate) payload_type: String,
-}
-
 impl WriterCore {
-    /// Continues the run that is open on `store`, which ends at `tail`. `committer` makes a
-    /// committer of the store.
+    /// Continues the run that is open on the committer's store and ends at `tail`.
     pub(super) fn new(
-        store: Box<dyn EventStore>,
+        mut committer: Committer,
         tail: Tail,
         watermark: Watermark,
         halt: HaltSignal,
         config: &WriterConfig,
-        committer: impl FnOnce(Box<dyn EventStore>) -> std::io::Result<Committer>,
-    ) -> Result<Self, SpawnError> {
-        let (names, ts_init_max) = match store.reader() {
+    ) -> Result<Self, ReadFault> {
+        let (names, ts_init_max) = match committer.store().reader() {
             Some(reader) => (NameTable::load(&*reader)?, ts_init_max(&*reader)?),
             None => (NameTable::default(), None),
         };
         let frame = FrameBuilder::new(config.frame_limits(), tail.watermark + 1, names.len());
         let dedup = DedupWindow::new(config.dedup_window);
-        let committer = committer(store).map_err(SpawnError::Thread)?;
         let root = tail.root;
         Ok(Self { committer, frame, names, dedup, root, ts_init_max, watermark, halt })
     }
@@ -153,51 +98,61 @@ impl WriterCore {
         self.committer.is_busy()
     }
 
-    /// Sends what is pending to the store, and says whether it is durable already; if not,
+    /// Completes the frame under construction ahead of its commit: it takes no more entries. An empty
+    /// one stays as it is.
+    pub(super) fn seal_frame(&mut self) {
+        if self.has_pending() && self.frame.sealed().is_none() {
+            self.root = self.frame.seal(&self.root).root();
+        }
+    }
+
+    /// Sends what is pending to the store. Says whether everything is durable now; if not,
     /// [`settle`](Self::settle) tells when it is. Only while no frame is on its way.
     pub(super) fn begin_commit(&mut self) -> Result<bool, Halted> {
         if self.halt.is_halted() {
             return Err(Halted);
         }
-        if self.frame.is_empty() {
+        self.seal_frame();
+        if !self.has_pending() {
             return Ok(true);
         }
-        self.seal_frame();
-        let committed = self.committer.commit(&mut self.frame);
-        self.publish(committed)
-    }
-
-    /// Completes the frame under construction, ahead of its commit: it takes no more entries.
-    pub(super) fn seal_frame(&mut self) {
-        if self.frame.sealed().is_none() {
-            self.root = self.frame.seal(&self.root).root();
+        match self.committer.begin(&mut self.frame) {
+            Ok(Begun::Durable(committed)) => {
+                self.publish(committed);
+                Ok(true)
+            }
+            Ok(Begun::OnItsWay) => Ok(false),
+            Err(error) => Err(self.halt_for(&error)),
         }
     }
 
     /// Whether a frame that was on its way has become durable by this call.
     pub(super) fn settle(&mut self, wait: Wait) -> Result<bool, Halted> {
-        let committed = self.committer.settle(wait);
-        self.publish(committed)
-    }
-
-    /// Moves the watermark to the end of a frame that has become durable.
-    fn publish(
-        &mut self,
-        committed: Result<Option<Committed>, AppendError>,
-    ) -> Result<bool, Halted> {
-        match committed {
-            Ok(Some(Committed { last_seq, ts_init_max })) => {
-                self.ts_init_max = self.ts_init_max.max(Some(ts_init_max));
-                self.watermark.advance(last_seq);
+        match self.committer.settle(wait) {
+            Ok(Some(committed)) => {
+                self.publish(committed);
                 Ok(true)
             }
             Ok(None) => Ok(false),
-            Err(error) => {
-                // Never retried: a failed sync may have dropped the pages it did not write.
-                self.halt.fire(append_halt_reason(&error));
-                Err(Halted)
-            }
+            Err(error) => Err(self.halt_for(&error)),
         }
+    }
+
+    /// Waits for the store, where a frame is on its way into it, whatever becomes of the frame.
+    pub(super) fn retrieve_store(&mut self) {
+        self.committer.retrieve_store();
+    }
+
+    /// Moves the watermark to the end of a frame that has become durable.
+    fn publish(&mut self, committed: Committed) {
+        self.ts_init_max = self.ts_init_max.max(Some(committed.ts_init_max));
+        self.watermark.advance(committed.last_seq);
+    }
+
+    /// A failed commit is never retried: a failed sync may have dropped the pages it did not write.
+    fn halt_for(&self, error: &AppendError) -> Halted {
+        self.halt.fire(append_halt_reason(error));
+        Halted
     }
 
     /// Records an anchor at the durable watermark.

@@ -61,7 +61,7 @@ pub enum WaitError {
         /// The time given.
         waited: Duration,
     },
-    /// The run halted first; what is not durable by now will never be.
+    /// The run halted first. What is not on its way to the disk by now will never be durable.
     #[error("the run is halted: {0}")]
     Halted(HaltReason),
     /// The run was closed first.

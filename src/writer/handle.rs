@@ -10,12 +10,12 @@ use super::command::{Command, Reply};
 use super::committer::Committer;
 use super::connection::{Connection, Mode, Parts, lock_inline};
 use super::core::WriterCore;
-use super::idle::{Idle, sleep_as_asked};
+use super::idle::Idle;
 use super::inline::InlineWriter;
+use super::os_thread::{pin, sleep_as_asked};
 use super::publish_time::PublishTime;
-use super::thread::{WriterThread, writer_died};
+use super::thread::WriterThread;
 use super::{AnchorRequestError, CloseError, CloseReport, SpawnError, WaitError, WriterConfig};
-use crate::format::FrameBuilder;
 use crate::model::{Clock, ContentHash, EntryDraft, SnapshotAnchor};
 use crate::protocol::{HaltReason, HaltSignal, LaneInbox, OrderClock, RunGate, Watermark};
 use crate::store::EventStore;
@@ -61,14 +61,14 @@ impl EventStoreWriter {
         halt: HaltSignal,
         config: WriterConfig,
     ) -> Result<Self, SpawnError> {
-        let committer = overlapping(&config);
-        let (core, parts) = prepare(store, order_clock, barrier, clock, halt, config, committer)?;
+        let (core, parts) =
+            prepare(store, Committer::start, order_clock, barrier, clock, halt, config)?;
         let inbox = Arc::new(LaneInbox::new());
         let publish_time = PublishTime::new(&parts.clock, &parts.order_clock);
         // Unbounded, so that sending never blocks: every caller has a time limit of its own, and a
         // command that was given up stays unread while the store hangs.
         let (commands, received) = unbounded();
-        let thread = WriterThread {
+        let mut thread = WriterThread {
             core,
             collector: Collector::new(parts.order_clock.clone(), publish_time),
             inbox: Arc::clone(&inbox),
@@ -77,7 +77,6 @@ impl EventStoreWriter {
             idle: Idle::new(parts.config.wait),
             batch: BatchTimer::new(parts.config.max_batch_latency),
         };
-        let (halt, gate) = (parts.halt.clone(), parts.gate.clone());
         let core_id = parts.config.writer_core;
         let join = std::thread::Builder::new()
             .name("tapline-writer".to_owned())
@@ -85,10 +84,7 @@ impl EventStoreWriter {
                 pin("writer", core_id);
                 sleep_as_asked();
                 if let Err(panic) = catch_unwind(AssertUnwindSafe(|| thread.run())) {
-                    halt.fire(writer_died(&*panic));
-                    gate.close();
-                    // After the end, for those who wait for the end: the halt has woken them too early.
-                    halt.parking().wake_all();
+                    thread.died(&*panic);
                 }
             })
             .map_err(SpawnError::Thread)?;
@@ -105,8 +101,8 @@ impl EventStoreWriter {
         config: WriterConfig,
     ) -> Result<Self, SpawnError> {
         let (order_clock, barrier) = (OrderClock::counter(), AsymmetricBarrier::new());
-        let committer = |store| Ok(Committer::new(store));
-        let (core, parts) = prepare(store, order_clock, barrier, clock, halt, config, committer)?;
+        let committer = |store, _: &WriterConfig| Ok(Committer::new(store));
+        let (core, parts) = prepare(store, committer, order_clock, barrier, clock, halt, config)?;
         let inline = Arc::new(Mutex::new(InlineWriter::new(core)));
         Ok(Self { connection: Connection::new(Mode::Inline(inline), parts), thread: None })
     }
@@ -172,12 +168,21 @@ impl EventStoreWriter {
         };
         let reply = Reply::new();
         thread.send(Command::Close { run_ended, reply: reply.clone() });
-        let outcome = self.connection.await_reply(&reply, self.connection.config.close_timeout);
-        // With the thread ends the store, and with the store its hold on the run file.
-        if outcome.is_some() || self.connection.gate.is_closed() {
+        self.await_end(thread);
+        reply.take().unwrap_or_else(|| Err(CloseError::Halted(self.connection.halt_reason())))
+    }
+
+    /// Waits for the writer thread to end. With it ends the store, and with the store its hold on the
+    /// run file.
+    fn await_end(&self, thread: WriterHandle) {
+        let threshold = self.connection.config.close_timeout;
+        if self.connection.wait_ended(threshold) {
             thread.join_ended();
+        } else {
+            // It hangs in the backend, and is left behind rather than waited for for ever.
+            let reason = HaltReason::BackpressureStall { stalled_for: threshold, threshold };
+            self.connection.halt.fire(reason);
         }
-        outcome.unwrap_or_else(|| Err(CloseError::Halted(self.connection.halt_reason())))
     }
 
     pub(crate) fn connection(&self) -> &Connection {
@@ -207,26 +212,18 @@ impl Drop for EventStoreWriter {
             return;
         };
         thread.send(Command::Abandon);
-        let ended = self.connection.wait_ended(self.connection.config.close_timeout);
-        if ended {
-            thread.join_ended();
-        } else {
-            // The thread hangs in the backend. It is left behind rather than waited for for ever.
-            let threshold = self.connection.config.close_timeout;
-            let reason = HaltReason::BackpressureStall { stalled_for: threshold, threshold };
-            self.connection.halt.fire(reason);
-        }
+        self.await_end(thread);
     }
 }
 
 fn prepare(
     store: Box<dyn EventStore>,
+    committer: impl FnOnce(Box<dyn EventStore>, &WriterConfig) -> std::io::Result<Committer>,
     order_clock: OrderClock,
     barrier: AsymmetricBarrier,
     clock: Clock,
     halt: HaltSignal,
     config: WriterConfig,
-    committer: impl FnOnce(Box<dyn EventStore>) -> std::io::Result<Committer>,
 ) -> Result<(WriterCore, Parts), SpawnError> {
     config.validate()?;
     let tail = store.tail().ok_or(SpawnError::NoOpenRun)?;
@@ -235,40 +232,8 @@ fn prepare(
         return Err(SpawnError::Sealed);
     }
     let watermark = Watermark::new(tail.watermark);
-    let core = WriterCore::new(store, tail, watermark.clone(), halt.clone(), &config, committer)?;
+    let committer = committer(store, &config).map_err(SpawnError::Thread)?;
+    let core = WriterCore::new(committer, tail, watermark.clone(), halt.clone(), &config)?;
     let gate = RunGate::new(barrier);
     Ok((core, Parts { config, gate, halt, watermark, order_clock, clock }))
-}
-
-/// Makes a committer with a thread of its own, where the settings ask for one.
-fn overlapping(
-    config: &WriterConfig,
-) -> impl FnOnce(Box<dyn EventStore>) -> std::io::Result<Committer> + use<> {
-    let limits = config.frame_limits();
-    let (frame_bytes_min, core) = (config.overlap_bytes_min, config.committer_core);
-    move |store| {
-        if frame_bytes_min > limits.bytes_max {
-            return Ok(Committer::new(store));
-        }
-        let spare = FrameBuilder::new(limits, 1, 0);
-        Committer::with_thread(store, spare, frame_bytes_min, move || pin("committer", core))
-    }
-}
-
-/// Pins the calling thread, which is the `role` of the run.
-fn pin(role: &str, core: Option<usize>) {
-    let Some(core) = core else {
-        return;
-    };
-    let known = core_affinity::get_core_ids().unwrap_or_default();
-    match known.iter().find(|id| id.id == core) {
-        None => {
-            let known: Vec<usize> = known.iter().map(|id| id.id).collect();
-            tracing::warn!(core, ?known, "{role} not pinned: this process may not use that core");
-        }
-        Some(id) if !core_affinity::set_for_current(*id) => {
-            tracing::warn!(core, "{role} not pinned: the system refused");
-        }
-        Some(_) => {}
-    }
 }

@@ -39,14 +39,3 @@ impl Idle {
         }
     }
 }
-
-/// From now on the calling thread sleeps about as long as it asks to. Linux otherwise lets a sleep take
-/// up to 50 µs longer, as much as the writer sleeps at a time: measured 298 against 240 µs from submit to
-/// durable on an idle engine.
-pub(super) fn sleep_as_asked() {
-    #[cfg(target_os = "linux")]
-    {
-        // Where the system refuses, sleeps are longer and nothing else.
-        let _ = rustix::thread::set_current_timer_slack(std::num::NonZeroU64::new(1));
-    }
-}

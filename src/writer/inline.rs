@@ -1,5 +1,5 @@
-use super::core::{Halted, InlineRecord, WriterCore};
-use super::{AnchorRequestError, CloseError, CloseReport};
+use super::core::{Halted, WriterCore};
+use super::{AnchorRequestError, CloseError, CloseReport, InlineRecord};
 use crate::model::{ContentHash, SnapshotAnchor};
 use crate::protocol::{HaltReason, RunGate};
 

@@ -1,7 +1,8 @@
 use rtrb::Consumer;
 
-use super::core::{RingRecord, WriterCore};
+use super::core::WriterCore;
 use super::publish_time::PublishTime;
+use super::ring_record::RingRecord;
 use crate::format::{Line, RecordHeader, RecordStamp};
 use crate::protocol::LaneState;
 use crate::sync::Arc;
@@ -16,8 +17,8 @@ pub(crate) struct Lane {
     in_view: usize,
     /// Messages taken so far: the ordinal of the last one.
     taken: u64,
-    /// The ordinal of the last one that is in a sealed frame, or repeats one that is.
-    sealed: u64,
+    /// The ordinal of the last one that is in a frame given to the store, or repeats one that is.
+    committing: u64,
     /// The ordinal last published as durable.
     durable: u64,
 }
@@ -35,7 +36,7 @@ pub(super) enum TurnEnd {
 
 impl Lane {
     pub(crate) fn new(ring: Consumer<Line>, state: Arc<LaneState>) -> Self {
-        Self { ring, state, names: Vec::new(), in_view: 0, taken: 0, sealed: 0, durable: 0 }
+        Self { ring, state, names: Vec::new(), in_view: 0, taken: 0, committing: 0, durable: 0 }
     }
 
     /// Looks into the ring, after the horizon was taken.
@@ -97,17 +98,17 @@ impl Lane {
         end
     }
 
-    /// The frame with everything taken so far is sealed.
-    pub(super) fn mark_sealed(&mut self) {
-        self.sealed = self.taken;
+    /// The frame with everything taken so far goes to the store.
+    pub(super) fn mark_committing(&mut self) {
+        self.committing = self.taken;
     }
 
-    /// Everything sealed is durable. Says whether that is news.
+    /// Everything given to the store is durable. Says whether that is news.
     pub(super) fn publish_durable(&mut self) -> bool {
-        let is_news = self.durable != self.sealed;
+        let is_news = self.durable != self.committing;
         if is_news {
-            self.durable = self.sealed;
-            self.state.set_durable(self.sealed);
+            self.durable = self.committing;
+            self.state.set_durable(self.committing);
         }
         is_news
     }

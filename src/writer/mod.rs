@@ -16,7 +16,9 @@ mod idle;
 mod inline;
 mod lane;
 mod names;
+mod os_thread;
 mod publish_time;
+mod ring_record;
 mod thread;
 
 pub use config::{ConfigError, WaitStrategy, WriterConfig};
@@ -27,9 +29,9 @@ pub use handle::EventStoreWriter;
 
 pub(crate) use config::{check_range, duration_ms};
 pub(crate) use connection::{Connection, Mode, lock_inline};
-pub(crate) use core::InlineRecord;
 pub(crate) use inline::{InlineOutcome, InlineWriter};
 pub(crate) use lane::Lane;
+pub(crate) use ring_record::InlineRecord;
 
 #[cfg(test)]
 mod close_tests;

@@ -24,13 +24,26 @@ pub(super) struct WriterThread {
 
 impl WriterThread {
     /// Runs until the run is closed or halted.
-    pub(super) fn run(mut self) {
+    pub(super) fn run(&mut self) {
         // Halted is the end here; the reason is with the halt signal, where everybody looks.
         let _: Result<(), Halted> = self.run_rounds();
         // A frame that is on its way may still arrive, and the store with it.
         let _: Result<(), Halted> = self.settle(Wait::Yes);
+        self.end();
+    }
+
+    /// [`run`](Self::run) has panicked.
+    pub(super) fn died(&mut self, panic: &(dyn std::any::Any + Send)) {
+        self.core.halt().fire(writer_died(panic));
+        // Before the end, which promises that the run file is let go of.
+        self.core.retrieve_store();
+        self.end();
+    }
+
+    fn end(&self) {
         self.inbox.close();
         self.gate.close();
+        // After the end, for those who wait for it: a halt has woken them too early.
         self.core.halt().parking().wake_all();
     }
 
@@ -44,7 +57,12 @@ impl WriterThread {
                     reply.give(self.close(&run_ended));
                     return Ok(());
                 }
-                Ok(command) => self.flush_and_answer(command)?,
+                Ok(command) => {
+                    self.flush_and_answer(command)?;
+                    // The next command may be there already, and the wake-up it came with is used up:
+                    // waiting for the committer parks as well.
+                    continue;
+                }
             }
             self.settle(Wait::No)?;
             let collected = self.collect(self.collector.horizon());
@@ -54,28 +72,21 @@ impl WriterThread {
 
     /// Commits what is pending if it is time to; otherwise waits a little.
     fn commit_or_wait(&mut self, collected: Collected) -> Result<(), Halted> {
-        let is_full = collected == Collected::FrameFull;
-        if self.core.is_committing() {
-            // One frame is on its way and the next is filling up.
-            if is_full {
-                self.core.seal_frame();
-                self.settle(Wait::Yes)?;
-            } else {
-                self.idle.wait();
-            }
-        } else if !self.core.has_pending() {
+        let has_pending = self.core.has_pending();
+        let is_due = has_pending && self.batch.is_due();
+        let is_committing = self.core.is_committing();
+        if collected == Collected::FrameFull || (is_due && !is_committing) {
+            self.commit_next()?;
+            self.idle.reset();
+            return Ok(());
+        }
+        if !has_pending && !is_committing {
             // Everything taken is durable. That is news where it only repeated messages that are in
             // the log already.
-            self.collector.mark_sealed();
+            self.collector.mark_committing();
             self.collector.publish_durable(self.core.halt());
-            self.batch.clear();
-            self.idle.wait();
-        } else if is_full || self.batch.is_due() {
-            self.begin_commit()?;
-            self.idle.reset();
-        } else {
-            self.idle.wait();
         }
+        self.idle.wait();
         Ok(())
     }
 
@@ -93,18 +104,23 @@ impl WriterThread {
     fn flush(&mut self) -> Result<(), Halted> {
         let horizon = self.collector.horizon();
         loop {
-            self.settle(Wait::Yes)?;
             let collected = self.collect(horizon);
-            self.begin_commit()?;
+            self.commit_next()?;
             if collected == Collected::All {
                 return self.settle(Wait::Yes);
             }
         }
     }
 
-    fn begin_commit(&mut self) -> Result<(), Halted> {
-        self.batch.commit_begins();
-        self.collector.mark_sealed();
+    /// Sends the frame under construction to the store, once the one before has arrived there.
+    fn commit_next(&mut self) -> Result<(), Halted> {
+        // Before the wait, so that the disk never waits for hashes.
+        self.core.seal_frame();
+        self.settle(Wait::Yes)?;
+        if self.core.has_pending() {
+            self.batch.commit_begins();
+        }
+        self.collector.mark_committing();
         if self.core.begin_commit()? {
             self.publish_commit();
         }

@@ -82,6 +82,21 @@ fn a_flipped_byte_in_a_payload() {
 }
 
 #[test]
+fn the_number_of_threads_changes_nothing_but_the_time() {
+    let sandbox = Sandbox::new();
+    let report = record(&sandbox);
+    flip_byte_in(&report.path, b"needle-in-the-file");
+    let expected = verify(&report.path, &[]).exits(1).json();
+    for threads in ["1", "2", "5"] {
+        assert_eq!(verify(&report.path, &["--threads", threads]).exits(1).json(), expected);
+    }
+    for threads in ["0", "many"] {
+        let ran = verify(&report.path, &["--threads", threads]).exits(2);
+        assert!(ran.stderr.contains("--threads"), "{}", ran.stderr);
+    }
+}
+
+#[test]
 fn another_root() {
     let sandbox = Sandbox::new();
     let (report, other) = (record(&sandbox), record(&sandbox));

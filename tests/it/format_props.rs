@@ -10,7 +10,7 @@ use tapline::{ContentHash, Hash, Headers, IndexKind, SnapshotAnchor};
 use uuid::Uuid;
 
 use crate::support::frames::TS_PUBLISH;
-use crate::support::raw::RawFrame;
+use crate::support::raw::{RawFrame, rows_of_frame};
 use crate::support::{FrameMaker, Message, manifest};
 
 /// Messages of few names and keys, so that both repeat, around the sizes where lines end.
@@ -68,7 +68,13 @@ fn is_noticed(bytes: &[u8]) -> bool {
     let mut hashes = Vec::new();
     frame.hash_records(&mut HashLanes::default(), &mut hashes);
     let stored = (0..frame.count()).map(|index| frame.entry_hash(index));
-    frame.check_offsets().is_err() || frame.compute_root() != frame.root() || !stored.eq(hashes)
+    let noticed = frame.check_offsets().is_err()
+        || frame.compute_root() != frame.root()
+        || !stored.eq(hashes);
+    // What does all of it in one pass must come to the same.
+    let sound = frame.is_sound(&mut HashLanes::default(), &mut Vec::new(), |_, _| {});
+    assert_eq!(sound, !noticed);
+    noticed
 }
 
 /// Reads all that can be read of some bytes; not to panic is all that is asked.
@@ -82,6 +88,7 @@ fn read_all(bytes: &[u8]) {
     let mut hashes = Vec::new();
     frame.hash_records(&mut HashLanes::default(), &mut hashes);
     let _ = (frame.check_offsets(), frame.compute_root(), frame.names().count());
+    frame.is_sound(&mut HashLanes::default(), &mut hashes, |_, _| {});
     for index in 0..frame.count() {
         let _ = frame.entry_hash(index);
         if let Ok(record) = frame.record(index) {
@@ -133,7 +140,13 @@ proptest! {
             prop_assert_eq!(sealed.names_end() as usize, names.len());
             let newest = batch.iter().map(|message| message.ts_init).max();
             prop_assert_eq!(Some(sealed.ts_init_max().as_u64()), newest);
-            prop_assert_eq!(sealed.has_keys(), batch.iter().any(|m| !m.keys.is_empty()));
+            let mentions = (seq..).zip(batch).flat_map(|(seq, message)| {
+                message.keys.iter().map(move |(kind, key)| (seq, kind.as_u16(), key.as_bytes()))
+            });
+            let rows: Vec<_> = sealed.key_rows().iter().map(|row| (row.hash(), row.seq())).collect();
+            let expected: Vec<_> =
+                rows_of_frame(mentions).into_iter().map(|row| (row.hash, row.seq)).collect();
+            prop_assert_eq!(rows, expected);
             (seq, root) = (sealed.last_seq() + 1, sealed.root());
         }
     }

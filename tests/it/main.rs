@@ -9,6 +9,7 @@ mod file_length;
 mod format_props;
 mod golden;
 mod inline;
+mod key_index;
 mod layers;
 mod overlap;
 mod reader;

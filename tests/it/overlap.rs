@@ -1,8 +1,11 @@
 //! Collecting goes on while a frame is on its way to the disk, and nothing is called durable early.
 
-use tapline::writer::WriterConfig;
+use std::time::Duration;
 
-use crate::support::{Engine, FaultyStore, Gate, counts_by_topic, draft, entries};
+use tapline::ContentHash;
+use tapline::writer::{WaitStrategy, WriterConfig};
+
+use crate::support::{Engine, FaultyStore, Gate, PATIENCE, counts_by_topic, draft, entries};
 
 #[test]
 fn the_next_frame_is_collected_while_a_commit_hangs() {
@@ -30,4 +33,33 @@ fn the_next_frame_is_collected_while_a_commit_hangs() {
     drop(producer);
     assert_eq!(engine.close(), 1002);
     assert_eq!(counts_by_topic(&entries(&reader))["overlap"], 1001);
+}
+
+#[test]
+fn a_request_that_comes_while_another_waits_for_the_disk_is_not_slept_through() {
+    let gate = Gate::default();
+    // An idle writer sleeps for longer than a request may take.
+    let config = WriterConfig {
+        overlap_bytes_min: 0,
+        halt_threshold: Duration::from_millis(500),
+        wait: WaitStrategy::Park { spins: 0, yields: 0, park_us: 1_000_000 },
+        ..WriterConfig::default()
+    };
+    let engine = Engine::start_on(Box::new(FaultyStore::gated(&gate)), config);
+    let mut producer = engine.writer.producer().expect("the run is open");
+    gate.shut();
+    producer.submit(&draft("asleep", &0_u64.to_le_bytes())).expect("room");
+    std::thread::scope(|scope| {
+        let writer = &engine.writer;
+        let flush = scope.spawn(|| writer.flush(PATIENCE));
+        gate.await_waiting();
+        let hash = ContentHash::of(b"the cache");
+        let anchor = scope.spawn(move || writer.record_snapshot_anchor("cache/1", hash));
+        // For the request to come while the writer waits: earlier or later, the answer is the same.
+        std::thread::sleep(Duration::from_millis(50));
+        gate.open();
+        assert_eq!(flush.join().expect("no panic"), Ok(1));
+        let anchor = anchor.join().expect("no panic").expect("recorded in time");
+        assert_eq!(anchor.high_watermark, 1);
+    });
 }

@@ -1,7 +1,9 @@
 //! Reading a run entry by entry: every hash checked, damage reported in its place.
 
+mod collisions;
 mod damage;
 mod live;
 mod lookup;
+mod point_read;
 mod replay;
 mod scanning;

@@ -8,16 +8,20 @@ mod expected_root;
 mod index;
 mod manifest;
 mod names;
+mod threads;
 mod unreadable;
 
+use std::num::NonZero;
 use std::path::Path;
+use std::sync::Arc;
 
 use tapline::read::{Finding, Verifier, VerifyReport};
+use tapline::store::RunReader;
 
 use crate::support::files::assert_unchanged;
 use crate::support::message::messages;
 use crate::support::places::SealedFile;
-use crate::support::{FrameMaker, Message, Place};
+use crate::support::{FrameMaker, Message, Place, tamper};
 
 /// Three frames of three entries; entries 2 and 5 mention the key `O-2`, entry 6 `O-6`.
 fn batches() -> [Vec<Message>; 3] {
@@ -34,7 +38,20 @@ fn sealed() -> SealedFile {
 
 /// Verifies the run in `file`, and makes sure that this changes nothing.
 fn verify(file: &SealedFile) -> VerifyReport {
-    assert_unchanged(&file.path, || Verifier::new(file.open()).run(|_| {}))
+    assert_unchanged(&file.path, || verify_source(&file.open()))
+}
+
+/// Verifies a run, and makes sure that it comes to the same on any number of threads.
+fn verify_source(source: &Arc<dyn RunReader>) -> VerifyReport {
+    let [one, two, seven] = [1, 2, 7].map(|threads| {
+        let mut progress = Vec::new();
+        let verifier = Verifier::new(Arc::clone(source)).threads(NonZero::new(threads).unwrap());
+        let report = verifier.run(|scanned| progress.push(scanned));
+        (report, progress)
+    });
+    assert_eq!(two, one, "on two threads");
+    assert_eq!(seven, one, "on seven threads");
+    one.0
 }
 
 /// What the verifier finds in a run that was tampered with.
@@ -64,10 +81,10 @@ fn wrong_root(first_seq: u64) -> Finding {
     Finding::ChainBreak { first_seq, error }
 }
 
-/// A client order id in the index that points to an entry which does not bear it out.
+/// A row of the index that points to an entry which does not mention this client order id.
 fn dangling(key: &str, seq: u64) -> Finding {
-    let index_kind = "client_order_id".to_owned();
-    Finding::IndexDangling { index_kind, key: key.to_owned(), seq }
+    let hash = tamper::order_row(key, seq).hash;
+    Finding::IndexDangling { hash: format!("{hash:016x}"), seq }
 }
 
 #[test]
@@ -94,7 +111,7 @@ fn a_run_being_recorded_is_clean_and_has_no_root() {
         let mut store = place.open(1);
         let mut maker = FrameMaker::new();
         for (entries, batch) in (0..).zip(batches()) {
-            let report = Verifier::new(store.reader().unwrap()).run(|_| {});
+            let report = verify_source(&store.reader().unwrap());
             assert_eq!((report.findings, report.entries_scanned), (vec![], entries * 3));
             assert_eq!(report.root, None);
             store.append(&maker.frame(&batch)).unwrap();
@@ -113,7 +130,7 @@ fn progress_is_reported_after_each_frame() {
 fn findings_are_bounded_and_the_rest_is_counted() {
     let file = SealedFile::record(&[messages(1, 800), messages(801, 1600)]);
     for first_seq in [1, 801] {
-        crate::support::tamper::frame(&file.path, first_seq, |frame| {
+        tamper::frame(&file.path, first_seq, |frame| {
             for hash in &mut frame.hashes {
                 hash[0] ^= 1;
             }

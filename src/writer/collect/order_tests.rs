@@ -51,7 +51,7 @@ impl Collector {
             }
         }
         core.commit().expect("memory does not fail");
-        self.mark_sealed();
+        self.mark_committing();
         self.publish_durable(core.halt());
     }
 
@@ -92,9 +92,8 @@ fn record(drain: Drain, clock: &OrderClock, submit_all: impl FnOnce(&Connection)
     let halt = HaltSignal::new();
     let watermark = Watermark::new(0);
     let tail = store.tail().expect("a run is open");
-    let committer = |store| Ok(Committer::new(store));
-    let (mark, signal) = (watermark.clone(), halt.clone());
-    let mut core = WriterCore::new(Box::new(store), tail, mark, signal, &config, committer)
+    let committer = Committer::new(Box::new(store));
+    let mut core = WriterCore::new(committer, tail, watermark.clone(), halt.clone(), &config)
         .expect("an empty run");
     let inbox = Arc::new(LaneInbox::new());
     let connection = Connection {

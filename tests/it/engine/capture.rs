@@ -9,6 +9,7 @@ use tapline::bus::{BusError, MessageBus, TimeEvent};
 use tapline::capture::{
     BusCaptureAdapter, CaptureError, EncodeError, Encoder, EncoderRegistry, RegisterError,
 };
+use tapline::read::EventStoreReader;
 use tapline::writer::WriterConfig;
 use tapline::{Headers, IndexKind, SubmitError, UnixNanos};
 use uuid::Uuid;
@@ -113,7 +114,8 @@ fn only_listed_types_are_captured_and_envelopes_are_opened() {
         assert_eq!(entry.headers.causation_id, Some(Uuid::from_u128(99)));
         assert_eq!(entry.keys, [(IndexKind::CLIENT_ORDER_ID, "O-1".to_owned())]);
     }
-    let first = engine.reader.lookup(IndexKind::CLIENT_ORDER_ID, b"O-1").expect("memory");
+    let reader = EventStoreReader::new(Arc::clone(&engine.reader));
+    let first = reader.lookup(IndexKind::CLIENT_ORDER_ID, "O-1").expect("memory");
     assert_eq!(first, Some(1), "the first entry that mentions the key");
 }
 

@@ -1,12 +1,10 @@
 //! The golden files, read by a reader that was written from `docs/format.md` alone (it is in
 //! `support/raw.rs`), with every hash computed by stock BLAKE3.
 
-use std::collections::BTreeMap;
-
 use super::golden;
 use super::run::golden_run;
 use crate::support::hex;
-use crate::support::raw::{RawFrame, RawRecord};
+use crate::support::raw::{RawFrame, RawRecord, key_block, rows_of_frame};
 
 fn frame() -> RawFrame {
     RawFrame::decode(&hex::decode(&golden("frame.hex")))
@@ -76,9 +74,9 @@ fn the_hashes_are_stock_blake3_of_what_is_documented() {
 #[test]
 fn the_run_verifies_by_the_documented_rules() {
     let run = golden_run();
-    assert_eq!(run.meta["format"], "0100000000000000");
+    assert_eq!(run.meta["format"], "0200000000000000");
     let (mut root, mut next_seq) = ([0; 32], 1);
-    let (mut names, mut keys) = (Vec::new(), BTreeMap::new());
+    let (mut names, mut keys) = (Vec::new(), Vec::new());
     let (mut end, mut records) = (0, Vec::new());
     for (first_seq, frame) in &run.frames {
         let frame = RawFrame::decode(&hex::decode(frame));
@@ -86,22 +84,26 @@ fn the_run_verifies_by_the_documented_rules() {
         assert_eq!(frame.previous_root, root);
         assert_eq!(frame.computed_root(), frame.root);
         names.extend(frame.names.clone());
+        let mut mentions = Vec::new();
         for (bytes, hash) in frame.records.iter().zip(&frame.hashes) {
             assert_eq!(blake3::hash(bytes).as_bytes(), hash);
             let record = RawRecord::decode(bytes);
             assert_eq!(record.seq, next_seq);
             assert!(record.topic_id.max(record.type_id) < u32::try_from(names.len()).unwrap());
             for (kind, key) in &record.keys {
-                let row = hex::encode(&[&kind.to_be_bytes()[..], key].concat());
-                keys.entry(row).or_insert(next_seq);
+                mentions.push((next_seq, *kind, key.clone()));
             }
             end = end.max(record.ts_init);
             next_seq += 1;
             records.push(record);
         }
+        keys.extend(rows_of_frame(mentions.iter().map(|(seq, kind, key)| (*seq, *kind, &**key))));
         root = frame.root;
     }
-    assert_eq!(run.keys, keys);
+    // So few rows make one block.
+    keys.sort_unstable();
+    let block = [(format!("255:{:032x}", keys[0].number()), hex::encode(&key_block(&keys)))];
+    assert_eq!(run.keys, block.into());
     assert_eq!(run.names, (0..).zip(names).collect());
     let published: Vec<u64> = records.iter().map(|record| record.ts_publish % 10_000).collect();
     assert_eq!(published, [42, 1_042, 2_042, 2_042]);

@@ -52,3 +52,12 @@ fn the_json_examples_are_the_golden_manifest_and_anchor() {
         .collect();
     assert_eq!(examples, golden);
 }
+
+#[test]
+fn the_hash_in_the_text_is_that_of_the_key() {
+    let hash = crate::support::raw::key_hash(1, b"O-1");
+    assert!(document().contains(&format!("`{hash:016x}`")));
+    // And the one in the golden run, where two frames mention the key.
+    let block = super::run::golden_run().keys.into_values().next().unwrap();
+    assert_eq!(block.matches(&hex::encode(&hash.to_le_bytes())).count(), 2);
+}

@@ -23,7 +23,8 @@ pub(super) struct Export {
     /// Table `meta`: `format` as digits, `manifest` and `anchor` as the JSON they are.
     pub(super) meta: BTreeMap<String, String>,
     pub(super) names: BTreeMap<u32, String>,
-    pub(super) keys: BTreeMap<String, u64>,
+    /// Tier and first row of a block, as `tier:row`, the row in 32 hexadecimal digits.
+    pub(super) keys: BTreeMap<String, String>,
     pub(super) frames: BTreeMap<u64, String>,
 }
 
@@ -45,7 +46,11 @@ fn export(path: &Path, root: &str) -> Export {
     let names = names.map(|(id, name)| (id.value(), name.value().to_owned())).collect();
     let rows = transaction.open_table(KEYS).unwrap();
     let keys = rows.iter().unwrap().map(Result::unwrap);
-    let keys = keys.map(|(key, seq)| (hex::encode(key.value()), seq.value())).collect();
+    let keys = keys.map(|(id, block)| {
+        let (tier, first) = id.value();
+        (format!("{tier}:{first:032x}"), hex::encode(block.value()))
+    });
+    let keys = keys.collect();
     let rows = transaction.open_table(FRAMES).unwrap();
     let frames = rows.iter().unwrap().map(Result::unwrap);
     let frames = frames.map(|(seq, frame)| (seq.value(), hex::encode(frame.value()))).collect();
@@ -146,8 +151,10 @@ fn import(path: &Path, run: &Export) {
             names.insert(id, name.as_str()).unwrap();
         }
         let mut keys = transaction.open_table(KEYS).unwrap();
-        for (key, seq) in &run.keys {
-            keys.insert(hex::decode(key).as_slice(), seq).unwrap();
+        for (id, block) in &run.keys {
+            let (tier, first) = id.split_once(':').unwrap();
+            let id = (tier.parse().unwrap(), u128::from_str_radix(first, 16).unwrap());
+            keys.insert(id, hex::decode(block).as_slice()).unwrap();
         }
         let mut frames = transaction.open_table(FRAMES).unwrap();
         for (seq, frame) in &run.frames {

@@ -1,9 +1,10 @@
 //! Finding entries by key.
 
 use tapline::IndexKind;
-use tapline::read::EventStoreReader;
+use tapline::read::{EventStoreReader, ReadError};
 
-use crate::support::{FrameMaker, Message, Place};
+use crate::support::places::SealedFile;
+use crate::support::{FrameMaker, Message, Place, assert_matches, tamper};
 
 const CLIENT: IndexKind = IndexKind::CLIENT_ORDER_ID;
 const VENUE: IndexKind = IndexKind::VENUE_ORDER_ID;
@@ -13,26 +14,57 @@ fn keyed(n: u64) -> Message {
 }
 
 #[test]
-fn all_keys_of_a_kind_are_walked_however_many() {
-    // Around the size of the pages in which they are fetched.
-    for keys in [0, 1, 1023, 1024, 1025, 2048, 2500] {
-        for place in Place::all() {
-            let mut store = place.open(1);
-            let mut batch: Vec<Message> = (1..=keys).map(keyed).collect();
-            batch.push(Message::nth(0).key(VENUE, "V-1"));
-            let mut maker = FrameMaker::new();
-            for batch in batch.chunks(500) {
-                store.append(&maker.frame(batch)).unwrap();
-            }
-            let reader = EventStoreReader::new(store.reader().unwrap());
-            let found: Vec<(Vec<u8>, u64)> =
-                reader.keys(CLIENT).map(Result::unwrap).map(|row| (row.key, row.seq)).collect();
-            let expected: Vec<(Vec<u8>, u64)> =
-                (1..=keys).map(|n| (format!("O-{n:05}").into_bytes(), n)).collect();
-            assert_eq!(found, expected);
-            assert_eq!(reader.keys(VENUE).count(), 1);
-            assert_eq!(reader.keys(IndexKind::from_u16(16)).count(), 0);
-        }
+fn all_keys_of_a_kind_are_walked_in_the_order_of_their_first_mention() {
+    for place in Place::all() {
+        let mut store = place.open(1);
+        let batches = [
+            vec![
+                keyed(7),
+                Message::nth(0).key(VENUE, "V-1"),
+                keyed(3).order("O-00009").order("O-00003"),
+            ],
+            vec![Message::nth(0), keyed(9), keyed(1).order("O-00007"), keyed(1)],
+            vec![keyed(4)],
+        ];
+        FrameMaker::new().append_all(&mut *store, &batches);
+        let reader = EventStoreReader::new(store.reader().unwrap());
+        let found: Vec<(String, u64)> = reader
+            .keys(CLIENT)
+            .map(Result::unwrap)
+            .map(|mention| (String::from_utf8(mention.key).unwrap(), mention.seq))
+            .collect();
+        let expected = [(7, 1), (3, 3), (9, 3), (1, 6), (4, 8)];
+        assert_eq!(found, expected.map(|(n, seq): (u64, u64)| (format!("O-{n:05}"), seq)));
+        assert_eq!(reader.keys(VENUE).count(), 1);
+        assert_eq!(reader.keys(IndexKind::from_u16(16)).count(), 0);
+    }
+}
+
+#[test]
+fn a_damaged_entry_is_an_error_among_the_keys() {
+    let file = SealedFile::record(&[vec![keyed(1), keyed(2), keyed(3)]]);
+    tamper::frame(&file.path, 1, |frame| frame.records[1][64] ^= 1);
+    let keys: Vec<_> = EventStoreReader::new(file.open()).keys(CLIENT).collect();
+    assert_matches!(&keys[1], Err(ReadError::HashMismatch { seq: 2 }));
+    assert_eq!(keys.iter().flatten().map(|mention| mention.seq).collect::<Vec<_>>(), [1, 3]);
+}
+
+#[test]
+fn a_lookup_does_not_answer_with_a_damaged_entry() {
+    let file = SealedFile::record(&[vec![keyed(1), keyed(2)]]);
+    tamper::frame(&file.path, 1, |frame| frame.records[1][64] ^= 1);
+    let reader = EventStoreReader::new(file.open());
+    assert_eq!(reader.lookup(CLIENT, "O-00001").unwrap(), Some(1));
+    assert_matches!(reader.lookup(CLIENT, "O-00002"), Err(ReadError::HashMismatch { seq: 2 }));
+}
+
+#[test]
+fn a_lookup_that_is_led_nowhere_says_so() {
+    let file = SealedFile::record(&[vec![keyed(1), keyed(2)]]);
+    for seq in [3, 1_000] {
+        tamper::keys(&file.path, |rows| rows[0] = tamper::order_row("O-00007", seq));
+        let lookup = EventStoreReader::new(file.open()).lookup(CLIENT, "O-00007");
+        assert_matches!(lookup, Err(ReadError::Gap { from, .. }) if from == seq);
     }
 }
 

@@ -35,7 +35,7 @@ fn contents(store: &dyn EventStore) -> (u64, usize, usize, Vec<u64>) {
     let frames = std::iter::successors(reader.frame_at_or_after(0).unwrap(), |(key, _)| {
         reader.frame_at_or_after(key + 1).unwrap()
     });
-    let keys = reader.index(tapline::IndexKind::from_u16(0), None, 100).unwrap();
+    let keys = crate::support::key_rows(&*reader);
     let names = reader.names(0).unwrap();
     let frames = frames.map(|(key, _)| key).collect();
     (reader.watermark().unwrap(), keys.len(), names.len(), frames)

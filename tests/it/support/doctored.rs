@@ -2,8 +2,9 @@ use std::io;
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
-use tapline::store::{BackendFault, IndexRow, ReadFault, RunReader};
-use tapline::{Hash, IndexKind, RunManifest, SnapshotAnchor};
+use tapline::format::KeyBlockId;
+use tapline::store::{BackendFault, ReadFault, RunReader};
+use tapline::{Hash, RunManifest, SnapshotAnchor};
 
 /// What a [`Doctored`] reader can fail to read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -15,17 +16,30 @@ pub(crate) enum Part {
     Anchor,
 }
 
-/// A reader that fails, or lets the run grow, at a chosen moment.
+/// A reader that fails at a chosen place, or lets the run grow, at a chosen moment.
 pub(crate) struct Doctored {
     inner: Arc<dyn RunReader>,
     broken: Option<Part>,
+    /// From this `seq` on, frames cannot be read.
+    broken_from: u64,
+    panics: bool,
     meanwhile: Mutex<Box<dyn FnMut() + Send>>,
 }
 
 impl Doctored {
     /// Cannot read `part`.
     pub(crate) fn broken(inner: Arc<dyn RunReader>, part: Part) -> Arc<Self> {
-        Arc::new(Self { inner, broken: Some(part), meanwhile: Mutex::new(Box::new(|| {})) })
+        Arc::new(Self { broken: Some(part), ..Self::sound(inner) })
+    }
+
+    /// Cannot read frames that begin at `seq` or later.
+    pub(crate) fn broken_from(inner: Arc<dyn RunReader>, seq: u64) -> Arc<Self> {
+        Arc::new(Self { broken_from: seq, ..Self::sound(inner) })
+    }
+
+    /// Panics over frames that begin at `seq` or later.
+    pub(crate) fn panicking_from(inner: Arc<dyn RunReader>, seq: u64) -> Arc<Self> {
+        Arc::new(Self { broken_from: seq, panics: true, ..Self::sound(inner) })
     }
 
     /// Calls `meanwhile` after each look at or before a place: when another thread might.
@@ -33,15 +47,24 @@ impl Doctored {
         inner: Arc<dyn RunReader>,
         meanwhile: impl FnMut() + Send + 'static,
     ) -> Arc<Self> {
-        Arc::new(Self { inner, broken: None, meanwhile: Mutex::new(Box::new(meanwhile)) })
+        Arc::new(Self { meanwhile: Mutex::new(Box::new(meanwhile)), ..Self::sound(inner) })
+    }
+
+    fn sound(inner: Arc<dyn RunReader>) -> Self {
+        let meanwhile: Mutex<Box<dyn FnMut() + Send>> = Mutex::new(Box::new(|| {}));
+        Self { inner, broken: None, broken_from: u64::MAX, panics: false, meanwhile }
     }
 
     fn inner(&self, part: Part) -> Result<&dyn RunReader, ReadFault> {
         if self.broken == Some(part) {
-            return Err(BackendFault::io(io::Error::other("out of order")).into());
+            return Err(out_of_order());
         }
         Ok(&*self.inner)
     }
+}
+
+fn out_of_order() -> ReadFault {
+    BackendFault::io(io::Error::other("out of order")).into()
 }
 
 impl RunReader for Doctored {
@@ -68,23 +91,27 @@ impl RunReader for Doctored {
     }
 
     fn frame_at_or_after(&self, seq: u64) -> Result<Option<(u64, Bytes)>, ReadFault> {
-        self.inner(Part::Frames)?.frame_at_or_after(seq)
+        match self.inner(Part::Frames)?.frame_at_or_after(seq)? {
+            Some((first_seq, _)) if first_seq >= self.broken_from => {
+                assert!(!self.panics, "out of order");
+                Err(out_of_order())
+            }
+            frame => Ok(frame),
+        }
     }
 
     fn names(&self, from: u32) -> Result<Vec<(u32, String)>, ReadFault> {
         self.inner(Part::Names)?.names(from)
     }
 
-    fn lookup(&self, kind: IndexKind, key: &[u8]) -> Result<Option<u64>, ReadFault> {
-        self.inner(Part::Index)?.lookup(kind, key)
+    fn indexed(&self, hash: u64, from: u64) -> Result<Option<u64>, ReadFault> {
+        self.inner(Part::Index)?.indexed(hash, from)
     }
 
-    fn index(
+    fn key_block_at_or_after(
         &self,
-        kind: IndexKind,
-        after: Option<&[u8]>,
-        limit: usize,
-    ) -> Result<Vec<IndexRow>, ReadFault> {
-        self.inner(Part::Index)?.index(kind, after, limit)
+        from: KeyBlockId,
+    ) -> Result<Option<(KeyBlockId, Bytes)>, ReadFault> {
+        self.inner(Part::Index)?.key_block_at_or_after(from)
     }
 }

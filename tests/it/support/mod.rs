@@ -17,7 +17,7 @@ pub(crate) use engine::{Engine, PATIENCE, counts_by_topic, draft, ended, entries
 pub(crate) use faulty::{Fault, FaultyStore, Gate};
 pub(crate) use frames::FrameMaker;
 pub(crate) use message::Message;
-pub(crate) use places::{Place, instance, manifest, run_id};
+pub(crate) use places::{Place, instance, key_rows, manifest, run_id};
 
 /// Asserts that a value matches a pattern, and says what it was if not.
 macro_rules! assert_matches {

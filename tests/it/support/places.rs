@@ -1,6 +1,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use tapline::format::{KeyBlock, KeyBlockId, KeyTier};
 use tapline::store::{
     DiskMode, EventStore, MemoryBackend, MemoryDisk, RedbBackend, RunReader, SealedRun,
     open_sealed_file, run_path,
@@ -106,4 +107,19 @@ impl SealedFile {
     pub(crate) fn open(&self) -> Arc<dyn RunReader> {
         open_sealed_file(&self.path).expect("a sealed run opens")
     }
+}
+
+/// All rows of a run's index, as hash and `seq`, in the order in which they are stored.
+pub(crate) fn key_rows(reader: &dyn RunReader) -> Vec<(u64, u64)> {
+    let mut rows = Vec::new();
+    let mut from = Some(KeyBlockId::start_of(KeyTier::FIRST));
+    while let Some(at) = from
+        && let Some((id, bytes)) = reader.key_block_at_or_after(at).expect("the index is readable")
+    {
+        let block = KeyBlock::parse(&bytes).expect("a key block");
+        assert_eq!(block.check(id), Ok(()));
+        rows.extend(block.rows().iter().map(|row| (row.hash(), row.seq())));
+        from = id.next();
+    }
+    rows
 }

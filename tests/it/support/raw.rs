@@ -1,6 +1,8 @@
 //! Records and frames read and written straight from `docs/format.md`, without the library's
 //! `format` module: a second opinion on the layout, and the tool to forge frames with.
 
+use std::collections::BTreeMap;
+
 const LINE: usize = 64;
 const HASH: usize = 32;
 
@@ -203,4 +205,55 @@ impl RawRecord {
             padding,
         }
     }
+}
+
+/// A row of the index. The order of rows is that of hash, then `seq`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct RawKeyRow {
+    pub(crate) hash: u64,
+    pub(crate) seq: u64,
+}
+
+impl RawKeyRow {
+    /// The row as one number, as it stands in the key of a block.
+    pub(crate) fn number(self) -> u128 {
+        u128::from(self.hash) << 64 | u128::from(self.seq)
+    }
+}
+
+/// Takes a key block apart.
+///
+/// # Panics
+/// If it does not consist of whole rows.
+pub(crate) fn key_rows(block: &[u8]) -> Vec<RawKeyRow> {
+    let (rows, []) = block.as_chunks::<16>() else {
+        panic!("{} bytes are no key block", block.len());
+    };
+    let row = |row: &[u8; 16]| {
+        let mut bytes = Bytes(row);
+        let (seq, hash) = (bytes.u64(), bytes.u64());
+        RawKeyRow { hash, seq }
+    };
+    rows.iter().map(row).collect()
+}
+
+/// Puts a key block together.
+pub(crate) fn key_block(rows: &[RawKeyRow]) -> Vec<u8> {
+    rows.iter().flat_map(|row| row.number().to_le_bytes()).collect()
+}
+
+/// What the index has of a key.
+pub(crate) fn key_hash(kind: u16, key: &[u8]) -> u64 {
+    twox_hash::XxHash3_64::oneshot_with_seed(kind.into(), key)
+}
+
+/// The index rows of a frame, in order, from the mentions in it: `seq`, kind and key, by `seq`.
+pub(crate) fn rows_of_frame<'a>(
+    mentions: impl Iterator<Item = (u64, u16, &'a [u8])>,
+) -> Vec<RawKeyRow> {
+    let mut first = BTreeMap::new();
+    for (seq, kind, key) in mentions {
+        first.entry(key_hash(kind, key)).or_insert(seq);
+    }
+    first.into_iter().map(|(hash, seq)| RawKeyRow { hash, seq }).collect()
 }

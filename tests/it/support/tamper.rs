@@ -4,10 +4,10 @@ use std::path::Path;
 
 use redb::{Database, ReadableTable, TableDefinition, WriteTransaction};
 
-use super::raw::RawFrame;
+use super::raw::{self, RawFrame, RawKeyRow};
 
 pub(crate) const FRAMES: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("frames");
-pub(crate) const KEYS: TableDefinition<'_, &[u8], u64> = TableDefinition::new("keys");
+pub(crate) const KEYS: TableDefinition<'_, (u16, u128), &[u8]> = TableDefinition::new("keys");
 pub(crate) const NAMES: TableDefinition<'_, u32, &str> = TableDefinition::new("names");
 pub(crate) const META: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("meta");
 
@@ -59,25 +59,35 @@ pub(crate) fn move_frame(path: &Path, first_seq: u64, to: u64) {
     });
 }
 
-/// Writes a row of the index.
-pub(crate) fn put_key(path: &Path, row: &[u8], seq: u64) {
-    edit(path, |transaction| {
-        let mut table = transaction.open_table(KEYS).expect("the table opens");
-        table.insert(row, seq).expect("the row is writable");
+/// Edits the rows of the index of a small sealed run, which has one block at most.
+pub(crate) fn keys(path: &Path, change: impl FnOnce(&mut Vec<RawKeyRow>)) {
+    key_block(path, |block| {
+        let mut rows = raw::key_rows(block);
+        change(&mut rows);
+        rows.sort_unstable();
+        let first = rows[0].number();
+        *block = raw::key_block(&rows);
+        (255, first)
     });
 }
 
-/// Removes a row of the index.
-pub(crate) fn remove_key(path: &Path, row: &[u8]) {
+/// Edits the bytes of the index's block, and says under which tier and row to store it.
+pub(crate) fn key_block(path: &Path, change: impl FnOnce(&mut Vec<u8>) -> (u16, u128)) {
     edit(path, |transaction| {
         let mut table = transaction.open_table(KEYS).expect("the table opens");
-        table.remove(row).expect("the row is writable").expect("there is such a key");
+        let mut block = Vec::new();
+        while let Some((_, rows)) = table.pop_first().expect("the table is readable") {
+            assert!(block.is_empty(), "there is one block at most");
+            block = rows.value().to_vec();
+        }
+        let row = change(&mut block);
+        table.insert(row, block.as_slice()).expect("the row is writable");
     });
 }
 
-/// The index row of a client order id.
-pub(crate) fn order_row(key: &str) -> Vec<u8> {
-    [&[0, 1], key.as_bytes()].concat()
+/// The index's row that says: entry `seq` mentions this client order id.
+pub(crate) fn order_row(key: &str, seq: u64) -> RawKeyRow {
+    RawKeyRow { hash: raw::key_hash(1, key.as_bytes()), seq }
 }
 
 /// Writes a row of the names table, or removes it.

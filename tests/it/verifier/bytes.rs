@@ -5,11 +5,11 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
 use tapline::Hash;
+use tapline::format::{KeyBlockId, KeyTier};
 use tapline::read::Verifier;
 use tapline::store::open_sealed_file;
 
 use super::sealed;
-use crate::support::tamper;
 
 /// What became of a file with a changed byte.
 #[derive(Debug, PartialEq)]
@@ -44,8 +44,12 @@ fn a_flipped_byte_of_what_is_stored_is_found() {
         frame(4),
         frame(7),
         serde_json::to_vec(&file.sealed.manifest).unwrap(),
-        tamper::order_row("O-2"),
-        tamper::order_row("O-6"),
+        source
+            .key_block_at_or_after(KeyBlockId::start_of(KeyTier::FIRST))
+            .unwrap()
+            .unwrap()
+            .1
+            .to_vec(),
         b"events.order".to_vec(),
         b"OrderEvent".to_vec(),
     ];

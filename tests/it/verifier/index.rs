@@ -1,9 +1,12 @@
 //! The index against the keys in the entries, both ways.
 
+use tapline::IndexKind;
 use tapline::read::Finding;
 
-use super::{dangling, findings};
-use crate::support::tamper;
+use super::{batches, dangling, findings, verify};
+use crate::support::places::SealedFile;
+use crate::support::raw::{self, RawKeyRow};
+use crate::support::{FrameMaker, Message, Place, tamper};
 
 fn missing(key: &str, seq: u64) -> Finding {
     let index_kind = "client_order_id".to_owned();
@@ -15,45 +18,97 @@ fn wrong(key: &str, indexed: u64, seq: u64) -> Finding {
     Finding::IndexWrongSeq { index_kind, key: key.to_owned(), indexed, seq }
 }
 
+/// A block that is damaged, by what it is stored under.
+fn damaged((tier, first): (u16, u128), error: &str) -> Finding {
+    let (hash, seq) = (format!("{:016x}", first >> 64), (first & u128::from(u64::MAX)) as u64);
+    Finding::IndexDamaged { tier, hash, seq, error: error.to_owned() }
+}
+
+const ORDER: &str = "a key block has rows out of order";
+const FIRST: &str = "a key block does not begin with the row it is stored under";
+const TIER: &str = "a key block is stored in a tier it does not belong to";
+const OVERLAP: &str = "a key block overlaps with the one before";
+
+fn remove(rows: &mut Vec<RawKeyRow>, key: &str, seq: u64) {
+    let row = tamper::order_row(key, seq);
+    assert!(rows.contains(&row));
+    rows.retain(|other| *other != row);
+}
+
 #[test]
-fn a_key_nothing_mentions_is_dangling() {
+fn a_row_nothing_bears_out_is_dangling() {
     for seq in [1, 9, 10, u64::MAX, 0] {
-        let found = findings(|path| tamper::put_key(path, &tamper::order_row("O-9"), seq));
+        let found = findings(|path| {
+            tamper::keys(path, |rows| rows.push(tamper::order_row("O-9", seq)));
+        });
         assert_eq!(found, [dangling("O-9", seq)]);
     }
 }
 
 #[test]
 fn kinds_are_named_as_the_manifest_does() {
-    for (kind, name) in [(2_u16, "venue_order_id"), (0, "kind 0"), (77, "kind 77")] {
-        let row = [&kind.to_be_bytes()[..], b"X"].concat();
-        let found = findings(|path| tamper::put_key(path, &row, 3));
+    for (kind, name) in [(2, "venue_order_id"), (0, "kind 0"), (77, "kind 77")] {
+        let message = Message::nth(1).key(IndexKind::from_u16(kind), "X").order("O-1");
+        let file = SealedFile::record(&[vec![message]]);
+        let row = RawKeyRow { hash: raw::key_hash(kind, b"X"), seq: 1 };
+        tamper::keys(&file.path, |rows| rows.retain(|other| *other != row));
         let (index_kind, key) = (name.to_owned(), "X".to_owned());
-        assert_eq!(found, [Finding::IndexDangling { index_kind, key, seq: 3 }]);
+        assert_eq!(verify(&file).findings, [Finding::IndexMissing { index_kind, key, seq: 1 }]);
     }
 }
 
 #[test]
 fn a_key_absent_from_the_index_is_missing() {
-    let found = findings(|path| tamper::remove_key(path, &tamper::order_row("O-6")));
+    let found = findings(|path| tamper::keys(path, |rows| remove(rows, "O-6", 6)));
     assert_eq!(found, [missing("O-6", 6)]);
-    // Two entries mention this one.
-    let found = findings(|path| tamper::remove_key(path, &tamper::order_row("O-2")));
-    assert_eq!(found, [missing("O-2", 2), missing("O-2", 5)]);
+    // Two frames mention this one.
+    let found = findings(|path| {
+        tamper::keys(path, |rows| {
+            remove(rows, "O-2", 2);
+            remove(rows, "O-2", 5);
+        });
+    });
+    let mut expected = [missing("O-2", 2), missing("O-2", 5)];
+    assert_eq!(found, expected);
+    expected.reverse();
+    let found = findings(|path| tamper::keys(path, |rows| remove(rows, "O-2", 5)));
+    assert_eq!(found, expected[..1]);
 }
 
 #[test]
-fn a_key_that_points_to_a_later_mention_has_the_wrong_seq() {
-    let found = findings(|path| tamper::put_key(path, &tamper::order_row("O-2"), 5));
+fn an_index_that_is_gone_is_missing_key_by_key() {
+    let mut found = findings(|path| {
+        tamper::edit(path, |transaction| {
+            let mut table = transaction.open_table(tamper::KEYS).unwrap();
+            while table.pop_first().unwrap().is_some() {}
+        });
+    });
+    found.sort_by_key(ToString::to_string);
+    assert_eq!(found, [missing("O-2", 2), missing("O-2", 5), missing("O-6", 6)]);
+}
+
+#[test]
+fn a_key_that_leads_to_a_later_mention_has_the_wrong_seq() {
+    let found = findings(|path| tamper::keys(path, |rows| remove(rows, "O-2", 2)));
     assert_eq!(found, [wrong("O-2", 5, 2)]);
+    // Within a frame only the first mention counts.
+    let file =
+        SealedFile::record(&[vec![Message::nth(1).order("O-1"), Message::nth(2).order("O-1")]]);
+    tamper::keys(&file.path, |rows| rows[0].seq = 2);
+    assert_eq!(verify(&file).findings, [dangling("O-1", 2), wrong("O-1", 2, 1)]);
 }
 
 #[test]
 fn a_key_that_points_to_an_entry_without_it_is_dangling() {
-    let found = findings(|path| tamper::put_key(path, &tamper::order_row("O-6"), 3));
-    assert_eq!(found, [dangling("O-6", 3)]);
-    let found = findings(|path| tamper::put_key(path, &tamper::order_row("O-6"), 8));
-    assert_eq!(found, [wrong("O-6", 8, 6), dangling("O-6", 8)]);
+    for seq in [3, 8] {
+        let found = findings(|path| {
+            tamper::keys(path, |rows| {
+                remove(rows, "O-6", 6);
+                rows.push(tamper::order_row("O-6", seq));
+            });
+        });
+        assert_eq!(found, [dangling("O-6", seq), missing("O-6", 6)]);
+    }
 }
 
 #[test]
@@ -63,14 +118,102 @@ fn a_key_that_points_to_a_damaged_entry_is_dangling() {
     assert_eq!(found, [mismatch, dangling("O-6", 6)]);
 }
 
-/// Rows too short to hold a kind, which lie before all others.
+/// What is found when the three rows of the index are stored as these blocks.
+fn found_of_blocks(
+    blocks: impl FnOnce([RawKeyRow; 3]) -> Vec<((u16, u128), Vec<u8>)>,
+) -> Vec<Finding> {
+    findings(|path| {
+        tamper::edit(path, |transaction| {
+            let mut table = transaction.open_table(tamper::KEYS).unwrap();
+            let (_, block) = table.pop_first().unwrap().unwrap();
+            let rows = raw::key_rows(block.value()).try_into().expect("three rows");
+            drop(block);
+            for (id, block) in blocks(rows) {
+                table.insert(id, block.as_slice()).unwrap();
+            }
+        });
+    })
+}
+
 #[test]
-fn a_row_that_is_no_key_is_found() {
-    for row in [&[][..], &[0], &[1], &[255]] {
-        let found = findings(|path| tamper::put_key(path, row, 3));
-        assert!(
-            matches!(found[..], [Finding::Unreadable { what: "index", .. }]),
-            "{row:?}: {found:?}"
-        );
+fn rows_out_of_order_are_damage() {
+    let mut first = (0, 0);
+    let found = found_of_blocks(|[a, b, c]| {
+        first = (255, a.number());
+        vec![(first, raw::key_block(&[a, c, b]))]
+    });
+    assert_eq!(found, [damaged(first, ORDER)]);
+    let found = found_of_blocks(|[a, b, c]| vec![(first, raw::key_block(&[a, b, b, c]))]);
+    assert_eq!(found[0], damaged(first, ORDER));
+    assert!(matches!(found[1..], [Finding::IndexDangling { .. }]), "{found:?}");
+}
+
+#[test]
+fn blocks_that_are_not_where_they_belong_are_damage() {
+    let mut row = 0;
+    let found = found_of_blocks(|rows| {
+        row = rows[1].number();
+        vec![((255, row), raw::key_block(&rows))]
+    });
+    assert_eq!(found, [damaged((255, row), FIRST)]);
+    // In a sealed run all blocks are sorted.
+    for tier in [0, 1, 254, 256] {
+        let found = found_of_blocks(|rows| {
+            row = rows[0].number();
+            vec![((tier, row), raw::key_block(&rows))]
+        });
+        assert_eq!(found, [damaged((tier, row), TIER)]);
     }
+    let found = found_of_blocks(|[a, b, c]| {
+        row = b.number();
+        let (outer, inner) = (raw::key_block(&[a, c]), raw::key_block(&[b]));
+        vec![((255, a.number()), outer), ((255, row), inner)]
+    });
+    assert_eq!(found, [damaged((255, row), OVERLAP)]);
+    // Cut in two it is as good as in one.
+    let found = found_of_blocks(|[a, b, c]| {
+        let (one, two) = (raw::key_block(&[a, b]), raw::key_block(&[c]));
+        vec![((255, a.number()), one), ((255, c.number()), two)]
+    });
+    assert_eq!(found, []);
+}
+
+#[test]
+fn a_block_of_no_whole_rows_is_damage_and_its_keys_are_missing() {
+    for cut in [0, 1, 15, 17, 47] {
+        let mut first = (0, 0);
+        let found = found_of_blocks(|rows| {
+            first = (255, rows[0].number());
+            vec![(first, raw::key_block(&rows)[..cut].to_vec())]
+        });
+        let error = format!("a key block has {cut} bytes, which is no whole number of rows");
+        assert_eq!(found[0], damaged(first, &error));
+        assert_eq!(found.len(), 4, "{found:?}");
+    }
+}
+
+/// While a run is recorded, the blocks of large tiers do not reach across certain hashes.
+#[test]
+fn a_block_across_the_cuts_of_its_tier_is_damage() {
+    let place = Place::disk(tapline::store::DiskMode::Buffered);
+    FrameMaker::new().append_all(&mut *place.open(1), &batches()[1..2]);
+    let (instance, run_id) = (crate::support::instance(), crate::support::run_id(1));
+    let path = tapline::store::run_path(place.folder(), &instance, run_id);
+    let mut found = Vec::new();
+    for tier in [0, 3, 5, 6] {
+        let mut row = 0;
+        tamper::key_block(&path, |block| {
+            row = raw::key_rows(block)[0].number();
+            (tier, row)
+        });
+        let reader = place.open(1).reader().unwrap();
+        let report = tapline::read::Verifier::new(reader).run(|_| {});
+        found.extend(report.findings.into_iter().filter(|f| *f == damaged((tier, row), TIER)));
+    }
+    // In tier 5 the highest six bits of all hashes of a block are the same; there is no tier 6.
+    let tiers = found.iter().map(|finding| match finding {
+        Finding::IndexDamaged { tier, .. } => *tier,
+        other => panic!("{other}"),
+    });
+    assert_eq!(tiers.collect::<Vec<_>>(), [5, 6]);
 }

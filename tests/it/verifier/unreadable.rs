@@ -1,8 +1,11 @@
 //! A part that the store cannot read is one finding; the rest is verified all the same.
 
-use tapline::read::{Finding, Verifier, VerifyReport};
+use std::sync::Arc;
 
-use super::sealed;
+use tapline::read::{Finding, VerifyReport};
+use tapline::store::RunReader;
+
+use super::{sealed, verify_source};
 use crate::support::doctored::{Doctored, Part};
 use crate::support::tamper;
 
@@ -10,7 +13,8 @@ fn verify_without(part: Part) -> VerifyReport {
     let file = sealed();
     // One more thing to be found, whatever else cannot be read.
     tamper::frame(&file.path, 1, |frame| frame.records[0][64] ^= 1);
-    Verifier::new(Doctored::broken(file.open(), part)).run(|_| {})
+    let source: Arc<dyn RunReader> = Doctored::broken(file.open(), part);
+    verify_source(&source)
 }
 
 fn unreadable(what: &'static str) -> Finding {

@@ -1,0 +1,31 @@
+use super::ReadError;
+use super::point_read::PointRead;
+use crate::format::key_hash;
+use crate::model::IndexKind;
+use crate::store::RunReader;
+
+/// The first entry that mentions a key. The index only says where to look; the entry has the word, so
+/// keys with one hash do not mix. Nearly always it is the first entry that is looked at.
+pub(super) fn first_mention(
+    source: &dyn RunReader,
+    frames: &PointRead,
+    kind: IndexKind,
+    key: &[u8],
+) -> Result<Option<u64>, ReadError> {
+    let hash = key_hash(kind, key);
+    let mut from = 0;
+    while let Some(seq) = source.indexed(hash, from)? {
+        let missing = || ReadError::Gap { from: seq, to: seq };
+        let frame = frames.frame(source, seq)?.ok_or_else(missing)?;
+        let (_, last) = frame.range();
+        // The frame's other keys with this hash have no row of their own.
+        for seq in seq..=last {
+            let (record, _) = frame.record(seq, &[])?;
+            if record.keys().any(|mentioned| mentioned == (kind, key)) {
+                return Ok(Some(seq));
+            }
+        }
+        from = last + 1;
+    }
+    Ok(None)
+}

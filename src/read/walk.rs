@@ -1,0 +1,222 @@
+use bytes::Bytes;
+
+use super::Finding;
+use super::frame_digest::FrameDigest;
+use super::index_check::IndexCheck;
+use super::verifier::Findings;
+use crate::format::{FrameView, HashLanes, RecordView};
+use crate::model::{Hash, RunManifest, UnixNanos};
+use crate::store::{ReadFault, RunReader};
+
+/// What is known of the run after the frames seen so far.
+pub(super) struct Walk {
+    lanes: HashLanes,
+    hashes: Vec<Hash>,
+    next_seq: u64,
+    /// Whether the last frame was damaged, so that `next_seq` means nothing.
+    end_unknown: bool,
+    root: Hash,
+    names: Vec<String>,
+    /// Whether a frame before this one is missing or damaged, and with it perhaps names.
+    names_lost: bool,
+    ts_init_max: UnixNanos,
+    scanned: u64,
+    index: IndexCheck,
+}
+
+impl Walk {
+    pub(super) fn new() -> Self {
+        Self {
+            lanes: HashLanes::default(),
+            hashes: Vec::new(),
+            next_seq: 1,
+            end_unknown: false,
+            root: Hash::from_bytes([0; 32]),
+            names: Vec::new(),
+            names_lost: false,
+            ts_init_max: UnixNanos::default(),
+            scanned: 0,
+            index: IndexCheck::default(),
+        }
+    }
+
+    /// Takes up the next frame of the run. One that is in order by itself and follows from those before
+    /// is taken by its digest; any other is looked at in full, for what is wrong with it.
+    pub(super) fn step(
+        &mut self,
+        key: u64,
+        digest: Option<FrameDigest>,
+        source: &dyn RunReader,
+        findings: &mut Findings,
+    ) -> Result<(), ReadFault> {
+        match digest {
+            Some(digest) if self.follows(key, &digest) => self.accept(key, digest),
+            _ => {
+                if let Some((key, bytes)) = source.frame_at_or_after(key)? {
+                    self.frame(key, &bytes, findings);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn follows(&self, key: u64, digest: &FrameDigest) -> bool {
+        let names = self.names.len() + digest.names.len();
+        !self.end_unknown
+            && key == self.next_seq
+            && digest.previous_root == self.root
+            && ((digest.name_id_max as usize) < names || self.names_lost)
+    }
+
+    fn accept(&mut self, key: u64, digest: FrameDigest) {
+        self.root = digest.root;
+        self.names.extend(digest.names);
+        self.ts_init_max = self.ts_init_max.max(digest.ts_init_max);
+        self.index.accept(digest.keys);
+        self.scanned += digest.count;
+        self.next_seq = key.saturating_add(digest.count);
+    }
+
+    /// Looks at all of a frame and says what is wrong.
+    fn frame(&mut self, key: u64, bytes: &Bytes, findings: &mut Findings) {
+        if std::mem::take(&mut self.end_unknown) {
+            // Where the damaged frame before this one ended cannot be said.
+        } else if key > self.next_seq {
+            findings.push(Finding::Gap { from: self.next_seq, to: key - 1 });
+            self.names_lost = true;
+        } else if key < self.next_seq {
+            findings.push(Finding::SeqMismatch { stored_as: key, says: self.next_seq });
+        }
+        let damaged = |error: &dyn std::error::Error| Finding::FrameDamaged {
+            first_seq: key,
+            error: error.to_string(),
+        };
+        let frame = match FrameView::parse(bytes) {
+            Ok(frame) => frame,
+            Err(error) => {
+                findings.push(damaged(&error));
+                self.end_unknown = true;
+                self.names_lost = true;
+                return;
+            }
+        };
+        if frame.first_seq() != key {
+            findings.push(Finding::SeqMismatch { stored_as: key, says: frame.first_seq() });
+        }
+        if let Err(error) = frame.check_offsets() {
+            findings.push(damaged(&error));
+        }
+        self.chain(key, &frame, findings);
+        self.names.extend(frame.names().map(str::to_owned));
+        self.records(key, &frame, findings);
+        self.next_seq = key.saturating_add(frame.count() as u64);
+    }
+
+    fn chain(&mut self, key: u64, frame: &FrameView<'_>, findings: &mut Findings) {
+        let mut broken = |error: &str| {
+            findings.push(Finding::ChainBreak { first_seq: key, error: error.to_owned() });
+        };
+        if frame.previous_root() != self.root {
+            broken("it does not continue from the root of the frame before");
+        }
+        if frame.compute_root() != frame.root() {
+            broken("its content does not have its root");
+        }
+        self.root = frame.root();
+    }
+
+    fn records(&mut self, key: u64, frame: &FrameView<'_>, findings: &mut Findings) {
+        frame.hash_records(&mut self.lanes, &mut self.hashes);
+        for index in 0..frame.count() {
+            let seq = key.saturating_add(index as u64);
+            let is_intact = self.hashes[index] == frame.entry_hash(index);
+            if !is_intact {
+                findings.push(Finding::HashMismatch { seq });
+            }
+            // A malformed record is reported with the frame's offsets.
+            if let Ok(record) = frame.record(index) {
+                self.record(seq, &record, findings);
+                if is_intact && record.seq() == seq && frame.first_seq() == key {
+                    self.index.entry(&record);
+                }
+            }
+            self.scanned += 1;
+        }
+        self.index.frame_ends();
+    }
+
+    fn record(&mut self, seq: u64, record: &RecordView<'_>, findings: &mut Findings) {
+        if record.seq() != seq {
+            findings.push(Finding::SeqMismatch { stored_as: seq, says: record.seq() });
+        }
+        let id = record.name_id_max();
+        if id as usize >= self.names.len() && !self.names_lost {
+            findings.push(Finding::UnknownName { seq, id });
+        }
+        self.ts_init_max = self.ts_init_max.max(record.ts_init());
+    }
+
+    /// Entries whose place and bytes were checked.
+    pub(super) fn scanned(&self) -> u64 {
+        self.scanned
+    }
+
+    /// What the index has to be.
+    pub(super) fn index(&self) -> &IndexCheck {
+        &self.index
+    }
+
+    /// The names table is what readers use, the names in the frames are what the hashes cover.
+    pub(super) fn check_names_table(&self, source: &dyn RunReader, findings: &mut Findings) {
+        let table = match source.names(0) {
+            Ok(table) => table,
+            Err(error) => return findings.unreadable("names table", &error),
+        };
+        let table: std::collections::BTreeMap<u32, String> = table.into_iter().collect();
+        let frames = (0_u32..).zip(&self.names);
+        for (id, name) in frames {
+            if table.get(&id) != Some(name) {
+                let (table, frames) = (table.get(&id).cloned(), Some(name.clone()));
+                findings.push(Finding::NameMismatch { id, table, frames });
+            }
+        }
+        for (id, name) in table.range(self.names.len() as u32..) {
+            let table = Some(name.clone());
+            findings.push(Finding::NameMismatch { id: *id, table, frames: None });
+        }
+    }
+
+    pub(super) fn check_manifest(&self, manifest: &RunManifest, findings: &mut Findings) {
+        let mut compare = |field, manifest: String, run: String| {
+            if manifest != run {
+                findings.push(Finding::ManifestMismatch { field, manifest, run });
+            }
+        };
+        let text = |value: Option<String>| value.unwrap_or_else(|| "none".to_owned());
+        let start = manifest.run_id.start();
+        compare("start_ts_init", manifest.start_ts_init.to_string(), start.to_string());
+        let (watermark, end, root) = if manifest.status.is_sealed() {
+            let has_entries = self.next_seq > 1;
+            let end = has_entries.then(|| self.ts_init_max.to_string());
+            let root = has_entries.then(|| self.root.to_string());
+            (self.next_seq - 1, end, root)
+        } else {
+            (0, None, None)
+        };
+        compare("high_watermark", manifest.high_watermark.to_string(), watermark.to_string());
+        compare("end_ts_init", text(manifest.end_ts_init.map(|ts| ts.to_string())), text(end));
+        compare("frames_root", text(manifest.frames_root.map(|root| root.to_string())), text(root));
+    }
+
+    pub(super) fn check_anchor(&self, source: &dyn RunReader, findings: &mut Findings) {
+        let watermark = self.next_seq - 1;
+        match source.anchor() {
+            Ok(Some(anchor)) if anchor.high_watermark > watermark => {
+                let anchor = anchor.high_watermark;
+                findings.push(Finding::AnchorPastWatermark { anchor, watermark });
+            }
+            Ok(_) => {}
+            Err(error) => findings.push(Finding::AnchorUnreadable { error: error.to_string() }),
+        }
+    }
+}
