@@ -183,7 +183,7 @@ pub enum KeyBlockError {
     /// It is stored under another first row than it has.
     #[error("a key block does not begin with the row it is stored under")]
     First,
-    /// It belongs to another tier, or to none.
+    /// It belongs to another tier, to none, or is too large for its tier.
     #[error("a key block is stored in a tier it does not belong to")]
     Tier,
     /// It is sorted in among others and does not begin behind the one before.
@@ -210,12 +210,18 @@ impl<'a> KeyBlock<'a> {
             Err(KeyBlockError::Order)
         } else if self.0[0] != id.first {
             Err(KeyBlockError::First)
-        } else if id.tier != KeyTier::SORTED
-            && (id.tier > KeyTier::LARGE || id.tier.cut(self.0).nth(1).is_some())
-        {
+        } else if !self.fits(id.tier) {
             Err(KeyBlockError::Tier)
         } else {
             Ok(())
+        }
+    }
+
+    fn fits(&self, tier: KeyTier) -> bool {
+        if tier == KeyTier::SORTED {
+            self.0.len() <= KEY_BLOCK_ROWS_MAX
+        } else {
+            tier <= KeyTier::LARGE && tier.cut(self.0).nth(1).is_none()
         }
     }
 

@@ -17,7 +17,7 @@ pub(super) struct PointRead {
 }
 
 /// Frames that are kept where nobody says how many, in bytes. Reads by `seq` cluster: a cause lies
-/// shortly before its effect. Sixteen frames of the default size hold some 90 000 entries of 256 bytes.
+/// shortly before its effect. Eight frames of the default size hold some 90 000 entries of 256 bytes.
 const KEPT_BYTES_DEFAULT: usize = 32 << 20;
 
 impl Default for PointRead {

@@ -32,8 +32,8 @@ impl EventStoreReader {
     }
 
     /// As [`new`](Self::new), but keeps up to `bytes` of frames for [`read`](Self::read) and
-    /// [`lookup`](Self::lookup) instead of 32 MiB. A read from a frame that is kept takes about a microsecond, any other as long as
-    /// the frame takes to be read. 0 keeps none.
+    /// [`lookup`](Self::lookup) instead of 32 MiB. A read from a frame that is kept takes about a
+    /// microsecond, any other as long as the frame takes to be read. 0 keeps none.
     pub fn keeping(source: Arc<dyn RunReader>, bytes: usize) -> Self {
         Self { source, point: Arc::new(PointRead::new(bytes)) }
     }

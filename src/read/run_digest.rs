@@ -119,20 +119,22 @@ fn digest_on(
             return Ok(());
         };
         let mut entries_max = 1;
-        for found in digests {
-            match found {
-                Found::Frame { key, digest } => {
+        loop {
+            match digests.recv() {
+                Ok(Found::Frame { key, digest }) => {
                     let count = digest.as_ref().map_or(1, |digest| digest.count);
                     entries_max = entries_max.max(count);
                     visit(key, digest)?;
                 }
-                Found::Beyond { key, entries } => {
+                Ok(Found::Beyond { key, entries }) => {
                     entries_max = entries_max.max(entries);
                     // However far away it is: nothing lies before it.
                     next = next.map(|next| next.max(key));
+                    break;
                 }
-                Found::End => return Ok(()),
-                Found::Unreadable(error) => return Err(error),
+                Ok(Found::Unreadable(error)) => return Err(error),
+                // Without a last word its thread has panicked, which the scope it runs in passes on.
+                Ok(Found::End) | Err(_) => return Ok(()),
             }
         }
         (entries_per_frame, under_way_max) = (entries_max, 2 * threads);

@@ -104,7 +104,8 @@ impl<S: Snapshots> RedbReader<S> {
             FrameView::parse(&bytes).map_err(|source| ReadFault::Frame { first_seq, source })?;
         let last_name = self.table(NAMES)?.range_owned::<u32>(..).map_err(BackendFault::redb)?;
         let last_name = { last_name }.next_back().transpose().map_err(BackendFault::redb)?;
-        let names = last_name.map_or(0, |(id, _)| id.value() + 1);
+        // A name numbered with the last number there is cannot be the engine's: the verifier reports it.
+        let names = last_name.map_or(0, |(id, _)| id.value().saturating_add(1));
         Ok(Tail { watermark: frame.last_seq(), root: frame.root(), names })
     }
 }

@@ -89,7 +89,9 @@ impl<const ONE_BLOCK: bool> System for Bare<ONE_BLOCK> {
         let lanes = (0..producers).map(|_| Counts::default()).collect();
         let (closing, ended) = (AtomicBool::new(false), AtomicBool::new(false));
         let shared = Arc::new(Shared { lanes, closing, ended });
-        let window = (settings.ring_lines * 64 / record).max(1) as u64;
+        // As with the engine: a ring's worth can wait while a commit's worth is on its way.
+        let window = (settings.batch_bytes + settings.ring_lines * 64) / record;
+        let window = window.max(1) as u64;
         let lane = |number| {
             let shared = Arc::clone(&shared);
             BareWriteLane { shared, number, pushed: 0, taken: 0, window }
