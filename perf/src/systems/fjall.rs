@@ -24,7 +24,7 @@ fn open(dir: &Path) -> Result<Fjall> {
 
 impl RowStore for Fjall {
     fn describe() -> String {
-        "a batch a commit with PersistMode::SyncAll, no compression, else as it comes".to_owned()
+        "a batch a commit with PersistMode::SyncData, no compression, else as it comes".to_owned()
     }
 
     fn create(dir: &Path, _: &Settings) -> Result<Self> {
@@ -32,7 +32,7 @@ impl RowStore for Fjall {
     }
 
     fn commit(&mut self, first_seq: u64, rows: &[Row]) -> Result<()> {
-        let mut batch = self.database.batch().durability(Some(PersistMode::SyncAll));
+        let mut batch = self.database.batch().durability(Some(PersistMode::SyncData));
         for (seq, row) in (first_seq..).zip(rows) {
             batch.insert(&self.entries, seq.to_be_bytes(), encode(row));
             if let Some(key) = &row.key
@@ -45,7 +45,7 @@ impl RowStore for Fjall {
     }
 
     fn close(self) -> Result<()> {
-        Ok(self.database.persist(PersistMode::SyncAll)?)
+        Ok(self.database.persist(PersistMode::SyncData)?)
     }
 
     fn reader(dir: &Path) -> Result<Box<dyn Reader>> {

@@ -1,5 +1,5 @@
 //! A database as a careful user would log messages to it: a bounded channel, and one thread that
-//! commits what is pending, at most a hundred entries at a time, each commit synced.
+//! commits what is pending, each commit synced.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -16,11 +16,11 @@ use crate::system::{Closed, Lane, Message, Reader, System};
 
 /// Messages that may wait for the writer.
 const QUEUE: usize = 8_192;
-/// Entries in one commit.
-const BATCH: usize = 100;
-
 /// A database that keeps a row an entry, and a row a key.
 pub(super) trait RowStore: Sized + Send + 'static {
+    /// The most rows in one commit; as many as can be pending if nothing is said.
+    const ROWS_PER_COMMIT_MAX: usize = QUEUE;
+
     /// How it is set, and how it syncs.
     fn describe() -> String;
 
@@ -69,9 +69,10 @@ impl<S: RowStore> System for Queued<S> {
 
     fn describe(_: &Settings) -> String {
         format!(
-            "{}; a row an entry, up to {BATCH} rows a commit, each synced; behind a sync_channel of \
+            "{}; a row an entry, up to {} rows a commit, each synced; behind a sync_channel of \
              {QUEUE}",
-            S::describe()
+            S::describe(),
+            S::ROWS_PER_COMMIT_MAX
         )
     }
 
@@ -105,18 +106,18 @@ impl<S: RowStore> System for Queued<S> {
 }
 
 /// Commits what is pending until all lanes are gone.
-fn write(
-    mut store: impl RowStore,
+fn write<S: RowStore>(
+    mut store: S,
     queue: &Receiver<Row>,
     durable: &[Arc<AtomicU64>],
 ) -> Result<Closed> {
     let clock = TickClock::new();
     let mut commits = Latencies::new();
-    let mut rows = Vec::with_capacity(BATCH);
+    let mut rows = Vec::with_capacity(S::ROWS_PER_COMMIT_MAX);
     let mut next_seq = 1;
     while let Ok(first) = queue.recv() {
         rows.push(first);
-        rows.extend(queue.try_iter().take(BATCH - 1));
+        rows.extend(queue.try_iter().take(S::ROWS_PER_COMMIT_MAX - 1));
         let began = clock.now();
         store.commit(next_seq, &rows)?;
         commits.record(clock.now() - began);

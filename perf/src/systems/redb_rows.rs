@@ -19,6 +19,9 @@ const FILE: &str = "log.redb";
 pub(super) struct RedbRows(Database);
 
 impl RowStore for RedbRows {
+    /// The plain way: small transactions, as a node would make them that asks for nothing more.
+    const ROWS_PER_COMMIT_MAX: usize = 100;
+
     fn describe() -> String {
         "Durability::Immediate, all as it comes".to_owned()
     }
