@@ -9,7 +9,10 @@ use crate::model::Hash;
 use crate::store::{ReadFault, RunReader};
 
 /// Walks all of a run and collects what is wrong with it. Changes nothing, and needs the memory of
-/// one frame a thread and the names table.
+/// a few frames a thread and the names table.
+///
+/// Of a run that grows meanwhile it may report what is only new: names, index and anchor are read
+/// after the frames.
 pub struct Verifier {
     source: Arc<dyn RunReader>,
     expected_root: Option<Hash>,
