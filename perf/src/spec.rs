@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::instruments::Placement;
+use crate::system::KEY_BYTES;
 
 /// How long a disk may stall, and how long to wait for durability. A measurement should report a
 /// stall, not die of it.
@@ -43,6 +44,16 @@ pub struct Settings {
     pub ring_lines: usize,
     /// tapline: the writer spins when idle, instead of yielding and sleeping.
     pub spin: bool,
+}
+
+impl Settings {
+    /// Bytes a message takes in whole lines, as tapline lays it out: a header line, then key and payload.
+    pub fn record_bytes(&self) -> usize {
+        const LINE: usize = 64;
+        const KEY_HEADER: usize = 4;
+        let key = if self.keys { KEY_HEADER + KEY_BYTES } else { 0 };
+        LINE + (self.payload_bytes + key).next_multiple_of(LINE)
+    }
 }
 
 /// How files are written.

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 
 use crate::instruments::Latencies;
 use crate::spec::Settings;
@@ -46,6 +46,14 @@ pub struct Closed {
     pub commits: Option<Latencies>,
 }
 
+impl Closed {
+    /// Fails unless it holds just the `entries` that went in.
+    pub(crate) fn holds(&self, entries: u64) -> Result<()> {
+        ensure!(self.entries == entries, "{entries} entries went in, {} are durable", self.entries);
+        Ok(())
+    }
+}
+
 /// Reads a closed system's entries.
 pub trait Reader {
     /// Hands out all entries, by `seq`, and returns how many there were.
@@ -76,6 +84,9 @@ pub struct Message<'a> {
     /// An index key, in workloads that have them.
     pub key: Option<&'a str>,
 }
+
+/// Length of the index key of a message that has one.
+pub(crate) const KEY_BYTES: usize = 18;
 
 /// The topic of every message.
 pub const TOPIC: &str = "orders.sim.es";

@@ -10,7 +10,7 @@ use super::ack::{AckProbe, Acks};
 use super::idle;
 use super::pacing::{Schedule, wait_until};
 use super::payload::{Key, message, payload};
-use super::producers::{on_their_cores, wait_durable};
+use super::producers::{both, on_their_cores, wait_durable};
 use super::timeline::Samples;
 use crate::instruments::{Latencies, TickClock, pin};
 use crate::outcome::{Figure, Outcome};
@@ -47,17 +47,9 @@ pub(super) fn run<S: System>(spec: &Spec, outcome: &mut Outcome) -> Result<()> {
     };
     let lanes = on_their_cores(lanes, &settings.cores, |producer, lane| pacer.run(producer, lane));
     let closed = system.close().context("cannot close the system");
-    let (closed, lanes) = match (closed, lanes) {
-        (Err(error), Err(push)) => return Err(error.context(push)),
-        (closed, lanes) => (closed?, lanes?),
-    };
+    let (closed, lanes) = both(closed, lanes)?;
     let measured = Measured::merge(lanes);
-    ensure!(
-        closed.entries == measured.sent,
-        "{} entries went in, {} are durable",
-        measured.sent,
-        closed.entries
-    );
+    closed.holds(measured.sent)?;
     let after = idle::measure(&clock, rate, idle_seconds, &settings.cores)?;
 
     outcome.entries = measured.sent;

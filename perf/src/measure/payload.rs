@@ -3,7 +3,7 @@ use std::fmt::Write;
 use anyhow::{Result, ensure};
 
 use crate::spec::Settings;
-use crate::system::{Message, PAYLOAD_TYPE, TOPIC};
+use crate::system::{KEY_BYTES, Message, PAYLOAD_TYPE, TOPIC};
 
 /// The payload of every message of a run.
 pub(super) fn payload(settings: &Settings) -> Vec<u8> {
@@ -12,11 +12,9 @@ pub(super) fn payload(settings: &Settings) -> Vec<u8> {
 
 /// The index key of message `number`, as text. One buffer for all messages of a producer.
 #[derive(Debug, Default)]
-pub(super) struct Key([u8; Self::LEN]);
+pub(super) struct Key([u8; KEY_BYTES]);
 
 impl Key {
-    const LEN: usize = 18;
-
     /// The key of message `number`: `O-` and 16 hexadecimal digits, scattered over the whole range as
     /// order ids are, the same number always the same.
     #[inline]

@@ -5,7 +5,7 @@ use anyhow::{Result, bail};
 
 use crate::instruments::{Placement, TickClock, pin};
 use crate::spec::PATIENCE;
-use crate::system::Lane;
+use crate::system::{Closed, Lane};
 
 /// Lets `work` run for each lane, on a thread of its own on the producer's core, all beginning
 /// together. `work` gets the number of its producer, from 0.
@@ -33,6 +33,15 @@ pub(super) fn on_their_cores<L: Lane, T: Send>(
             .map(|thread| thread.join().expect("a producer's thread does not panic"))
             .collect()
     })
+}
+
+/// What became of the system and of its producers. What made the system fail says more than that a
+/// push was refused.
+pub(super) fn both<T>(closed: Result<Closed>, pushed: Result<Vec<T>>) -> Result<(Closed, Vec<T>)> {
+    match (closed, pushed) {
+        (Err(error), Err(push)) => Err(error.context(push)),
+        (closed, pushed) => Ok((closed?, pushed?)),
+    }
 }
 
 /// Waits until `pushed` messages of `lane` are durable. Sleeps in between: the writer may need the

@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 
 use super::disk::DiskUse;
 use super::payload::{Key, message, payload};
-use super::producers::{on_their_cores, wait_durable};
+use super::producers::{both, on_their_cores, wait_durable};
 use crate::instruments::{TickClock, cpu_time, memory};
 use crate::spec::{Spec, Stop};
 use crate::system::{Closed, Lane, System};
@@ -57,13 +57,9 @@ pub(super) fn write<S: System>(spec: &Spec, stop: Stop) -> Result<Written> {
     let shares = on_their_cores(lanes, &settings.cores, |number, lane| pusher.run(number, lane));
     let cpu = cpu_time::between(cpu_before, cpu_time::of_process());
     let closed = close(system, shares.is_err());
-    // What made the system fail says more than that a push was refused.
-    let (closed, shares) = match (closed, shares) {
-        (Err(error), Err(push)) => return Err(error.context(push)),
-        (closed, shares) => (closed?, shares?),
-    };
+    let (closed, shares) = both(closed, shares)?;
     let entries = shares.iter().map(|share| share.entries).sum();
-    ensure!(closed.entries == entries, "{entries} entries went in, {} are durable", closed.entries);
+    closed.holds(entries)?;
     let disk = DiskUse::below(&spec.dir).context("cannot measure the system's files")?;
 
     let began = shares.iter().map(|share| share.began).min().unwrap_or(0);

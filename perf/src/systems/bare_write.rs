@@ -12,13 +12,9 @@ use std::thread::JoinHandle;
 use anyhow::{Context, Result, anyhow, bail, ensure};
 
 use self::file::{BLOCK, PreparedFile};
-use super::record_bytes;
 use crate::instruments::{Latencies, TickClock, pin};
 use crate::spec::Settings;
 use crate::system::{Closed, Lane, Message, Reader, System};
-
-/// Length of the keys of messages that have one.
-const KEY_BYTES: usize = 18;
 
 /// What tapline stores of a message besides its lines: hash and offset.
 const HASH_AND_OFFSET_BYTES: usize = 36;
@@ -83,9 +79,7 @@ impl<const ONE_BLOCK: bool> System for Bare<ONE_BLOCK> {
     }
 
     fn open(dir: &Path, settings: &Settings) -> Result<(Self, Vec<BareWriteLane>)> {
-        let record =
-            record_bytes(settings.payload_bytes, if settings.keys { KEY_BYTES } else { 0 })
-                + HASH_AND_OFFSET_BYTES;
+        let record = settings.record_bytes() + HASH_AND_OFFSET_BYTES;
         ensure!(record <= settings.batch_bytes, "a record does not fit into a commit");
         let bytes_max = if ONE_BLOCK { BLOCK } else { settings.batch_bytes };
         let file = PreparedFile::create(&dir.join("bare"), bytes_max)?;

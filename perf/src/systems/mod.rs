@@ -91,11 +91,3 @@ pub(crate) fn measure(spec: &Spec) -> Result<Outcome> {
         Err(error) => anyhow::bail!("no system is called {:?}: {error}", spec.system),
     }
 }
-
-/// Bytes a message takes in whole lines, as tapline lays it out: a header line, then key and payload.
-pub(crate) fn record_bytes(payload_bytes: usize, key_bytes: usize) -> usize {
-    const LINE: usize = 64;
-    const KEY_HEADER: usize = 4;
-    let key = if key_bytes > 0 { KEY_HEADER + key_bytes } else { 0 };
-    LINE + (payload_bytes + key).next_multiple_of(LINE)
-}

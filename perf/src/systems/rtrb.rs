@@ -10,7 +10,6 @@ use std::thread::JoinHandle;
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use rtrb::{Consumer, Producer, RingBuffer};
 
-use super::record_bytes;
 use crate::instruments::pin;
 use crate::spec::Settings;
 use crate::system::{Closed, Lane, Message, Reader, System};
@@ -36,9 +35,6 @@ pub(super) struct BareRingLane {
     drained: Arc<AtomicU64>,
 }
 
-/// Length of the keys of messages that have one.
-const KEY_BYTES: usize = 18;
-
 impl System for BareRing {
     type Lane = BareRingLane;
 
@@ -50,8 +46,7 @@ impl System for BareRing {
     }
 
     fn open(_: &Path, settings: &Settings) -> Result<(Self, Vec<BareRingLane>)> {
-        let key_bytes = if settings.keys { KEY_BYTES } else { 0 };
-        let lines = record_bytes(settings.payload_bytes, key_bytes) / 64;
+        let lines = settings.record_bytes() / 64;
         ensure!(lines <= settings.ring_lines, "a record does not fit into a ring");
         let mut lanes = Vec::new();
         let mut rings = Vec::new();
