@@ -1,5 +1,7 @@
 //! The side of a measurement's own process: it gets a specification and prints an outcome.
 
+use std::time::Duration;
+
 use anyhow::{Context, Result};
 
 use crate::measure;
@@ -18,7 +20,17 @@ pub fn child_main<S: System>() -> Result<()> {
 pub(crate) fn answer(spec: &str, measure: impl Fn(&Spec) -> Result<Outcome>) -> Result<()> {
     let spec: Spec =
         serde_json::from_str(spec).context("the last argument is not a specification in JSON")?;
+    give_up_after(Duration::from_secs(spec.deadline_s));
     let outcome = measure(&spec)?;
     println!("{}", serde_json::to_string(&outcome).context("cannot write the outcome as JSON")?);
     Ok(())
+}
+
+/// Ends the process after `deadline`: a system that hangs must not keep the others from being measured.
+fn give_up_after(deadline: Duration) {
+    std::thread::spawn(move || {
+        std::thread::sleep(deadline);
+        eprintln!("no end after {deadline:?}");
+        std::process::exit(1);
+    });
 }

@@ -12,6 +12,10 @@ use crate::system::KEY_BYTES;
 /// stall, not die of it.
 pub const PATIENCE: Duration = Duration::from_secs(60);
 
+/// What a measurement may take besides what it is given: filling queues, closing, reading back.
+#[cfg(feature = "peers")]
+const ALLOWANCE_S: f64 = 900.0;
+
 /// One measurement of one system.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Spec {
@@ -23,8 +27,18 @@ pub struct Spec {
     pub settings: Settings,
     /// What is measured.
     pub measure: Measure,
+    /// Seconds after which the process gives up, whatever it hangs in.
+    pub deadline_s: u64,
     /// Read everything back afterwards and compare it with what was pushed.
     pub check: bool,
+}
+
+impl Spec {
+    /// The deadline of `measure`.
+    #[cfg(feature = "peers")]
+    pub(crate) fn deadline_s(measure: &Measure) -> u64 {
+        (measure.seconds() + ALLOWANCE_S) as u64
+    }
 }
 
 /// How a system is set. Each takes from it what it has.
@@ -44,6 +58,10 @@ pub struct Settings {
     pub ring_lines: usize,
     /// tapline: the writer spins when idle, instead of yielding and sleeping.
     pub spin: bool,
+    /// Databases behind a channel: the most rows in one commit, where not as each is used by default.
+    pub rows_per_commit: Option<usize>,
+    /// tapline: bytes of frames that its reader keeps, where not its default.
+    pub keep_bytes: Option<usize>,
 }
 
 impl Settings {
@@ -98,14 +116,31 @@ pub enum Measure {
     Points {
         /// How long the run is.
         stop: Stop,
-        /// How many entries are read in each way.
+        /// How many entries are read in each way, at most.
         reads: u64,
+        /// Seconds for each way, at most.
+        seconds: f64,
     },
     /// The `tapline` program, recording a file.
     Record {
         /// The file.
         input: PathBuf,
     },
+}
+
+#[cfg(feature = "peers")]
+impl Measure {
+    /// How long it takes at most on a machine that does its work, in seconds.
+    pub(crate) fn seconds(&self) -> f64 {
+        match self {
+            Self::Saturated { stop } | Self::Reading { stop } => stop.seconds,
+            Self::Paced { seconds, warmup_seconds, idle_seconds, .. } => {
+                2.0 * (seconds + warmup_seconds + idle_seconds)
+            }
+            Self::Points { stop, seconds, .. } => stop.seconds + 4.0 * seconds,
+            Self::Record { .. } => 0.0,
+        }
+    }
 }
 
 /// When producers stop pushing: at the first of both, so that slow systems write shorter runs in the

@@ -24,7 +24,7 @@ pub trait System: Sized {
     fn close(self) -> Result<Closed>;
 
     /// Opens, for reading, what was closed in `dir`. An error where nothing is kept that can be read.
-    fn reader(dir: &Path) -> Result<Box<dyn Reader>>;
+    fn reader(dir: &Path, settings: &Settings) -> Result<Box<dyn Reader>>;
 }
 
 /// One producer's way into a [`System`].

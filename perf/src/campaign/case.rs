@@ -36,6 +36,7 @@ impl Case {
                 (F::DiskByPayload, false),
                 (F::PeakMemoryMb, false),
                 (F::CommitP50, false),
+                (F::CloseS, false),
                 (F::HashGbPerS, false),
             ],
             Measure::Paced { .. } => &[
@@ -55,7 +56,7 @@ impl Case {
                 (F::ScanPerS, true),
                 (F::VerifyPerS, true),
                 (F::VerifyGbPerS, false),
-                (F::PeakMemoryMb, false),
+                (F::ReaderMb, false),
             ],
             Measure::Points { .. } => &[
                 (F::SeqP50, true),
@@ -63,6 +64,7 @@ impl Case {
                 (F::KeyP50, true),
                 (F::KeyP99, true),
                 (F::LookupP50, false),
+                (F::ReaderMb, false),
                 (F::TimerNs, false),
             ],
             Measure::Record { .. } => &[
@@ -96,5 +98,7 @@ pub(crate) fn settings(producers: usize, payload_bytes: usize, keys: bool) -> Re
         batch_bytes: writer.batch_bytes_max,
         ring_lines: writer.ring_lines,
         spin: false,
+        rows_per_commit: None,
+        keep_bytes: None,
     })
 }

@@ -23,8 +23,8 @@ use crate::systems::SystemId;
 pub(crate) struct Campaign {
     /// Where systems keep their files meanwhile.
     pub(crate) scratch: Scratch,
-    /// How often each system makes each measurement. They take turns: A B A B and so on, so that what
-    /// changes on the machine meanwhile touches all.
+    /// How often each system makes each measurement. They take turns, and so do the cases of a workload, so
+    /// that what changes on the machine meanwhile touches all.
     pub(crate) repeat: u32,
     /// Read everything back after each measurement and compare.
     pub(crate) check: bool,
@@ -36,51 +36,63 @@ impl Campaign {
     /// Runs all cases. What fails is kept as an error in its place, and the rest goes on.
     pub(crate) fn run(&self, cases: Vec<Case>) -> Result<Results> {
         let exe = std::env::current_exe().context("cannot find this program's own file")?;
-        Ok(Results { cases: cases.into_iter().map(|case| self.run_case(&exe, case)).collect() })
-    }
-
-    fn run_case(&self, exe: &Path, case: Case) -> CaseResult {
-        let available = case
-            .systems
-            .iter()
-            .filter(|system| **system != SystemId::Nautilus || self.nautilus.is_some());
-        let mut systems: Vec<SystemResult> =
-            available.map(|system| SystemResult::new(*system)).collect();
-        for repetition in 1..=self.repeat {
-            for result in systems.iter_mut().filter(|result| result.error.is_none()) {
-                let system = result.system;
-                let exe = match (&self.nautilus, system) {
-                    (Some(nautilus), SystemId::Nautilus) => nautilus,
-                    _ => exe,
-                };
-                let what = format!("{} {repetition}/{} {system}", case.id, self.repeat);
-                match self.measure(exe, &case, system) {
-                    Ok(outcome) => {
-                        eprintln!("{what}: {}", said_shortly(&outcome));
-                        result.outcomes.push(outcome);
-                    }
-                    Err(error) => {
-                        eprintln!("{what}: FAILED: {error:#}");
-                        result.error = Some(format!("{error:#}"));
-                    }
+        let mut cases: Vec<CaseResult> =
+            cases.into_iter().map(|case| CaseResult::new(case, self.nautilus.is_some())).collect();
+        for of_workload in cases.chunk_by_mut(|a, b| a.case.workload == b.case.workload) {
+            for repetition in 1..=self.repeat {
+                for result in &mut *of_workload {
+                    self.repeat_case(&exe, result, repetition);
                 }
             }
         }
-        CaseResult { case, systems }
+        Ok(Results { cases })
+    }
+
+    /// Every system once, in turns from the first to the last and back, so that none always comes after
+    /// the same other one.
+    fn repeat_case(&self, exe: &Path, result: &mut CaseResult, repetition: u32) {
+        let CaseResult { case, systems } = result;
+        let mut in_turn: Vec<&mut SystemResult> =
+            systems.iter_mut().filter(|result| result.error.is_none()).collect();
+        if repetition.is_multiple_of(2) {
+            in_turn.reverse();
+        }
+        for result in in_turn {
+            let system = result.system;
+            let exe = match (&self.nautilus, system) {
+                (Some(nautilus), SystemId::Nautilus) => nautilus,
+                _ => exe,
+            };
+            let what = format!("{} {repetition}/{} {system}", case.id, self.repeat);
+            match self.measure(exe, case, system) {
+                Ok(outcome) => {
+                    eprintln!("{what}: {}", said_shortly(&outcome));
+                    result.outcomes.push(outcome);
+                }
+                Err(error) => {
+                    eprintln!("{what}: FAILED: {error:#}");
+                    result.error = Some(format!("{error:#}"));
+                }
+            }
+        }
     }
 
     fn measure(&self, exe: &Path, case: &Case, system: SystemId) -> Result<Outcome> {
         let dir = self.scratch.folder()?;
-        process::run(
+        let outcome = process::run(
             exe,
             &Spec {
                 system: system.name().to_owned(),
                 dir: dir.path().to_owned(),
                 settings: case.settings.clone(),
                 measure: case.measure.clone(),
+                deadline_s: Spec::deadline_s(&case.measure),
                 check: self.check && SystemId::DURABLE.contains(&system) && case.keeps_entries(),
             },
-        )
+        );
+        dir.close().context("cannot delete the measurement's files")?;
+        self.scratch.settle()?;
+        outcome
     }
 }
 

@@ -40,12 +40,25 @@ impl Results {
 
     /// The ratio of two figures, over the repetitions they were measured in side by side.
     pub(crate) fn ratio(&self, of: At<'_>, by: At<'_>) -> Option<Spread> {
-        let figures = |(case, system, figure): At<'_>| {
-            let result = self.case(case)?.system(system)?;
-            Some(result.figures(figure).collect::<Vec<_>>())
-        };
-        let (of, by) = (figures(of)?, figures(by)?);
-        Spread::of(of.into_iter().zip(by).map(|(of, by)| of / by))
+        self.side_by_side(of, by, |of, by| of / by)
+    }
+
+    /// The difference of two figures, likewise.
+    pub(crate) fn difference(&self, of: At<'_>, by: At<'_>) -> Option<Spread> {
+        self.side_by_side(of, by, |of, by| of - by)
+    }
+
+    fn side_by_side(
+        &self,
+        of: At<'_>,
+        by: At<'_>,
+        compare: impl Fn(f64, f64) -> f64,
+    ) -> Option<Spread> {
+        let outcomes = |(case, system, _): At<'_>| Some(&self.case(case)?.system(system)?.outcomes);
+        let pairs = outcomes(of)?.iter().zip(outcomes(by)?);
+        Spread::of(pairs.filter_map(|(first, second)| {
+            Some(compare(*first.figures.get(&of.2)?, *second.figures.get(&by.2)?))
+        }))
     }
 
     /// How many measurements failed.
@@ -59,23 +72,26 @@ impl Results {
 pub(crate) type At<'a> = (&'a str, SystemId, Figure);
 
 impl CaseResult {
+    pub(super) fn new(case: Case, has_nautilus: bool) -> Self {
+        let available =
+            case.systems.iter().filter(|system| **system != SystemId::Nautilus || has_nautilus);
+        let systems = available.map(|system| SystemResult::new(*system)).collect();
+        Self { case, systems }
+    }
+
     pub(crate) fn system(&self, system: SystemId) -> Option<&SystemResult> {
         self.systems.iter().find(|result| result.system == system)
     }
 }
 
 impl SystemResult {
-    pub(super) fn new(system: SystemId) -> Self {
+    fn new(system: SystemId) -> Self {
         Self { system, outcomes: Vec::new(), error: None }
     }
 
-    /// The figure in each repetition that has it.
-    pub(crate) fn figures(&self, figure: Figure) -> impl Iterator<Item = f64> {
-        self.outcomes.iter().filter_map(move |outcome| outcome.figures.get(&figure).copied())
-    }
-
+    /// The figure, over the repetitions that have it.
     pub(crate) fn spread(&self, figure: Figure) -> Option<Spread> {
-        Spread::of(self.figures(figure))
+        Spread::of(self.outcomes.iter().filter_map(|outcome| outcome.figures.get(&figure).copied()))
     }
 
     /// All repetitions' histograms, added up.

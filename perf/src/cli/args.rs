@@ -1,12 +1,14 @@
 use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 
 use anyhow::Result;
 use tapline::writer::WriterConfig;
 
-use crate::campaign::{Campaign, Scratch};
+use super::finish::OutputArgs;
+use crate::campaign::{Campaign, Case, Scratch};
 use crate::instruments::{CoreChoice, Placement};
 use crate::report::Heading;
-use crate::spec::{Disk, Settings};
+use crate::spec::{Disk, Measure, Settings};
 use crate::systems::SystemId;
 
 /// How to run, whatever is measured.
@@ -60,7 +62,7 @@ impl RunArgs {
 pub(super) struct SystemArgs {
     /// The systems to measure, taking turns
     #[arg(long = "system", value_enum, value_delimiter = ',', default_value = "tapline")]
-    pub(super) systems: Vec<SystemId>,
+    systems: Vec<SystemId>,
     /// Bytes of payload in each message; several make a case each
     #[arg(long, default_value = "256", value_name = "BYTES", value_delimiter = ',', value_parser = clap::value_parser!(u32).range(1..))]
     payload: Vec<u32>,
@@ -85,6 +87,9 @@ pub(super) struct SystemArgs {
     /// Let tapline's writer spin when idle, instead of yielding and sleeping
     #[arg(long)]
     spin: bool,
+    /// `fjall`, `sqlite` and `redb-rows`: the most rows in one commit [default: what is pending; redb: 100]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=8192))]
+    rows_per_commit: Option<u32>,
     /// The writer's core, or `none` [default: the last, where there are two or more]
     #[arg(long, value_name = "CORE")]
     writer_core: Option<CoreChoice>,
@@ -96,7 +101,7 @@ pub(super) struct SystemArgs {
 
 impl SystemArgs {
     /// One for each number of producers and size of payload.
-    pub(super) fn settings(&self) -> Result<Vec<Settings>> {
+    fn settings(&self) -> Result<Vec<Settings>> {
         let mut all = Vec::new();
         for producers in &self.producers {
             for payload in &self.payload {
@@ -112,9 +117,50 @@ impl SystemArgs {
                     batch_bytes: self.batch_bytes,
                     ring_lines: self.ring_lines,
                     spin: self.spin,
+                    rows_per_commit: self.rows_per_commit.map(|rows| rows as usize),
+                    keep_bytes: None,
                 });
             }
         }
         Ok(all)
     }
+
+    /// One measurement for each number of producers and size of payload, and the way it went.
+    pub(super) fn measure(
+        &self,
+        run: &RunArgs,
+        output: &OutputArgs,
+        repeat_default: u32,
+        workload: &Workload<'_>,
+    ) -> Result<ExitCode> {
+        let wants_nautilus = self.systems.contains(&SystemId::Nautilus);
+        let (campaign, heading) = run.prepare(repeat_default, wants_nautilus)?;
+        let folder = output.folder(campaign.scratch.path())?;
+        let cases = self.settings()?.into_iter().map(|settings| {
+            let Settings { payload_bytes, keys, .. } = settings;
+            let producers = settings.cores.producers.len();
+            let with_keys = if keys { " with a fresh index key each" } else { "" };
+            let Workload { name, how, measure } = workload;
+            Case {
+                id: format!("{name}-{producers}x{payload_bytes}"),
+                workload: (*name).to_owned(),
+                title: format!("{payload_bytes} B{with_keys}, {producers} producer(s), {how}"),
+                systems: self.systems.clone(),
+                settings,
+                measure: measure.clone(),
+            }
+        });
+        let results = campaign.run(cases.collect())?;
+        output.finish(&folder, &heading, &results)
+    }
+}
+
+/// What a command measures, however systems are set.
+#[derive(Debug)]
+pub(super) struct Workload<'a> {
+    /// Begins the names of its files.
+    pub(super) name: &'a str,
+    /// How messages come, for people.
+    pub(super) how: &'a str,
+    pub(super) measure: Measure,
 }

@@ -4,12 +4,10 @@ use std::process::ExitCode;
 
 use anyhow::{Result, ensure};
 
-use super::args::{RunArgs, SystemArgs};
+use super::args::{RunArgs, SystemArgs, Workload};
 use super::finish::OutputArgs;
-use crate::campaign::Case;
 use crate::measure::pacing::Schedule;
-use crate::spec::{Measure, Settings};
-use crate::systems::SystemId;
+use crate::spec::Measure;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -41,21 +39,8 @@ pub(super) fn run(args: &Args) -> Result<ExitCode> {
     for given in [seconds, warmup_seconds, idle_seconds] {
         ensure!((0.0..=most).contains(&given), "{given} seconds: 0 to {most} are possible");
     }
-    let systems = &args.system.systems;
-    let (campaign, heading) = args.run.prepare(REPEAT, systems.contains(&SystemId::Nautilus))?;
-    let folder = args.output.folder(campaign.scratch.path())?;
-    let cases = args.system.settings()?.into_iter().map(|settings| {
-        let Settings { payload_bytes, .. } = settings;
-        let producers = settings.cores.producers.len();
-        Case {
-            id: format!("latency-{producers}x{payload_bytes}"),
-            workload: "latency".to_owned(),
-            title: format!("{payload_bytes} B at {rate}/s, {producers} producer(s)"),
-            systems: systems.clone(),
-            settings,
-            measure: Measure::Paced { rate, seconds, warmup_seconds, idle_seconds },
-        }
-    });
-    let results = campaign.run(cases.collect())?;
-    args.output.finish(&folder, &heading, &results)
+    let how = format!("at {rate}/s");
+    let measure = Measure::Paced { rate, seconds, warmup_seconds, idle_seconds };
+    let workload = Workload { name: "latency", how: &how, measure };
+    args.system.measure(&args.run, &args.output, REPEAT, &workload)
 }

@@ -2,13 +2,11 @@
 
 use std::process::ExitCode;
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 
-use super::args::{RunArgs, SystemArgs};
+use super::args::{RunArgs, SystemArgs, Workload};
 use super::finish::OutputArgs;
-use crate::campaign::Case;
-use crate::spec::{Measure, Settings, Stop};
-use crate::systems::SystemId;
+use crate::spec::{Measure, Stop};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -29,23 +27,9 @@ pub(super) struct Args {
 const REPEAT: u32 = 5;
 
 pub(super) fn run(args: &Args) -> Result<ExitCode> {
-    let systems = &args.system.systems;
-    let (campaign, heading) = args.run.prepare(REPEAT, systems.contains(&SystemId::Nautilus))?;
-    let folder = args.output.folder(campaign.scratch.path())?;
-    let stop = Stop { entries: args.entries, seconds: args.seconds };
-    let cases = args.system.settings()?.into_iter().map(|settings| {
-        let Settings { payload_bytes, keys, .. } = settings;
-        let producers = settings.cores.producers.len();
-        let with_keys = if keys { " with a fresh index key each" } else { "" };
-        Case {
-            id: format!("throughput-{producers}x{payload_bytes}"),
-            workload: "throughput".to_owned(),
-            title: format!("{payload_bytes} B{with_keys}, {producers} producer(s), saturated"),
-            systems: systems.clone(),
-            settings,
-            measure: Measure::Saturated { stop },
-        }
-    });
-    let results = campaign.run(cases.collect())?;
-    args.output.finish(&folder, &heading, &results)
+    let Args { entries, seconds, .. } = *args;
+    ensure!(seconds > 0.0 && seconds.is_finite(), "{seconds} seconds: give more than 0");
+    let measure = Measure::Saturated { stop: Stop { entries, seconds } };
+    let workload = Workload { name: "throughput", how: "saturated", measure };
+    args.system.measure(&args.run, &args.output, REPEAT, &workload)
 }

@@ -23,17 +23,29 @@ pub(crate) struct Judged {
     met: Option<bool>,
 }
 
-impl Judged {
-    fn new(
-        workload: &'static str,
-        target: impl Into<String>,
-        at_least: bool,
-        needed: f64,
-        reached: Option<f64>,
-    ) -> Self {
-        let met =
-            reached.map(|reached| if at_least { reached >= needed } else { reached <= needed });
-        Self { workload, target: target.into(), needed, at_least, reached, met }
+/// A target before it is judged.
+struct Target {
+    workload: &'static str,
+    text: String,
+}
+
+fn target(workload: &'static str, text: impl Into<String>) -> Target {
+    Target { workload, text: text.into() }
+}
+
+impl Target {
+    fn at_least(self, needed: f64, reached: Option<f64>) -> Judged {
+        self.judged(true, needed, reached)
+    }
+
+    fn at_most(self, needed: f64, reached: Option<f64>) -> Judged {
+        self.judged(false, needed, reached)
+    }
+
+    fn judged(self, at_least: bool, needed: f64, reached: Option<f64>) -> Judged {
+        let is_met = |reached| if at_least { reached >= needed } else { reached <= needed };
+        let Self { workload, text } = self;
+        Judged { workload, target: text, needed, at_least, reached, met: reached.map(is_met) }
     }
 }
 
@@ -65,28 +77,17 @@ fn throughput(judge: &Judge<'_>) -> Vec<Judged> {
     let durable =
         |case, by| judge.ratio((case, Tapline, F::DurablePerS), (case, by, F::DurablePerS));
     let times = |case, by: SystemId, needed| {
-        let target = format!("durable entries/s, times {by}'s");
-        Judged::new(case, target, true, needed, durable(case, by))
+        target(case, format!("durable entries/s, times {by}'s")).at_least(needed, durable(case, by))
     };
+    let share = "durable entries/s, share of the bare write's of the same bytes";
+    let length = judge.median("W1", Tapline, F::FileByPayload);
     vec![
         times("W1", Nautilus, 40.0),
         times("W1", Fjall, 10.0),
         times("W1", Sqlite, 10.0),
         times("W1", RedbRows, 10.0),
-        Judged::new(
-            "W1",
-            "durable entries/s, share of the bare write's of the same bytes",
-            true,
-            0.5,
-            durable("W1", BareWrite),
-        ),
-        Judged::new(
-            "W1",
-            "length of the sealed file by payload",
-            false,
-            1.5,
-            judge.median("W1", Tapline, F::FileByPayload),
-        ),
+        target("W1", share).at_least(0.5, durable("W1", BareWrite)),
+        target("W1", "length of the sealed file by payload").at_most(1.5, length),
         times("W2", Nautilus, 8.0),
     ]
 }
@@ -94,55 +95,25 @@ fn throughput(judge: &Judge<'_>) -> Vec<Judged> {
 fn latency(judge: &Judge<'_>) -> Vec<Judged> {
     let lower = |figure| judge.ratio(("W3", Nautilus, figure), ("W3", Tapline, figure));
     let of = |figure, system, its| judge.ratio(("W3", Tapline, figure), ("W3", system, its));
-    let tail = judge.median("W3", Tapline, F::IntendedP999);
-    let hiccup = judge.median("W3", Tapline, F::HiccupP999);
-    let above = tail.zip(hiccup).map(|(tail, hiccup)| tail - hiccup);
+    let above_hiccups = judge
+        .0
+        .difference(("W3", Tapline, F::IntendedP999), ("W3", Tapline, F::HiccupP999))
+        .map(|spread| spread.median);
+    let w3 = |text: &str| target("W3", text);
     vec![
-        Judged::new(
-            "W3",
-            "push p50, times lower than nautilus's",
-            true,
-            100.0,
-            lower(F::CaptureP50),
-        ),
-        Judged::new(
-            "W3",
-            "push p99, times lower than nautilus's",
-            true,
-            50.0,
-            lower(F::CaptureP99),
-        ),
-        Judged::new(
-            "W3",
-            "push p50, times a bare ring's (both with the clock)",
-            false,
-            2.0,
-            of(F::CaptureP50, BareRing, F::CaptureP50),
-        ),
-        Judged::new(
-            "W3",
-            "push p99.9 from due, ns above the hiccups' of the same run",
-            false,
-            1_000.0,
-            above,
-        ),
-        Judged::new(
-            "W3",
-            "ack p50, times one bare 4 KiB pwrite + fdatasync",
-            false,
-            1.3,
-            of(F::AckP50, BareBlock, F::CommitP50),
-        ),
-        // What is accepted while a sync is under way waits for its end: one that does nothing but sync, back
-        // to back, acknowledges half a sync later than a sync takes.
-        Judged::new(
-            "W3",
-            "ack p50, times the ack of one that only writes 4 KiB blocks",
-            false,
-            1.3,
-            of(F::AckP50, BareBlock, F::AckP50),
-        ),
-        Judged::new("W3", "ack p50, times lower than nautilus's", true, 10.0, lower(F::AckP50)),
+        w3("push p50, times lower than nautilus's").at_least(100.0, lower(F::CaptureP50)),
+        w3("push p99, times lower than nautilus's").at_least(50.0, lower(F::CaptureP99)),
+        w3("push p50, times a bare ring's (both with the clock)")
+            .at_most(2.0, of(F::CaptureP50, BareRing, F::CaptureP50)),
+        w3("push p99.9 from due, ns above the hiccups' of the same run")
+            .at_most(1_000.0, above_hiccups),
+        w3("ack p50, times one bare 4 KiB pwrite + fdatasync")
+            .at_most(1.3, of(F::AckP50, BareBlock, F::CommitP50)),
+        // What is accepted while a sync is under way waits for its end: one that does nothing but sync,
+        // back to back, acknowledges half a sync later than a sync takes.
+        w3("ack p50, times the ack of one that only writes 4 KiB blocks")
+            .at_most(1.3, of(F::AckP50, BareBlock, F::AckP50)),
+        w3("ack p50, times lower than nautilus's").at_least(10.0, lower(F::AckP50)),
     ]
 }
 
@@ -151,15 +122,12 @@ fn scaling(judge: &Judge<'_>) -> Vec<Judged> {
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let share = |producers: usize| {
         let case = format!("W5-{producers}");
-        let reached =
-            judge.ratio((&case, Tapline, F::DurablePerS), ("W1", Tapline, F::DurablePerS));
-        let fits = producers < cores;
-        let target = if fits {
-            format!("{producers} producers, share of W1's durable entries/s")
-        } else {
-            format!("{producers} producers, share of W1's (not judged: {cores} cores)")
-        };
-        Judged::new("W5", target, true, 0.9, reached.filter(|_| fits))
+        let one = ("W5-1", Tapline, F::DurablePerS);
+        let reached = judge.ratio((&case, Tapline, F::DurablePerS), one);
+        let unjudged =
+            if producers < cores { String::new() } else { format!(" (not judged: {cores} cores)") };
+        target("W5", format!("{producers} producers, share of one's durable entries/s{unjudged}"))
+            .at_least(0.9, reached.filter(|_| producers < cores))
     };
     [2, 4, 8].map(share).to_vec()
 }
@@ -167,20 +135,14 @@ fn scaling(judge: &Judge<'_>) -> Vec<Judged> {
 fn reading(judge: &Judge<'_>) -> Vec<Judged> {
     let own = |case, figure, scale: f64| Some(judge.median(case, Tapline, figure)? / scale);
     let times = |figure| judge.ratio(("W7", Tapline, figure), ("W7", Nautilus, figure));
-    let (scan, verify) = (times(F::ScanPerS), times(F::VerifyPerS));
     vec![
-        Judged::new("W7", "scan, M entries/s on one core", true, 10.0, own("W7", F::ScanPerS, 1e6)),
-        Judged::new(
-            "W7",
-            "verify, GB/s of payload on one core",
-            true,
-            4.0,
-            own("W7", F::VerifyGbPerS, 1.0),
-        ),
-        Judged::new("W7", "scan, times nautilus's", true, 10.0, scan),
-        Judged::new("W7", "verify, times nautilus's", true, 10.0, verify),
-        Judged::new("W8", "read by seq p50, ns", false, 2_000.0, own("W8", F::SeqP50, 1.0)),
-        Judged::new("W8", "read by key p50, ns", false, 4_000.0, own("W8", F::KeyP50, 1.0)),
+        target("W7", "scan, M entries/s on one core").at_least(10.0, own("W7", F::ScanPerS, 1e6)),
+        target("W7", "verify, GB/s of payload on one core")
+            .at_least(4.0, own("W7", F::VerifyGbPerS, 1.0)),
+        target("W7", "scan, times nautilus's").at_least(10.0, times(F::ScanPerS)),
+        target("W7", "verify, times nautilus's").at_least(10.0, times(F::VerifyPerS)),
+        target("W8", "read by seq p50, ns").at_most(2_000.0, own("W8", F::SeqP50, 1.0)),
+        target("W8", "read by key p50, ns").at_most(4_000.0, own("W8", F::KeyP50, 1.0)),
     ]
 }
 
@@ -188,11 +150,11 @@ fn reading(judge: &Judge<'_>) -> Vec<Judged> {
 fn memory(judge: &Judge<'_>) -> Vec<Judged> {
     let growth = || {
         let result = judge.0.case(super::MEMORY)?.system(Tapline)?;
-        let memory = &result.outcomes.last()?.memory_mb;
-        Some(memory.last()? / memory.get(1)?)
+        let tenths: &[f64; 10] = result.outcomes.last()?.memory_mb.as_slice().try_into().ok()?;
+        Some(tenths[9] / tenths[1])
     };
-    let target = "resident memory at the end, times that at a fifth of the run";
-    vec![Judged::new(super::MEMORY, target, false, 1.1, growth())]
+    let text = "resident memory at the end, times that at a fifth of the run";
+    vec![target(super::MEMORY, text).at_most(1.1, growth())]
 }
 
 /// The targets as a table for people; empty without any.

@@ -16,6 +16,9 @@ pub(crate) const MEMORY: &str = "memory";
 /// The file of real messages, from the root of the source tree.
 const REAL_FILE: &str = "../shared/data/esh4-mbo-2023-12-25.ndjson.zst";
 
+/// Enough for all frames of W8's run: the databases keep their pages, in their cache or the system's.
+const READER_KEEPS_BYTES: usize = 1 << 30;
+
 /// How long things take.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Scale {
@@ -30,7 +33,9 @@ pub(crate) struct Scale {
     pub(crate) reading: Stop,
     /// The run that single entries are read of.
     pub(crate) points: Stop,
+    /// How many in each way, and in how many seconds, at most.
     pub(crate) reads: u64,
+    pub(crate) reads_s: f64,
     pub(crate) memory_entries: u64,
 }
 
@@ -44,6 +49,7 @@ impl Scale {
         reading: Stop { entries: 1_000_000_000 / 256, seconds: 15.0 },
         points: Stop { entries: 1_000_000, seconds: 10.0 },
         reads: 200_000,
+        reads_s: 4.0,
         memory_entries: 50_000_000,
     };
 
@@ -56,6 +62,7 @@ impl Scale {
         reading: Stop { entries: 400_000, seconds: 0.5 },
         points: Stop { entries: 100_000, seconds: 0.5 },
         reads: 20_000,
+        reads_s: 0.3,
         memory_entries: 2_000_000,
     };
 
@@ -68,6 +75,7 @@ impl Scale {
         reading: Stop { entries: 1_000, seconds: 10.0 },
         points: Stop { entries: 1_000, seconds: 10.0 },
         reads: 100,
+        reads_s: 10.0,
         memory_entries: 1_000,
     };
 }
@@ -120,10 +128,15 @@ pub(crate) fn cases(
         }
         "W8" => {
             let title = "read single entries of 256 B by seq and by key, warm";
-            let measure = Measure::Points { stop: scale.points, reads: scale.reads };
-            let mut case = case("W8", title, durable, measure)?;
-            case.settings.keys = true;
-            vec![case]
+            let Scale { points: stop, reads, reads_s: seconds, .. } = *scale;
+            let measure = Measure::Points { stop, reads, seconds };
+            let mut kept = case("W8", title, durable, measure.clone())?;
+            kept.settings.keys = true;
+            kept.settings.keep_bytes = Some(READER_KEEPS_BYTES);
+            let title = "the same, with tapline's reader as it comes: most frames are not kept";
+            let mut usual = case("W8-usual", title, vec![SystemId::Tapline], measure)?;
+            usual.settings.keys = true;
+            vec![kept, usual]
         }
         "W9" => {
             let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(REAL_FILE);
@@ -152,9 +165,9 @@ pub(crate) fn cases(
 type MakeCase<'a> = dyn Fn(&str, &str, Vec<SystemId>, Measure) -> Result<Case> + 'a;
 
 fn by_producers(make: &MakeCase<'_>, systems: &[SystemId], measure: &Measure) -> Result<Vec<Case>> {
-    let cases = [2, 4, 8].map(|producers| {
+    let cases = [1, 2, 4, 8].map(|producers| {
         let (id, title) =
-            (format!("W5-{producers}"), format!("256 B, {producers} producers, saturated"));
+            (format!("W5-{producers}"), format!("256 B, {producers} producer(s), saturated"));
         let mut case = make(&id, &title, systems.to_vec(), measure.clone())?;
         case.settings = settings(producers, 256, false)?;
         Ok(case)

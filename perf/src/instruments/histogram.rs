@@ -50,12 +50,12 @@ impl Latencies {
         self.0.saturating_record(nanos.min(NANOS_MAX));
     }
 
-    /// Records a gap in which nothing could run, as what it does to messages that come every
-    /// `interval`: the first of them waits for the whole of it, the next one `interval` less, and
-    /// so on.
+    /// Records a delay, as what it does to messages that come every `interval`: the first of them is
+    /// late by the whole of it, the next one by `interval` less, and so on.
     #[inline]
-    pub(crate) fn record_gap(&mut self, gap: u64, interval: u64) {
-        self.0.record_correct(gap.min(NANOS_MAX), interval).expect("the gap is within the bounds");
+    pub(crate) fn record_delay(&mut self, delay: u64, interval: u64) {
+        let delay = delay.min(NANOS_MAX);
+        self.0.record_correct(delay, interval).expect("the delay is within the bounds");
     }
 
     /// Takes over the records of `other`.
@@ -120,12 +120,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_gap_counts_for_every_message_it_delays() {
+    fn a_delay_counts_for_every_message_it_reaches() {
         let mut latencies = Latencies::new();
-        latencies.record_gap(1_000, 250);
+        latencies.record_delay(1_000, 250);
         let figures = latencies.percentiles();
         assert_eq!((figures.count, figures.min, figures.max), (4, 250, 1_000));
-        latencies.record_gap(20, 250);
+        latencies.record_delay(20, 250);
         assert_eq!(latencies.percentiles().count, 5);
     }
 

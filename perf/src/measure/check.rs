@@ -12,7 +12,7 @@ use crate::system::System;
 /// Reads everything back: every message of every producer once and in its order, with its bytes, its
 /// place gap-free from 1, and its key, if it has one, leading to that place.
 pub(super) fn everything_is_stored<S: System>(spec: &Spec, outcome: &Outcome) -> Result<()> {
-    let mut reader = S::reader(&spec.dir)?;
+    let mut reader = S::reader(&spec.dir, &spec.settings)?;
     let payload = payload(&spec.settings);
     let lanes = spec.settings.cores.producers.len() as u64;
     let mut problems = String::new();

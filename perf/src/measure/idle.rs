@@ -7,8 +7,7 @@ use super::pacing::{Schedule, wait_until};
 use crate::instruments::{Latencies, Placement, TickClock, pin};
 
 /// Lets every producer's core run through the schedule for `seconds` without sending anything, and
-/// returns the gaps between readings of the clock. For each message the longest gap in the wait
-/// before it counts, and once more for each further message that it would have delayed.
+/// returns by how much each message would have been late.
 pub(crate) fn measure(
     clock: &TickClock,
     rate: u64,
@@ -30,20 +29,19 @@ pub(crate) fn measure(
             })
             .collect();
         for thread in threads {
-            let gaps: Result<_> = thread.join().expect("the idle loop does not panic");
-            all.merge(&gaps?);
+            let delays: Result<_> = thread.join().expect("the idle loop does not panic");
+            all.merge(&delays?);
         }
         Ok(all)
     })
 }
 
 fn pass(clock: &TickClock, schedule: Schedule, seconds: f64) -> Latencies {
-    let mut gaps = Latencies::new();
-    let interval = schedule.interval();
+    let mut delays = Latencies::new();
     for message in 0..schedule.messages_in(seconds) {
-        if let Some(gap) = wait_until(clock, schedule.due(message), |_| ()) {
-            gaps.record_gap(gap, interval);
-        }
+        let due = schedule.due(message);
+        let late = wait_until(clock, due, |_| ());
+        delays.record(late.unwrap_or_else(|| clock.now() - due));
     }
-    gaps
+    delays
 }

@@ -18,6 +18,7 @@ mod writing;
 
 use anyhow::{Result, bail};
 
+use self::points::Bound;
 use crate::outcome::Outcome;
 use crate::spec::{Measure, Spec};
 use crate::system::System;
@@ -29,7 +30,9 @@ pub(crate) fn run<S: System>(spec: &Spec) -> Result<Outcome> {
         Measure::Saturated { stop } => saturated::run::<S>(spec, stop, &mut outcome)?,
         Measure::Paced { .. } => paced::run::<S>(spec, &mut outcome)?,
         Measure::Reading { stop } => reading::run::<S>(spec, stop, &mut outcome)?,
-        Measure::Points { stop, reads } => points::run::<S>(spec, stop, reads, &mut outcome)?,
+        Measure::Points { stop, reads, seconds } => {
+            points::run::<S>(spec, stop, Bound { reads, seconds }, &mut outcome)?;
+        }
         Measure::Record { .. } => bail!("{} is not a program that records files", spec.system),
     }
     if spec.check {

@@ -18,7 +18,10 @@ use crate::spec::{Measure, PATIENCE, Settings, Spec};
 use crate::system::{Lane, System};
 
 /// How many messages a second are followed until they are durable.
-const ACK_SAMPLES_PER_SECOND: u64 = 2_000;
+const ACK_SAMPLES_PER_SECOND: u64 = 20_000;
+
+/// The share of the rate that counts as having kept it.
+const KEPT_UP: f64 = 0.99;
 
 /// Time for the producers' threads to be in place before the first message is due.
 const START_DELAY_NS: u64 = 20_000_000;
@@ -83,8 +86,8 @@ struct Measured {
     over_time: Samples,
     /// From acceptance until durable, of a sample, see [`AckProbe`].
     acks: Acks,
-    /// Gaps between readings of the clock in the waits between messages, as in [`idle::measure`].
-    /// A gap that falls into a push is in `capture` instead.
+    /// By how much a wait that began in time ended late, before the push: what the machine did. A pause
+    /// that falls into a push is in `capture` instead.
     hiccup: Latencies,
     /// Messages sent, with those of the warm-up.
     sent: u64,
@@ -117,6 +120,9 @@ impl Measured {
         let elapsed_s = self.ended.saturating_sub(began) as f64 / 1e9;
         let achieved = self.capture.count() as f64 / elapsed_s;
         outcome.set(Figure::AchievedPerS, achieved);
+        if achieved < KEPT_UP * rate as f64 && !self.gave_up {
+            outcome.warnings.push(format!("sent {achieved:.0} messages a second, not {rate}"));
+        }
         if self.gave_up {
             outcome.warnings.push(format!(
                 "could not keep up with {rate}/s and was stopped early: its latencies are those of \
@@ -162,7 +168,8 @@ impl Pacer<'_> {
         ensure!(messages > warmup, "no message is due in the time to measure; measure longer");
         let began = schedule.due(warmup);
         let give_up_after = nanos(self.warmup_seconds + self.seconds);
-        let every = (schedule.rate / producers / ACK_SAMPLES_PER_SECOND.div_ceil(producers)).max(1);
+        // Odd, so as not to beat with commits of a round number of messages.
+        let every = (schedule.rate / producers / ACK_SAMPLES_PER_SECOND.div_ceil(producers)) | 1;
         let mut acks = AckProbe::new(every, messages, began);
         let mut over_time = Samples::with_room_for(messages - warmup);
         let [mut capture, mut from_intended, mut hiccup] =
@@ -176,7 +183,7 @@ impl Pacer<'_> {
             let number = sent * producers + producer;
             let key = self.settings.keys.then(|| key.of(number));
             let message = message(&payload, number, key);
-            let gap = wait_until(clock, due, |now| acks.poll(&lane, now));
+            let woken_late = wait_until(clock, due, |now| acks.poll(&lane, now));
 
             let called = clock.now();
             let pushed = lane.push(&message);
@@ -192,8 +199,8 @@ impl Pacer<'_> {
             capture.record(returned.saturating_sub(called));
             from_intended.record(late);
             over_time.record(due - began, late);
-            if let Some(gap) = gap {
-                hiccup.record_gap(gap, interval);
+            if let Some(delay) = woken_late {
+                hiccup.record_delay(delay, interval);
             }
             acks.pushed(sent, returned);
             ended = returned;

@@ -15,7 +15,8 @@ pub(super) fn run<S: System>(spec: &Spec, stop: Stop, outcome: &mut Outcome) -> 
     let entries = written.entries;
     pin(spec.settings.cores.producers[0])?;
     memory::reset_peak();
-    let mut reader = S::reader(&spec.dir)?;
+    let before_mb = memory::now_mb();
+    let mut reader = S::reader(&spec.dir, &spec.settings)?;
     let clock = TickClock::new();
     // Once to fill the page cache, which systems that write past it have not done.
     scan(&mut *reader, entries)?;
@@ -35,7 +36,8 @@ pub(super) fn run<S: System>(spec: &Spec, stop: Stop, outcome: &mut Outcome) -> 
         let bytes = entries * spec.settings.payload_bytes as u64;
         outcome.set(Figure::VerifyGbPerS, per_s(bytes, ended - scanned) / 1e9);
     }
-    outcome.set(Figure::PeakMemoryMb, memory::peak_mb());
+    let reader_mb = memory::peak_mb().zip(before_mb).map(|(peak, before)| peak - before);
+    outcome.set(Figure::ReaderMb, reader_mb);
     Ok(())
 }
 

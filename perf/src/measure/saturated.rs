@@ -13,7 +13,9 @@ use crate::system::System;
 pub(super) fn run<S: System>(spec: &Spec, stop: Stop, outcome: &mut Outcome) -> Result<()> {
     memory::reset_peak();
     let written = write::<S>(spec, stop)?;
-    let Written { entries, elapsed_s, pushing_ns, cpu, producers_cpu, disk, closed, .. } = written;
+    let Written {
+        entries, elapsed_s, pushing_ns, cpu, producers_cpu, disk, closed, close_s, ..
+    } = written;
     let payload_bytes = entries as f64 * spec.settings.payload_bytes as f64;
     let per_million = |cpu: Duration| cpu.as_secs_f64() * 1e6 / entries as f64;
     let by_payload = |bytes: u64| (bytes > 0).then(|| bytes as f64 / payload_bytes);
@@ -29,6 +31,7 @@ pub(super) fn run<S: System>(spec: &Spec, stop: Stop, outcome: &mut Outcome) -> 
     outcome.set(Figure::FileByPayload, by_payload(disk.len));
     outcome.set(Figure::DiskByPayload, by_payload(disk.allocated));
     outcome.set(Figure::PeakMemoryMb, memory::peak_mb());
+    outcome.set(Figure::CloseS, close_s);
     if let Some(commits) = closed.commits {
         outcome.keep("commit", commits, &[(Figure::CommitP50, 0.5)]);
     }

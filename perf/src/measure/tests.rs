@@ -51,7 +51,7 @@ impl<const FAULT: u8> System for Numbers<FAULT> {
         Ok(Closed { entries, commits: None })
     }
 
-    fn reader(dir: &Path) -> Result<Box<dyn Reader>> {
+    fn reader(dir: &Path, _: &Settings) -> Result<Box<dyn Reader>> {
         let numbers = serde_json::from_str(&fs::read_to_string(dir.join("numbers"))?)?;
         Ok(Box::new(NumbersReader(numbers)))
     }
@@ -108,10 +108,13 @@ fn measured<const FAULT: u8>(
         batch_bytes: 0,
         ring_lines: 0,
         spin: false,
+        rows_per_commit: None,
+        keep_bytes: None,
     };
     let dir = dir.path().to_owned();
     fs::create_dir_all(&dir)?;
-    let spec = Spec { system: "numbers".to_owned(), dir, settings, measure, check: true };
+    let spec =
+        Spec { system: "numbers".to_owned(), dir, settings, measure, deadline_s: 600, check: true };
     let outcome = run::<Numbers<FAULT>>(&spec);
     fs::remove_dir_all(&spec.dir)?;
     outcome
@@ -148,7 +151,8 @@ fn a_paced_run_sends_what_is_due_and_measures_it() {
     let outcome = measured::<NONE>(measure, 2, 3).unwrap();
     assert_eq!(outcome.entries, 1_500);
     assert_eq!(outcome.histograms["capture"].count(), 1_000);
-    assert!(outcome.warnings.is_empty(), "{:?}", outcome.warnings);
+    let missed = |warning: &String| warning.contains("could not be taken");
+    assert!(!outcome.warnings.iter().any(missed), "{:?}", outcome.warnings);
     let timeline = &outcome.timelines["capture_from_intended"];
     assert_eq!(timeline.points.iter().flatten().count(), 1);
 }

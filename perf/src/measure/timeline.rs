@@ -3,8 +3,8 @@ use crate::outcome::{TimePoint, Timeline};
 /// Collects samples, to be cut into intervals when the measurement is over.
 #[derive(Debug)]
 pub(super) struct Samples {
-    /// When it happened, in microseconds since the measurement began; and the nanoseconds it took.
-    samples: Vec<(u32, u32)>,
+    /// When it happened, in milliseconds since the measurement began; and the nanoseconds it took.
+    samples: Vec<(u32, u64)>,
 }
 
 impl Samples {
@@ -18,8 +18,7 @@ impl Samples {
     #[inline]
     pub(super) fn record(&mut self, at_ns: u64, took_ns: u64) {
         if self.samples.len() < self.samples.capacity() {
-            let at_us = at_ns / 1000;
-            self.samples.push((clamp(at_us), clamp(took_ns)));
+            self.samples.push(((at_ns / 1_000_000) as u32, took_ns));
         }
     }
 
@@ -29,20 +28,16 @@ impl Samples {
 
     /// One point for each `interval_ms`.
     pub(super) fn timeline(mut self, interval_ms: u64) -> Timeline {
-        let interval_us = clamp(interval_ms * 1000);
-        self.samples.sort_unstable_by_key(|(at, took)| (at / interval_us, *took));
+        let interval = |(at_ms, _): &(u32, u64)| u64::from(*at_ms) / interval_ms;
+        self.samples.sort_unstable_by_key(|sample| (interval(sample), sample.1));
         let mut points = Vec::new();
-        for chunk in self.samples.chunk_by(|a, b| a.0 / interval_us == b.0 / interval_us) {
-            points.resize((chunk[0].0 / interval_us) as usize, None);
-            let rank = |share: f64| u64::from(chunk[((chunk.len() - 1) as f64 * share) as usize].1);
+        for chunk in self.samples.chunk_by(|a, b| interval(a) == interval(b)) {
+            points.resize(interval(&chunk[0]) as usize, None);
+            let rank = |share: f64| chunk[((chunk.len() - 1) as f64 * share) as usize].1;
             points.push(Some(TimePoint { p50: rank(0.5), p99: rank(0.99), max: rank(1.0) }));
         }
         Timeline { interval_ms, points }
     }
-}
-
-fn clamp(value: u64) -> u32 {
-    u32::try_from(value).unwrap_or(u32::MAX)
 }
 
 #[cfg(test)]
@@ -52,14 +47,14 @@ mod tests {
     #[test]
     fn an_interval_without_a_sample_stays_empty() {
         let mut samples = Samples::with_room_for(4);
-        samples.record(250_000_000, 30);
+        samples.record(250_000_000, 30_000_000_000);
         samples.record(10, 7);
         samples.record(20, 9);
         samples.record(0, 5);
         samples.record(0, 1_000_000); // no room: dropped, nothing grows while measuring
         let timeline = samples.timeline(100);
         let first = TimePoint { p50: 7, p99: 7, max: 9 };
-        let last = TimePoint { p50: 30, p99: 30, max: 30 };
+        let last = TimePoint { p50: 30_000_000_000, p99: 30_000_000_000, max: 30_000_000_000 };
         assert_eq!(timeline.points, [Some(first), None, Some(last)]);
     }
 }

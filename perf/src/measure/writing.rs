@@ -24,6 +24,8 @@ pub(super) struct Written {
     pub(super) producers_cpu: Option<Duration>,
     pub(super) disk: DiskUse,
     pub(super) closed: Closed,
+    /// How long closing took.
+    pub(super) close_s: f64,
     /// Resident memory at each tenth of the entries.
     pub(super) memory_mb: Vec<f64>,
 }
@@ -56,7 +58,9 @@ pub(super) fn write<S: System>(spec: &Spec, stop: Stop) -> Result<Written> {
     let cpu_before = cpu_time::of_process();
     let shares = on_their_cores(lanes, &settings.cores, |number, lane| pusher.run(number, lane));
     let cpu = cpu_time::between(cpu_before, cpu_time::of_process());
+    let closing = clock.now();
     let closed = close(system, shares.is_err());
+    let close_s = (clock.now() - closing) as f64 / 1e9;
     let (closed, shares) = both(closed, shares)?;
     let entries = shares.iter().map(|share| share.entries).sum();
     closed.holds(entries)?;
@@ -72,6 +76,7 @@ pub(super) fn write<S: System>(spec: &Spec, stop: Stop) -> Result<Written> {
         producers_cpu: shares.iter().map(|share| share.cpu).sum(),
         disk,
         closed,
+        close_s,
         memory_mb: shares.into_iter().next().map_or_else(Vec::new, |share| share.memory_mb),
     })
 }

@@ -18,6 +18,8 @@ use crate::system::{Closed, Lane, Message, Reader, System};
 
 /// What tapline stores of a message besides its lines: hash and offset.
 const HASH_AND_OFFSET_BYTES: usize = 36;
+/// What it stores of a key in its index, before rows are merged.
+const KEY_ROW_BYTES: usize = 16;
 
 /// The limit of throughput.
 pub(super) type BareWrite = Bare<false>;
@@ -73,13 +75,14 @@ impl<const ONE_BLOCK: bool> System for Bare<ONE_BLOCK> {
             format!("what is pending, up to {} B, in blocks of {BLOCK} B", settings.batch_bytes)
         };
         format!(
-            "pwrite and fdatasync of {bytes}; O_DIRECT, the best the disk gives; fallocated 1 GiB at a \
-             time; LIMIT: no message is stored"
+            "pwrite and fdatasync of {bytes}, O_DIRECT, one behind the other; blocks fallocated 1 GiB \
+             at a time, not written before; LIMIT: no message is stored"
         )
     }
 
     fn open(dir: &Path, settings: &Settings) -> Result<(Self, Vec<BareWriteLane>)> {
-        let record = settings.record_bytes() + HASH_AND_OFFSET_BYTES;
+        let key_row = if settings.keys { KEY_ROW_BYTES } else { 0 };
+        let record = settings.record_bytes() + HASH_AND_OFFSET_BYTES + key_row;
         ensure!(record <= settings.batch_bytes, "a record does not fit into a commit");
         let bytes_max = if ONE_BLOCK { BLOCK } else { settings.batch_bytes };
         let file = PreparedFile::create(&dir.join("bare"), bytes_max)?;
@@ -105,10 +108,9 @@ impl<const ONE_BLOCK: bool> System for Bare<ONE_BLOCK> {
         let writer = std::thread::Builder::new()
             .name("writer".to_owned())
             .spawn(move || {
-                let writer = Writer { shared: Arc::clone(&theirs), file, commit };
-                let closed = pin(core).and_then(|()| writer.run());
-                theirs.ended.store(true, Ordering::Release);
-                closed
+                let _ended = SetAtEnd(&theirs.ended);
+                pin(core)?;
+                Writer { shared: Arc::clone(&theirs), file, commit }.run()
             })
             .context("cannot start the writer")?;
         Ok((Self { writer, shared }, lanes))
@@ -119,8 +121,17 @@ impl<const ONE_BLOCK: bool> System for Bare<ONE_BLOCK> {
         self.writer.join().map_err(|_| anyhow!("the writer panicked"))?
     }
 
-    fn reader(_: &Path) -> Result<Box<dyn Reader>> {
+    fn reader(_: &Path, _: &Settings) -> Result<Box<dyn Reader>> {
         bail!("the bare write stores no messages")
+    }
+}
+
+/// Tells the producers, however the writer ends.
+struct SetAtEnd<'a>(&'a AtomicBool);
+
+impl Drop for SetAtEnd<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Release);
     }
 }
 

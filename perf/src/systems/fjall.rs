@@ -33,6 +33,7 @@ impl RowStore for Fjall {
 
     fn commit(&mut self, first_seq: u64, rows: &[Row]) -> Result<()> {
         let mut batch = self.database.batch().durability(Some(PersistMode::SyncData));
+        // Keys are fresh in all workloads: of two equal ones in one batch, the later would win.
         for (seq, row) in (first_seq..).zip(rows) {
             batch.insert(&self.entries, seq.to_be_bytes(), encode(row));
             if let Some(key) = &row.key

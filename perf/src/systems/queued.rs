@@ -16,9 +16,10 @@ use crate::system::{Closed, Lane, Message, Reader, System};
 
 /// Messages that may wait for the writer.
 const QUEUE: usize = 8_192;
+
 /// A database that keeps a row an entry, and a row a key.
 pub(super) trait RowStore: Sized + Send + 'static {
-    /// The most rows in one commit; as many as can be pending if nothing is said.
+    /// The most rows in one commit, where the settings say nothing; as many as can be pending.
     const ROWS_PER_COMMIT_MAX: usize = QUEUE;
 
     /// How it is set, and how it syncs.
@@ -67,12 +68,12 @@ pub(super) struct QueuedLane {
 impl<S: RowStore> System for Queued<S> {
     type Lane = QueuedLane;
 
-    fn describe(_: &Settings) -> String {
+    fn describe(settings: &Settings) -> String {
         format!(
             "{}; a row an entry, up to {} rows a commit, each synced; behind a sync_channel of \
              {QUEUE}",
             S::describe(),
-            S::ROWS_PER_COMMIT_MAX
+            rows_per_commit_max::<S>(settings)
         )
     }
 
@@ -86,11 +87,12 @@ impl<S: RowStore> System for Queued<S> {
             lanes.map(|(number, durable)| QueuedLane { number, queue: sender.clone(), durable });
         let lanes = lanes.collect();
         let core = settings.cores.writer;
+        let rows_max = rows_per_commit_max::<S>(settings);
         let writer = std::thread::Builder::new()
             .name("writer".to_owned())
             .spawn(move || {
                 pin(core)?;
-                write(store, &queue, &durable)
+                write(store, rows_max, &queue, &durable)
             })
             .context("cannot start the writer")?;
         Ok((Self { writer, store: std::marker::PhantomData }, lanes))
@@ -100,24 +102,29 @@ impl<S: RowStore> System for Queued<S> {
         self.writer.join().map_err(|_| anyhow!("the writer panicked"))?
     }
 
-    fn reader(dir: &Path) -> Result<Box<dyn Reader>> {
+    fn reader(dir: &Path, _: &Settings) -> Result<Box<dyn Reader>> {
         S::reader(dir)
     }
+}
+
+fn rows_per_commit_max<S: RowStore>(settings: &Settings) -> usize {
+    settings.rows_per_commit.unwrap_or(S::ROWS_PER_COMMIT_MAX)
 }
 
 /// Commits what is pending until all lanes are gone.
 fn write<S: RowStore>(
     mut store: S,
+    rows_max: usize,
     queue: &Receiver<Row>,
     durable: &[Arc<AtomicU64>],
 ) -> Result<Closed> {
     let clock = TickClock::new();
     let mut commits = Latencies::new();
-    let mut rows = Vec::with_capacity(S::ROWS_PER_COMMIT_MAX);
+    let mut rows = Vec::with_capacity(rows_max);
     let mut next_seq = 1;
     while let Ok(first) = queue.recv() {
         rows.push(first);
-        rows.extend(queue.try_iter().take(S::ROWS_PER_COMMIT_MAX - 1));
+        rows.extend(queue.try_iter().take(rows_max - 1));
         let began = clock.now();
         store.commit(next_seq, &rows)?;
         commits.record(clock.now() - began);

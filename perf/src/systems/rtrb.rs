@@ -75,7 +75,7 @@ impl System for BareRing {
         Ok(Closed { entries: lines / self.lines as u64, commits: None })
     }
 
-    fn reader(_: &Path) -> Result<Box<dyn Reader>> {
+    fn reader(_: &Path, _: &Settings) -> Result<Box<dyn Reader>> {
         bail!("the bare ring stores no messages")
     }
 }

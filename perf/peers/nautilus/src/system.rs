@@ -69,7 +69,7 @@ impl System for Nautilus {
         Ok(Closed { entries, commits: None })
     }
 
-    fn reader(dir: &Path) -> Result<Box<dyn Reader>> {
+    fn reader(dir: &Path, _: &Settings) -> Result<Box<dyn Reader>> {
         let path = run_file(dir)?.context("there is no run file")?;
         Ok(Box::new(SealedRun(Sealed::open(&path)?)))
     }
@@ -94,12 +94,12 @@ impl Lane for NautilusLane {
     #[inline]
     fn push(&mut self, message: &Message<'_>) -> Result<()> {
         let Message { number, payload, key, .. } = *message;
-        self.producer.submit_as(self.label, number, payload, key)?;
+        // Counted before: whoever sees the watermark reach the count has all of them behind it.
         self.pushed += 1;
         if let Some(all_pushed) = &self.all_pushed {
             all_pushed.fetch_add(1, Ordering::Relaxed);
         }
-        Ok(())
+        self.producer.submit_as(self.label, number, payload, key)
     }
 
     /// The crate tells how much is durable of all producers' entries together, and no entry's seq. So with

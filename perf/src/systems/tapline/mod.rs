@@ -43,9 +43,12 @@ impl System for Tapline {
         };
         let Settings { batch_bytes, ring_lines, spin, .. } = settings;
         let wait = if *spin { "spins" } else { "spins, yields, parks" };
+        let keeps = settings.keep_bytes.map_or_else(String::new, |keep_bytes| {
+            format!("; the reader keeps {} MiB of frames", keep_bytes >> 20)
+        });
         format!(
             "a frame a commit, what is pending up to {batch_bytes} B, one fdatasync each; {disk}; \
-             rings of {ring_lines} lines; idle writer {wait}"
+             rings of {ring_lines} lines; idle writer {wait}; committer on the writer's core{keeps}"
         )
     }
 
@@ -82,8 +85,8 @@ impl System for Tapline {
         Ok(Closed { entries: report.watermark - 1, commits: None })
     }
 
-    fn reader(dir: &Path) -> Result<Box<dyn Reader>> {
-        Ok(Box::new(reader::RunReader::open(dir)?))
+    fn reader(dir: &Path, settings: &Settings) -> Result<Box<dyn Reader>> {
+        Ok(Box::new(reader::RunReader::open(dir, settings.keep_bytes)?))
     }
 }
 

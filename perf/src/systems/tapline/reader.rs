@@ -19,11 +19,14 @@ pub(super) struct RunReader {
 }
 
 impl RunReader {
-    pub(super) fn open(dir: &Path) -> Result<Self> {
+    pub(super) fn open(dir: &Path, keep_bytes: Option<usize>) -> Result<Self> {
         let runs = list_runs(dir, &INSTANCE.parse().context("the instance's name")?)?;
         let run = runs.first().context("there is no run file: is it kept in memory?")?;
         let source = open_sealed_file(&run.path)?;
-        let reader = EventStoreReader::new(Arc::clone(&source));
+        let reader = match keep_bytes {
+            None => EventStoreReader::new(Arc::clone(&source)),
+            Some(keep_bytes) => EventStoreReader::keeping(Arc::clone(&source), keep_bytes),
+        };
         let last = reader.watermark()? - 1;
         Ok(Self { source, reader, last })
     }
