@@ -1,7 +1,7 @@
 use std::io;
 use std::path::PathBuf;
 
-use crate::lifecycle::OpenError;
+use crate::lifecycle::{OpenError, SweepError};
 use crate::model::{IndexKindError, InstanceIdError};
 use crate::read::ReadError;
 use crate::store::OpenSealedError;
@@ -26,6 +26,8 @@ pub(super) enum CliError {
     UnknownKind { name: String, known: String },
     #[error("cannot open a run in {dir}: {source}")]
     Open { dir: PathBuf, source: OpenError },
+    #[error(transparent)]
+    Sweep(#[from] SweepError),
     #[error("{path}: {source}")]
     Read { path: PathBuf, source: ReadError },
     #[error(transparent)]

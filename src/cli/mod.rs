@@ -12,6 +12,7 @@ mod ndjson;
 mod output;
 mod record;
 mod record_file;
+mod recover;
 mod report;
 mod run_arg;
 mod scan;
@@ -41,6 +42,8 @@ enum Command {
     Scan(scan::Args),
     /// Find the first entry that mentions a key
     Lookup(lookup::Args),
+    /// Seal the runs that a crash or a halt left behind, and say which one the next run continues from
+    Recover(recover::Args),
     /// Check every entry, the hash chain, the index and the manifest of runs
     Verify(verify::Args),
 }
@@ -63,6 +66,7 @@ pub fn main() -> ExitCode {
         Command::Ls(args) => ls::run(&args),
         Command::Scan(args) => scan::run(&args),
         Command::Lookup(args) => lookup::run(&args),
+        Command::Recover(args) => recover::run(&args),
         Command::Verify(args) => verify::run(&args),
     };
     match outcome {

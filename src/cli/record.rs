@@ -1,3 +1,4 @@
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -16,8 +17,11 @@ use super::report::Report;
 use super::run_arg::Place;
 use super::tap::{Recorder, StopFlag, WorkerReport};
 use crate::capture::EncoderRegistry;
-use crate::lifecycle::{EventStoreConfig, RunSession};
-use crate::model::{Clock, IndexKindError, IndexKinds, RegisteredComponents};
+use crate::lifecycle::{
+    Environment, EventStoreConfig, EventStoreLifecycle, KernelEventStore, LifecycleOptions,
+    RunSession,
+};
+use crate::model::{IndexKindError, IndexKinds, RegisteredComponents, RunId, UnixNanos};
 use crate::protocol::HaltSignal;
 use crate::store::DiskMode;
 use crate::writer::CloseReport;
@@ -104,8 +108,10 @@ pub(super) fn run(args: &Args) -> Result<Outcome, CliError> {
     .map_err(|error| CliError::Usage(error.to_string()))?;
 
     let config = config(args);
-    let halt = HaltSignal::new();
-    let session = open(args, &config, &halt)?;
+    let mut lifecycle = open(args, &config)?;
+    let Some((session, halt)) = lifecycle.session().zip(lifecycle.halt().cloned()) else {
+        unreachable!("it was opened with a configuration");
+    };
     let began = Instant::now();
 
     let bad_lines = Arc::new(BadLines::new(args.strict));
@@ -130,9 +136,17 @@ pub(super) fn run(args: &Args) -> Result<Outcome, CliError> {
         }
         None => demo::start(args.entries, args.producers, &recorder(demo::registry()))?,
     }
-    let measured = supervise(&session, &reports, &halt, &stop);
-    let ended = Ended { began, measured, bad_lines: bad_lines.count() };
-    let (report, closed) = finish(args, session, &halt, ended);
+    let measured = supervise(session, &reports, &halt, &stop);
+    let recorded = Recorded {
+        began,
+        measured,
+        bad_lines: bad_lines.count(),
+        run_id: session.run_id(),
+        parent_run_id: session.parent_run_id(),
+        path: session.path().to_owned(),
+        durable: session.writer().watermark(),
+    };
+    let (report, closed) = finish(args, &mut lifecycle, &halt, recorded);
     // Somebody may have stopped listening: that makes no success of a failure.
     let printed = report.print(args.json);
     closed?;
@@ -160,12 +174,16 @@ fn open_error(args: &Args, source: crate::lifecycle::OpenError) -> CliError {
     CliError::Open { dir: args.place.dir.clone(), source }
 }
 
-fn open(args: &Args, config: &EventStoreConfig, halt: &HaltSignal) -> Result<RunSession, CliError> {
+fn open(args: &Args, config: &EventStoreConfig) -> Result<EventStoreLifecycle, CliError> {
     let mut components = RegisteredComponents::default();
     components.actors.insert("tapline-record".to_owned(), env!("CARGO_PKG_VERSION").to_owned());
-    let instance = args.place.instance.clone();
-    RunSession::open(config, instance, components, Clock::Realtime, halt.clone())
-        .map_err(|source| open_error(args, source))
+    // Halted or not is in the report.
+    let options =
+        LifecycleOptions { on_halt: Arc::new(|_reason| ()), ..LifecycleOptions::default() };
+    let mut lifecycle = EventStoreLifecycle::new(Some(config.clone()), options);
+    let opened = lifecycle.open(&args.place.instance, components, &Environment::Live);
+    opened.map_err(|source| open_error(args, source))?;
+    Ok(lifecycle)
 }
 
 fn file_registry() -> EncoderRegistry {
@@ -224,41 +242,49 @@ impl Measured {
     }
 }
 
-struct Ended {
+struct Recorded {
     began: Instant,
     measured: Measured,
     bad_lines: u64,
+    run_id: RunId,
+    parent_run_id: Option<RunId>,
+    path: PathBuf,
+    /// The watermark before the seal.
+    durable: u64,
 }
 
 /// Seals the run and reports on it. A halted run is reported too, and left unsealed.
 fn finish(
     args: &Args,
-    session: RunSession,
+    lifecycle: &mut EventStoreLifecycle,
     halt: &HaltSignal,
-    ended: Ended,
+    recorded: Recorded,
 ) -> (Report, Result<(), CliError>) {
-    let (run_id, path) = (session.run_id(), session.path().to_owned());
-    let durable_before = session.writer().watermark();
-    let closed = session.seal();
-    let elapsed_s = ended.began.elapsed().as_secs_f64();
+    let closed = lifecycle.seal(UnixNanos::now());
+    let Recorded { began, measured, bad_lines, run_id, parent_run_id, path, durable } = recorded;
+    let elapsed_s = began.elapsed().as_secs_f64();
     let (watermark, lifecycle_entries, root, error) = match closed {
-        Ok(CloseReport { watermark, root, .. }) => (watermark, 2, Some(root.to_string()), None),
-        Err(error) => (durable_before, 1, None, Some(error)),
+        Ok(Some(CloseReport { watermark, root, .. })) => {
+            (watermark, 2, Some(root.to_string()), None)
+        }
+        Ok(None) => (durable, 1, None, None),
+        Err(error) => (durable, 1, None, Some(error)),
     };
     let entries = watermark.saturating_sub(lifecycle_entries);
     let report = Report {
         run_id,
+        parent_run_id,
         instance_id: args.place.instance.to_string(),
         entries,
         watermark,
-        bytes_payload: ended.measured.payload_bytes,
+        bytes_payload: measured.payload_bytes,
         bytes_file: std::fs::metadata(&path).map_or(0, |metadata| metadata.len()),
-        bad_lines: ended.bad_lines,
+        bad_lines,
         root,
         elapsed_s,
         durable_per_s: entries as f64 / elapsed_s,
-        capture_ns: (&ended.measured.capture_ns).into(),
-        ack_ns: (&ended.measured.ack_ns).into(),
+        capture_ns: (&measured.capture_ns).into(),
+        ack_ns: (&measured.ack_ns).into(),
         halted: halt.reason().map(Into::into),
         path,
     };

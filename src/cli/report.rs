@@ -13,6 +13,8 @@ use crate::protocol::HaltReason;
 #[derive(Serialize)]
 pub(super) struct Report {
     pub(super) run_id: RunId,
+    /// The run that this one continues from.
+    pub(super) parent_run_id: Option<RunId>,
     pub(super) instance_id: String,
     pub(super) path: PathBuf,
     /// Captured messages in the log; lifecycle entries are not counted.
@@ -80,6 +82,9 @@ impl Report {
     fn print_text(&self, out: &mut Output) -> Result<(), CliError> {
         let path = self.path.display();
         out.line(format_args!("run        {} of {}", self.run_id, self.instance_id))?;
+        if let Some(parent) = self.parent_run_id {
+            out.line(format_args!("parent     {parent}"))?;
+        }
         out.line(format_args!("file       {path} ({} bytes)", self.bytes_file))?;
         out.line(format_args!(
             "entries    {} captured, {} bytes of payload, {} bad lines",

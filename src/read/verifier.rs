@@ -78,6 +78,7 @@ impl Verifier {
             run_id: manifest.as_ref().map(|manifest| manifest.run_id),
             status: manifest.as_ref().map(|manifest| manifest.status),
             entries_scanned: walk.scanned(),
+            end_ts_init: walk.end_ts_init(),
             root,
             findings: findings.kept,
             findings_omitted: findings.omitted,

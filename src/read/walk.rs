@@ -161,6 +161,11 @@ impl Walk {
         self.scanned
     }
 
+    /// The largest `ts_init`; `None` without entries.
+    pub(super) fn end_ts_init(&self) -> Option<UnixNanos> {
+        (self.scanned > 0).then_some(self.ts_init_max)
+    }
+
     /// What the index has to be.
     pub(super) fn index(&self) -> &IndexCheck {
         &self.index

@@ -7,6 +7,8 @@ use super::{BackendFault, OpenSealedError, open_sealed_file};
 use crate::model::{InstanceId, RunId, RunManifest};
 
 const RUN_SUFFIX: &str = ".redb";
+/// Of a file that is not a run yet.
+pub(super) const UNBORN_EXTENSION: &str = "new";
 const SIDECAR_SUFFIX: &str = ".markers.redb";
 
 /// Where a run is kept.
@@ -66,4 +68,24 @@ pub fn list_runs(base_dir: &Path, instance_id: &InstanceId) -> io::Result<Vec<Ru
     }
     runs.sort_by(|a, b| (a.run_id, &a.path).cmp(&(b.run_id, &b.path)));
     Ok(runs)
+}
+
+/// Deletes what an instance's processes left of runs that they died before they had made: files that hold
+/// no entry and have no run's name yet. Only for whoever alone makes runs of this instance.
+pub fn remove_unborn_runs(base_dir: &Path, instance_id: &InstanceId) -> io::Result<()> {
+    let entries = match fs::read_dir(base_dir.join(instance_id.as_str())) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        entries => entries?,
+    };
+    for entry in entries {
+        let path = entry?.path();
+        let stem = path.file_stem().and_then(|stem| stem.to_str());
+        let is_unborn = path.extension().is_some_and(|extension| extension == UNBORN_EXTENSION)
+            && stem.is_some_and(|stem| stem.parse::<RunId>().is_ok());
+        if is_unborn {
+            // One that cannot be deleted is in nobody's way.
+            let _ = fs::remove_file(path);
+        }
+    }
+    Ok(())
 }

@@ -11,6 +11,7 @@ mod golden;
 mod inline;
 mod key_index;
 mod layers;
+mod lifecycle;
 mod overlap;
 mod reader;
 mod store_suite;
