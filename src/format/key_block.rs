@@ -64,7 +64,7 @@ impl KeyRow {
 
 /// The most rows of a block: with redb's own bytes they fill two pages. One row more would take four,
 /// since redb keeps a large value in a power-of-two run of pages.
-pub const KEY_BLOCK_ROWS_MAX: usize = ((16 << 10) - 64) / KEY_ROW_BYTES;
+pub const KEY_BLOCK_ROWS_MAX: usize = ((8 << 10) - 64) / KEY_ROW_BYTES;
 
 /// Each tier begins with this many times the rows of the one before. When all its blocks together have
 /// as many rows as the next tier begins with, they are merged into that.
