@@ -1,6 +1,8 @@
 //! The key blocks of a run file: the table, and what its users share. `write` puts rows in, frame by
 //! frame, `sort` makes one sequence of them at seal, `search` finds a row.
 
+use std::ops::Range;
+
 use redb::{Table, TableDefinition};
 use zerocopy::IntoBytes;
 
@@ -49,7 +51,7 @@ fn checked(key: TableKey, bytes: &[u8]) -> Result<&[KeyRow], redb::Error> {
 /// Takes all blocks of some tiers out of the table, and appends their rows to `rows`.
 fn take_blocks(
     table: &mut KeyTable<'_>,
-    tiers: std::ops::Range<KeyTier>,
+    tiers: Range<KeyTier>,
     rows: &mut Vec<KeyRow>,
 ) -> Result<(), redb::Error> {
     let blocks = start_of(tiers.start)..start_of(tiers.end);
@@ -67,7 +69,11 @@ fn insert_sequence(
     rows: &[KeyRow],
 ) -> Result<(), redb::Error> {
     for block in tier.blocks(rows) {
-        table.insert(table_key(KeyBlockId { tier, first: block[0] }), block.as_bytes())?;
+        let key = table_key(KeyBlockId { tier, first: block[0] });
+        if table.insert(key, block.as_bytes())?.is_some() {
+            // Another block has the same row, and would be lost.
+            return Err(malformed(KeyBlockError::Overlap));
+        }
     }
     Ok(())
 }

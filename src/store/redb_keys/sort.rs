@@ -62,6 +62,10 @@ fn merge_blocks(
         if chunk.is_empty() {
             break;
         }
+        if !chunk.is_sorted_by(|a, b| a < b) {
+            // Two blocks have one row.
+            return Err(malformed(KeyBlockError::Overlap));
+        }
         sorted.append(table, &chunk)?;
     }
     for key in keys {

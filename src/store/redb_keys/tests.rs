@@ -127,3 +127,18 @@ fn a_damaged_index_is_not_sorted() {
         assert!(matches!(sorted, Err(redb::Error::Corrupted(_))), "{tier} {bytes:?}: {sorted:?}");
     }
 }
+
+#[test]
+fn an_index_with_a_row_in_two_blocks_is_not_sorted() {
+    for tier in [1, 5] {
+        for row in 0..5 {
+            let (database, all) = index(1, 5);
+            let transaction = database.begin_write().unwrap();
+            let mut table = transaction.open_table(KEYS).unwrap();
+            table.insert((tier, all[row].as_u128()), all[row].as_bytes()).unwrap();
+            drop(table);
+            let sorted = sort_blocks(&transaction);
+            assert!(matches!(sorted, Err(redb::Error::Corrupted(_))), "{tier} {row}: {sorted:?}");
+        }
+    }
+}
