@@ -21,7 +21,8 @@ pub(super) struct Slice {
 }
 
 impl Slice {
-    /// Reads the frames that begin in a range of the log.
+    /// Reads the frames that begin in a range of the log. The last range is open: of a run that grows it
+    /// takes in what is new, for the index has that too.
     pub(super) fn gather(source: &dyn RunReader, first: u64, last: u64) -> Result<Self, ReadFault> {
         let mut expected = Vec::new();
         let (mut cursor, mut keys) = (FrameCursor::default(), FrameKeys::default());
