@@ -58,8 +58,8 @@ impl Verifier {
             }
         };
         let mut walk = Walk::new();
-        let sums = walk.index().sums();
-        let walked = digest_run(source, self.threads, &sums, &mut |key, digest| {
+        let summer = walk.index().summer();
+        let walked = digest_run(source, self.threads, &summer, &mut |key, digest| {
             walk.step(key, digest, source, &mut findings)?;
             progress(walk.scanned());
             Ok(())
