@@ -62,6 +62,10 @@ pub(super) struct Args {
     /// How the run file is written
     #[arg(long, value_enum, default_value_t = DiskModeArg::Direct)]
     disk_mode: DiskModeArg,
+    /// Print `durable N` on stderr when the watermark N has moved, at most once in so many milliseconds:
+    /// what is reported so survives whatever becomes of this process
+    #[arg(long, value_name = "MS", value_parser = clap::value_parser!(u64).range(1..=60_000))]
+    durable_every_ms: Option<u64>,
     /// Print the report as one JSON object
     #[arg(long)]
     json: bool,
@@ -136,7 +140,8 @@ pub(super) fn run(args: &Args) -> Result<Outcome, CliError> {
         }
         None => demo::start(args.entries, args.producers, &recorder(demo::registry()))?,
     }
-    let measured = supervise(session, &reports, &halt, &stop);
+    let durable_every = args.durable_every_ms.map(Duration::from_millis);
+    let measured = supervise(session, &reports, &halt, &stop, durable_every);
     let recorded = Recorded {
         began,
         measured,
@@ -198,18 +203,25 @@ fn supervise(
     reports: &Receiver<WorkerReport>,
     halt: &HaltSignal,
     stop: &StopFlag,
+    durable_every: Option<Duration>,
 ) -> Measured {
+    let mut told = 0;
     let progress = ProgressBar::new_spinner();
     let style = ProgressStyle::with_template("{spinner} {elapsed} {msg}");
     progress.set_style(style.expect("the template is a constant"));
     let mut measured = Measured::default();
     loop {
-        match reports.recv_timeout(Duration::from_millis(100)) {
+        match reports.recv_timeout(durable_every.unwrap_or(LOOK_EVERY)) {
             Ok(report) => measured.add(&report),
             Err(RecvTimeoutError::Disconnected) => break,
             Err(RecvTimeoutError::Timeout) => {
-                progress.set_message(format!("durable up to {}", session.writer().watermark()));
+                let durable = session.writer().watermark();
+                progress.set_message(format!("durable up to {durable}"));
                 progress.tick();
+                if durable_every.is_some() && durable > told {
+                    told = durable;
+                    eprintln!("durable {durable}");
+                }
             }
         }
         if halt.is_halted() {
@@ -219,6 +231,9 @@ fn supervise(
     progress.finish_and_clear();
     measured
 }
+
+/// How often to look at how far the run is.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
 
 struct Measured {
     capture_ns: hdrhistogram::Histogram<u64>,

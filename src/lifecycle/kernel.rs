@@ -1,11 +1,21 @@
-use super::{Environment, OpenError};
+use super::{Environment, OpenError, ParentRestore, RestoreParentError};
 use crate::model::{InstanceId, RegisteredComponents, RunId, UnixNanos};
+use crate::replay::StateCache;
 use crate::writer::{CloseError, CloseReport, SnapshotAnchorer};
 
 /// What a node's kernel calls of an event store, from its boot to its end. One at a time: boot, open,
 /// seal, and perhaps open again. [`EventStoreLifecycle`](super::EventStoreLifecycle) is the one there is;
 /// a kernel that takes a `Box<dyn KernelEventStore>` can be tested without.
 pub trait KernelEventStore {
+    /// Brings `cache` to the last state of the run that the next one continues from: the newest that a crash
+    /// left behind, or the one that was named to be replayed. `Ok(None)` where there is none. Called before
+    /// [`open`](Self::open).
+    fn restore_parent_cache(
+        &mut self,
+        instance_id: &InstanceId,
+        cache: &mut dyn StateCache,
+    ) -> Result<Option<ParentRestore>, RestoreParentError>;
+
     /// Opens a run of `instance_id`. Seals one that is still open first, and before that whatever was left
     /// behind by a crash. `RunStarted` is durable when this returns.
     fn open(

@@ -11,6 +11,7 @@ mod options;
 mod recover_run;
 mod recovery_table;
 mod replay_run;
+mod restore_parent;
 mod session;
 mod store_lifecycle;
 
@@ -28,5 +29,6 @@ pub use kernel::{KernelEventStore, KernelEventStoreFactory};
 pub use open_error::OpenError;
 pub use options::LifecycleOptions;
 pub use replay_run::ReplayRunError;
+pub use restore_parent::{ParentRestore, RestoreParentError};
 pub use session::RunSession;
 pub use store_lifecycle::EventStoreLifecycle;

@@ -2,6 +2,7 @@ use std::error::Error;
 use std::time::Duration;
 
 use super::{ReplayRunError, SweepError};
+use crate::model::RunId;
 use crate::protocol::HaltReason;
 use crate::ring::SubmitError;
 use crate::store::OpenRunError;
@@ -14,6 +15,12 @@ pub enum OpenError {
     /// A setting is outside its range.
     #[error(transparent)]
     Config(#[from] ConfigError),
+    /// A run of another instance is open on this lifecycle.
+    #[error("run {open} of another instance is open; seal it first")]
+    RunOpen {
+        /// The open run.
+        open: RunId,
+    },
     /// The instance's folder could not be swept: another process has it, or it cannot be read.
     #[error(transparent)]
     Sweep(#[from] SweepError),

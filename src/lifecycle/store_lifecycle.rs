@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::boot_sweep::{SweepReport, sweep};
 use super::instance_lock::InstanceLock;
 use super::replay_run::check_replay_run;
+use super::restore_parent::{ParentRestore, RestoreParentError, restore_parent};
 use super::session::NewRun;
 use super::{
     Environment, EventStoreConfig, KernelEventStore, LifecycleOptions, OpenError, RunSession,
@@ -14,6 +15,7 @@ use crate::bus::MessageBus;
 use crate::capture::{BusCaptureAdapter, EncoderRegistry};
 use crate::model::{InstanceId, RegisteredComponents, RunId, UnixNanos};
 use crate::protocol::HaltSignal;
+use crate::replay::StateCache;
 use crate::writer::{CloseError, CloseReport, ProducerError, SnapshotAnchorer};
 
 /// A node's runs, one after the other: sweeps up what was left behind, opens, and seals.
@@ -62,6 +64,10 @@ impl EventStoreLifecycle {
             return Ok(None);
         };
         if self.boot.as_ref().is_none_or(|boot| boot.instance_id != *instance_id) {
+            if let Some(open) = &self.open {
+                // Its folder must not be given back under it.
+                return Err(OpenError::RunOpen { open: open.session.run_id() });
+            }
             config.validate()?;
             self.boot = None;
             self.boot = Some(Boot::new(config, instance_id)?);
@@ -173,6 +179,19 @@ impl OpenRun {
 }
 
 impl KernelEventStore for EventStoreLifecycle {
+    fn restore_parent_cache(
+        &mut self,
+        instance_id: &InstanceId,
+        cache: &mut dyn StateCache,
+    ) -> Result<Option<ParentRestore>, RestoreParentError> {
+        self.boot(instance_id)?;
+        let (Some(config), Some(boot)) = (&self.config, &self.boot) else {
+            return Ok(None);
+        };
+        let restore = |run_id| restore_parent(&config.base_dir, instance_id, run_id, cache);
+        boot.parent_run_id.map(restore).transpose()
+    }
+
     fn open(
         &mut self,
         instance_id: &InstanceId,

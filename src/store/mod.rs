@@ -13,6 +13,7 @@ mod redb_keys;
 mod redb_reader;
 mod redb_tables;
 mod region_size;
+mod repair_watch;
 mod run_file;
 
 pub use directory::{RunListing, list_runs, remove_unborn_runs, run_path};

@@ -10,6 +10,7 @@ use super::directory::{UNBORN_EXTENSION, run_path};
 use super::redb_keys::{KeyWriter, sort_blocks};
 use super::redb_reader::{RedbReader, SealedDatabase};
 use super::redb_tables::{ANCHOR_ROW, MANIFEST_ROW, write_frame, write_meta, write_new_run};
+use super::repair_watch::repair_watch;
 use super::region_size::shrink_regions;
 use super::run_file::RunFile;
 use super::{
@@ -92,7 +93,9 @@ impl RedbBackend {
 
     fn open_file(&self, path: &Path, file: File) -> Result<Database, OpenRunError> {
         RunFile::new(file, path, self.disk_mode)
-            .and_then(|file| builder().create_with_backend(file))
+            .and_then(|file| {
+                builder().set_repair_callback(repair_watch(path)).create_with_backend(file)
+            })
             .map_err(|error| open_error(path, error))
     }
 

@@ -1,6 +1,7 @@
 //! tapline, through its public interface.
 
 pub(super) mod program;
+pub(super) mod recovery;
 mod reader;
 
 use std::path::Path;

@@ -1,0 +1,174 @@
+//! A program that is killed, and what the next one finds.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tapline::lifecycle::{RUN_ENDED_TYPE, RUN_STARTED_TYPE};
+use tapline::{Entry, RunStatus};
+
+use crate::running::Running;
+use crate::support::{
+    Sandbox, entries, manifest, numbered_lines, program, run, shared_data, tapline,
+};
+
+/// Rounds of killing; `TAPLINE_KILL_ROUNDS` gives another number.
+const ROUNDS: u64 = 12;
+
+fn recover(sandbox: &Sandbox) -> Value {
+    tapline(["recover".as_ref(), sandbox.runs().as_os_str(), "--json".as_ref()]).exits(0).json()
+}
+
+/// The last watermark that was reported before the program died.
+fn reported(stderr: &str) -> u64 {
+    // The last line may have been cut off.
+    let whole = stderr.rsplit_once('\n').map_or("", |(lines, _)| lines);
+    let watermarks = whole.lines().filter_map(|line| line.strip_prefix("durable ")?.parse().ok());
+    watermarks.max().unwrap_or(0)
+}
+
+/// A message of the real input: payload and producer.
+fn real_messages() -> Option<Vec<(String, u64)>> {
+    let packed = std::fs::read(shared_data("esh4-mbo-2023-12-25.ndjson.zst")?).expect("the input");
+    let text = String::from_utf8(zstd::decode_all(&*packed).expect("it unpacks")).expect("text");
+    let parse = |line: &str| {
+        let message: HashMap<&str, &serde_json::value::RawValue> =
+            serde_json::from_str(line).expect("a message");
+        let producer = message["producer"].get().parse().expect("a number");
+        (message["payload"].get().to_owned(), producer)
+    };
+    Some(text.lines().map(parse).collect())
+}
+
+/// Whether `entries`, without lifecycle entries, are what each producer's messages begin with.
+fn assert_prefix(entries: &[Entry], messages: &[(String, u64)], producers: u64) {
+    let mut next: Vec<_> = (0..producers)
+        .map(|own| messages.iter().filter(move |(_, theirs)| theirs % producers == own))
+        .collect();
+    let mut heads: Vec<Option<&(String, u64)>> = next.iter_mut().map(Iterator::next).collect();
+    for entry in entries {
+        if entry.payload_type == RUN_STARTED_TYPE || entry.payload_type == RUN_ENDED_TYPE {
+            continue;
+        }
+        let is_payload = |head: &Option<&(String, u64)>| {
+            head.is_some_and(|(payload, _)| payload.as_bytes() == &entry.payload[..])
+        };
+        let from = heads.iter().position(is_payload);
+        let from = from.unwrap_or_else(|| panic!("entry {} is not the next of any", entry.seq));
+        heads[from] = next[from].next();
+    }
+}
+
+#[test]
+fn a_killed_recording_is_an_exact_prefix_with_all_that_was_reported() {
+    let Some(messages) = real_messages() else { return };
+    let input = shared_data("esh4-mbo-2023-12-25.ndjson.zst").expect("it was there");
+    let rounds = std::env::var("TAPLINE_KILL_ROUNDS").ok().and_then(|rounds| rounds.parse().ok());
+    let sandbox = Sandbox::new();
+    let mut random = 0x9e37_79b9_7f4a_7c15_u64;
+    let (mut cut_off, mut ended, mut entries_kept, mut unborn) = (0, 0, 0, 0);
+    for round in 0..rounds.unwrap_or(ROUNDS) {
+        random ^= random << 13;
+        random ^= random >> 7;
+        random ^= random << 17;
+        let producers = if round % 2 == 0 { 1 } else { 4 };
+        let mut command = sandbox.command("record");
+        command.arg("--input").arg(&input).args(["--durable-every-ms", "1"]);
+        command.arg("--producers").arg(producers.to_string());
+        let mut recording = Running::start(&mut command);
+        std::thread::sleep(Duration::from_micros(random % 400_000));
+        recording.kill();
+        let ran = recording.end();
+        let reported = reported(&ran.stderr);
+
+        let swept = recover(&sandbox);
+        assert_eq!(swept["skipped"], json!([]), "round {round}");
+        let recovered = swept["recovered"].as_array().expect("an array");
+        assert!(recovered.len() <= 1, "{swept}");
+        let Some(run) = recovered.first() else {
+            // Killed before there was a run, or after it was sealed.
+            unborn += u64::from(ran.code.is_none());
+            assert!(reported <= 1 || ran.code == Some(0) || is_sealed(&sandbox), "round {round}");
+            continue;
+        };
+        let path: std::path::PathBuf = run["path"].as_str().expect("a path").into();
+        let entries = entries(&path);
+        assert!(entries.len() as u64 >= reported, "round {round}: {reported} were durable");
+        assert_eq!(run["watermark"], entries.len());
+        assert_prefix(&entries, &messages, producers);
+        let has_end = entries.last().is_some_and(|last| last.payload_type == RUN_ENDED_TYPE);
+        let status = if has_end { RunStatus::Ended } else { RunStatus::CrashedRecovered };
+        assert_eq!(manifest(&path).status, status, "round {round}");
+        tapline(["verify".as_ref(), path.as_os_str()]).exits(0);
+        let parent = if has_end { Value::Null } else { run["run_id"].clone() };
+        assert_eq!(swept["parent_run_id"], parent, "round {round}");
+        (cut_off, ended) = (cut_off + u64::from(!has_end), ended + u64::from(has_end));
+        entries_kept += entries.len();
+
+        // The next recording names it, and ends in order.
+        let next = sandbox.record(numbered_lines(3), &[]).exits(0).json();
+        assert_eq!(next["parent_run_id"], parent, "round {round}");
+    }
+    println!(
+        "{cut_off} cut off, {ended} ended but not sealed, {unborn} without a run to recover, \
+         {entries_kept} entries kept"
+    );
+    assert!(cut_off > 0, "none was caught at work");
+}
+
+/// Whether the newest run is sealed.
+fn is_sealed(sandbox: &Sandbox) -> bool {
+    let listed = run(&mut sandbox.command("ls"), b"").json();
+    let newest = listed.as_array().and_then(|runs| runs.last()).cloned().unwrap_or_default();
+    newest["status"] != "Running"
+}
+
+#[test]
+fn what_cannot_be_recovered_is_said_and_the_rest_goes_on() {
+    let sandbox = Sandbox::new();
+    sandbox.record(numbered_lines(3), &[]).exits(0);
+    let broken = sandbox.instance().join("1700000000000000000-0000000a.redb");
+    std::fs::write(&broken, b"this is no run file").expect("writable");
+    let ran = tapline(["recover".as_ref(), sandbox.runs().as_os_str(), "--json".as_ref()]).exits(1);
+    let swept = ran.json();
+    assert_eq!((&swept["recovered"], &swept["parent_run_id"]), (&json!([]), &Value::Null));
+    assert_eq!(swept["skipped"][0]["path"], broken.to_str().expect("UTF-8"));
+    let error = swept["skipped"][0]["error"].as_str().expect("text");
+    assert!(!error.is_empty());
+    let text = tapline(["recover".as_ref(), sandbox.runs().as_os_str()]).exits(1).stdout;
+    assert!(text.starts_with("no run was left behind\n"), "{text}");
+    assert!(text.contains(": left alone: ") && text.ends_with("continues from none\n"), "{text}");
+    // And it keeps nobody from recording.
+    sandbox.record(numbered_lines(3), &[]).exits(0);
+}
+
+#[test]
+fn a_folder_that_is_not_there_is_not_made() {
+    let sandbox = Sandbox::new();
+    let ran = tapline(["recover".as_ref(), sandbox.runs().as_os_str()]).exits(2);
+    assert!(ran.stderr.contains("there is no folder"), "{}", ran.stderr);
+    assert!(!sandbox.runs().exists());
+}
+
+#[test]
+fn a_second_program_on_one_instance_is_told_who_has_it() {
+    let sandbox = Sandbox::new();
+    let mut first = Running::start(
+        sandbox.command("record").args(["--input", "-", "--durable-every-ms", "1"]),
+    );
+    crate::running::wait_until("the first records", || sandbox.instance().exists() && {
+        let folder = std::fs::read_dir(sandbox.instance()).expect("readable");
+        folder.filter_map(Result::ok).any(|file| file.path().extension().is_some_and(|e| e == "redb"))
+    });
+    let second = sandbox.record(numbered_lines(3), &[]).exits(2);
+    let holder = format!("is locked by process {} (tapline)", first.id());
+    assert!(second.stderr.contains(&holder), "{}", second.stderr);
+    let mut recovering = program();
+    let ran = run(recovering.arg("recover").arg(sandbox.runs()), b"").exits(2);
+    assert!(ran.stderr.contains(&holder), "{}", ran.stderr);
+
+    first.feed(&numbered_lines(5));
+    first.close_stdin();
+    let report = first.end().exits(0).report();
+    assert_eq!((report.entries, report.watermark), (5, 7));
+}
