@@ -17,13 +17,14 @@ use tapline::bus::MessageBus;
 use tapline::capture::{BusCaptureAdapter, Encoder, EncoderRegistry};
 use tapline::lifecycle::{
     Environment, EventStoreConfig, EventStoreLifecycle, KernelEventStore, LifecycleOptions,
+    ParentRestore,
 };
 use tapline::read::{EntryRef, EventStoreReader};
 use tapline::replay::{
     Applied, CacheError, CacheFollower, StateCache, restore_snapshot_and_replay_tail,
 };
-use tapline::store::{list_runs, open_sealed_file};
-use tapline::{ContentHash, InstanceId, RegisteredComponents, UnixNanos};
+use tapline::store::{RunListing, list_runs, open_sealed_file};
+use tapline::{ContentHash, InstanceId, RegisteredComponents, RunStatus, UnixNanos};
 
 const SNAPSHOT_EVERY: Duration = Duration::from_secs(2);
 const FOLLOW_EVERY: Duration = Duration::from_millis(50);
@@ -61,7 +62,6 @@ impl StateCache for Ledger {
 
     fn keep_blob(&mut self, blob: &[u8]) -> Result<String, CacheError> {
         // Durable before an anchor names it: content, then name.
-        fs::create_dir_all(&self.snapshots)?;
         let name = ContentHash::of(blob).to_string().replace(':', "-");
         let unfinished = self.snapshots.join("unfinished");
         fs::write(&unfinished, blob)?;
@@ -114,18 +114,24 @@ fn trade(
     })
 }
 
-/// The state before this start: of the run that a crash left behind, or else of the last one that ended.
+/// The state before this start: that of the run that a crash left behind, or else of the last that ended.
 fn restore(
     lifecycle: &mut EventStoreLifecycle,
     config: &EventStoreConfig,
     instance: &InstanceId,
     ledger: &mut Ledger,
 ) -> Result<(), Box<dyn Error>> {
-    if let Some(restored) = lifecycle.restore_parent_cache(instance, ledger)? {
-        println!("continues from the crashed run {}", restored.parent_run_id);
-    } else if let Some(last) = list_runs(&config.base_dir, instance)?.last() {
-        restore_snapshot_and_replay_tail(ledger, &EventStoreReader::new(open_sealed_file(&last.path)?))?;
-        println!("continues from {}", last.path.display());
+    let crashed = lifecycle.restore_parent_cache(instance, ledger)?;
+    if let Some(crashed) = crashed.filter(ParentRestore::has_snapshot) {
+        println!("continues from {}, which was cut off", crashed.parent_run_id);
+    } else {
+        // None was cut off, or only one that had not taken its first snapshot, and so had not traded yet.
+        let ended = |run: &RunListing| run.manifest.as_ref().is_ok_and(|run| run.status == RunStatus::Ended);
+        if let Some(last) = list_runs(&config.base_dir, instance)?.into_iter().rfind(ended) {
+            let reader = EventStoreReader::new(open_sealed_file(&last.path)?);
+            restore_snapshot_and_replay_tail(ledger, &reader)?;
+            println!("continues from {}", last.path.display());
+        }
     }
     println!("positions: {:?}", ledger.positions);
     Ok(())
@@ -148,12 +154,13 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut lifecycle = EventStoreLifecycle::new(Some(config.clone()), options);
 
     let snapshots = config.base_dir.join(instance.as_str()).join("snapshots");
+    fs::create_dir_all(&snapshots)?;
+    fs::File::open(config.base_dir.join(instance.as_str()))?.sync_all()?;
     let mut ledger = Ledger { positions: BTreeMap::new(), snapshots };
     restore(&mut lifecycle, &config, &instance, &mut ledger)?;
     lifecycle.open(&instance, RegisteredComponents::default(), &Environment::Live)?;
 
-    let (Some(session), Some(registry), Some(anchorer)) =
-        (lifecycle.session(), lifecycle.encoder_registry(), lifecycle.snapshot_anchorer())
+    let (Some(session), Some(anchorer)) = (lifecycle.session(), lifecycle.snapshot_anchorer())
     else {
         unreachable!("it was opened with a configuration");
     };
@@ -165,14 +172,14 @@ fn main() -> Result<(), Box<dyn Error>> {
         anchorer.record_at(anchor.high_watermark, &anchor.blob_ref, anchor.content_hash)?;
         Ok(())
     };
-    // First of all, so that this run can be restored from without those before it.
+    // Before anything is traded: from here on this run can be restored from without those before it.
     snapshot(&mut follower)?;
 
-    let tap = || -> Result<_, Box<dyn Error>> {
-        Ok(BusCaptureAdapter::new(Arc::clone(registry), session.producers().producer()?))
-    };
-    let threads =
-        [trade("alpha", tap()?, Arc::clone(&stop)), trade("beta", tap()?, Arc::clone(&stop))];
+    let mut threads = Vec::new();
+    for account in ["alpha", "beta"] {
+        let tap = lifecycle.adapter()?.expect("it was opened with a configuration");
+        threads.push(trade(account, tap, Arc::clone(&stop)));
+    }
     let mut taken = Instant::now();
     while !stop.load(Ordering::Relaxed) {
         std::thread::sleep(FOLLOW_EVERY);

@@ -42,9 +42,10 @@ struct Recovered<'a> {
 
 pub(super) fn run(args: &Args) -> Result<Outcome, CliError> {
     let Args { dir, instance, json } = args;
-    if !dir.is_dir() {
-        // The sweep would make it: a mistyped path is not an instance without runs.
-        return Err(CliError::Usage(format!("there is no folder {}", dir.display())));
+    let folder = dir.join(instance.instance.as_str());
+    if !folder.is_dir() {
+        // The sweep would make it: a mistyped name is not an instance without runs.
+        return Err(CliError::Usage(format!("there is no folder {}", folder.display())));
     }
     let progress = ProgressBar::new_spinner();
     let style = ProgressStyle::with_template("{spinner} {elapsed} {msg}");

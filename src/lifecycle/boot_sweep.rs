@@ -1,15 +1,18 @@
 use std::io;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use super::guard::guarded;
 use super::instance_lock::{InstanceLock, LockError};
+use super::parent::{Known, choose_parent};
 use super::recover_run::{RecoverError, Recovered, recover_run};
 use serde::Serialize;
 
 use crate::model::{InstanceId, RunId, RunStatus};
 use crate::read::Finding;
-use crate::store::{OpenRunError, OpenSealedError, RunListing, list_runs, remove_unborn_runs};
+use crate::store::{
+    OpenRunError, OpenSealedError, RunListing, list_runs, open_sealed_file, remove_unborn_runs,
+};
 
 /// What a sweep over an instance's runs came to.
 #[derive(Debug, Default)]
@@ -17,8 +20,9 @@ pub struct SweepReport {
     /// The runs that were left behind and are sealed now, oldest first.
     pub recovered: Vec<RecoveredRun>,
     /// The run that the next one continues from: the newest that is sealed as
-    /// [`CrashedRecovered`](RunStatus::CrashedRecovered), unless one that was
-    /// [`Ended`](RunStatus::Ended) before this sweep has come after it.
+    /// [`CrashedRecovered`](RunStatus::CrashedRecovered), of those that none has come after: a sound run that
+    /// continues from it, or one that was [`Ended`](RunStatus::Ended) before this sweep and is newer.
+    /// Runs of nodes that replayed do not count.
     pub parent_run_id: Option<RunId>,
     /// Files that were left alone, and why. They keep nobody from recording.
     pub skipped: Vec<SkippedFile>,
@@ -104,69 +108,57 @@ pub(super) fn sweep(
     let at = |source| SweepError::List { path: path.clone(), source };
     remove_unborn_runs(base_dir, instance_id).map_err(at)?;
     let mut report = SweepReport::default();
-    let mut candidates = Vec::new();
-    let mut ended_before = None;
+    let mut known = Vec::new();
     for listing in list_runs(base_dir, instance_id).map_err(at)? {
-        match found(base_dir, instance_id, &listing, &mut observe) {
-            Ok(Found::SealedBefore { run_id, status: RunStatus::Ended }) => {
-                ended_before = ended_before.max(Some(run_id));
-            }
-            Ok(Found::SealedBefore { run_id, status: RunStatus::CrashedRecovered }) => {
-                candidates.push((run_id, false));
-            }
-            Ok(Found::SealedBefore { .. }) => {}
-            Ok(Found::Recovered { run_id, recovered }) => {
-                if recovered.may_be_parent {
-                    candidates.push((run_id, true));
-                }
-                let Recovered { status, watermark, findings, .. } = recovered;
-                let path = listing.path;
-                report.recovered.push(RecoveredRun { run_id, path, status, watermark, findings });
+        match look_at(base_dir, instance_id, &listing, &mut observe) {
+            Ok((run, recovered)) => {
+                known.push(run);
+                report.recovered.extend(recovered.map(|recovered| RecoveredRun {
+                    run_id: run.run_id,
+                    path: listing.path,
+                    status: recovered.status,
+                    watermark: recovered.manifest.high_watermark,
+                    findings: recovered.findings,
+                }));
             }
             Err(error) => report.skipped.push(SkippedFile { path: listing.path, error }),
         }
     }
-    let is_superseded = |run_id, now: bool| !now && Some(run_id) < ended_before;
-    let parents = candidates.into_iter().filter(|(run_id, now)| !is_superseded(*run_id, *now));
-    report.parent_run_id = parents.map(|(run_id, _)| run_id).max();
+    report.parent_run_id = choose_parent(&known);
     Ok(report)
 }
 
-/// What a file turned out to be.
-enum Found {
-    SealedBefore { run_id: RunId, status: RunStatus },
-    Recovered { run_id: RunId, recovered: Recovered },
-}
-
-fn found(
+/// What is known of a run, and what was done about one that was left behind.
+fn look_at(
     base_dir: &Path,
     instance_id: &InstanceId,
     listing: &RunListing,
     observe: &mut dyn FnMut(SweepProgress<'_>),
-) -> Result<Found, String> {
+) -> Result<(Known, Option<Recovered>), String> {
     let run_id = listing.run_id.ok_or("its name is not that of a run")?;
     match &listing.manifest {
         Ok(manifest) if manifest.run_id == run_id => {
-            return Ok(Found::SealedBefore { run_id, status: manifest.status });
+            return Ok((Known::new(manifest, manifest.status, false), None));
         }
         Ok(manifest) => return Err(format!("it holds another run, {}", manifest.run_id)),
         Err(OpenSealedError::NotSealed { .. }) => {}
         Err(error) => return Err(error.to_string()),
     }
     let mut watch = Watch::new(listing, observe);
-    // redb takes some damage for impossible and panics: one more way in which a file can be unreadable.
-    let recovered = catch_unwind(AssertUnwindSafe(|| {
+    let recovered = guarded(|| {
         recover_run(base_dir, instance_id, run_id, |entries| watch.scanned(entries))
-    }));
-    match recovered {
-        Ok(Ok(recovered)) => Ok(Found::Recovered { run_id, recovered }),
+    })?;
+    let recovered = match recovered {
+        Ok(recovered) => Some(recovered),
         // Only its file was not closed, and is now.
-        Ok(Err(RecoverError::Open(OpenRunError::Sealed { status, .. }))) => {
-            Ok(Found::SealedBefore { run_id, status })
-        }
-        Ok(Err(error)) => Err(error.to_string()),
-        Err(_panic) => Err("redb panicked on it: the file is damaged".to_owned()),
-    }
+        Err(RecoverError::Open(OpenRunError::Sealed { .. })) => None,
+        Err(error) => return Err(error.to_string()),
+    };
+    // As the next run would read it: a file that could not be closed is not taken for recovered.
+    let manifest = guarded(|| open_sealed_file(&listing.path).map(|run| run.manifest()))?;
+    let manifest = manifest.map_err(|error| error.to_string())?;
+    let manifest = manifest.map_err(|error| error.to_string())?;
+    Ok((Known::new(&manifest, manifest.status, recovered.is_some()), recovered))
 }
 
 /// Tells the observer now and then.

@@ -1,10 +1,11 @@
-use std::fs::{self, File, TryLockError};
+use std::fs::{File, TryLockError};
 use std::io::{self, Read, Seek, Write};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
 use crate::model::{InstanceId, UnixNanos};
+use crate::store::make_folder;
 
 const FILE: &str = "instance.lock";
 
@@ -93,7 +94,7 @@ impl InstanceLock {
             let path = path.to_owned();
             move |source| LockError::Io { path, source }
         };
-        fs::create_dir_all(&folder).map_err(at(&folder))?;
+        make_folder(&folder).map_err(at(&folder))?;
         let path = folder.join(FILE);
         let opened =
             File::options().read(true).write(true).create(true).truncate(false).open(&path);

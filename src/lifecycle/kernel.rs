@@ -1,7 +1,11 @@
+use std::rc::Rc;
+
 use super::{Environment, OpenError, ParentRestore, RestoreParentError};
+use crate::bus::MessageBus;
+use crate::capture::BusCaptureAdapter;
 use crate::model::{InstanceId, RegisteredComponents, RunId, UnixNanos};
 use crate::replay::StateCache;
-use crate::writer::{CloseError, CloseReport, SnapshotAnchorer};
+use crate::writer::{CloseError, CloseReport, ProducerError, SnapshotAnchorer};
 
 /// What a node's kernel calls of an event store, from its boot to its end. One at a time: boot, open,
 /// seal, and perhaps open again. [`EventStoreLifecycle`](super::EventStoreLifecycle) is the one there is;
@@ -24,6 +28,14 @@ pub trait KernelEventStore {
         components: RegisteredComponents,
         environment: &Environment,
     ) -> Result<(), OpenError>;
+
+    /// Taps `bus`, a bus of this thread, until the run is sealed, with a producer of its own. Refused with a
+    /// configuration and without an open run, so that nothing goes unrecorded by mistake.
+    fn tap(&mut self, bus: &Rc<MessageBus>) -> Result<(), ProducerError>;
+
+    /// A tap for the bus of another thread, which has to clear it before the seal; `Ok(None)` without a
+    /// configuration.
+    fn adapter(&self) -> Result<Option<BusCaptureAdapter>, ProducerError>;
 
     /// What records snapshot anchors in the open run; `None` without one.
     fn snapshot_anchorer(&self) -> Option<SnapshotAnchorer>;

@@ -1,9 +1,10 @@
 use std::path::Path;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use super::is_run_ended;
 use super::recovery_table::DurableTail;
-use crate::model::{InstanceId, RunId, RunStatus};
+use crate::model::{InstanceId, RunId, RunManifest, RunStatus};
 use crate::read::{EventStoreReader, Finding, Verifier, VerifyReport};
 use crate::store::{EventStore, OpenRunError, RedbBackend, RunReader, SealError};
 
@@ -11,8 +12,7 @@ use crate::store::{EventStore, OpenRunError, RedbBackend, RunReader, SealError};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Recovered {
     pub(super) status: RunStatus,
-    pub(super) may_be_parent: bool,
-    pub(super) watermark: u64,
+    pub(super) manifest: RunManifest,
     pub(super) findings: Vec<Finding>,
 }
 
@@ -36,18 +36,31 @@ pub(super) fn recover_run(
     progress: impl FnMut(u64),
 ) -> Result<Recovered, RecoverError> {
     let mut backend = RedbBackend::new(base_dir);
-    backend.take_up(instance_id, run_id)?;
+    take_up(&mut backend, instance_id, run_id)?;
     let (reader, tail) = backend.reader().zip(backend.tail()).ok_or(SealError::NoOpenRun)?;
     let report = Verifier::new(Arc::clone(&reader)).run(progress);
-    let found = classify(reader, tail.watermark, &report);
-    let verdict = found.verdict();
-    let sealed = backend.seal(verdict.seal_as, report.end_ts_init)?;
-    Ok(Recovered {
-        status: verdict.seal_as,
-        may_be_parent: verdict.may_be_parent,
-        watermark: sealed.manifest.high_watermark,
-        findings: report.findings,
-    })
+    let status = classify(reader, tail.watermark, &report).seal_as();
+    let sealed = backend.seal(status, report.end_ts_init)?;
+    Ok(Recovered { status, manifest: sealed.manifest, findings: report.findings })
+}
+
+/// Somebody who just looks at the file, as `tapline ls` does, holds it for moments.
+fn take_up(
+    backend: &mut RedbBackend,
+    instance_id: &InstanceId,
+    run_id: RunId,
+) -> Result<RunManifest, OpenRunError> {
+    const PATIENCE: Duration = Duration::from_secs(1);
+    const NAP: Duration = Duration::from_millis(10);
+    let began = Instant::now();
+    loop {
+        match backend.take_up(instance_id, run_id) {
+            Err(OpenRunError::InUse { .. }) if began.elapsed() < PATIENCE => {
+                std::thread::sleep(NAP);
+            }
+            taken => return taken,
+        }
+    }
 }
 
 fn classify(reader: Arc<dyn RunReader>, watermark: u64, report: &VerifyReport) -> DurableTail {

@@ -15,14 +15,6 @@ pub(super) enum DurableTail {
     Damaged,
 }
 
-/// What to do with it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Verdict {
-    pub(super) seal_as: RunStatus,
-    /// Whether the next run may continue from this one.
-    pub(super) may_be_parent: bool,
-}
-
 impl DurableTail {
     /// Every tail, for tests to walk.
     #[cfg(test)]
@@ -47,14 +39,13 @@ impl DurableTail {
         }
     }
 
-    /// The table.
-    pub(super) fn verdict(self) -> Verdict {
-        let (seal_as, may_be_parent) = match self {
-            Self::Empty | Self::Cut => (RunStatus::CrashedRecovered, true),
-            Self::Ended => (RunStatus::Ended, false),
-            Self::Damaged => (RunStatus::Quarantined, false),
-        };
-        Verdict { seal_as, may_be_parent }
+    /// The table. Only what is sealed as [`RunStatus::CrashedRecovered`] may be continued from.
+    pub(super) fn seal_as(self) -> RunStatus {
+        match self {
+            Self::Empty | Self::Cut => RunStatus::CrashedRecovered,
+            Self::Ended => RunStatus::Ended,
+            Self::Damaged => RunStatus::Quarantined,
+        }
     }
 }
 
@@ -66,17 +57,14 @@ mod tests {
     #[test]
     fn every_row_of_the_table() {
         use RunStatus::{CrashedRecovered, Ended as SealedEnded, Quarantined};
-        let rows = DurableTail::ALL.map(|tail| {
-            let Verdict { seal_as, may_be_parent } = tail.verdict();
-            (tail, seal_as, may_be_parent)
-        });
+        let rows = DurableTail::ALL.map(|tail| (tail, tail.seal_as()));
         assert_eq!(
             rows,
             [
-                (Empty, CrashedRecovered, true),
-                (Ended, SealedEnded, false),
-                (Cut, CrashedRecovered, true),
-                (Damaged, Quarantined, false),
+                (Empty, CrashedRecovered),
+                (Ended, SealedEnded),
+                (Cut, CrashedRecovered),
+                (Damaged, Quarantined),
             ]
         );
     }

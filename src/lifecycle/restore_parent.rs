@@ -2,6 +2,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use super::OpenError;
+use super::guard::guarded;
 use crate::model::{InstanceId, RunId};
 use crate::read::{EventStoreReader, ReadError};
 use crate::replay::{RestoreError, RestoreReport, StateCache, restore_snapshot_and_replay_tail};
@@ -40,6 +41,14 @@ pub enum RestoreParentError {
         /// What is wrong.
         source: ReadError,
     },
+    /// A run that is needed is damaged in a way that makes reading it panic.
+    #[error("run {run_id} is needed to restore from: {panic}")]
+    Panicked {
+        /// The run.
+        run_id: RunId,
+        /// What the panic said.
+        panic: String,
+    },
     /// The runs name each other as parents.
     #[error("run {run_id} continues from itself: the manifests of these runs were changed")]
     Circle {
@@ -56,6 +65,14 @@ pub enum RestoreParentError {
     },
 }
 
+impl ParentRestore {
+    /// Whether a snapshot was at the beginning. Where none was, the cache has what these runs recorded, on top
+    /// of what it had before.
+    pub fn has_snapshot(&self) -> bool {
+        self.runs.first().is_some_and(|(_, report)| report.snapshot_seq.is_some())
+    }
+}
+
 /// Brings `cache` to the last state of `parent_run_id`. A run's own entries are only what happened since it
 /// opened: where it has no snapshot, the run it continued from is restored first, and so on.
 pub(super) fn restore_parent(
@@ -65,10 +82,14 @@ pub(super) fn restore_parent(
     cache: &mut dyn StateCache,
 ) -> Result<ParentRestore, RestoreParentError> {
     let mut runs = Vec::new();
-    for (run_id, reader) in lineage(base_dir, instance_id, parent_run_id)?.into_iter().rev() {
-        let report = restore_snapshot_and_replay_tail(cache, &reader)
-            .map_err(|source| RestoreParentError::Restore { run_id, source })?;
-        runs.push((run_id, report));
+    for run_id in lineage(base_dir, instance_id, parent_run_id)?.into_iter().rev() {
+        let restore = || {
+            let reader = open(base_dir, instance_id, run_id)?;
+            restore_snapshot_and_replay_tail(cache, &reader)
+                .map_err(|source| RestoreParentError::Restore { run_id, source })
+        };
+        let panicked = |panic| RestoreParentError::Panicked { run_id, panic };
+        runs.push((run_id, guarded(restore).map_err(panicked)??));
     }
     Ok(ParentRestore { parent_run_id, runs })
 }
@@ -78,7 +99,7 @@ fn lineage(
     base_dir: &Path,
     instance_id: &InstanceId,
     newest: RunId,
-) -> Result<Vec<(RunId, EventStoreReader)>, RestoreParentError> {
+) -> Result<Vec<RunId>, RestoreParentError> {
     let mut runs = Vec::new();
     let mut seen = BTreeSet::new();
     let mut next = Some(newest);
@@ -86,14 +107,26 @@ fn lineage(
         if !seen.insert(run_id) {
             return Err(RestoreParentError::Circle { run_id });
         }
-        let source = open_sealed(base_dir, instance_id, run_id)
-            .map_err(|source| RestoreParentError::Open { run_id, source })?;
-        let read = |source| RestoreParentError::Read { run_id, source };
-        let reader = EventStoreReader::new(source);
-        let has_snapshot = reader.anchor().map_err(read)?.is_some();
-        let parent = reader.manifest().map_err(read)?.parent_run_id;
-        next = parent.filter(|_| !has_snapshot);
-        runs.push((run_id, reader));
+        runs.push(run_id);
+        let look = || {
+            let read = |source| RestoreParentError::Read { run_id, source };
+            let reader = open(base_dir, instance_id, run_id)?;
+            let has_snapshot = reader.anchor().map_err(read)?.is_some();
+            let parent = reader.manifest().map_err(read)?.parent_run_id;
+            Ok(parent.filter(|_| !has_snapshot))
+        };
+        let panicked = |panic| RestoreParentError::Panicked { run_id, panic };
+        next = guarded(look).map_err(panicked)??;
     }
     Ok(runs)
+}
+
+fn open(
+    base_dir: &Path,
+    instance_id: &InstanceId,
+    run_id: RunId,
+) -> Result<EventStoreReader, RestoreParentError> {
+    let source = open_sealed(base_dir, instance_id, run_id);
+    let source = source.map_err(|source| RestoreParentError::Open { run_id, source })?;
+    Ok(EventStoreReader::new(source))
 }

@@ -142,7 +142,8 @@ impl RunSession {
         self.writer.producers()
     }
 
-    /// The read side of the run while it is recorded.
+    /// The read side of the run while it is recorded. To be dropped before the seal: as long as it is there, the
+    /// run's file stays open, and the next sweep finds it in use.
     pub fn reader(&self) -> Arc<dyn RunReader> {
         Arc::clone(&self.reader)
     }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::boot_sweep::{SweepReport, sweep};
 use super::instance_lock::InstanceLock;
+use super::parent::REPLAY_FLAG;
 use super::replay_run::check_replay_run;
 use super::restore_parent::{ParentRestore, RestoreParentError, restore_parent};
 use super::session::NewRun;
@@ -47,9 +48,6 @@ struct OpenRun {
     tapped: Vec<Weak<MessageBus>>,
 }
 
-/// Marks the runs of a node that was told what to replay.
-const REPLAY_FLAG: &str = "replay";
-
 impl EventStoreLifecycle {
     /// A lifecycle by `config`; inert without. Touches nothing yet.
     pub fn new(config: Option<EventStoreConfig>, options: LifecycleOptions) -> Self {
@@ -80,25 +78,14 @@ impl EventStoreLifecycle {
         self.open.as_ref().map(|open| &open.session)
     }
 
-    /// The open run's halt signal.
-    pub fn halt(&self) -> Option<&HaltSignal> {
-        self.open.as_ref().map(|open| &open.halt)
-    }
-
-    /// The open run's allow-list, for the adapters of other threads.
+    /// The open run's allow-list, for the taps of other threads.
     pub fn encoder_registry(&self) -> Option<&Arc<EncoderRegistry>> {
         self.open.as_ref().map(|open| &open.registry)
     }
 
-    /// Taps `bus`, a bus of this thread, until the run is sealed, with a producer of its own. Without an
-    /// open run it does nothing. Taps of other threads are theirs to clear, before the seal.
-    pub fn tap(&mut self, bus: &Rc<MessageBus>) -> Result<(), ProducerError> {
-        if let Some(open) = &mut self.open {
-            let producer = open.session.producers().producer()?;
-            bus.set_tap(Box::new(BusCaptureAdapter::new(Arc::clone(&open.registry), producer)));
-            open.tapped.push(Rc::downgrade(bus));
-        }
-        Ok(())
+    /// The open run's halt signal.
+    pub fn halt(&self) -> Option<&HaltSignal> {
+        self.open.as_ref().map(|open| &open.halt)
     }
 
     fn open_booted(
@@ -164,6 +151,11 @@ impl Boot {
 }
 
 impl OpenRun {
+    fn adapter(&self) -> Result<BusCaptureAdapter, ProducerError> {
+        let producer = self.session.producers().producer()?;
+        Ok(BusCaptureAdapter::new(Arc::clone(&self.registry), producer))
+    }
+
     fn end(self, ts_init: Option<UnixNanos>) -> Result<CloseReport, CloseError> {
         for bus in self.tapped.iter().filter_map(Weak::upgrade) {
             bus.clear_tap();
@@ -184,6 +176,11 @@ impl KernelEventStore for EventStoreLifecycle {
         instance_id: &InstanceId,
         cache: &mut dyn StateCache,
     ) -> Result<Option<ParentRestore>, RestoreParentError> {
+        if let Some(open) = &self.open {
+            // What it recorded is what the next one continues from.
+            let open = open.session.run_id();
+            return Err(RestoreParentError::Boot(OpenError::RunOpen { open }));
+        }
         self.boot(instance_id)?;
         let (Some(config), Some(boot)) = (&self.config, &self.boot) else {
             return Ok(None);
@@ -198,10 +195,11 @@ impl KernelEventStore for EventStoreLifecycle {
         components: RegisteredComponents,
         environment: &Environment,
     ) -> Result<(), OpenError> {
-        if self.open.is_some()
-            && let Err(error) = self.end(None)
-        {
-            tracing::warn!("the run that was open is left for the sweep: {error}");
+        if self.open.is_some() {
+            match self.end(None) {
+                Ok(report) => report.iter().for_each(log_seal),
+                Err(error) => tracing::warn!("the run that was open is left for the sweep: {error}"),
+            }
         }
         self.boot(instance_id)?;
         let opened = self.open_booted(instance_id, components, environment);
@@ -210,6 +208,26 @@ impl KernelEventStore for EventStoreLifecycle {
             self.boot = None;
         }
         opened
+    }
+
+    fn tap(&mut self, bus: &Rc<MessageBus>) -> Result<(), ProducerError> {
+        match &mut self.open {
+            Some(open) => {
+                bus.set_tap(Box::new(open.adapter()?));
+                open.tapped.push(Rc::downgrade(bus));
+                Ok(())
+            }
+            None if self.config.is_some() => Err(ProducerError::Closed),
+            None => Ok(()),
+        }
+    }
+
+    fn adapter(&self) -> Result<Option<BusCaptureAdapter>, ProducerError> {
+        match &self.open {
+            Some(open) => open.adapter().map(Some),
+            None if self.config.is_some() => Err(ProducerError::Closed),
+            None => Ok(None),
+        }
     }
 
     fn snapshot_anchorer(&self) -> Option<SnapshotAnchorer> {
@@ -240,8 +258,17 @@ impl KernelEventStore for EventStoreLifecycle {
 
 impl Drop for EventStoreLifecycle {
     fn drop(&mut self) {
-        if let Err(error) = self.end(None) {
-            tracing::error!("the run was not sealed: {error}; the next boot will recover it");
+        match self.end(None) {
+            Ok(report) => report.iter().for_each(log_seal),
+            Err(error) => {
+                tracing::error!("the run was not sealed: {error}; the next boot will recover it");
+            }
         }
     }
+}
+
+/// A seal that nobody asked for: its report has nowhere else to go.
+fn log_seal(report: &CloseReport) {
+    let CloseReport { watermark, root, manifest } = report;
+    tracing::info!("run {} sealed at entry {watermark}, root {root}", manifest.run_id);
 }

@@ -55,7 +55,7 @@ impl RunCursor {
             (anchor.high_watermark, self.tail.watermark, self.anchor_at);
         if self.manifest.status.is_sealed() {
             Err(AnchorError::Closed)
-        } else if at > watermark {
+        } else if at > watermark || !self.has_end {
             Err(AnchorError::PastWatermark { anchor: at, watermark })
         } else if at < recorded {
             Err(AnchorError::MovedBack { anchor: at, recorded })

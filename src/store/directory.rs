@@ -72,7 +72,7 @@ pub fn list_runs(base_dir: &Path, instance_id: &InstanceId) -> io::Result<Vec<Ru
 
 /// Deletes what an instance's processes left of runs that they died before they had made: files that hold
 /// no entry and have no run's name yet. Only for whoever alone makes runs of this instance.
-pub fn remove_unborn_runs(base_dir: &Path, instance_id: &InstanceId) -> io::Result<()> {
+pub(crate) fn remove_unborn_runs(base_dir: &Path, instance_id: &InstanceId) -> io::Result<()> {
     let entries = match fs::read_dir(base_dir.join(instance_id.as_str())) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
         entries => entries?,
@@ -88,4 +88,17 @@ pub fn remove_unborn_runs(base_dir: &Path, instance_id: &InstanceId) -> io::Resu
         }
     }
     Ok(())
+}
+
+/// Makes a folder and those it is in, as far as they are missing, and their names durable.
+pub(crate) fn make_folder(folder: &Path) -> io::Result<()> {
+    let missing: Vec<&Path> = folder.ancestors().take_while(|folder| !folder.exists()).collect();
+    fs::create_dir_all(folder)?;
+    missing.into_iter().filter_map(Path::parent).try_for_each(sync_folder)
+}
+
+/// Makes the names of what is in a folder durable.
+pub(super) fn sync_folder(folder: &Path) -> io::Result<()> {
+    let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
+    fs::File::open(folder)?.sync_all()
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use redb::{Builder, Database, DatabaseError, WriteTransaction};
 
 use super::cursor::RunCursor;
-use super::directory::{UNBORN_EXTENSION, run_path};
+use super::directory::{UNBORN_EXTENSION, make_folder, run_path, sync_folder};
 use super::redb_keys::{KeyWriter, sort_blocks};
 use super::redb_reader::{RedbReader, SealedDatabase};
 use super::redb_tables::{ANCHOR_ROW, MANIFEST_ROW, write_frame, write_meta, write_new_run};
@@ -105,7 +105,7 @@ impl RedbBackend {
             let path = path.to_owned();
             move |source| OpenRunError::Io { path, source }
         };
-        fs::create_dir_all(folder).map_err(at(folder))?;
+        make_folder(folder).map_err(at(folder))?;
         // A file gets the name of a run once it is one: a crash before that leaves nothing that could
         // be taken for a damaged run.
         let unborn = path.with_extension(UNBORN_EXTENSION);
@@ -116,11 +116,7 @@ impl RedbBackend {
         })?;
         fs::rename(&unborn, path).map_err(at(path))?;
         // The commit made the file's content durable; its name is content of the folder.
-        // The instance's folder may be new as well, and is content of the base folder.
-        for folder in [Some(folder), folder.parent()].into_iter().flatten() {
-            let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
-            File::open(folder).and_then(|folder| folder.sync_all()).map_err(at(folder))?;
-        }
+        sync_folder(folder).map_err(at(folder))?;
         Ok(OpenRun::new(database, RunCursor::fresh(manifest), Vec::new()))
     }
 

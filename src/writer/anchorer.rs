@@ -31,9 +31,9 @@ impl SnapshotAnchorer {
         self.request(None, blob_ref, content_hash)
     }
 
-    /// Records an anchor at entry `high_watermark`, the last one whose effect the snapshot contains. Refused
-    /// where that entry is not durable when this is called, or lies before the last anchor. Blocks as
-    /// [`record`](Self::record).
+    /// Records an anchor at entry `high_watermark`, the last one whose effect the snapshot contains. What
+    /// was submitted before this call is made durable first; refused where the entry is not durable then,
+    /// or lies before the last anchor. Blocks as [`record`](Self::record).
     pub fn record_at(
         &self,
         high_watermark: u64,

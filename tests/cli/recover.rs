@@ -1,6 +1,7 @@
 //! A program that is killed, and what the next one finds.
 
 use std::collections::HashMap;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -66,7 +67,8 @@ fn a_killed_recording_is_an_exact_prefix_with_all_that_was_reported() {
     let rounds = std::env::var("TAPLINE_KILL_ROUNDS").ok().and_then(|rounds| rounds.parse().ok());
     let sandbox = Sandbox::new();
     let mut random = 0x9e37_79b9_7f4a_7c15_u64;
-    let (mut cut_off, mut ended, mut entries_kept, mut unborn) = (0, 0, 0, 0);
+    let mut runs_before = Vec::new();
+    let (mut cut_off, mut ended, mut entries_kept, mut nothing_to_do) = (0, 0, 0, 0);
     for round in 0..rounds.unwrap_or(ROUNDS) {
         random ^= random << 13;
         random ^= random >> 7;
@@ -81,17 +83,27 @@ fn a_killed_recording_is_an_exact_prefix_with_all_that_was_reported() {
         let ran = recording.end();
         let reported = reported(&ran.stderr);
 
+        let before = runs_before;
+        runs_before = runs(&sandbox);
+        // Whatever was reported is in a file.
+        let made = runs_before.len() - before.len();
+        assert!(made == 1 || (made == 0 && reported == 0), "round {round}: {made} for {reported}");
+
         let swept = recover(&sandbox);
         assert_eq!(swept["skipped"], json!([]), "round {round}");
         let recovered = swept["recovered"].as_array().expect("an array");
-        assert!(recovered.len() <= 1, "{swept}");
+        assert!(recovered.len() <= made, "{swept}");
         let Some(run) = recovered.first() else {
-            // Killed before there was a run, or after it was sealed.
-            unborn += u64::from(ran.code.is_none());
-            assert!(reported <= 1 || ran.code == Some(0) || is_sealed(&sandbox), "round {round}");
+            let newest = runs_before.last().filter(|_| made == 1);
+            if let Some(path) = newest {
+                // Killed after the seal, or not at all.
+                assert_eq!(manifest(path).status, RunStatus::Ended, "round {round}");
+                assert_eq!(entries(path).len(), messages.len() + 2);
+            }
+            nothing_to_do += 1;
             continue;
         };
-        let path: std::path::PathBuf = run["path"].as_str().expect("a path").into();
+        let path: PathBuf = run["path"].as_str().expect("a path").into();
         let entries = entries(&path);
         assert!(entries.len() as u64 >= reported, "round {round}: {reported} were durable");
         assert_eq!(run["watermark"], entries.len());
@@ -108,19 +120,23 @@ fn a_killed_recording_is_an_exact_prefix_with_all_that_was_reported() {
         // The next recording names it, and ends in order.
         let next = sandbox.record(numbered_lines(3), &[]).exits(0).json();
         assert_eq!(next["parent_run_id"], parent, "round {round}");
+        runs_before = runs(&sandbox);
     }
     println!(
-        "{cut_off} cut off, {ended} ended but not sealed, {unborn} without a run to recover, \
+        "{cut_off} cut off, {ended} ended but not sealed, {nothing_to_do} with nothing to recover, \
          {entries_kept} entries kept"
     );
     assert!(cut_off > 0, "none was caught at work");
 }
 
-/// Whether the newest run is sealed.
-fn is_sealed(sandbox: &Sandbox) -> bool {
-    let listed = run(&mut sandbox.command("ls"), b"").json();
-    let newest = listed.as_array().and_then(|runs| runs.last()).cloned().unwrap_or_default();
-    newest["status"] != "Running"
+/// The run files there are, oldest first.
+fn runs(sandbox: &Sandbox) -> Vec<PathBuf> {
+    let files = std::fs::read_dir(sandbox.instance()).into_iter().flatten();
+    let paths = files.map(|file| file.expect("readable").path());
+    let mut runs: Vec<PathBuf> =
+        paths.filter(|path| path.extension().is_some_and(|kind| kind == "redb")).collect();
+    runs.sort();
+    runs
 }
 
 #[test]
@@ -148,6 +164,11 @@ fn a_folder_that_is_not_there_is_not_made() {
     let ran = tapline(["recover".as_ref(), sandbox.runs().as_os_str()]).exits(2);
     assert!(ran.stderr.contains("there is no folder"), "{}", ran.stderr);
     assert!(!sandbox.runs().exists());
+    sandbox.record(numbered_lines(3), &[]).exits(0);
+    let mut mistyped = program();
+    let ran = run(mistyped.arg("recover").arg(sandbox.runs()).args(["--instance", "nod-1"]), b"");
+    assert!(ran.exits(2).stderr.contains("nod-1"));
+    assert!(!sandbox.runs().join("nod-1").exists());
 }
 
 #[test]

@@ -33,7 +33,7 @@ impl Running {
         self.stdin = None;
     }
 
-    /// Kills it, as a power cut would.
+    /// Kills it (SIGKILL).
     pub(crate) fn kill(&mut self) {
         // It may have ended by itself.
         let _ = self.child.as_mut().expect("it runs").kill();

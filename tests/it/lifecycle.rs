@@ -4,26 +4,46 @@
 mod kernel;
 mod locking;
 mod opening;
+mod restoring;
 mod sweeping;
 
+use std::fs;
 use std::path::Path;
 
 use tapline::lifecycle::{
     Environment, EventStoreConfig, EventStoreLifecycle, KernelEventStore, LifecycleOptions,
     OpenError, RUN_ENDED_TOPIC, RUN_ENDED_TYPE,
 };
-use tapline::store::{DiskMode, EventStore, RedbBackend};
-use tapline::{RegisteredComponents, RunId};
+use tapline::store::{DiskMode, EventStore, RedbBackend, run_path};
+use tapline::{RegisteredComponents, RunId, RunManifest};
 
 use crate::support::message::messages;
 use crate::support::{FrameMaker, Message, instance, manifest, run_id};
 
-/// Leaves run `n` behind with these frames, as a crash between two commits does.
+/// Leaves run `n` behind with these frames, as a crash between two commits does: in a file that is not
+/// closed.
 fn leave(folder: &Path, n: u32, batches: &[Vec<Message>]) -> RunId {
+    leave_child(folder, n, None, batches)
+}
+
+/// The same, of a run that continues from another.
+fn leave_child(folder: &Path, n: u32, parent: Option<u32>, batches: &[Vec<Message>]) -> RunId {
+    let path = run_path(folder, &instance(), run_id(n));
+    let mut store = RedbBackend::with_disk_mode(folder, DiskMode::Buffered);
+    let parent_run_id = parent.map(run_id);
+    store.open_run(RunManifest { parent_run_id, ..manifest(n) }).expect("a new run");
+    FrameMaker::new().append_all(&mut store, batches);
+    let as_left = fs::read(&path).expect("the file is readable while it is open");
+    drop(store);
+    fs::write(&path, as_left).expect("the file is writable");
+    run_id(n)
+}
+
+/// Leaves run `n` behind in a file that is closed, to be tampered with.
+fn leave_closed(folder: &Path, n: u32, batches: &[Vec<Message>]) {
     let mut store = RedbBackend::with_disk_mode(folder, DiskMode::Buffered);
     store.open_run(manifest(n)).expect("a new run");
     FrameMaker::new().append_all(&mut store, batches);
-    run_id(n)
 }
 
 /// Ten entries in three frames, as of a run that was cut off.

@@ -9,7 +9,7 @@ use tapline::lifecycle::{
     LifecycleOptions, recover_predecessors,
 };
 use tapline::store::{EventStore, open_sealed_file, run_path};
-use tapline::writer::{AnchorRequestError, CloseError};
+use tapline::writer::{AnchorRequestError, CloseError, ProducerError};
 use tapline::{
     ContentHash, HaltReason, RegisteredComponents, RunStatus, SimulatedClock, UnixNanos,
 };
@@ -42,7 +42,35 @@ fn without_a_configuration_it_is_inert() {
     assert_eq!((store.run_id(), store.parent_run_id()), (None, None));
     assert!(!store.is_halted() && !store.is_event_store_replay_configured());
     assert!(store.snapshot_anchorer().is_none());
+    let bus = Rc::new(MessageBus::new());
+    store.tap(&bus).unwrap();
+    assert!(format!("{bus:?}").contains("tapped: false") && store.adapter().unwrap().is_none());
     assert_matches!(store.seal(UnixNanos::new(1)), Ok(None));
+}
+
+#[test]
+fn a_kernel_records_through_what_was_injected() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = EventStoreConfig::new(folder.path());
+    let factory: KernelEventStoreFactory =
+        Box::new(|| Ok(Box::new(EventStoreLifecycle::new(Some(config), options()))));
+    let mut store = factory().unwrap();
+    let bus = Rc::new(MessageBus::new());
+    // Nothing is tapped by mistake into nowhere.
+    assert_matches!(store.tap(&bus), Err(ProducerError::Closed));
+    assert_matches!(store.adapter(), Err(ProducerError::Closed));
+    store.open(&instance(), RegisteredComponents::default(), &Environment::Sandbox).unwrap();
+    store.tap(&bus).unwrap();
+    bus.publish("events.order", &Filled(1)).unwrap();
+    let adapter = store.adapter().unwrap().unwrap();
+    std::thread::spawn(move || {
+        let mut adapter = adapter;
+        assert!(adapter.capture("events.order", &Filled(2)).unwrap());
+    })
+    .join()
+    .unwrap();
+    let report = store.seal(UnixNanos::new(1)).unwrap().expect("it was open");
+    assert_eq!(report.watermark, 4);
 }
 
 #[test]

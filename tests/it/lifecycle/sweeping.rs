@@ -7,7 +7,7 @@ use tapline::read::{Finding, Verifier};
 use tapline::store::{DiskMode, EventStore, RedbBackend, open_sealed_file, run_path};
 use tapline::{RunId, UnixNanos};
 
-use super::{cut, ended, leave};
+use super::{cut, ended, leave, leave_child, leave_closed};
 use crate::support::files::assert_unchanged;
 use crate::support::{FrameMaker, Message, instance, manifest, run_id, tamper};
 
@@ -37,11 +37,11 @@ fn every_row_of_the_table() {
     leave(folder, 1, &[]);
     leave(folder, 2, &ended());
     leave(folder, 3, &cut());
-    leave(folder, 4, &cut());
+    leave_closed(folder, 4, &cut());
     tamper::frame(&path(folder, 4), 4, |frame| frame.records[1][70] ^= 1);
-    leave(folder, 5, &cut());
+    leave_closed(folder, 5, &cut());
     tamper::remove_frame(&path(folder, 5), 4);
-    leave(folder, 6, &cut());
+    leave_closed(folder, 6, &cut());
     tamper::frame_bytes(&path(folder, 6), 7, |bytes| bytes.truncate(100));
 
     let report = sweep(folder);
@@ -123,6 +123,63 @@ fn a_run_that_ended_before_comes_between() {
     assert_eq!(sweep(folder).parent_run_id, None);
     leave(folder, 4, &cut());
     assert_eq!(sweep(folder).parent_run_id, Some(run_id(4)));
+}
+
+#[test]
+fn a_run_that_ended_and_was_not_sealed_has_come_after_its_parent() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    seal(folder, 1, CrashedRecovered);
+    leave_child(folder, 2, Some(1), &ended());
+    for sweeps in 1..=2 {
+        assert_eq!(sweep(folder).parent_run_id, None, "sweep {sweeps}");
+    }
+}
+
+#[test]
+fn a_run_that_somebody_looks_at_for_a_moment_is_waited_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    leave_closed(folder, 1, &cut());
+    let looking = redb::ReadOnlyDatabase::open(path(folder, 1)).unwrap();
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            std::thread::sleep(std::time::Duration::from_millis(100));
+            drop(looking);
+        });
+        assert_eq!(recovered(&sweep(folder)), [(run_id(1), CrashedRecovered, 10)]);
+    });
+}
+
+#[test]
+fn a_run_that_stays_in_use_is_skipped_until_it_is_free() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    leave_closed(folder, 1, &cut());
+    let looking = redb::ReadOnlyDatabase::open(path(folder, 1)).unwrap();
+    let report = sweep(folder);
+    assert_eq!((report.recovered, report.parent_run_id), (vec![], None));
+    assert!(report.skipped[0].error.contains("is in use by"), "{}", report.skipped[0].error);
+    drop(looking);
+    assert_eq!(sweep(folder).parent_run_id, Some(run_id(1)));
+}
+
+#[test]
+fn a_file_damaged_beyond_opening_is_skipped_and_keeps_nobody_from_booting() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    leave(folder, 1, &cut());
+    leave(folder, 2, &cut());
+    // Neither of redb's two last commits can be read.
+    let mut bytes = fs::read(path(folder, 2)).unwrap();
+    for byte in &mut bytes[4096..] {
+        *byte ^= 0x5a;
+    }
+    fs::write(path(folder, 2), bytes).unwrap();
+    let report = sweep(folder);
+    assert_eq!(recovered(&report), [(run_id(1), CrashedRecovered, 10)]);
+    assert_eq!(report.skipped.len(), 1);
+    assert_eq!(report.skipped[0].path, path(folder, 2));
 }
 
 #[test]
