@@ -91,11 +91,7 @@ fn encoders() -> Result<EncoderRegistry, Box<dyn Error + Send + Sync>> {
 }
 
 /// A thread with a bus and a tap of its own; here it makes up what a venue would send.
-fn trade(
-    account: &'static str,
-    tap: BusCaptureAdapter,
-    stop: Arc<AtomicBool>,
-) -> JoinHandle<u64> {
+fn trade(account: &'static str, tap: BusCaptureAdapter, stop: Arc<AtomicBool>) -> JoinHandle<u64> {
     std::thread::spawn(move || {
         let bus = Rc::new(MessageBus::new());
         let mut sent: u64 = 0;
@@ -126,7 +122,9 @@ fn restore(
         println!("continues from {}, which was cut off", crashed.parent_run_id);
     } else {
         // None was cut off, or only one that had not taken its first snapshot, and so had not traded yet.
-        let ended = |run: &RunListing| run.manifest.as_ref().is_ok_and(|run| run.status == RunStatus::Ended);
+        let ended = |run: &RunListing| {
+            run.manifest.as_ref().is_ok_and(|run| run.status == RunStatus::Ended)
+        };
         if let Some(last) = list_runs(&config.base_dir, instance)?.into_iter().rfind(ended) {
             let reader = EventStoreReader::new(open_sealed_file(&last.path)?);
             restore_snapshot_and_replay_tail(ledger, &reader)?;

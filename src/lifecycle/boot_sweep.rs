@@ -145,9 +145,8 @@ fn look_at(
         Err(error) => return Err(error.to_string()),
     }
     let mut watch = Watch::new(listing, observe);
-    let recovered = guarded(|| {
-        recover_run(base_dir, instance_id, run_id, |entries| watch.scanned(entries))
-    })?;
+    let recovered =
+        guarded(|| recover_run(base_dir, instance_id, run_id, |entries| watch.scanned(entries)))?;
     let recovered = match recovered {
         Ok(recovered) => Some(recovered),
         // Only its file was not closed, and is now.

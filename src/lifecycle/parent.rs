@@ -32,17 +32,15 @@ impl Known {
     /// quarantined run did not: what it had is not to be trusted.
     fn supersedes(&self, other: &Self) -> bool {
         let continues_it = self.parent_run_id == Some(other.run_id);
-        let ended_after_it = self.status == RunStatus::Ended
-            && !self.is_recovered_now
-            && self.run_id > other.run_id;
+        let ended_after_it =
+            self.status == RunStatus::Ended && !self.is_recovered_now && self.run_id > other.run_id;
         self.status != RunStatus::Quarantined && !self.is_replay && (continues_it || ended_after_it)
     }
 }
 
 /// The newest run that a crash cut off and that none came after.
 pub(super) fn choose_parent(runs: &[Known]) -> Option<RunId> {
-    let is_candidate =
-        |run: &&Known| run.status == RunStatus::CrashedRecovered && !run.is_replay;
+    let is_candidate = |run: &&Known| run.status == RunStatus::CrashedRecovered && !run.is_replay;
     let is_superseded = |run: &Known| runs.iter().any(|other| other.supersedes(run));
     let candidates = runs.iter().filter(is_candidate).filter(|run| !is_superseded(run));
     candidates.map(|run| run.run_id).max()
@@ -113,7 +111,8 @@ mod tests {
     #[test]
     fn of_several_left_behind_at_once_the_newest_that_was_cut_off() {
         let now = |run: Known| Known { is_recovered_now: true, ..run };
-        let runs = [now(run(1, CrashedRecovered)), now(run(2, CrashedRecovered)), now(run(3, Ended))];
+        let runs =
+            [now(run(1, CrashedRecovered)), now(run(2, CrashedRecovered)), now(run(3, Ended))];
         assert_eq!(choose_parent(&runs), Some(id(2)));
     }
 }

@@ -25,7 +25,9 @@ pub enum ReplayRunError {
         source: ReadFault,
     },
     /// It was quarantined.
-    #[error("cannot replay from run {run_id}: it is quarantined; `tapline verify` says what is wrong")]
+    #[error(
+        "cannot replay from run {run_id}: it is quarantined; `tapline verify` says what is wrong"
+    )]
     Quarantined {
         /// The run.
         run_id: RunId,

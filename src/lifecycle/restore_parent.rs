@@ -113,7 +113,7 @@ fn lineage(
             let reader = open(base_dir, instance_id, run_id)?;
             let has_snapshot = reader.anchor().map_err(read)?.is_some();
             let parent = reader.manifest().map_err(read)?.parent_run_id;
-            Ok(parent.filter(|_| !has_snapshot))
+            Ok::<_, RestoreParentError>(parent.filter(|_| !has_snapshot))
         };
         let panicked = |panic| RestoreParentError::Panicked { run_id, panic };
         next = guarded(look).map_err(panicked)??;

@@ -198,7 +198,9 @@ impl KernelEventStore for EventStoreLifecycle {
         if self.open.is_some() {
             match self.end(None) {
                 Ok(report) => report.iter().for_each(log_seal),
-                Err(error) => tracing::warn!("the run that was open is left for the sweep: {error}"),
+                Err(error) => {
+                    tracing::warn!("the run that was open is left for the sweep: {error}")
+                }
             }
         }
         self.boot(instance_id)?;

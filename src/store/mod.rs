@@ -18,10 +18,10 @@ mod repair_watch;
 mod run_file;
 
 pub use directory::{RunListing, list_runs, run_path};
+pub(crate) use directory::{make_folder, remove_unborn_runs};
 pub use error::{AnchorError, AppendError, OpenRunError, OpenSealedError, ReadFault, SealError};
 pub use event_store::{EventStore, RunOpening, RunReader, SealedRun, Tail};
 pub use fault::BackendFault;
 pub use memory::{MemoryBackend, MemoryDisk};
 pub use redb_backend::{RedbBackend, open_sealed, open_sealed_file};
-pub(crate) use directory::{make_folder, remove_unborn_runs};
 pub use run_file::DiskMode;

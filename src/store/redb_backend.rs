@@ -10,8 +10,8 @@ use super::directory::{UNBORN_EXTENSION, make_folder, run_path, sync_folder};
 use super::redb_keys::{KeyWriter, sort_blocks};
 use super::redb_reader::{RedbReader, SealedDatabase};
 use super::redb_tables::{ANCHOR_ROW, MANIFEST_ROW, write_frame, write_meta, write_new_run};
-use super::repair_watch::repair_watch;
 use super::region_size::shrink_regions;
+use super::repair_watch::repair_watch;
 use super::run_file::RunFile;
 use super::{
     AnchorError, AppendError, BackendFault, DiskMode, EventStore, OpenRunError, OpenSealedError,

@@ -13,7 +13,11 @@ pub(super) fn repair_watch(path: &Path) -> impl Fn(&mut RepairSession) + 'static
     move |session| {
         if began.elapsed() >= PATIENCE {
             let percent = session.progress() * 100.0;
-            tracing::info!("repairing {}: {percent:.0} % after {:?}", path.display(), began.elapsed());
+            tracing::info!(
+                "repairing {}: {percent:.0} % after {:?}",
+                path.display(),
+                began.elapsed()
+            );
         }
     }
 }

@@ -174,12 +174,15 @@ fn a_folder_that_is_not_there_is_not_made() {
 #[test]
 fn a_second_program_on_one_instance_is_told_who_has_it() {
     let sandbox = Sandbox::new();
-    let mut first = Running::start(
-        sandbox.command("record").args(["--input", "-", "--durable-every-ms", "1"]),
-    );
-    crate::running::wait_until("the first records", || sandbox.instance().exists() && {
-        let folder = std::fs::read_dir(sandbox.instance()).expect("readable");
-        folder.filter_map(Result::ok).any(|file| file.path().extension().is_some_and(|e| e == "redb"))
+    let mut first =
+        Running::start(sandbox.command("record").args(["--input", "-", "--durable-every-ms", "1"]));
+    crate::running::wait_until("the first records", || {
+        sandbox.instance().exists() && {
+            let folder = std::fs::read_dir(sandbox.instance()).expect("readable");
+            folder
+                .filter_map(Result::ok)
+                .any(|file| file.path().extension().is_some_and(|e| e == "redb"))
+        }
     });
     let second = sandbox.record(numbered_lines(3), &[]).exits(2);
     let holder = format!("is locked by process {} (tapline)", first.id());

@@ -14,6 +14,7 @@ mod layers;
 mod lifecycle;
 mod overlap;
 mod reader;
+mod replay;
 mod store_suite;
 mod support;
 mod verifier;

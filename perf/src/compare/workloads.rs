@@ -196,7 +196,8 @@ fn by_payload(make: &MakeCase<'_>, systems: &[SystemId], measure: &Measure) -> R
 
 fn by_file(make: &MakeCase<'_>, sizes_mb: &[u64]) -> Result<Vec<Case>> {
     let case = |size_mb: &u64| {
-        let (id, title) = (format!("recovery-{size_mb}"), format!("a file of {size_mb} MB, left behind"));
+        let (id, title) =
+            (format!("recovery-{size_mb}"), format!("a file of {size_mb} MB, left behind"));
         let measure = Measure::Recovery { bytes_file: size_mb * 1_000_000 };
         make(&id, &title, vec![SystemId::Tapline], measure)
     };

@@ -13,6 +13,12 @@
 //! queries stay on the strategy's bus. Quotes pass the taps uncaptured: they have no encoder.
 
 mod messages;
+#[cfg_attr(not(test), expect(dead_code, reason = "`record` does not keep the node's cache yet"))]
+mod portfolio;
+#[cfg_attr(not(test), expect(dead_code, reason = "`record` does not keep the node's cache yet"))]
+mod portfolio_cache;
+#[cfg_attr(not(test), expect(dead_code, reason = "`record` does not keep the node's cache yet"))]
+mod snapshot_folder;
 mod strategy;
 mod venue;
 

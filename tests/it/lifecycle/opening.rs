@@ -138,10 +138,7 @@ fn a_run_to_replay_from_must_be_there_and_in_order() {
         refused(9),
         ReplayRunError::Open { source: OpenSealedError::NotFound { .. }, .. }
     );
-    assert_matches!(
-        refused(2),
-        ReplayRunError::Quarantined { .. }
-    );
+    assert_matches!(refused(2), ReplayRunError::Quarantined { .. });
     assert_matches!(refused(3), ReplayRunError::Damaged { .. });
     assert_eq!(runs(), before, "no run was opened");
 

@@ -105,7 +105,8 @@ fn without_any_snapshot_all_is_replayed_from_the_first_run() {
     leave_child(folder, 1, None, &[messages(1, 5)]);
     leave_child(folder, 2, Some(1), &[messages(6, 8)]);
     let mut cache = Counts::default();
-    let restored = lifecycle(folder).restore_parent_cache(&instance(), &mut cache).unwrap().unwrap();
+    let restored =
+        lifecycle(folder).restore_parent_cache(&instance(), &mut cache).unwrap().unwrap();
     assert!(!restored.has_snapshot());
     assert_eq!((cache.wrong(1, 8), cache.seen.len()), (vec![], 8));
 }
@@ -114,7 +115,10 @@ fn without_any_snapshot_all_is_replayed_from_the_first_run() {
 fn with_nothing_left_behind_nothing_is_restored() {
     let folder = tempfile::tempdir().unwrap();
     let mut cache = Counts::default();
-    assert_eq!(lifecycle(folder.path()).restore_parent_cache(&instance(), &mut cache).unwrap(), None);
+    assert_eq!(
+        lifecycle(folder.path()).restore_parent_cache(&instance(), &mut cache).unwrap(),
+        None
+    );
     assert!(cache.seen.is_empty());
 }
 

@@ -1,8 +1,8 @@
 //! tapline, through its public interface.
 
 pub(super) mod program;
-pub(super) mod recovery;
 mod reader;
+pub(super) mod recovery;
 
 use std::path::Path;
 
