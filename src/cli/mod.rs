@@ -16,6 +16,7 @@ mod recover;
 mod report;
 mod run_arg;
 mod scan;
+mod snapshots;
 mod tap;
 mod verify;
 

@@ -7,14 +7,15 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, unbounded};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::Outcome;
-use super::demo;
+use super::demo::{self, Portfolio, PortfolioCache, SnapshotFolder};
 use super::error::CliError;
 use super::input::Input;
 use super::meter::latency_histogram;
 use super::ndjson::{self, LineParser};
 use super::record_file::{self, BadLines, FileRecording};
-use super::report::Report;
+use super::report::{PortfolioReport, Report};
 use super::run_arg::Place;
+use super::snapshots::CacheKeeper;
 use super::tap::{Recorder, StopFlag, WorkerReport};
 use crate::capture::EncoderRegistry;
 use crate::lifecycle::{
@@ -39,6 +40,9 @@ pub(super) struct Args {
     /// With --demo: how many messages to capture
     #[arg(long, default_value_t = 200_000, conflicts_with = "input")]
     entries: u64,
+    /// With --demo: milliseconds between two snapshots of the node's portfolio
+    #[arg(long, value_name = "MS", default_value_t = 1000, conflicts_with = "input", value_parser = clap::value_parser!(u64).range(1..=3_600_000))]
+    snapshot_every_ms: u64,
     /// Threads that publish: with --input, lines are dealt to them by their `producer`; with --demo,
     /// strategies
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=64))]
@@ -112,13 +116,24 @@ pub(super) fn run(args: &Args) -> Result<Outcome, CliError> {
     .map_err(|error| CliError::Usage(error.to_string()))?;
 
     let config = config(args);
-    let mut lifecycle = open(args, &config)?;
+    let mut lifecycle = lifecycle(&config);
+    let cache = match &input {
+        Some(_) => None,
+        None => Some(restored_portfolio(args, &mut lifecycle)?),
+    };
+    open(args, &mut lifecycle)?;
     let Some((session, halt)) = lifecycle.session().zip(lifecycle.halt().cloned()) else {
         unreachable!("it was opened with a configuration");
     };
     let began = Instant::now();
 
     let bad_lines = Arc::new(BadLines::new(args.strict));
+    let keep = |cache| {
+        let every = Duration::from_millis(args.snapshot_every_ms);
+        let anchorer = session.writer().snapshot_anchorer();
+        CacheKeeper::start(cache, session.reader(), anchorer, every)
+    };
+    let keeper = cache.map(keep).transpose()?;
     let (done, reports) = unbounded();
     let (failed, failures) = unbounded();
     let recorder = |registry| Recorder {
@@ -142,7 +157,11 @@ pub(super) fn run(args: &Args) -> Result<Outcome, CliError> {
     }
     let durable_every = args.durable_every_ms.map(Duration::from_millis);
     let measured = supervise(session, &reports, &halt, &stop, durable_every);
+    let portfolio = keeper
+        .map(|keeper| last_portfolio(session, config.writer.close_timeout, keeper))
+        .transpose();
     let recorded = Recorded {
+        portfolio: portfolio.as_ref().ok().and_then(Option::as_ref).map(Into::into),
         began,
         measured,
         bad_lines: bad_lines.count(),
@@ -155,6 +174,7 @@ pub(super) fn run(args: &Args) -> Result<Outcome, CliError> {
     // Somebody may have stopped listening: that makes no success of a failure.
     let printed = report.print(args.json);
     closed?;
+    portfolio?;
     match failures.try_recv() {
         Ok(error) => Err(error),
         Err(_) if args.strict && bad_lines.count() > 0 => Ok(Outcome::Findings),
@@ -179,16 +199,43 @@ fn open_error(args: &Args, source: crate::lifecycle::OpenError) -> CliError {
     CliError::Open { dir: args.place.dir.clone(), source }
 }
 
-fn open(args: &Args, config: &EventStoreConfig) -> Result<EventStoreLifecycle, CliError> {
-    let mut components = RegisteredComponents::default();
-    components.actors.insert("tapline-record".to_owned(), env!("CARGO_PKG_VERSION").to_owned());
+fn lifecycle(config: &EventStoreConfig) -> EventStoreLifecycle {
     // Halted or not is in the report.
     let options =
         LifecycleOptions { on_halt: Arc::new(|_reason| ()), ..LifecycleOptions::default() };
-    let mut lifecycle = EventStoreLifecycle::new(Some(config.clone()), options);
+    EventStoreLifecycle::new(Some(config.clone()), options)
+}
+
+/// The portfolio of the demo as the run that is continued from left it; an empty one without such a run.
+fn restored_portfolio(
+    args: &Args,
+    lifecycle: &mut EventStoreLifecycle,
+) -> Result<PortfolioCache, CliError> {
+    let Place { dir, instance } = &args.place;
+    let mut cache = PortfolioCache::new(SnapshotFolder::new(dir, instance));
+    let restored = lifecycle.restore_parent_cache(instance, &mut cache);
+    restored.map_err(|source| CliError::Restore { dir: dir.clone(), source: Box::new(source) })?;
+    Ok(cache)
+}
+
+/// The portfolio at the end: when all that is accepted is durable, and snapshotted. A run that is halted has
+/// said so.
+fn last_portfolio(
+    session: &RunSession,
+    patience: Duration,
+    keeper: CacheKeeper<PortfolioCache>,
+) -> Result<Portfolio, CliError> {
+    // Where it fails the run is halted, and what is durable is what there is.
+    let _ = session.writer().flush(patience);
+    let cache = keeper.finish().map_err(CliError::Keep)?;
+    Ok(cache.portfolio().clone())
+}
+
+fn open(args: &Args, lifecycle: &mut EventStoreLifecycle) -> Result<(), CliError> {
+    let mut components = RegisteredComponents::default();
+    components.actors.insert("tapline-record".to_owned(), env!("CARGO_PKG_VERSION").to_owned());
     let opened = lifecycle.open(&args.place.instance, components, &Environment::Live);
-    opened.map_err(|source| open_error(args, source))?;
-    Ok(lifecycle)
+    opened.map_err(|source| open_error(args, source))
 }
 
 fn file_registry() -> EncoderRegistry {
@@ -258,6 +305,7 @@ impl Measured {
 }
 
 struct Recorded {
+    portfolio: Option<PortfolioReport>,
     began: Instant,
     measured: Measured,
     bad_lines: u64,
@@ -276,7 +324,8 @@ fn finish(
     recorded: Recorded,
 ) -> (Report, Result<(), CliError>) {
     let closed = lifecycle.seal(UnixNanos::now());
-    let Recorded { began, measured, bad_lines, run_id, parent_run_id, path, durable } = recorded;
+    let Recorded { portfolio, began, measured, bad_lines, run_id, parent_run_id, path, durable } =
+        recorded;
     let elapsed_s = began.elapsed().as_secs_f64();
     let (watermark, lifecycle_entries, root, error) = match closed {
         Ok(Some(CloseReport { watermark, root, .. })) => {
@@ -301,6 +350,7 @@ fn finish(
         capture_ns: (&measured.capture_ns).into(),
         ack_ns: (&measured.ack_ns).into(),
         halted: halt.reason().map(Into::into),
+        portfolio,
         path,
     };
     let closed = match error {

@@ -29,13 +29,12 @@ impl DurableTail {
         ends_with_run_ended: Option<bool>,
     ) -> Self {
         match (has_findings, watermark, ends_with_run_ended) {
-            (true, _, _) => Self::Damaged,
             (false, 0, None) => Self::Empty,
             (false, 1.., Some(true)) => Self::Ended,
             (false, 1.., Some(false)) => Self::Cut,
-            // A watermark without an entry, or an entry without a watermark, of a run in which nothing was
-            // found: cannot be, so it is not trusted.
-            (false, 0, Some(_)) | (false, 1.., None) => Self::Damaged,
+            // The last two: a watermark without an entry, or an entry without a watermark, of a run in which
+            // nothing was found. It cannot be, so it is not trusted.
+            (true, _, _) | (false, 0, Some(_)) | (false, 1.., None) => Self::Damaged,
         }
     }
 

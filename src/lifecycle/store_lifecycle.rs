@@ -199,7 +199,7 @@ impl KernelEventStore for EventStoreLifecycle {
             match self.end(None) {
                 Ok(report) => report.iter().for_each(log_seal),
                 Err(error) => {
-                    tracing::warn!("the run that was open is left for the sweep: {error}")
+                    tracing::warn!("the run that was open is left for the sweep: {error}");
                 }
             }
         }

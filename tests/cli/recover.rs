@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use tapline::lifecycle::{RUN_ENDED_TYPE, RUN_STARTED_TYPE};
 use tapline::{Entry, RunStatus};
 
-use crate::running::Running;
+use crate::running::{Running, wait_until};
 use crate::support::{
     Sandbox, entries, manifest, numbered_lines, program, run, shared_data, tapline,
 };
@@ -84,7 +84,7 @@ fn a_killed_recording_is_an_exact_prefix_with_all_that_was_reported() {
         let reported = reported(&ran.stderr);
 
         let before = runs_before;
-        runs_before = runs(&sandbox);
+        runs_before = sandbox.run_files();
         // Whatever was reported is in a file.
         let made = runs_before.len() - before.len();
         assert!(made == 1 || (made == 0 && reported == 0), "round {round}: {made} for {reported}");
@@ -120,23 +120,13 @@ fn a_killed_recording_is_an_exact_prefix_with_all_that_was_reported() {
         // The next recording names it, and ends in order.
         let next = sandbox.record(numbered_lines(3), &[]).exits(0).json();
         assert_eq!(next["parent_run_id"], parent, "round {round}");
-        runs_before = runs(&sandbox);
+        runs_before = sandbox.run_files();
     }
     println!(
         "{cut_off} cut off, {ended} ended but not sealed, {nothing_to_do} with nothing to recover, \
          {entries_kept} entries kept"
     );
     assert!(cut_off > 0, "none was caught at work");
-}
-
-/// The run files there are, oldest first.
-fn runs(sandbox: &Sandbox) -> Vec<PathBuf> {
-    let files = std::fs::read_dir(sandbox.instance()).into_iter().flatten();
-    let paths = files.map(|file| file.expect("readable").path());
-    let mut runs: Vec<PathBuf> =
-        paths.filter(|path| path.extension().is_some_and(|kind| kind == "redb")).collect();
-    runs.sort();
-    runs
 }
 
 #[test]
@@ -176,14 +166,7 @@ fn a_second_program_on_one_instance_is_told_who_has_it() {
     let sandbox = Sandbox::new();
     let mut first =
         Running::start(sandbox.command("record").args(["--input", "-", "--durable-every-ms", "1"]));
-    crate::running::wait_until("the first records", || {
-        sandbox.instance().exists() && {
-            let folder = std::fs::read_dir(sandbox.instance()).expect("readable");
-            folder
-                .filter_map(Result::ok)
-                .any(|file| file.path().extension().is_some_and(|e| e == "redb"))
-        }
-    });
+    wait_until("there is a run file", || sandbox.run_files().len() == 1);
     let second = sandbox.record(numbered_lines(3), &[]).exits(2);
     let holder = format!("is locked by process {} (tapline)", first.id());
     assert!(second.stderr.contains(&holder), "{}", second.stderr);
@@ -195,4 +178,63 @@ fn a_second_program_on_one_instance_is_told_who_has_it() {
     first.close_stdin();
     let report = first.end().exits(0).report();
     assert_eq!((report.entries, report.watermark), (5, 7));
+}
+
+#[test]
+fn a_killed_demo_comes_back_with_the_portfolio_of_all_its_runs() {
+    let sandbox = Sandbox::new();
+    for round in 0..3 {
+        let mut demo = Running::start(sandbox.command("record").args([
+            "--demo",
+            "--entries",
+            "100000000",
+            "--producers",
+            "2",
+            "--snapshot-every-ms",
+            "50",
+            "--durable-every-ms",
+            "1",
+        ]));
+        std::thread::sleep(Duration::from_millis(150 + 130 * round));
+        demo.kill();
+        assert_eq!(demo.end().code, None, "it was killed");
+    }
+    let last = ["--demo", "--entries", "5000", "--producers", "2"];
+    let report = run(sandbox.command("record").args(last), b"").exits(0).json();
+    let runs = sandbox.run_files();
+    assert_eq!(runs.len(), 4);
+    assert_eq!(report["parent_run_id"], manifest(&runs[2]).run_id.to_string());
+
+    // What each strategy did, counted over all that was recorded.
+    let mut booked: HashMap<u64, [i64; 4]> = HashMap::new();
+    let mut sides: HashMap<String, i64> = HashMap::new();
+    for path in &runs {
+        for entry in entries(path) {
+            let Ok(message) = serde_json::from_slice::<Value>(&entry.payload) else { continue };
+            if entry.payload_type == "SubmitOrder" {
+                let side = if message["side"] == "buy" { 1 } else { -1 };
+                sides.insert(message["client_order_id"].to_string(), side);
+                let strategy = message["strategy"].as_u64().expect("a number");
+                booked.entry(strategy).or_default()[0] += 1;
+            } else if entry.payload_type == "OrderFilled" {
+                let number = |field: &str| message[field].as_i64().expect("a number");
+                let header = &message["event"];
+                let side = sides[&header["client_order_id"].to_string()];
+                let strategy = header["strategy"].as_u64().expect("a number");
+                let book = booked.entry(strategy).or_default();
+                book[1] += 1;
+                book[2] += side * number("quantity");
+                book[3] -= side * number("quantity") * number("price_ticks");
+            }
+        }
+    }
+    let strategies = report["portfolio"]["strategies"].as_object().expect("an object");
+    assert_eq!(strategies.len(), 2);
+    for (strategy, book) in strategies {
+        let said = ["orders_submitted", "fills", "position", "cash_ticks"]
+            .map(|field| book[field].as_i64().expect("a number"));
+        assert_eq!(said, booked[&strategy.parse().expect("a number")], "strategy {strategy}");
+        assert!(said[1] > 0, "nothing was filled");
+    }
+    assert_eq!(report["portfolio"]["open_orders"], 0);
 }

@@ -13,11 +13,8 @@
 //! queries stay on the strategy's bus. Quotes pass the taps uncaptured: they have no encoder.
 
 mod messages;
-#[cfg_attr(not(test), expect(dead_code, reason = "`record` does not keep the node's cache yet"))]
 mod portfolio;
-#[cfg_attr(not(test), expect(dead_code, reason = "`record` does not keep the node's cache yet"))]
 mod portfolio_cache;
-#[cfg_attr(not(test), expect(dead_code, reason = "`record` does not keep the node's cache yet"))]
 mod snapshot_folder;
 mod strategy;
 mod venue;
@@ -31,6 +28,9 @@ use super::error::CliError;
 use super::tap::Recorder;
 
 pub(super) use messages::registry;
+pub(super) use portfolio::{Portfolio, StrategyBook};
+pub(super) use portfolio_cache::PortfolioCache;
+pub(super) use snapshot_folder::SnapshotFolder;
 use strategy::Strategy;
 use venue::Venue;
 

@@ -12,8 +12,8 @@ use super::Message;
 /// Accounts, each a fold of its bookings that depends on their order, and one of all bookings.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Accounts {
-    by_name: BTreeMap<String, u64>,
-    all: u64,
+    pub(crate) by_name: BTreeMap<String, u64>,
+    pub(crate) all: u64,
     /// The last applied entry.
     pub(crate) last_seq: u64,
 }
