@@ -109,7 +109,9 @@ impl IntegerColumns {
         self.rows_left = usize::try_from(rows)
             .map_err(|_| ParquetError::General(format!("a row group of {rows} rows")))?;
         let column = |place: &usize| {
-            Ok::<_, ParquetError>(get_typed_column_reader::<Int64Type>(group.get_column_reader(*place)?))
+            Ok::<_, ParquetError>(get_typed_column_reader::<Int64Type>(
+                group.get_column_reader(*place)?,
+            ))
         };
         self.columns = self.places.iter().map(column).collect::<Result<_, _>>()?;
         self.next_row_group += 1;

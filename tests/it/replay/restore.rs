@@ -74,7 +74,8 @@ fn without_an_anchor_the_run_is_applied_to_what_the_cache_holds() {
     let expected =
         RestoreReport { snapshot_seq: None, from_seq: 1, to_seq: 3, applied: 3, ignored: 0 };
     assert_eq!(report, expected);
-    let accounts = Accounts { last_seq: 3, ..accounts_at(6) };
+    let mut accounts = accounts_at(6);
+    accounts.last_seq = 3;
     assert_eq!(ledger.accounts, accounts, "as after the parent's three and these three");
 }
 
