@@ -1,7 +1,7 @@
 //! Files that are damaged, or not what the layout says: the error has the file and what is wrong.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use tapline::replay::{MarketDataClass, ParquetCatalogError, ReplayCatalog, TimeRange};
 
@@ -11,7 +11,7 @@ use crate::support::assert_matches;
 const ALL: TimeRange = TimeRange::new(0, 99);
 
 /// The error of loading the one file of quotes, after checking that it names the file.
-fn error_of(catalog: &Catalog, path: &PathBuf) -> ParquetCatalogError {
+fn error_of(catalog: &Catalog, path: &Path) -> ParquetCatalogError {
     let error = catalog.load(MarketDataClass::Quote, ALL).unwrap_err();
     assert!(error.to_string().contains(&path.display().to_string()), "{error}");
     *error.downcast().expect("the catalog's own error")
