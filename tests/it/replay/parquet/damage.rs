@@ -17,6 +17,12 @@ fn error_of(catalog: &Catalog, path: &Path) -> ParquetCatalogError {
     *error.downcast().expect("the catalog's own error")
 }
 
+/// A new file each time: some file systems write one that is cut to nothing to the disk at once.
+fn rewrite(path: &Path, bytes: &[u8]) {
+    fs::remove_file(path).unwrap();
+    fs::write(path, bytes).unwrap();
+}
+
 /// A catalog with one file of quotes, 0 to 99, that has these fields and columns.
 fn with_file(fields: &[String], columns: &[Vec<i64>]) -> (Catalog, PathBuf) {
     let catalog = Catalog::new();
@@ -35,7 +41,7 @@ fn a_file_that_is_cut_off_is_reported_wherever_it_is_cut() {
     let path = catalog.quotes(ALL, &(0..50).collect::<Vec<_>>());
     let whole = fs::read(&path).unwrap();
     for len in 0..whole.len() {
-        fs::write(&path, &whole[..len]).unwrap();
+        rewrite(&path, &whole[..len]);
         assert_matches!(
             error_of(&catalog, &path),
             ParquetCatalogError::Damaged { path: named, .. } if named == path
@@ -54,7 +60,7 @@ fn a_changed_byte_is_an_error_or_another_value_but_never_a_crash() {
         for bits in [0xFF, 0x01, 0x80] {
             let mut changed = whole.clone();
             changed[at] ^= bits;
-            fs::write(&path, &changed).unwrap();
+            rewrite(&path, &changed);
             if let Err(error) = catalog.load(MarketDataClass::Quote, ALL) {
                 assert!(error.to_string().contains("0-99.parquet"), "byte {at}: {error}");
             }
