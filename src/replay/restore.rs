@@ -87,9 +87,7 @@ pub fn restore_snapshot_and_replay_tail(
     cache: &mut dyn StateCache,
     reader: &EventStoreReader,
 ) -> Result<RestoreReport, RestoreError> {
-    // The anchor before the plan: where the run is live, a later anchor than this one does no harm.
-    let anchor = reader.anchor().map_err(RestoreError::Plan)?;
-    let to_seq = reader.replay_plan().map_err(RestoreError::Plan)?.to_seq;
+    let (anchor, to_seq) = plan(reader).map_err(RestoreError::Plan)?;
     if let Some(anchor) = &anchor {
         take_over(cache, anchor)?;
     }
@@ -99,6 +97,20 @@ pub fn restore_snapshot_and_replay_tail(
     progress.advance(cache, reader, to_seq)?;
     let Progress { applied, ignored, .. } = progress;
     Ok(RestoreReport { snapshot_seq, from_seq, to_seq, applied, ignored })
+}
+
+/// The snapshot to begin with, and the entry to end with: a [`ReplayPlan`](crate::read::ReplayPlan)
+/// with the anchor it is made from.
+fn plan(reader: &EventStoreReader) -> Result<(Option<SnapshotAnchor>, u64), ReadError> {
+    // In this order: a live run may record a later anchor meanwhile, past the watermark of before.
+    let anchor = reader.anchor()?;
+    let watermark = reader.watermark()?;
+    match anchor {
+        Some(SnapshotAnchor { high_watermark: anchor, .. }) if anchor > watermark => {
+            Err(ReadError::AnchorPastWatermark { anchor, watermark })
+        }
+        anchor => Ok((anchor, watermark)),
+    }
 }
 
 fn take_over(cache: &mut dyn StateCache, anchor: &SnapshotAnchor) -> Result<(), RestoreError> {

@@ -93,7 +93,11 @@ mod tests {
         let name = folder.write(b"state").unwrap();
         assert_eq!(name, format!("{}.json", blake3::hash(b"state")));
         assert_eq!(folder.write(b"state").unwrap(), name);
-        assert_eq!(files(&folder), [name.clone()], "written twice, there once, nothing unfinished");
+        assert_eq!(
+            files(&folder),
+            std::slice::from_ref(&name),
+            "written twice, there once, nothing unfinished"
+        );
         assert!(base.path().join("node-1/snapshots").join(&name).is_file());
         assert_eq!(folder.read(&name).unwrap().as_deref(), Some(&b"state"[..]));
         assert_eq!(folder.read("another.json").unwrap(), None);

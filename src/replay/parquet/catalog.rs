@@ -81,7 +81,7 @@ impl ReplayCatalog for ParquetCatalog {
     fn load(&self, slice: &DataSlice) -> Result<SliceRecords, CatalogError> {
         let path = self.root.join(&slice.slice_ref);
         let stated = stated_range(&path)?;
-        Ok(Box::new(Records::open(path, slice.class, slice.range, stated)?))
+        Ok(Box::new(Records::open(&path, slice.class, slice.range, stated)?))
     }
 }
 

@@ -1,4 +1,5 @@
 use std::fs::File;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
 use parquet::basic::{LogicalType, TimeUnit, Type};
@@ -35,6 +36,13 @@ pub(super) struct IntegerColumns {
 impl IntegerColumns {
     /// Opens a file and looks for the columns `names` in it.
     pub(super) fn open(
+        path: &Path,
+        names: &'static [&'static str],
+    ) -> Result<Self, ParquetCatalogError> {
+        guard(path, || Self::open_file(path.to_owned(), names))
+    }
+
+    fn open_file(
         path: PathBuf,
         names: &'static [&'static str],
     ) -> Result<Self, ParquetCatalogError> {
@@ -86,8 +94,14 @@ impl IntegerColumns {
         self.rows_read - (self.len() - index) as u64
     }
 
-    /// Reads the next batch in place of the present one. False at the end of the file.
+    /// Reads the next batch in place of the present one. False at the end of the file. After an error
+    /// there is nothing to be read.
     pub(super) fn next_batch(&mut self) -> Result<bool, ParquetCatalogError> {
+        let path = self.path.clone();
+        guard(&path, || self.read_batch())
+    }
+
+    fn read_batch(&mut self) -> Result<bool, ParquetCatalogError> {
         while self.rows_left == 0 {
             if self.next_row_group == self.file.num_row_groups() {
                 return Ok(false);
@@ -145,6 +159,18 @@ impl IntegerColumns {
         }
         Ok(())
     }
+}
+
+/// The library takes some damage for impossible and panics; here that is one more way in which a file
+/// cannot be read. What it was reading is not used again.
+fn guard<T>(
+    path: &Path,
+    read: impl FnOnce() -> Result<T, ParquetCatalogError>,
+) -> Result<T, ParquetCatalogError> {
+    catch_unwind(AssertUnwindSafe(read)).unwrap_or_else(|_panic| {
+        let source = ParquetError::General("the Parquet library panicked on it".to_owned());
+        Err(damaged(path, source))
+    })
 }
 
 fn damaged(path: &Path, source: ParquetError) -> ParquetCatalogError {

@@ -1,4 +1,4 @@
-use std::path::PathBuf;
+use std::path::Path;
 
 use super::columns::IntegerColumns;
 use super::error::ParquetCatalogError;
@@ -38,7 +38,7 @@ pub(super) struct Records {
 
 impl Records {
     pub(super) fn open(
-        path: PathBuf,
+        path: &Path,
         class: MarketDataClass,
         range: TimeRange,
         stated: TimeRange,

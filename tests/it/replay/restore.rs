@@ -1,5 +1,7 @@
 //! A cache restored from a run's snapshot and the entries behind it.
 
+use std::sync::Arc;
+
 use tapline::read::{EventStoreReader, ReadError};
 use tapline::replay::{
     ReplayError, RestoreError, RestoreReport, StateCache, restore_snapshot_and_replay_tail,
@@ -10,6 +12,7 @@ use tapline::{ContentHash, SnapshotAnchor};
 use super::{bookings, run_of};
 use crate::support::doctored::{Doctored, Part};
 use crate::support::ledger::{Accounts, BOOKING, Ledger, Unable};
+use crate::support::prefix::Prefix;
 use crate::support::{Message, assert_matches};
 
 /// The accounts after bookings 1 to `to`.
@@ -74,7 +77,8 @@ fn without_an_anchor_the_run_is_applied_to_what_the_cache_holds() {
     let expected =
         RestoreReport { snapshot_seq: None, from_seq: 1, to_seq: 3, applied: 3, ignored: 0 };
     assert_eq!(report, expected);
-    let accounts = Accounts { last_seq: 3, ..accounts_at(6) };
+    let mut accounts = accounts_at(6);
+    accounts.last_seq = 3;
     assert_eq!(ledger.accounts, accounts, "as after the parent's three and these three");
 }
 
@@ -168,14 +172,22 @@ fn a_run_that_cannot_be_read_says_how_far_the_cache_came() {
 }
 
 #[test]
+fn an_anchor_past_the_watermark_is_not_restored_from() {
+    let (mut store, _) = run_of(&[bookings(1, 3), bookings(4, 6)]);
+    let (mut ledger, anchor) = anchored(&mut *store, 6);
+    let prefix = Prefix { inner: store.reader().unwrap(), watermark: 3, anchor: Some(anchor) };
+    assert_matches!(
+        fails_untouched(&mut ledger, &EventStoreReader::new(Arc::new(prefix))),
+        RestoreError::Plan(ReadError::AnchorPastWatermark { anchor: 6, watermark: 3 })
+    );
+}
+
+#[test]
 fn missing_entries_are_not_passed_over() {
-    let prefix = crate::support::prefix::Prefix {
-        inner: run_of(&[bookings(1, 3)]).0.reader().unwrap(),
-        watermark: 5,
-        anchor: None,
-    };
+    let prefix =
+        Prefix { inner: run_of(&[bookings(1, 3)]).0.reader().unwrap(), watermark: 5, anchor: None };
     let mut ledger = Ledger::default();
-    let reader = EventStoreReader::new(std::sync::Arc::new(prefix));
+    let reader = EventStoreReader::new(Arc::new(prefix));
     assert_matches!(
         restore_snapshot_and_replay_tail(&mut ledger, &reader),
         Err(RestoreError::Replay(ReplayError::Read {

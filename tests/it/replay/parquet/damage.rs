@@ -1,7 +1,7 @@
 //! Files that are damaged, or not what the layout says: the error has the file and what is wrong.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use tapline::replay::{MarketDataClass, ParquetCatalogError, ReplayCatalog, TimeRange};
 
@@ -11,10 +11,16 @@ use crate::support::assert_matches;
 const ALL: TimeRange = TimeRange::new(0, 99);
 
 /// The error of loading the one file of quotes, after checking that it names the file.
-fn error_of(catalog: &Catalog, path: &PathBuf) -> ParquetCatalogError {
+fn error_of(catalog: &Catalog, path: &Path) -> ParquetCatalogError {
     let error = catalog.load(MarketDataClass::Quote, ALL).unwrap_err();
     assert!(error.to_string().contains(&path.display().to_string()), "{error}");
     *error.downcast().expect("the catalog's own error")
+}
+
+/// A new file each time: some file systems write one that is cut to nothing to the disk at once.
+fn rewrite(path: &Path, bytes: &[u8]) {
+    fs::remove_file(path).unwrap();
+    fs::write(path, bytes).unwrap();
 }
 
 /// A catalog with one file of quotes, 0 to 99, that has these fields and columns.
@@ -35,7 +41,7 @@ fn a_file_that_is_cut_off_is_reported_wherever_it_is_cut() {
     let path = catalog.quotes(ALL, &(0..50).collect::<Vec<_>>());
     let whole = fs::read(&path).unwrap();
     for len in 0..whole.len() {
-        fs::write(&path, &whole[..len]).unwrap();
+        rewrite(&path, &whole[..len]);
         assert_matches!(
             error_of(&catalog, &path),
             ParquetCatalogError::Damaged { path: named, .. } if named == path
@@ -54,7 +60,7 @@ fn a_changed_byte_is_an_error_or_another_value_but_never_a_crash() {
         for bits in [0xFF, 0x01, 0x80] {
             let mut changed = whole.clone();
             changed[at] ^= bits;
-            fs::write(&path, &changed).unwrap();
+            rewrite(&path, &changed);
             if let Err(error) = catalog.load(MarketDataClass::Quote, ALL) {
                 assert!(error.to_string().contains("0-99.parquet"), "byte {at}: {error}");
             }
