@@ -1,67 +1,87 @@
 //! Blocks of the disk that are written before they are needed.
 //!
 //! A commit into blocks that the file system has yet to allocate makes it write down where they are, and a sync
-//! waits for that too. A run of small commits is spared it: zeros are written ahead of it, so much that the file
-//! system is asked once in many commits. redb does not look at pages that it has not written.
+//! waits for that too. A run of small commits is spared it: where the first small page goes into a stretch of the
+//! file, zeros go into all of it, so that the file system is asked once for many commits. redb does not look at
+//! pages that it has not written.
 
 use std::io;
+use std::ops::Range;
 
-/// How far ahead. A small commit takes a page or two more of a file; so once in a hundred commits or so, one
-/// waits for this to be written with it.
-const AHEAD_BYTES: u64 = 256 << 10;
+/// Bytes of a stretch. A small commit takes a page or two more of a file, so that one in thirty or so waits for
+/// a stretch to be written with it: longer ones make that rarer, and the wait longer.
+const STRETCH_BYTES: u64 = 256 << 10;
 
-/// Commits in a row that have grown the file by small pages alone, before that is taken for a habit: beside
-/// large pages, small ones are few.
-const GROWTH_MIN: u32 = 8;
-
-/// Where the blocks end that are known to be written.
+/// Which stretches of a file have been written to.
 #[derive(Debug)]
 pub(super) struct FillAhead {
     len: u64,
-    written_end: u64,
-    growth: u32,
+    /// A bit a stretch, 64 of them in each word.
+    touched: Vec<u64>,
 }
 
 impl FillAhead {
-    /// Of a file of `len` bytes, of which nobody knows where they are written.
+    /// Of a file of `len` bytes, of which nobody knows where they are written: none of them is filled.
     pub(super) fn new(len: u64) -> Self {
-        Self { len, written_end: len, growth: 0 }
+        let mut ahead = Self { len, touched: Vec::new() };
+        for stretch in stretches(0..len) {
+            ahead.touch(stretch);
+        }
+        ahead
     }
 
-    /// The file has another length.
+    /// The file has another length. What is cut off is gone, also when the file grows again.
     pub(super) fn resized(&mut self, len: u64) {
         self.len = len;
-        self.written_end = self.written_end.min(len);
+        let kept = len.div_ceil(STRETCH_BYTES) as usize;
+        self.touched.truncate(kept.div_ceil(64));
+        if let Some(last) = self.touched.get_mut(kept / 64) {
+            *last &= (1 << (kept % 64)) - 1;
+        }
     }
 
     /// A large page is written.
-    pub(super) fn large(&mut self, end: u64) {
-        self.written_end = self.written_end.max(end);
-        self.growth = 0;
+    pub(super) fn large(&mut self, page: Range<u64>) {
+        for stretch in stretches(page) {
+            self.touch(stretch);
+        }
     }
 
-    /// A small page is about to be written up to `end`: writes zeros behind it where it is time to.
+    /// A small page is about to be written: writes zeros to all of the stretches it is in, where nothing has
+    /// been written to them yet.
     pub(super) fn small(
         &mut self,
-        end: u64,
-        write_zeros: impl FnOnce(u64, &[u8]) -> io::Result<()>,
+        page: Range<u64>,
+        mut write_zeros: impl FnMut(u64, &[u8]) -> io::Result<()>,
     ) -> io::Result<()> {
-        if end <= self.written_end {
-            return Ok(());
+        for stretch in stretches(page) {
+            if self.touch(stretch) {
+                let start = stretch * STRETCH_BYTES;
+                let bytes = STRETCH_BYTES.min(self.len.saturating_sub(start));
+                write_zeros(start, &ZEROS[..bytes as usize])?;
+            }
         }
-        self.written_end = end;
-        self.growth += 1;
-        let bytes = AHEAD_BYTES.min(self.len.saturating_sub(end));
-        if self.growth < GROWTH_MIN || bytes == 0 {
-            return Ok(());
-        }
-        write_zeros(end, &ZEROS[..bytes as usize])?;
-        self.written_end = end + bytes;
         Ok(())
+    }
+
+    /// Whether the stretch had not been touched before.
+    fn touch(&mut self, stretch: u64) -> bool {
+        let (word, bit) = ((stretch / 64) as usize, 1 << (stretch % 64));
+        if self.touched.len() <= word {
+            self.touched.resize(word + 1, 0);
+        }
+        let is_new = self.touched[word] & bit == 0;
+        self.touched[word] |= bit;
+        is_new
     }
 }
 
-static ZEROS: [u8; AHEAD_BYTES as usize] = [0; AHEAD_BYTES as usize];
+/// The numbers of the stretches that `bytes` are in.
+fn stretches(bytes: Range<u64>) -> Range<u64> {
+    bytes.start / STRETCH_BYTES..bytes.end.div_ceil(STRETCH_BYTES)
+}
+
+static ZEROS: [u8; STRETCH_BYTES as usize] = [0; STRETCH_BYTES as usize];
 
 #[cfg(test)]
 mod tests {
@@ -69,58 +89,72 @@ mod tests {
 
     const PAGE: u64 = 4096;
 
-    /// Writes a small page up to `end`, and returns what was filled behind it.
-    fn small(ahead: &mut FillAhead, end: u64) -> Option<(u64, u64)> {
-        let mut filled = None;
+    /// Writes a small page, and returns what was filled before.
+    fn small(ahead: &mut FillAhead, page: Range<u64>) -> Vec<Range<u64>> {
+        let mut filled = Vec::new();
         let write = |offset, zeros: &[u8]| {
             assert!(zeros.iter().all(|byte| *byte == 0));
-            filled = Some((offset, zeros.len() as u64));
+            filled.push(offset..offset + zeros.len() as u64);
             Ok(())
         };
-        ahead.small(end, write).unwrap();
+        ahead.small(page, write).unwrap();
         filled
     }
 
     #[test]
-    fn a_habit_of_small_growth_is_written_ahead_of() {
+    fn a_stretch_is_filled_once_before_its_first_small_page() {
         let mut ahead = FillAhead::new(0);
         ahead.resized(64 << 20);
-        for page in 1..8 {
-            assert_eq!(small(&mut ahead, page * PAGE), None);
-        }
-        assert_eq!(small(&mut ahead, 8 * PAGE), Some((8 * PAGE, AHEAD_BYTES)));
-        // What is filled needs no more, and what was written before never does.
-        assert_eq!(small(&mut ahead, 9 * PAGE), None);
-        assert_eq!(small(&mut ahead, PAGE), None);
-        assert_eq!(small(&mut ahead, 8 * PAGE + AHEAD_BYTES), None);
-        let next = 9 * PAGE + AHEAD_BYTES;
-        assert_eq!(small(&mut ahead, next), Some((next, AHEAD_BYTES)));
+        let third = 2 * STRETCH_BYTES..3 * STRETCH_BYTES;
+        assert_eq!(small(&mut ahead, third.start + PAGE..third.start + 2 * PAGE), [third.clone()]);
+        assert_eq!(small(&mut ahead, third.start..third.start + PAGE), []);
+        assert_eq!(small(&mut ahead, third.end - PAGE..third.end), []);
+        assert_eq!(small(&mut ahead, 0..PAGE), [0..STRETCH_BYTES]);
+        // One that reaches into the next.
+        let both = third.end - PAGE..third.end + PAGE;
+        assert_eq!(small(&mut ahead, both), [third.end..third.end + STRETCH_BYTES]);
     }
 
     #[test]
-    fn nothing_is_filled_beside_large_pages_or_behind_the_end() {
+    fn what_a_large_page_has_touched_is_never_overwritten() {
         let mut ahead = FillAhead::new(0);
         ahead.resized(64 << 20);
-        for page in 1..100 {
-            assert_eq!(small(&mut ahead, page * PAGE), None, "page {page}");
-            ahead.large(page * PAGE);
+        ahead.large(10 * STRETCH_BYTES + PAGE..12 * STRETCH_BYTES + PAGE);
+        for stretch in 10..=12 {
+            let at = stretch * STRETCH_BYTES;
+            assert_eq!(small(&mut ahead, at..at + PAGE), [], "stretch {stretch}");
         }
-        ahead.large((64 << 20) - 20 * PAGE);
-        let at = |page: u64| (64 << 20) - 20 * PAGE + page * PAGE;
-        for page in 1..8 {
-            assert_eq!(small(&mut ahead, at(page)), None);
-        }
-        assert_eq!(small(&mut ahead, at(8)), Some((at(8), 12 * PAGE)));
-        assert_eq!(small(&mut ahead, 64 << 20), None);
-        ahead.resized(128 << 20);
-        assert_eq!(small(&mut ahead, (64 << 20) + PAGE), Some(((64 << 20) + PAGE, AHEAD_BYTES)));
+        assert_eq!(small(&mut ahead, 13 * STRETCH_BYTES..13 * STRETCH_BYTES + PAGE).len(), 1);
+    }
+
+    #[test]
+    fn nothing_is_filled_behind_the_end_and_what_is_cut_off_is_filled_anew() {
+        let mut ahead = FillAhead::new(0);
+        let end = 100 * STRETCH_BYTES + 3 * PAGE;
+        ahead.resized(end);
+        let last = 100 * STRETCH_BYTES..end;
+        assert_eq!(small(&mut ahead, last.start..last.start + PAGE), [last]);
+        let before = 99 * STRETCH_BYTES..100 * STRETCH_BYTES;
+        assert_eq!(small(&mut ahead, before.start..before.start + PAGE), [before.clone()]);
+        ahead.resized(before.start);
+        ahead.resized(end);
+        assert_eq!(small(&mut ahead, before.start..before.start + PAGE), [before]);
+        ahead.resized(0);
+        ahead.resized(end);
+        assert_eq!(small(&mut ahead, 0..PAGE), [0..STRETCH_BYTES]);
     }
 
     #[test]
     fn a_file_that_was_there_is_filled_only_where_it_grows() {
-        let mut ahead = FillAhead::new(64 << 20);
-        for page in 1..100 {
-            assert_eq!(small(&mut ahead, page * PAGE), None);
+        let mut ahead = FillAhead::new(64 * STRETCH_BYTES);
+        ahead.resized(128 * STRETCH_BYTES);
+        for stretch in 0..64 {
+            assert_eq!(
+                small(&mut ahead, stretch * STRETCH_BYTES..stretch * STRETCH_BYTES + PAGE),
+                []
+            );
         }
+        let grown = 64 * STRETCH_BYTES;
+        assert_eq!(small(&mut ahead, grown..grown + PAGE), [grown..grown + STRETCH_BYTES]);
     }
 }

@@ -80,11 +80,11 @@ impl StorageBackend for RunFile {
         let Some(direct) = &self.direct else {
             return self.file.write(offset, data);
         };
-        let end = offset + data.len() as u64;
+        let page = offset..offset + data.len() as u64;
         if data.len() >= DIRECT_BYTES_MIN {
-            self.ahead().large(end);
+            self.ahead().large(page);
         } else {
-            self.ahead().small(end, |offset, zeros| self.file.write(offset, zeros))?;
+            self.ahead().small(page, |offset, zeros| self.file.write(offset, zeros))?;
         }
         if data.len() < DIRECT_BYTES_MIN || !direct.takes(offset, data) {
             return self.file.write(offset, data);
