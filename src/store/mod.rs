@@ -15,7 +15,8 @@ mod redb_tables;
 mod region_size;
 mod run_file;
 
-pub use directory::{RunListing, list_runs, run_path};
+pub use directory::{RunListing, list_runs, run_files, run_path};
+pub(crate) use directory::{read_sealed, remove_run, sidecar_path};
 pub use error::{AnchorError, AppendError, OpenRunError, OpenSealedError, ReadFault, SealError};
 pub use event_store::{EventStore, RunOpening, RunReader, SealedRun, Tail};
 pub use fault::BackendFault;

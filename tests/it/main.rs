@@ -13,6 +13,7 @@ mod key_index;
 mod layers;
 mod overlap;
 mod reader;
+mod retention;
 mod store_suite;
 mod support;
 mod verifier;
