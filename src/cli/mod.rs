@@ -17,6 +17,9 @@ mod run_arg;
 mod scan;
 mod tap;
 mod verify;
+mod verify_progress;
+mod verify_worker;
+mod worker;
 
 use std::process::ExitCode;
 
@@ -43,6 +46,9 @@ enum Command {
     Lookup(lookup::Args),
     /// Check every entry, the hash chain, the index and the manifest of runs
     Verify(verify::Args),
+    /// What `verify` starts for each run, in a process of its own
+    #[command(hide = true)]
+    VerifyWorker(verify_worker::Args),
 }
 
 /// What a command came to.
@@ -64,6 +70,7 @@ pub fn main() -> ExitCode {
         Command::Scan(args) => scan::run(&args),
         Command::Lookup(args) => lookup::run(&args),
         Command::Verify(args) => verify::run(&args),
+        Command::VerifyWorker(args) => verify_worker::run(&args),
     };
     match outcome {
         Ok(Outcome::Clean) => ExitCode::SUCCESS,

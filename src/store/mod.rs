@@ -1,6 +1,8 @@
 //! Where runs are kept: the [`EventStore`] trait (write side), the [`RunReader`] trait (read side),
 //! and their two implementations, one file per run with redb, and memory.
 
+#[cfg(feature = "cli")]
+mod changed_since_closed;
 mod cursor;
 mod direct;
 mod directory;
@@ -15,6 +17,8 @@ mod redb_tables;
 mod region_size;
 mod run_file;
 
+#[cfg(feature = "cli")]
+pub(crate) use changed_since_closed::changed_since_closed;
 pub use directory::{RunListing, list_runs, run_files, run_path};
 pub(crate) use directory::{read_sealed, remove_run, sidecar_path};
 pub use error::{AnchorError, AppendError, OpenRunError, OpenSealedError, ReadFault, SealError};

@@ -14,3 +14,4 @@ mod running;
 mod scan;
 mod support;
 mod verify;
+mod verify_worker;
