@@ -13,6 +13,7 @@ mod output;
 mod record;
 mod record_file;
 mod report;
+mod retain;
 mod run_arg;
 mod scan;
 mod tap;
@@ -46,6 +47,8 @@ enum Command {
     Lookup(lookup::Args),
     /// Check every entry, the hash chain, the index and the manifest of runs
     Verify(verify::Args),
+    /// Plan which runs are kept, and with --apply remove the others
+    Retain(retain::Args),
     /// What `verify` starts for each run, in a process of its own
     #[command(hide = true)]
     VerifyWorker(verify_worker::Args),
@@ -70,6 +73,7 @@ pub fn main() -> ExitCode {
         Command::Scan(args) => scan::run(&args),
         Command::Lookup(args) => lookup::run(&args),
         Command::Verify(args) => verify::run(&args),
+        Command::Retain(args) => retain::run(&args),
         Command::VerifyWorker(args) => verify_worker::run(&args),
     };
     match outcome {

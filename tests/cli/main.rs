@@ -9,6 +9,7 @@ mod lookup;
 mod ls;
 mod payloads;
 mod real_input;
+mod retain;
 mod round_trip;
 mod running;
 mod scan;
