@@ -14,5 +14,7 @@ mod round_trip;
 mod running;
 mod scan;
 mod support;
+#[cfg(unix)]
+mod tamper;
 mod verify;
 mod verify_worker;
