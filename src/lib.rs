@@ -7,6 +7,7 @@
 //! - [`capture`]: which message types are captured and how.
 //! - [`Producer`]: a thread's way into the engine; [`writer`]: the engine itself.
 //! - [`store`]: where runs are kept; [`read`]: reading and verifying them.
+//! - [`replay`]: a node's state rebuilt from a run, and a run joined with market data.
 //! - [`lifecycle`]: configuration, and a run from its opening to its seal.
 //! - [`format`](mod@format): the run file, byte for byte.
 //!
@@ -45,6 +46,7 @@ pub mod cli;
 pub mod format;
 pub mod lifecycle;
 pub mod read;
+pub mod replay;
 pub mod store;
 pub mod writer;
 

@@ -144,6 +144,10 @@ figures! {
     KeyP99 "by key p99 ns" 1.0 0 "The same, one in a hundred.",
     LookupP50 "lookup p50 ns" 1.0 0 "Of that, looking the key up, median.",
     HashGbPerS "BLAKE3 GB/s" 1.0 2 "Gigabytes hashed a second by one core, a megabyte at a time.",
+    FileMb "file MB" 1.0 0 "Length of the run's file, as it was left behind.",
+    RecoverS "recover s" 1.0 3 "From the start of the sweep until the run is sealed, one core, page cache warm.",
+    RecoverGbPerS "recover GB/s" 1.0 2 "Gigabytes of that file a second.",
+    VerifyS "verify s" 1.0 3 "Verifying the sealed run, likewise.",
     ElapsedS "elapsed s" 1.0 2 "From start to end of the process.",
 }
 

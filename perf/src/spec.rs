@@ -121,6 +121,11 @@ pub enum Measure {
         /// Seconds for each way, at most.
         seconds: f64,
     },
+    /// A run that is left behind by a crash, and what it takes the next boot to seal it.
+    Recovery {
+        /// How long the run's file is, about.
+        bytes_file: u64,
+    },
     /// The `tapline` program, recording a file.
     Record {
         /// The file.
@@ -138,7 +143,7 @@ impl Measure {
                 2.0 * (seconds + warmup_seconds + idle_seconds)
             }
             Self::Points { stop, seconds, .. } => stop.seconds + 4.0 * seconds,
-            Self::Record { .. } => 0.0,
+            Self::Recovery { .. } | Self::Record { .. } => 0.0,
         }
     }
 }

@@ -1,7 +1,8 @@
 use std::io;
 use std::path::PathBuf;
 
-use crate::lifecycle::OpenError;
+use super::snapshots::KeepError;
+use crate::lifecycle::{OpenError, RestoreParentError, SweepError};
 use crate::model::{IndexKindError, InstanceIdError};
 use crate::read::ReadError;
 use crate::store::OpenSealedError;
@@ -26,6 +27,12 @@ pub(super) enum CliError {
     UnknownKind { name: String, known: String },
     #[error("cannot open a run in {dir}: {source}")]
     Open { dir: PathBuf, source: OpenError },
+    #[error(transparent)]
+    Sweep(#[from] SweepError),
+    #[error("cannot continue from what was recorded in {dir}: {source}")]
+    Restore { dir: PathBuf, source: Box<RestoreParentError> },
+    #[error("the portfolio could not be kept up with the run: {0}")]
+    Keep(#[source] KeepError),
     #[error("{path}: {source}")]
     Read { path: PathBuf, source: ReadError },
     #[error(transparent)]

@@ -12,10 +12,12 @@ mod ndjson;
 mod output;
 mod record;
 mod record_file;
+mod recover;
 mod report;
 mod retain;
 mod run_arg;
 mod scan;
+mod snapshots;
 mod tap;
 mod verify;
 mod verify_progress;
@@ -45,6 +47,8 @@ enum Command {
     Scan(scan::Args),
     /// Find the first entry that mentions a key
     Lookup(lookup::Args),
+    /// Seal the runs that a crash or a halt left behind, and say which one the next run continues from
+    Recover(recover::Args),
     /// Check every entry, the hash chain, the index and the manifest of runs
     Verify(verify::Args),
     /// Plan which runs are kept, and with --apply remove the others
@@ -72,6 +76,7 @@ pub fn main() -> ExitCode {
         Command::Ls(args) => ls::run(&args),
         Command::Scan(args) => scan::run(&args),
         Command::Lookup(args) => lookup::run(&args),
+        Command::Recover(args) => recover::run(&args),
         Command::Verify(args) => verify::run(&args),
         Command::Retain(args) => retain::run(&args),
         Command::VerifyWorker(args) => verify_worker::run(&args),

@@ -1,3 +1,4 @@
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -6,18 +7,22 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, unbounded};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::Outcome;
-use super::demo;
+use super::demo::{self, Portfolio, PortfolioCache, SnapshotFolder};
 use super::error::CliError;
 use super::input::Input;
 use super::meter::latency_histogram;
 use super::ndjson::{self, LineParser};
 use super::record_file::{self, BadLines, FileRecording};
-use super::report::Report;
+use super::report::{PortfolioReport, Report};
 use super::run_arg::Place;
+use super::snapshots::CacheKeeper;
 use super::tap::{Recorder, StopFlag, WorkerReport};
 use crate::capture::EncoderRegistry;
-use crate::lifecycle::{EventStoreConfig, RunSession};
-use crate::model::{Clock, IndexKindError, IndexKinds, RegisteredComponents};
+use crate::lifecycle::{
+    Environment, EventStoreConfig, EventStoreLifecycle, KernelEventStore, LifecycleOptions,
+    RunSession,
+};
+use crate::model::{IndexKindError, IndexKinds, RegisteredComponents, RunId, UnixNanos};
 use crate::protocol::HaltSignal;
 use crate::store::DiskMode;
 use crate::writer::CloseReport;
@@ -35,6 +40,9 @@ pub(super) struct Args {
     /// With --demo: how many messages to capture
     #[arg(long, default_value_t = 200_000, conflicts_with = "input")]
     entries: u64,
+    /// With --demo: milliseconds between two snapshots of the node's portfolio
+    #[arg(long, value_name = "MS", default_value_t = 1000, conflicts_with = "input", value_parser = clap::value_parser!(u64).range(1..=3_600_000))]
+    snapshot_every_ms: u64,
     /// Threads that publish: with --input, lines are dealt to them by their `producer`; with --demo,
     /// strategies
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=64))]
@@ -58,6 +66,10 @@ pub(super) struct Args {
     /// How the run file is written
     #[arg(long, value_enum, default_value_t = DiskModeArg::Direct)]
     disk_mode: DiskModeArg,
+    /// Print `durable N` on stderr when the watermark N has moved, at most once in so many milliseconds:
+    /// what is reported so survives whatever becomes of this process
+    #[arg(long, value_name = "MS", value_parser = clap::value_parser!(u64).range(1..=60_000))]
+    durable_every_ms: Option<u64>,
     /// Print the report as one JSON object
     #[arg(long)]
     json: bool,
@@ -104,11 +116,24 @@ pub(super) fn run(args: &Args) -> Result<Outcome, CliError> {
     .map_err(|error| CliError::Usage(error.to_string()))?;
 
     let config = config(args);
-    let halt = HaltSignal::new();
-    let session = open(args, &config, &halt)?;
+    let mut lifecycle = lifecycle(&config);
+    let cache = match &input {
+        Some(_) => None,
+        None => Some(restored_portfolio(args, &mut lifecycle)?),
+    };
+    open(args, &mut lifecycle)?;
+    let Some((session, halt)) = lifecycle.session().zip(lifecycle.halt().cloned()) else {
+        unreachable!("it was opened with a configuration");
+    };
     let began = Instant::now();
 
     let bad_lines = Arc::new(BadLines::new(args.strict));
+    let keep = |cache| {
+        let every = Duration::from_millis(args.snapshot_every_ms);
+        let anchorer = session.writer().snapshot_anchorer();
+        CacheKeeper::start(cache, session.reader(), anchorer, every)
+    };
+    let keeper = cache.map(keep).transpose()?;
     let (done, reports) = unbounded();
     let (failed, failures) = unbounded();
     let recorder = |registry| Recorder {
@@ -130,12 +155,26 @@ pub(super) fn run(args: &Args) -> Result<Outcome, CliError> {
         }
         None => demo::start(args.entries, args.producers, &recorder(demo::registry()))?,
     }
-    let measured = supervise(&session, &reports, &halt, &stop);
-    let ended = Ended { began, measured, bad_lines: bad_lines.count() };
-    let (report, closed) = finish(args, session, &halt, ended);
+    let durable_every = args.durable_every_ms.map(Duration::from_millis);
+    let measured = supervise(session, &reports, &halt, &stop, durable_every);
+    let portfolio = keeper
+        .map(|keeper| last_portfolio(session, config.writer.close_timeout, keeper))
+        .transpose();
+    let recorded = Recorded {
+        portfolio: portfolio.as_ref().ok().and_then(Option::as_ref).map(Into::into),
+        began,
+        measured,
+        bad_lines: bad_lines.count(),
+        run_id: session.run_id(),
+        parent_run_id: session.parent_run_id(),
+        path: session.path().to_owned(),
+        durable: session.writer().watermark(),
+    };
+    let (report, closed) = finish(args, &mut lifecycle, &halt, recorded);
     // Somebody may have stopped listening: that makes no success of a failure.
     let printed = report.print(args.json);
     closed?;
+    portfolio?;
     match failures.try_recv() {
         Ok(error) => Err(error),
         Err(_) if args.strict && bad_lines.count() > 0 => Ok(Outcome::Findings),
@@ -160,12 +199,43 @@ fn open_error(args: &Args, source: crate::lifecycle::OpenError) -> CliError {
     CliError::Open { dir: args.place.dir.clone(), source }
 }
 
-fn open(args: &Args, config: &EventStoreConfig, halt: &HaltSignal) -> Result<RunSession, CliError> {
+fn lifecycle(config: &EventStoreConfig) -> EventStoreLifecycle {
+    // Halted or not is in the report.
+    let options =
+        LifecycleOptions { on_halt: Arc::new(|_reason| ()), ..LifecycleOptions::default() };
+    EventStoreLifecycle::new(Some(config.clone()), options)
+}
+
+/// The portfolio of the demo as the run that is continued from left it; an empty one without such a run.
+fn restored_portfolio(
+    args: &Args,
+    lifecycle: &mut EventStoreLifecycle,
+) -> Result<PortfolioCache, CliError> {
+    let Place { dir, instance } = &args.place;
+    let mut cache = PortfolioCache::new(SnapshotFolder::new(dir, instance));
+    let restored = lifecycle.restore_parent_cache(instance, &mut cache);
+    restored.map_err(|source| CliError::Restore { dir: dir.clone(), source: Box::new(source) })?;
+    Ok(cache)
+}
+
+/// The portfolio at the end: when all that is accepted is durable, and snapshotted. A run that is halted has
+/// said so.
+fn last_portfolio(
+    session: &RunSession,
+    patience: Duration,
+    keeper: CacheKeeper<PortfolioCache>,
+) -> Result<Portfolio, CliError> {
+    // Where it fails the run is halted, and what is durable is what there is.
+    let _ = session.writer().flush(patience);
+    let cache = keeper.finish().map_err(CliError::Keep)?;
+    Ok(cache.portfolio().clone())
+}
+
+fn open(args: &Args, lifecycle: &mut EventStoreLifecycle) -> Result<(), CliError> {
     let mut components = RegisteredComponents::default();
     components.actors.insert("tapline-record".to_owned(), env!("CARGO_PKG_VERSION").to_owned());
-    let instance = args.place.instance.clone();
-    RunSession::open(config, instance, components, Clock::Realtime, halt.clone())
-        .map_err(|source| open_error(args, source))
+    let opened = lifecycle.open(&args.place.instance, components, &Environment::Live);
+    opened.map_err(|source| open_error(args, source))
 }
 
 fn file_registry() -> EncoderRegistry {
@@ -180,18 +250,25 @@ fn supervise(
     reports: &Receiver<WorkerReport>,
     halt: &HaltSignal,
     stop: &StopFlag,
+    durable_every: Option<Duration>,
 ) -> Measured {
+    let mut told = 0;
     let progress = ProgressBar::new_spinner();
     let style = ProgressStyle::with_template("{spinner} {elapsed} {msg}");
     progress.set_style(style.expect("the template is a constant"));
     let mut measured = Measured::default();
     loop {
-        match reports.recv_timeout(Duration::from_millis(100)) {
+        match reports.recv_timeout(durable_every.unwrap_or(LOOK_EVERY)) {
             Ok(report) => measured.add(&report),
             Err(RecvTimeoutError::Disconnected) => break,
             Err(RecvTimeoutError::Timeout) => {
-                progress.set_message(format!("durable up to {}", session.writer().watermark()));
+                let durable = session.writer().watermark();
+                progress.set_message(format!("durable up to {durable}"));
                 progress.tick();
+                if durable_every.is_some() && durable > told {
+                    told = durable;
+                    eprintln!("durable {durable}");
+                }
             }
         }
         if halt.is_halted() {
@@ -201,6 +278,9 @@ fn supervise(
     progress.finish_and_clear();
     measured
 }
+
+/// How often to look at how far the run is.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
 
 struct Measured {
     capture_ns: hdrhistogram::Histogram<u64>,
@@ -224,42 +304,53 @@ impl Measured {
     }
 }
 
-struct Ended {
+struct Recorded {
+    portfolio: Option<PortfolioReport>,
     began: Instant,
     measured: Measured,
     bad_lines: u64,
+    run_id: RunId,
+    parent_run_id: Option<RunId>,
+    path: PathBuf,
+    /// The watermark before the seal.
+    durable: u64,
 }
 
 /// Seals the run and reports on it. A halted run is reported too, and left unsealed.
 fn finish(
     args: &Args,
-    session: RunSession,
+    lifecycle: &mut EventStoreLifecycle,
     halt: &HaltSignal,
-    ended: Ended,
+    recorded: Recorded,
 ) -> (Report, Result<(), CliError>) {
-    let (run_id, path) = (session.run_id(), session.path().to_owned());
-    let durable_before = session.writer().watermark();
-    let closed = session.seal();
-    let elapsed_s = ended.began.elapsed().as_secs_f64();
+    let closed = lifecycle.seal(UnixNanos::now());
+    let Recorded { portfolio, began, measured, bad_lines, run_id, parent_run_id, path, durable } =
+        recorded;
+    let elapsed_s = began.elapsed().as_secs_f64();
     let (watermark, lifecycle_entries, root, error) = match closed {
-        Ok(CloseReport { watermark, root, .. }) => (watermark, 2, Some(root.to_string()), None),
-        Err(error) => (durable_before, 1, None, Some(error)),
+        Ok(Some(CloseReport { watermark, root, .. })) => {
+            (watermark, 2, Some(root.to_string()), None)
+        }
+        Ok(None) => (durable, 1, None, None),
+        Err(error) => (durable, 1, None, Some(error)),
     };
     let entries = watermark.saturating_sub(lifecycle_entries);
     let report = Report {
         run_id,
+        parent_run_id,
         instance_id: args.place.instance.to_string(),
         entries,
         watermark,
-        bytes_payload: ended.measured.payload_bytes,
+        bytes_payload: measured.payload_bytes,
         bytes_file: std::fs::metadata(&path).map_or(0, |metadata| metadata.len()),
-        bad_lines: ended.bad_lines,
+        bad_lines,
         root,
         elapsed_s,
         durable_per_s: entries as f64 / elapsed_s,
-        capture_ns: (&ended.measured.capture_ns).into(),
-        ack_ns: (&ended.measured.ack_ns).into(),
+        capture_ns: (&measured.capture_ns).into(),
+        ack_ns: (&measured.ack_ns).into(),
         halted: halt.reason().map(Into::into),
+        portfolio,
         path,
     };
     let closed = match error {

@@ -1,9 +1,11 @@
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use hdrhistogram::Histogram;
 use serde::Serialize;
 
+use super::demo::{Portfolio, StrategyBook};
 use super::error::CliError;
 use super::output::Output;
 use crate::model::RunId;
@@ -13,6 +15,8 @@ use crate::protocol::HaltReason;
 #[derive(Serialize)]
 pub(super) struct Report {
     pub(super) run_id: RunId,
+    /// The run that this one continues from.
+    pub(super) parent_run_id: Option<RunId>,
     pub(super) instance_id: String,
     pub(super) path: PathBuf,
     /// Captured messages in the log; lifecycle entries are not counted.
@@ -28,6 +32,24 @@ pub(super) struct Report {
     pub(super) capture_ns: Percentiles,
     pub(super) ack_ns: Percentiles,
     pub(super) halted: Option<Halted>,
+    /// Of the demo: what its node knows of its orders and its money.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) portfolio: Option<PortfolioReport>,
+}
+
+/// What the demo's node knows at the end.
+#[derive(Serialize)]
+pub(super) struct PortfolioReport {
+    /// By strategy number.
+    strategies: BTreeMap<u64, StrategyBook>,
+    open_orders: usize,
+}
+
+impl From<&Portfolio> for PortfolioReport {
+    fn from(portfolio: &Portfolio) -> Self {
+        let strategies = portfolio.strategies().clone();
+        Self { strategies, open_orders: portfolio.open_orders() }
+    }
 }
 
 #[derive(Serialize)]
@@ -80,6 +102,9 @@ impl Report {
     fn print_text(&self, out: &mut Output) -> Result<(), CliError> {
         let path = self.path.display();
         out.line(format_args!("run        {} of {}", self.run_id, self.instance_id))?;
+        if let Some(parent) = self.parent_run_id {
+            out.line(format_args!("parent     {parent}"))?;
+        }
         out.line(format_args!("file       {path} ({} bytes)", self.bytes_file))?;
         out.line(format_args!(
             "entries    {} captured, {} bytes of payload, {} bad lines",
@@ -92,6 +117,12 @@ impl Report {
         ))?;
         out.line(format_args!("capture    {}", self.capture_ns))?;
         out.line(format_args!("ack        {}", self.ack_ns))?;
+        for (number, book) in self.portfolio.iter().flat_map(|portfolio| &portfolio.strategies) {
+            let StrategyBook { position, cash_ticks, orders_submitted, fills, .. } = book;
+            out.line(format_args!(
+                "strategy {number} position {position}, cash {cash_ticks} ticks, {fills} fills of {orders_submitted} orders"
+            ))?;
+        }
         if let Some(halted) = &self.halted {
             return out.line(format_args!("HALTED     {}", halted.reason));
         }

@@ -17,6 +17,14 @@ pub(super) struct Place {
     pub(super) instance: InstanceId,
 }
 
+/// Whose runs, where the folder is given otherwise.
+#[derive(Args)]
+pub(super) struct Instance {
+    /// Node instance
+    #[arg(long, default_value = "node-1")]
+    pub(super) instance: InstanceId,
+}
+
 impl Place {
     pub(super) fn folder(&self) -> PathBuf {
         self.dir.join(self.instance.as_str())

@@ -189,7 +189,7 @@ impl FrameBuilder {
         self.buffer.extend_from_slice(&self.names);
         let root = root_of(&self.buffer[..LINE_BYTES], &self.buffer[records_end..]);
         self.buffer.extend_from_slice(root.as_bytes());
-        self.keys.sort();
+        self.keys.finish();
         let roots = Roots { own: root, previous: *previous_root };
         self.roots = Some(roots);
         self.sealed_with(roots)
@@ -210,7 +210,7 @@ impl FrameBuilder {
             first_name_id: self.first_name_id,
             names_count: self.names_count,
             ts_init_max: self.ts_init_max,
-            key_rows: self.keys.sorted(),
+            key_rows: self.keys.finished(),
         }
     }
 

@@ -17,16 +17,16 @@ impl FrameKeys {
         self.rows.extend(record.keys().map(|(kind, key)| KeyRow::new(key_hash(kind, key), seq)));
     }
 
-    /// Puts the frame's rows in order.
-    pub fn sort(&mut self) -> &[KeyRow] {
+    /// The frame's rows, in order, now that it has no more entries.
+    pub fn finish(&mut self) -> &[KeyRow] {
         self.rows.sort_unstable();
         // Of rows with one hash the first, with the smallest `seq`, stays.
         self.rows.dedup_by_key(|row| row.hash());
         &self.rows
     }
 
-    /// The rows, which [`sort`](Self::sort) has put in order.
-    pub(super) fn sorted(&self) -> &[KeyRow] {
+    /// The rows, which [`finish`](Self::finish) has put in order.
+    pub(super) fn finished(&self) -> &[KeyRow] {
         &self.rows
     }
 

@@ -62,17 +62,19 @@ impl KeyRow {
     }
 }
 
-/// The most rows of a sorted block: with redb's own bytes it fills four pages. A look-up reads one.
-pub const KEY_BLOCK_ROWS_MAX: usize = ((16 << 10) - 64) / KEY_ROW_BYTES;
+/// The most rows of a block: with redb's own bytes they fill two pages. One row more would take four,
+/// since redb keeps a large value in a power-of-two run of pages.
+pub const KEY_BLOCK_ROWS_MAX: usize = ((8 << 10) - 64) / KEY_ROW_BYTES;
 
-/// A tier has blocks from this many times fewer rows on than the next, and is merged into that when it
-/// has as many rows as the next begins with.
+/// Each tier begins with this many times the rows of the one before. When all its blocks together have
+/// as many rows as the next tier begins with, they are merged into that.
 pub const KEY_TIER_FACTOR: usize = 8;
 
 /// Where a block belongs, by the number of rows that were merged and stored together.
 ///
-/// Together these rows are one sorted sequence. It is cut at fixed hashes, the same for all of a tier,
-/// into blocks of some hundreds to some thousands of rows. So the blocks that can have a hash lie together.
+/// These rows are one sorted sequence, stored as several blocks if they are many. The hashes are divided
+/// into stretches, fewer or more depending on the tier, and no block reaches from one into the next. So
+/// the blocks that can have a hash lie together in the table, whichever sequences they are of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct KeyTier(u16);
 
@@ -85,8 +87,8 @@ impl KeyTier {
     /// All rows of the run as one sequence, cut where a block is full.
     pub const SORTED: Self = Self(255);
 
-    /// The highest tier whose sequences are one block.
-    const UNCUT: u16 = 3;
+    /// The highest tier with all hashes in one stretch.
+    const UNDIVIDED: u16 = 3;
 
     /// The tier of a sequence that has `rows` rows, at least one, and not all of the run.
     pub const fn of(rows: usize) -> Self {
@@ -115,24 +117,25 @@ impl KeyTier {
         Self(self.0.saturating_add(1))
     }
 
-    /// How many of a hash's highest bits are the same for all rows of a block.
-    pub(crate) const fn cut_bits(self) -> u32 {
-        if self.0 > Self::LARGE.0 { 0 } else { 3 * self.0.saturating_sub(Self::UNCUT) as u32 }
+    /// How many of a hash's highest bits are the same for all of a stretch.
+    const fn stretch_bits(self) -> u32 {
+        if self.0 > Self::LARGE.0 { 0 } else { 3 * self.0.saturating_sub(Self::UNDIVIDED) as u32 }
     }
 
-    /// The lowest hash that can be in one block with `hash`.
-    pub(crate) const fn cut_before(self, hash: u64) -> u64 {
-        hash & !(u64::MAX >> self.cut_bits())
+    /// The lowest hash of the stretch that `hash` is in.
+    pub(crate) const fn stretch_of(self, hash: u64) -> u64 {
+        hash & !(u64::MAX >> self.stretch_bits())
     }
 
-    /// The lowest hash behind the block that can begin with `cut`; `None` behind the last.
-    pub(crate) const fn next_cut(self, cut: u64) -> Option<u64> {
-        (cut | u64::MAX >> self.cut_bits()).checked_add(1)
+    /// Where the stretch after the one that begins with `stretch` begins; `None` behind the last.
+    pub(crate) const fn next_stretch(self, stretch: u64) -> Option<u64> {
+        (stretch | u64::MAX >> self.stretch_bits()).checked_add(1)
     }
 
     /// The blocks of a sequence of this tier.
-    pub(crate) fn cut(self, rows: &[KeyRow]) -> impl Iterator<Item = &[KeyRow]> {
-        rows.chunk_by(move |a, b| self.cut_before(a.hash()) == self.cut_before(b.hash()))
+    pub(crate) fn blocks(self, rows: &[KeyRow]) -> impl Iterator<Item = &[KeyRow]> {
+        rows.chunk_by(move |a, b| self.stretch_of(a.hash()) == self.stretch_of(b.hash()))
+            .flat_map(|stretch| stretch.chunks(KEY_BLOCK_ROWS_MAX))
     }
 }
 
@@ -155,7 +158,7 @@ impl KeyBlockId {
 
     /// Before all blocks of a tier that can have this hash; not for [`KeyTier::SORTED`].
     pub(crate) const fn before(tier: KeyTier, hash: u64) -> Self {
-        Self { tier, first: KeyRow::new(tier.cut_before(hash), 0) }
+        Self { tier, first: KeyRow::new(tier.stretch_of(hash), 0) }
     }
 
     /// Where to look for the block after this one; `None` behind everything.
@@ -218,11 +221,13 @@ impl<'a> KeyBlock<'a> {
     }
 
     fn fits(&self, tier: KeyTier) -> bool {
-        if tier == KeyTier::SORTED {
-            self.0.len() <= KEY_BLOCK_ROWS_MAX
-        } else {
-            tier <= KeyTier::LARGE && tier.cut(self.0).nth(1).is_none()
-        }
+        let is_one_stretch = match self.0 {
+            [first, .., last] => tier.stretch_of(first.hash()) == tier.stretch_of(last.hash()),
+            _ => true,
+        };
+        (tier <= KeyTier::LARGE || tier == KeyTier::SORTED)
+            && is_one_stretch
+            && self.0.len() <= KEY_BLOCK_ROWS_MAX
     }
 
     /// The rows, at least one.
@@ -270,16 +275,32 @@ mod tests {
     }
 
     #[test]
-    fn sequences_are_cut_where_the_highest_bits_of_the_hash_change() {
+    fn no_block_reaches_from_one_stretch_into_the_next() {
         let hashes = [0, (1 << 61) - 1, 1 << 61, (1 << 61) + 5, u64::MAX];
         let rows = hashes.map(|hash| KeyRow::new(hash, 1));
-        let lengths = |tier| KeyTier(tier).cut(&rows).map(<[_]>::len).collect::<Vec<_>>();
+        let lengths = |tier| KeyTier(tier).blocks(&rows).map(<[_]>::len).collect::<Vec<_>>();
         assert_eq!(lengths(0), [5]);
         assert_eq!(lengths(3), [5]);
         assert_eq!(lengths(4), [2, 2, 1]);
         assert_eq!(lengths(5), [1, 1, 2, 1]);
-        assert_eq!(KeyTier(5).cut_before((3 << 58) + 77), 3 << 58);
-        assert_eq!(KeyTier(0).cut_before(u64::MAX), 0);
+        assert_eq!(KeyTier(5).stretch_of((3 << 58) + 77), 3 << 58);
+        assert_eq!(KeyTier(0).stretch_of(u64::MAX), 0);
+    }
+
+    /// Whatever the hashes are, also those of keys that somebody chose.
+    #[test]
+    fn no_block_has_more_rows_than_a_block_may() {
+        let rows: Vec<KeyRow> = (0..40_000).map(|seq| KeyRow::new(7, seq)).collect();
+        for tier in [KeyTier::FIRST, KeyTier(4), KeyTier::LARGE, KeyTier::SORTED] {
+            let blocks: Vec<_> = tier.blocks(&rows).collect();
+            assert_eq!(blocks.concat(), rows);
+            for rows in blocks {
+                let id = KeyBlockId { tier, first: rows[0] };
+                assert_eq!(KeyBlock(rows).check(id), Ok(()));
+            }
+            let all = KeyBlockId { tier, first: rows[0] };
+            assert_eq!(KeyBlock(&rows).check(all), Err(KeyBlockError::Tier));
+        }
     }
 
     #[test]

@@ -3,46 +3,58 @@ use super::KeyRow;
 /// About how many rows make a chunk: 1 MiB of them, which a processor's cache holds.
 const CHUNK_ROWS: usize = 64 << 10;
 
-/// Merges sorted sequences of rows, each of which comes block by block, in the memory of one block
-/// of each.
+/// Merges sorted sequences of rows in bounded memory: of each it holds a share, and reads on from
+/// where that ends.
 #[derive(Debug)]
 pub(crate) struct KeyMerge<T> {
     sources: Vec<Source<T>>,
+    rows_max: usize,
 }
 
 #[derive(Debug)]
 struct Source<T> {
     sequence: T,
-    block: Vec<KeyRow>,
+    rows: Vec<KeyRow>,
     taken: usize,
 }
 
+/// What a source is asked for.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Wanted<T> {
+    /// The sequence.
+    pub(crate) sequence: T,
+    /// The last row that was read of it; `None` at first.
+    pub(crate) after: Option<KeyRow>,
+    /// The most rows to read, at least one.
+    pub(crate) rows_max: usize,
+}
+
 impl<T: Copy> KeyMerge<T> {
-    pub(crate) const fn new() -> Self {
-        Self { sources: Vec::new() }
+    /// Merges `sequences`, and holds up to `rows_max` rows of all of them, or one of each.
+    pub(crate) fn new(sequences: impl IntoIterator<Item = T>, rows_max: usize) -> Self {
+        let source = |sequence| Source { sequence, rows: Vec::new(), taken: 0 };
+        Self { sources: sequences.into_iter().map(source).collect(), rows_max }
     }
 
-    /// Adds a sequence by its first block.
-    pub(crate) fn add(&mut self, sequence: T, block: Vec<KeyRow>) {
-        self.sources.push(Source { sequence, block, taken: 0 });
-    }
-
-    /// Writes the next rows to `chunk`, which is cleared first; none at the end. `next_block` appends
-    /// the next block of a sequence to the empty buffer it is given, or leaves that empty.
+    /// Writes the next rows to `chunk`, which is cleared first; none at the end. `read` appends what
+    /// is wanted to the empty buffer it is given; nothing at the end of the sequence.
     pub(crate) fn next_chunk<E>(
         &mut self,
         chunk: &mut Vec<KeyRow>,
-        mut next_block: impl FnMut(T, &mut Vec<KeyRow>) -> Result<(), E>,
+        mut read: impl FnMut(Wanted<T>, &mut Vec<KeyRow>) -> Result<(), E>,
     ) -> Result<(), E> {
         chunk.clear();
+        let rows_max = self.share_of(self.rows_max);
         for source in self.sources.iter_mut().filter(|source| source.rest().is_empty()) {
-            source.block.clear();
+            let after = source.rows.last().copied();
+            source.rows.clear();
             source.taken = 0;
-            next_block(source.sequence, &mut source.block)?;
+            read(Wanted { sequence: source.sequence, after, rows_max }, &mut source.rows)?;
         }
         self.sources.retain(|source| !source.rest().is_empty());
-        let share = CHUNK_ROWS / self.sources.len().max(1) + 1;
-        // Up to here every source has all its rows in memory, and none gives more than its share.
+        let share = self.share_of(CHUNK_ROWS);
+        // Rows up to the bound are all in memory, since every source has a row at or behind it. And
+        // no source has more than its share of them.
         let Some(bound) = self.sources.iter().map(|source| source.row_within(share)).min() else {
             return Ok(());
         };
@@ -52,18 +64,22 @@ impl<T: Copy> KeyMerge<T> {
             chunk.extend_from_slice(rows);
             source.taken += rows.len();
         }
-        // The standard library's stable sort finds the sorted stretches and merges them.
+        // The standard library's stable sort finds the sorted pieces and merges them.
         chunk.sort();
         Ok(())
+    }
+
+    fn share_of(&self, rows: usize) -> usize {
+        rows / self.sources.len().max(1) + 1
     }
 }
 
 impl<T> Source<T> {
     fn rest(&self) -> &[KeyRow] {
-        &self.block[self.taken..]
+        &self.rows[self.taken..]
     }
 
-    /// The row that many on, or the last of the block.
+    /// The row that many on, or the last in memory.
     fn row_within(&self, rows: usize) -> KeyRow {
         let rest = self.rest();
         rest[rest.len().min(rows) - 1]
@@ -78,7 +94,7 @@ mod tests {
 
     use super::*;
 
-    /// Sequences of blocks of any length, by the rows' numbers.
+    /// Sequences of any length, by the rows' numbers.
     fn sequences() -> impl Strategy<Value = Vec<Vec<u128>>> {
         let rows = prop::collection::btree_set(0_u128..50_000, 0..9_000);
         prop::collection::vec(rows.prop_map(|rows| rows.into_iter().collect()), 0..6)
@@ -88,28 +104,22 @@ mod tests {
         #![proptest_config(ProptestConfig::with_cases(32))]
         #[test]
         fn merged_rows_are_those_of_all_sequences_in_order(
-            sequences in sequences(), block_rows in 1_usize..10_000
+            sequences in sequences(), rows_max in 0_usize..50_000
         ) {
-            let mut blocks: Vec<_> =
-                sequences.iter().map(|rows| rows.chunks(block_rows)).collect();
-            let rows = |block: &[u128]| block.iter().copied().map(KeyRow::from_u128).collect();
-            let mut merge = KeyMerge::new();
-            for (number, blocks) in blocks.iter_mut().enumerate() {
-                if let Some(first) = blocks.next() {
-                    merge.add(number, rows(first));
-                }
-            }
+            let mut merge = KeyMerge::new(0..sequences.len(), rows_max);
             let (mut merged, mut chunk) = (Vec::new(), Vec::new());
             loop {
-                let next_block = |number: usize, block: &mut Vec<KeyRow>| {
-                    let next: Vec<KeyRow> = blocks[number].next().map(rows).unwrap_or_default();
-                    block.extend(next);
+                let read = |wanted: Wanted<usize>, rows: &mut Vec<KeyRow>| {
+                    let all = sequences[wanted.sequence].iter().map(|row| KeyRow::from_u128(*row));
+                    rows.extend(all.filter(|row| Some(*row) > wanted.after).take(wanted.rows_max));
                     Ok::<_, Infallible>(())
                 };
-                let Ok(()) = merge.next_chunk(&mut chunk, next_block);
+                let Ok(()) = merge.next_chunk(&mut chunk, read);
                 if chunk.is_empty() {
                     break;
                 }
+                let held: usize = merge.sources.iter().map(|source| source.rows.len()).sum();
+                prop_assert!(held <= rows_max + sequences.len());
                 prop_assert!(chunk.len() <= CHUNK_ROWS + sequences.len());
                 merged.extend(chunk.iter().map(|row| row.as_u128()));
             }

@@ -37,5 +37,5 @@ pub use record::{
 pub use record_builder::{RecordBuilder, RecordLimitError, RecordLimits};
 
 pub(crate) use frame::{FRAME_OVERHEAD_BYTES, PER_RECORD_BYTES};
-pub(crate) use key_merge::KeyMerge;
+pub(crate) use key_merge::{KeyMerge, Wanted};
 pub(crate) use record_builder::{RecordTag, name_record};

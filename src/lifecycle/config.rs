@@ -19,8 +19,7 @@ pub struct EventStoreConfig {
     /// What is kept of older runs.
     #[serde(default)]
     pub retention: RetentionMode,
-    /// The run to replay from, in place of the one recovery finds. Kept and checked; this version does
-    /// not replay yet.
+    /// The run to replay from, in place of the one recovery finds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub replay_from_run_id: Option<RunId>,
     /// The data-marker sidecar; None is off. Kept and checked; this version records no markers yet.

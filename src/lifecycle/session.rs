@@ -1,57 +1,46 @@
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
-use super::EventStoreConfig;
 use super::events::{
     RUN_ENDED_TOPIC, RUN_ENDED_TYPE, RUN_STARTED_TOPIC, RUN_STARTED_TYPE, run_ended_payload,
     run_started_payload,
 };
-use crate::model::{Clock, EntryDraft, InstanceId, RegisteredComponents, RunId, RunManifest};
+use super::{EventStoreConfig, OpenError};
+use crate::format::{RecordBuilder, RecordTag};
+use crate::model::{
+    Clock, EntryDraft, InstanceId, RegisteredComponents, RunId, RunManifest, UnixNanos,
+};
 use crate::protocol::{HaltReason, HaltSignal};
 use crate::ring::{Producers, SubmitError};
-use crate::store::{EventStore, OpenRunError, RedbBackend, RunReader, run_path};
+use crate::store::{EventStore, RedbBackend, RunReader, run_path};
 use crate::writer::{
-    CloseError, CloseReport, ConfigError, EventStoreWriter, ProducerError, SpawnError, WaitError,
+    CloseError, CloseReport, EventStoreWriter, SpawnError, WaitError, WriterConfig,
 };
 
 /// One run being recorded: from its manifest and `RunStarted` to `RunEnded` and its seal.
 ///
+/// What [`EventStoreLifecycle`](super::EventStoreLifecycle) is made of; by itself it neither looks after
+/// runs that were left behind nor keeps others out of the instance's folder.
+///
 /// Dropped without [`seal`](Self::seal), the run is left unsealed, for recovery to find.
 pub struct RunSession {
     run_id: RunId,
+    parent_run_id: Option<RunId>,
     path: PathBuf,
     clock: Clock,
     writer: EventStoreWriter,
     reader: Arc<dyn RunReader>,
 }
 
-/// Why a run could not be opened.
-#[derive(Debug, thiserror::Error)]
-pub enum OpenError {
-    /// A setting is outside its range.
-    #[error(transparent)]
-    Config(#[from] ConfigError),
-    /// The store could not open the run.
-    #[error(transparent)]
-    Store(#[from] OpenRunError),
-    /// The writer could not be started.
-    #[error(transparent)]
-    Spawn(#[from] SpawnError),
-    /// The writer took no producer.
-    #[error("the first entry was not taken: {0}")]
-    Producer(#[from] ProducerError),
-    /// `RunStarted` was refused.
-    #[error("RunStarted was not accepted: {0}")]
-    RunStartedSubmit(#[source] SubmitError),
-    /// `RunStarted` was not durable in time.
-    #[error("RunStarted was not durable within {waited:?} (setting run_started_timeout_ms)")]
-    RunStartedTimeout {
-        /// The setting `run_started_timeout`.
-        waited: std::time::Duration,
-    },
-    /// The run halted before it was open.
-    #[error("the run halted while it was opened: {0}")]
-    HaltedDuringBoot(HaltReason),
+/// What is new about a run, besides the configuration.
+pub(super) struct NewRun {
+    pub(super) instance_id: InstanceId,
+    pub(super) components: RegisteredComponents,
+    pub(super) clock: Clock,
+    pub(super) halt: HaltSignal,
+    pub(super) parent_run_id: Option<RunId>,
+    pub(super) flags: Vec<String>,
 }
 
 impl RunSession {
@@ -64,7 +53,19 @@ impl RunSession {
         clock: Clock,
         halt: HaltSignal,
     ) -> Result<Self, OpenError> {
+        let (parent_run_id, flags) = (None, Vec::new());
+        let new = NewRun { instance_id, components, clock, halt, parent_run_id, flags };
+        let store = RedbBackend::with_disk_mode(&config.base_dir, config.disk_mode);
+        Self::open_on(Box::new(store), config, new)
+    }
+
+    pub(super) fn open_on(
+        mut store: Box<dyn EventStore>,
+        config: &EventStoreConfig,
+        new: NewRun,
+    ) -> Result<Self, OpenError> {
         config.validate()?;
+        let NewRun { instance_id, components, clock, halt, parent_run_id, flags } = new;
         if let Some(reason) = halt.reason() {
             // Before a file is made for a run that cannot begin.
             return Err(OpenError::HaltedDuringBoot(reason));
@@ -72,40 +73,47 @@ impl RunSession {
         let start = clock.now();
         let mut manifest = RunManifest::new(instance_id, RunId::generate(start), start)
             .with_identity(config.identity.clone());
+        manifest.parent_run_id = parent_run_id;
+        manifest.feature_flags.extend(flags);
         manifest.feature_flags.push(config.retention.feature_flag().to_owned());
         manifest.registered_components = components;
         manifest.index_kinds = config.registered_kinds()?;
-
-        let mut store = RedbBackend::with_disk_mode(&config.base_dir, config.disk_mode);
-        let path = run_path(&config.base_dir, &manifest.instance_id, manifest.run_id);
-        store.open_run(manifest.clone())?;
-        let reader = store.reader().ok_or(SpawnError::NoOpenRun)?;
-        let writer =
-            EventStoreWriter::spawn(Box::new(store), clock.clone(), halt, config.writer.clone())?;
-        let session = Self { run_id: manifest.run_id, path, clock, writer, reader };
-        session.start(&manifest, config.run_started_timeout)?;
-        Ok(session)
-    }
-
-    fn start(&self, manifest: &RunManifest, timeout: std::time::Duration) -> Result<(), OpenError> {
-        let payload = run_started_payload(manifest);
-        let mut producer = self.writer.producer()?;
-        let draft = EntryDraft {
+        let payload = run_started_payload(&manifest);
+        let run_started = EntryDraft {
             topic: RUN_STARTED_TOPIC,
             payload_type: RUN_STARTED_TYPE,
-            ts_init: manifest.start_ts_init,
+            ts_init: start,
             payload: &payload,
             ..EntryDraft::default()
         };
-        let ticket =
-            producer.submit(&draft).map_err(|error| match self.writer.halt().reason() {
-                Some(reason) => OpenError::HaltedDuringBoot(reason),
-                None => OpenError::RunStartedSubmit(error),
-            })?;
+        // Likewise before the file is made.
+        check_fits(&run_started, &config.writer).map_err(|source| refused(source, &halt))?;
+
+        let path = run_path(&config.base_dir, &manifest.instance_id, manifest.run_id);
+        let run_id = manifest.run_id;
+        store.open_run(manifest)?;
+        let reader = store.reader().ok_or(SpawnError::NoOpenRun)?;
+        let writer = EventStoreWriter::spawn(store, clock.clone(), halt, config.writer.clone())?;
+        let session = Self { run_id, parent_run_id, path, clock, writer, reader };
+        session.start(&run_started, config.run_started_timeout)?;
+        Ok(session)
+    }
+
+    /// Waits until the first entry is durable. Where it does not become so, the run is halted.
+    fn start(&self, run_started: &EntryDraft<'_>, timeout: Duration) -> Result<(), OpenError> {
+        let mut producer = self.writer.producer()?;
+        let halt = self.writer.halt();
+        let ticket = producer.submit(run_started).map_err(|error| match halt.reason() {
+            Some(reason) => OpenError::HaltedDuringBoot(reason),
+            None => refused(error, halt),
+        })?;
         producer.durability().wait(ticket, timeout).map_err(|error| match error {
             WaitError::Halted(reason) => OpenError::HaltedDuringBoot(reason),
-            WaitError::TimedOut { waited } => OpenError::RunStartedTimeout { waited },
-            WaitError::Closed => OpenError::RunStartedSubmit(SubmitError::Closed),
+            WaitError::TimedOut { waited } => {
+                halt.fire(HaltReason::BackpressureStall { stalled_for: waited, threshold: waited });
+                OpenError::RunStartedTimeout { waited, reason: halt.reason_given() }
+            }
+            WaitError::Closed => refused(SubmitError::Closed, halt),
         })
     }
 
@@ -114,8 +122,13 @@ impl RunSession {
         self.run_id
     }
 
+    /// The run that this one continues from.
+    pub fn parent_run_id(&self) -> Option<RunId> {
+        self.parent_run_id
+    }
+
     /// The run's file.
-    pub fn path(&self) -> &std::path::Path {
+    pub fn path(&self) -> &Path {
         &self.path
     }
 
@@ -129,22 +142,50 @@ impl RunSession {
         self.writer.producers()
     }
 
-    /// The read side of the run while it is recorded.
+    /// The read side of the run while it is recorded. To be dropped before the seal: as long as it is there, the
+    /// run's file stays open, and the next sweep finds it in use.
     pub fn reader(&self) -> Arc<dyn RunReader> {
         Arc::clone(&self.reader)
     }
 
     /// Makes everything accepted durable, then `RunEnded` as the last entry, and seals the run.
     pub fn seal(self) -> Result<CloseReport, CloseError> {
+        let now = self.clock.now();
+        self.seal_at(now)
+    }
+
+    /// As [`seal`](Self::seal), with the `ts_init` of `RunEnded` given.
+    pub fn seal_at(self, ts_init: UnixNanos) -> Result<CloseReport, CloseError> {
         let payload = run_ended_payload(self.run_id);
         // Only without a reader does the file close with the writer.
         drop(self.reader);
         self.writer.close(&EntryDraft {
             topic: RUN_ENDED_TOPIC,
             payload_type: RUN_ENDED_TYPE,
-            ts_init: self.clock.now(),
+            ts_init,
             payload: &payload,
             ..EntryDraft::default()
         })
     }
+}
+
+/// Whether the settings let `draft` in at all.
+fn check_fits(draft: &EntryDraft<'_>, config: &WriterConfig) -> Result<(), SubmitError> {
+    let max = config.name_bytes_max;
+    for bytes in [draft.topic.len(), draft.payload_type.len()] {
+        if bytes > max {
+            return Err(SubmitError::NameLength { bytes, max });
+        }
+    }
+    let mut record = RecordBuilder::new(config.record_limits());
+    record.fill(draft);
+    let tag = RecordTag { stamp: 0, ts_publish: draft.ts_init, topic_id: 0, type_id: 0 };
+    record.finish(tag)?;
+    Ok(())
+}
+
+/// Halts a run whose first entry was refused.
+fn refused(source: SubmitError, halt: &HaltSignal) -> OpenError {
+    halt.fire(HaltReason::BackendError(format!("RunStarted was not accepted: {source}")));
+    OpenError::RunStartedSubmit { source, reason: halt.reason_given() }
 }

@@ -1,6 +1,6 @@
 use serde::Serialize;
 
-use crate::model::{Hash, RunId, RunStatus};
+use crate::model::{Hash, RunId, RunStatus, UnixNanos};
 
 /// One thing that is wrong with a run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, thiserror::Error)]
@@ -160,6 +160,8 @@ pub struct VerifyReport {
     pub status: Option<RunStatus>,
     /// Entries whose place and bytes were checked.
     pub entries_scanned: u64,
+    /// The largest `ts_init` among them; `None` without entries.
+    pub end_ts_init: Option<UnixNanos>,
     /// The run's root; `None` while it is not sealed, or when the manifest cannot be read.
     pub root: Option<Hash>,
     /// Everything that is wrong; empty for a clean run. At most [`Self::FINDINGS_MAX`] are kept.

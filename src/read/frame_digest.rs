@@ -1,6 +1,6 @@
 use bytes::Bytes;
 
-use super::index_check::{RowSum, RowSums};
+use super::index_check::{RowSum, RowSummer};
 use crate::format::{FrameView, HashLanes};
 use crate::model::{Hash, UnixNanos};
 
@@ -24,13 +24,13 @@ pub(super) struct FrameDigest {
 pub(super) struct Digester {
     lanes: HashLanes,
     hashes: Vec<Hash>,
-    sums: RowSums,
+    summer: RowSummer,
 }
 
 impl Digester {
-    /// One that sums up index rows by `sums`.
-    pub(super) fn new(sums: RowSums) -> Self {
-        Self { lanes: HashLanes::default(), hashes: Vec::new(), sums }
+    /// One that summer up index rows by `summer`.
+    pub(super) fn new(summer: RowSummer) -> Self {
+        Self { lanes: HashLanes::default(), hashes: Vec::new(), summer }
     }
 
     /// The digest of the frame stored under `key`, with every hash in it checked; `None` if anything
@@ -42,15 +42,15 @@ impl Digester {
         }
         let (mut name_id_max, mut ts_init_max) = (0, UnixNanos::default());
         let mut in_place = true;
-        let Self { lanes, hashes, sums } = self;
+        let Self { lanes, hashes, summer } = self;
         let is_sound = frame.is_sound(lanes, hashes, |index, record| {
             in_place &= record.seq() == key + index as u64;
             name_id_max = name_id_max.max(record.name_id_max());
             ts_init_max = ts_init_max.max(record.ts_init());
-            sums.entry(record);
+            summer.entry(record);
         });
         // Also of a frame that is not in order, for the next one to begin anew.
-        let keys = sums.frame_ends();
+        let keys = summer.frame_ends();
         (is_sound && in_place).then(|| FrameDigest {
             count: frame.count() as u64,
             previous_root: frame.previous_root(),

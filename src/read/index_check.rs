@@ -1,10 +1,11 @@
-//! Whether the index has exactly the rows that follow from the frames. Both sides are summed up in a
-//! few words of memory, whatever their order; only where the sums differ the rows are compared.
+//! Whether the index has exactly the rows that follow from the frames. Both sides are summed up, stretch
+//! by stretch of the log, whatever their order; only where the sums differ the rows are compared.
 
 use std::hash::{BuildHasher, RandomState};
 
 use super::Finding;
-use super::index_diff::name_differences;
+use super::index_diff::Slice;
+use super::point_read::PointRead;
 use super::verifier::Findings;
 use crate::format::{FrameKeys, KeyBlock, KeyBlockError, KeyBlockId, KeyRow, KeyTier, RecordView};
 use crate::model::{RunManifest, RunStatus};
@@ -13,7 +14,7 @@ use crate::store::{ReadFault, RunReader};
 /// Sums up the rows that follow from frames. Each has keys of its own, which its clones share, so that
 /// nobody can make up rows that sum up to others.
 #[derive(Debug, Clone, Default)]
-pub(super) struct RowSums {
+pub(super) struct RowSummer {
     hasher: RandomState,
     /// Of the frame that is being walked.
     rows: FrameKeys,
@@ -27,7 +28,7 @@ pub(super) struct RowSum {
     hashes: u64,
 }
 
-impl RowSums {
+impl RowSummer {
     /// Takes up an entry that is as it was recorded. Others bear out no row of the index.
     pub(super) fn entry(&mut self, record: &RecordView<'_>) {
         self.rows.add(record);
@@ -36,7 +37,7 @@ impl RowSums {
     /// The sum over the entries since the last frame ended.
     pub(super) fn frame_ends(&mut self) -> RowSum {
         let mut sum = RowSum::default();
-        for row in self.rows.sort() {
+        for row in self.rows.finish() {
             sum.add(&self.hasher, *row);
         }
         self.rows.clear();
@@ -55,33 +56,51 @@ impl RowSum {
     }
 }
 
-/// Gathers what the index has to be while the frames are walked.
+/// About how many rows a stretch of the log has: 16 MiB of them.
+const STRETCH_ROWS: u64 = 1 << 20;
+
+/// The rows of a stretch of the log, which reaches from `first` to where the next one begins.
 #[derive(Debug, Default)]
+struct Stretch {
+    first: u64,
+    sum: RowSum,
+}
+
+/// Gathers what the index has to be while the frames are walked.
+#[derive(Debug)]
 pub(super) struct IndexCheck {
-    sums: RowSums,
-    expected: RowSum,
+    summer: RowSummer,
+    /// In the order of the log. They cover all numbers there are.
+    expected: Vec<Stretch>,
 }
 
 impl IndexCheck {
+    pub(super) fn new() -> Self {
+        Self { summer: RowSummer::default(), expected: vec![Stretch::default()] }
+    }
+
     /// For another thread to sum up frames by.
-    pub(super) fn sums(&self) -> RowSums {
-        self.sums.clone()
+    pub(super) fn summer(&self) -> RowSummer {
+        self.summer.clone()
     }
 
     /// Takes up an entry of a frame that is not taken by its sum.
     pub(super) fn entry(&mut self, record: &RecordView<'_>) {
-        self.sums.entry(record);
+        self.summer.entry(record);
     }
 
-    /// Takes up that the entries of a frame are through.
-    pub(super) fn frame_ends(&mut self) {
-        let sum = self.sums.frame_ends();
-        self.accept(sum);
+    /// Takes up that the entries of the frame stored under `key` are through.
+    pub(super) fn frame_ends(&mut self, key: u64) {
+        let sum = self.summer.frame_ends();
+        self.accept(key, sum);
     }
 
-    /// Takes up a whole frame.
-    pub(super) fn accept(&mut self, frame: RowSum) {
-        self.expected.join(frame);
+    /// Takes up the whole frame stored under `key`.
+    pub(super) fn accept(&mut self, key: u64, frame: RowSum) {
+        match self.expected.last_mut() {
+            Some(Stretch { sum, .. }) if sum.rows < STRETCH_ROWS => sum.join(frame),
+            _ => self.expected.push(Stretch { first: key, sum: frame }),
+        }
     }
 
     /// Compares the index with the frames that were walked.
@@ -91,25 +110,37 @@ impl IndexCheck {
         manifest: &RunManifest,
         findings: &mut Findings,
     ) {
-        let compared = self.sum_up_index(source, manifest.status, findings).and_then(|found| {
-            if found == self.expected {
-                return Ok(());
-            }
-            name_differences(source, manifest, findings)
-        });
-        if let Err(error) = compared {
+        if let Err(error) = self.compare(source, manifest, findings) {
             findings.unreadable("index", &error);
         }
     }
 
-    /// The rows of the index, whose blocks have to be well-formed.
+    fn compare(
+        &self,
+        source: &dyn RunReader,
+        manifest: &RunManifest,
+        findings: &mut Findings,
+    ) -> Result<(), ReadFault> {
+        let found = self.sum_up_index(source, manifest.status, findings)?;
+        let frames = PointRead::default();
+        let ends = self.expected.iter().skip(1).map(|next| next.first - 1).chain([u64::MAX]);
+        for ((stretch, last), found) in self.expected.iter().zip(ends).zip(found) {
+            if stretch.sum != found {
+                let slice = Slice::gather(source, stretch.first, last)?;
+                slice.compare(source, &frames, manifest, findings)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The rows of the index in each stretch. Its blocks have to be well-formed.
     fn sum_up_index(
         &self,
         source: &dyn RunReader,
         status: RunStatus,
         findings: &mut Findings,
-    ) -> Result<RowSum, ReadFault> {
-        let mut sum = RowSum::default();
+    ) -> Result<Vec<RowSum>, ReadFault> {
+        let mut found = vec![RowSum::default(); self.expected.len()];
         let mut blocks = BlockCheck { status, sorted_up_to: None };
         for_each_block(source, |id, bytes| {
             if let Err(error) = blocks.check(id, bytes) {
@@ -119,10 +150,11 @@ impl IndexCheck {
                 findings.push(Finding::IndexDamaged { tier, hash, seq: first.seq(), error });
             }
             for row in rows_of(bytes) {
-                sum.add(&self.sums.hasher, *row);
+                let begun = self.expected.partition_point(|stretch| stretch.first <= row.seq());
+                found[begun - 1].add(&self.summer.hasher, *row);
             }
         })?;
-        Ok(sum)
+        Ok(found)
     }
 }
 

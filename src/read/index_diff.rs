@@ -1,6 +1,6 @@
-//! What exactly is wrong with an index that does not have the rows it should: named row by row, in
-//! bounded memory. The expected rows are taken from the frames in slices; for each slice the whole index
-//! is walked.
+//! What exactly is wrong with an index that does not have the rows it should: named row by row. This is
+//! done for one slice of the log after the other, each where something is wrong, so that memory is bounded;
+//! for each the whole index is walked.
 
 use super::frame_cursor::FrameCursor;
 use super::index_check::{for_each_block, hash_text, rows_of};
@@ -12,26 +12,8 @@ use crate::format::{FrameKeys, KeyRow, key_hash};
 use crate::model::{IndexKind, RunManifest};
 use crate::store::{ReadFault, RunReader};
 
-/// About how many rows are expected of one slice: 16 MiB of them.
-const SLICE_ROWS: usize = 1 << 20;
-
-pub(super) fn name_differences(
-    source: &dyn RunReader,
-    manifest: &RunManifest,
-    findings: &mut Findings,
-) -> Result<(), ReadFault> {
-    let frames = PointRead::default();
-    let mut from = Some(0);
-    while let Some(first) = from {
-        let slice = Slice::gather(source, first)?;
-        from = slice.last.checked_add(1);
-        slice.compare(source, &frames, manifest, findings)?;
-    }
-    Ok(())
-}
-
 /// The rows the index should have for a range of the log.
-struct Slice {
+pub(super) struct Slice {
     first: u64,
     last: u64,
     /// In order.
@@ -39,13 +21,16 @@ struct Slice {
 }
 
 impl Slice {
-    /// Reads the frames from `first` on, as many as make a slice; to the end of all numbers where there
-    /// are no more.
-    fn gather(source: &dyn RunReader, first: u64) -> Result<Self, ReadFault> {
-        let (mut expected, mut last) = (Vec::new(), u64::MAX);
+    /// Reads the frames that begin in a range of the log. The last range is open: of a run that grows it
+    /// takes in what is new, for the index has that too.
+    pub(super) fn gather(source: &dyn RunReader, first: u64, last: u64) -> Result<Self, ReadFault> {
+        let mut expected = Vec::new();
         let (mut cursor, mut keys) = (FrameCursor::default(), FrameKeys::default());
-        let mut from = first;
-        while let Some((first_seq, bytes)) = source.frame_at_or_after(from)? {
+        let mut from = Some(first);
+        while let Some(at) = from
+            && let Some((first_seq, bytes)) = source.frame_at_or_after(at)?
+            && first_seq <= last
+        {
             // What is damaged bears out no row, and is reported by the walk over the entries.
             if cursor.load(first_seq, bytes).is_ok()
                 && let Some((_, last_seq)) = cursor.range()
@@ -54,23 +39,16 @@ impl Slice {
                 {
                     keys.add(&record);
                 }
-                expected.extend_from_slice(keys.sort());
+                expected.extend_from_slice(keys.finish());
                 keys.clear();
             }
-            let Some(next) = first_seq.checked_add(1) else {
-                break;
-            };
-            from = next;
-            if expected.len() >= SLICE_ROWS {
-                last = cursor.range().map_or(first_seq, |(_, last_seq)| last_seq);
-                break;
-            }
+            from = first_seq.checked_add(1);
         }
         expected.sort();
         Ok(Self { first, last, expected })
     }
 
-    fn compare(
+    pub(super) fn compare(
         &self,
         source: &dyn RunReader,
         frames: &PointRead,

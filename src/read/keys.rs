@@ -19,14 +19,15 @@ pub struct KeyMention {
 /// Walks the keys of one kind in the order in which they are first mentioned: a scan of all entries,
 /// with a look-up of every key on the way, in the memory of a few frames.
 ///
-/// A damaged or missing entry is an error in its place, as in a [`Scan`].
+/// A damaged or missing entry is an error in its place, as in a [`Scan`]. So is a key that cannot be looked
+/// up; the other keys of its entry are given all the same.
 pub struct Keys {
     source: Arc<dyn RunReader>,
     frames: Arc<PointRead>,
     scan: Scan,
     kind: IndexKind,
-    /// What the last entry is the first to mention.
-    found: VecDeque<KeyMention>,
+    /// What the last entry is the first to mention, and what of its keys could not be looked up.
+    found: VecDeque<Result<KeyMention, ReadError>>,
 }
 
 impl Keys {
@@ -45,12 +46,9 @@ impl Iterator for Keys {
                 Ok(entry) => entry,
                 Err(error) => return Some(Err(error)),
             };
-            let found = &mut self.found;
-            if let Err(error) = find_first(&*self.source, &self.frames, &entry, self.kind, found) {
-                return Some(Err(error));
-            }
+            find_first(&*self.source, &self.frames, &entry, self.kind, &mut self.found);
         }
-        self.found.pop_front().map(Ok)
+        self.found.pop_front()
     }
 }
 
@@ -60,14 +58,20 @@ fn find_first(
     frames: &PointRead,
     entry: &EntryRef<'_>,
     kind: IndexKind,
-    found: &mut VecDeque<KeyMention>,
-) -> Result<(), ReadError> {
+    found: &mut VecDeque<Result<KeyMention, ReadError>>,
+) {
     let seq = entry.seq();
-    for (_, key) in entry.keys().filter(|(of, _)| *of == kind) {
-        let is_repeat = found.iter().any(|mention| mention.key == key);
-        if !is_repeat && first_mention(source, frames, kind, key)? == Some(seq) {
-            found.push_back(KeyMention { key: key.to_vec(), seq });
+    let keys = || entry.keys().filter(|(of, _)| *of == kind).map(|(_, key)| key);
+    for (index, key) in keys().enumerate() {
+        if keys().take(index).any(|earlier| earlier == key) {
+            continue;
+        }
+        match first_mention(source, frames, kind, key) {
+            Ok(Some(first)) if first == seq => {
+                found.push_back(Ok(KeyMention { key: key.to_vec(), seq }));
+            }
+            Ok(_) => {}
+            Err(error) => found.push_back(Err(error)),
         }
     }
-    Ok(())
 }

@@ -4,6 +4,12 @@ use super::ReadError;
 use crate::format::{HashLanes, OwnedFrame, RecordView};
 use crate::model::Hash;
 
+/// A page of redb's.
+const PAGE_BYTES: usize = 4 << 10;
+
+/// What redb has in a page besides a frame, at most.
+const REDB_BYTES: usize = 64;
+
 /// A frame in memory whose sections have been checked once; entries are checked as they are read.
 #[derive(Debug)]
 pub(super) struct LoadedFrame {
@@ -33,8 +39,10 @@ impl LoadedFrame {
         (self.first_seq..=self.last_seq).contains(&seq)
     }
 
-    pub(super) fn len_bytes(&self) -> usize {
-        self.frame.len_bytes()
+    /// The memory it holds. A frame on loan from redb holds the pages it is in, with some bytes of redb's
+    /// own: a power-of-two run of them.
+    pub(super) fn held_bytes(&self) -> usize {
+        (self.frame.len_bytes() + REDB_BYTES).next_power_of_two().max(PAGE_BYTES)
     }
 
     /// The hashes that the records have, in their order.

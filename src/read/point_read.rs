@@ -66,6 +66,8 @@ impl PointRead {
         let Some((first_seq, bytes)) = source.frame_at_or_before(seq)? else {
             return Ok(None);
         };
+        // Looked at before it is copied, which costs far more: whoever waits for an entry asks again and
+        // again for one behind the last frame.
         if !LoadedFrame::open(first_seq, bytes.clone())?.has(seq) {
             return Ok(None);
         }

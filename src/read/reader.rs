@@ -54,7 +54,8 @@ impl EventStoreReader {
     }
 
     /// Walks the entries of a range, lowest first or highest first, in the memory of one frame.
-    /// Both ends belong to the range; `u64::MAX` as upper end leaves it open.
+    /// Both ends belong to the range; `u64::MAX` as upper end leaves it open. Of a live run, do not keep
+    /// a [`Scan`] for long that is not at its end.
     pub fn scan(&self, from_seq: u64, to_seq: u64, direction: Direction) -> Scan {
         Scan::new(Arc::clone(&self.source), direction, from_seq, to_seq)
     }

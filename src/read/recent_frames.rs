@@ -3,7 +3,7 @@ use std::sync::Arc;
 
 use super::loaded_frame::LoadedFrame;
 
-/// The frames that were asked for last, up to a number of bytes.
+/// The frames that were asked for last, up to a number of bytes that they hold.
 ///
 /// A committed frame never changes, so what is kept here stays right while the run grows.
 #[derive(Debug)]
@@ -43,11 +43,11 @@ impl RecentFrames {
     /// that may be kept is not kept.
     pub(super) fn keep(&mut self, frame: Arc<LoadedFrame>) {
         let (first_seq, _) = frame.range();
-        if frame.len_bytes() > self.bytes_max {
+        if frame.held_bytes() > self.bytes_max {
             return;
         }
         self.forget(first_seq);
-        self.bytes += frame.len_bytes();
+        self.bytes += frame.held_bytes();
         self.now += 1;
         self.uses.insert(self.now, first_seq);
         self.frames.insert(first_seq, (self.now, frame));
@@ -61,7 +61,7 @@ impl RecentFrames {
     fn forget(&mut self, first_seq: u64) {
         if let Some((used, frame)) = self.frames.remove(&first_seq) {
             self.uses.remove(&used);
-            self.bytes -= frame.len_bytes();
+            self.bytes -= frame.held_bytes();
         }
     }
 }
@@ -94,7 +94,7 @@ mod tests {
 
     /// Room for two frames.
     fn recent() -> RecentFrames {
-        RecentFrames::new(frame(1).len_bytes() * 2)
+        RecentFrames::new(frame(1).held_bytes() * 2)
     }
 
     fn found(frames: &mut RecentFrames, seq: u64) -> Option<u64> {
@@ -128,7 +128,7 @@ mod tests {
         for first_seq in [1, 11, 11, 1, 21, 31, 31, 11] {
             frames.keep(frame(first_seq));
             assert_eq!(found(&mut frames, first_seq), Some(first_seq));
-            let kept: usize = frames.frames.values().map(|(_, frame)| frame.len_bytes()).sum();
+            let kept: usize = frames.frames.values().map(|(_, frame)| frame.held_bytes()).sum();
             assert_eq!(kept, frames.bytes);
             assert!(kept <= frames.bytes_max);
             assert_eq!(frames.frames.len(), frames.uses.len());
@@ -136,8 +136,18 @@ mod tests {
     }
 
     #[test]
+    fn a_small_frame_counts_as_the_page_it_holds() {
+        assert_eq!(frame(1).held_bytes(), 4 << 10);
+        let mut frames = RecentFrames::new(8 << 10);
+        for first_seq in [1, 11, 21] {
+            frames.keep(frame(first_seq));
+        }
+        assert_eq!([1, 11, 21].map(|seq| found(&mut frames, seq)), [None, Some(11), Some(21)]);
+    }
+
+    #[test]
     fn a_frame_larger_than_all_room_is_not_kept() {
-        let mut frames = RecentFrames::new(frame(1).len_bytes() - 1);
+        let mut frames = RecentFrames::new(frame(1).held_bytes() - 1);
         frames.keep(frame(1));
         assert_eq!(found(&mut frames, 1), None);
     }

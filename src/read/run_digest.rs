@@ -13,7 +13,7 @@ use std::thread;
 use crossbeam_channel::{Receiver, Sender, bounded};
 
 use super::frame_digest::{Digester, FrameDigest};
-use super::index_check::RowSums;
+use super::index_check::RowSummer;
 use crate::format::FrameView;
 use crate::store::{ReadFault, RunReader};
 
@@ -37,24 +37,24 @@ type Stretch = RangeInclusive<u64>;
 type Visit<'a> = dyn FnMut(u64, Option<FrameDigest>) -> Result<(), ReadFault> + 'a;
 
 /// Shows every frame's key, and its digest if the frame is in order, to `visit`: in the order of the keys,
-/// on this thread, until there is no more or `visit` fails. Index rows are summed up by `sums`.
+/// on this thread, until there is no more or `visit` fails. Index rows are summed up by `summer`.
 pub(super) fn digest_run(
     source: &dyn RunReader,
     threads: NonZero<usize>,
-    sums: &RowSums,
+    summer: &RowSummer,
     visit: &mut Visit<'_>,
 ) -> Result<(), ReadFault> {
     if threads.get() == 1 {
-        return digest_here(source, sums, visit);
+        return digest_here(source, summer, visit);
     }
     thread::scope(|scope| {
         let (work, stretches) = bounded::<(Stretch, Sender<Found>)>(2 * threads.get());
         let spawn = || {
-            let (stretches, sums) = (stretches.clone(), sums.clone());
+            let (stretches, summer) = (stretches.clone(), summer.clone());
             thread::Builder::new().name("tapline-digest".to_owned()).spawn_scoped(
                 scope,
                 move || {
-                    let mut digester = Digester::new(sums);
+                    let mut digester = Digester::new(summer);
                     for (stretch, taker) in stretches {
                         digest_stretch(source, &stretch, &mut digester, |found| {
                             taker.send(found).is_ok()
@@ -67,7 +67,7 @@ pub(super) fn digest_run(
         let started = (0..threads.get()).map_while(|_| spawn().ok()).count();
         drop(stretches);
         if started == 0 {
-            return digest_here(source, sums, visit);
+            return digest_here(source, summer, visit);
         }
         // When this returns, its channels close, and the threads end.
         digest_on(started, &work, visit)
@@ -77,11 +77,11 @@ pub(super) fn digest_run(
 /// Digests the run on this thread alone.
 fn digest_here(
     source: &dyn RunReader,
-    sums: &RowSums,
+    summer: &RowSummer,
     visit: &mut Visit<'_>,
 ) -> Result<(), ReadFault> {
     let mut result = Ok(());
-    digest_stretch(source, &(0..=u64::MAX), &mut Digester::new(sums.clone()), |found| {
+    digest_stretch(source, &(0..=u64::MAX), &mut Digester::new(summer.clone()), |found| {
         match found {
             Found::Frame { key, digest } => result = visit(key, digest),
             Found::Unreadable(error) => result = Err(error),

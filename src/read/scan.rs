@@ -20,6 +20,10 @@ pub enum Direction {
 /// A damaged or missing entry is an error in its place; the scan then goes on behind it. A damaged
 /// frame ends the scan. A forward scan with an open end that has returned `None` can be asked again
 /// when more has become durable.
+///
+/// A scan that stands amid a frame holds that frame on loan. Of a live run on redb this keeps pages that are
+/// given up meanwhile from being used again, and the file grows by them: take such a scan to its end, or
+/// drop it, before waiting for long.
 pub struct Scan {
     source: Arc<dyn RunReader>,
     cursor: FrameCursor,

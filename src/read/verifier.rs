@@ -58,8 +58,8 @@ impl Verifier {
             }
         };
         let mut walk = Walk::new();
-        let sums = walk.index().sums();
-        let walked = digest_run(source, self.threads, &sums, &mut |key, digest| {
+        let summer = walk.index().summer();
+        let walked = digest_run(source, self.threads, &summer, &mut |key, digest| {
             walk.step(key, digest, source, &mut findings)?;
             progress(walk.scanned());
             Ok(())
@@ -78,6 +78,7 @@ impl Verifier {
             run_id: manifest.as_ref().map(|manifest| manifest.run_id),
             status: manifest.as_ref().map(|manifest| manifest.status),
             entries_scanned: walk.scanned(),
+            end_ts_init: walk.end_ts_init(),
             root,
             findings: findings.kept,
             findings_omitted: findings.omitted,

@@ -36,7 +36,7 @@ impl Walk {
             names_lost: false,
             ts_init_max: UnixNanos::default(),
             scanned: 0,
-            index: IndexCheck::default(),
+            index: IndexCheck::new(),
         }
     }
 
@@ -72,7 +72,7 @@ impl Walk {
         self.root = digest.root;
         self.names.extend(digest.names);
         self.ts_init_max = self.ts_init_max.max(digest.ts_init_max);
-        self.index.accept(digest.keys);
+        self.index.accept(key, digest.keys);
         self.scanned += digest.count;
         self.next_seq = key.saturating_add(digest.count);
     }
@@ -142,7 +142,7 @@ impl Walk {
             }
             self.scanned += 1;
         }
-        self.index.frame_ends();
+        self.index.frame_ends(key);
     }
 
     fn record(&mut self, seq: u64, record: &RecordView<'_>, findings: &mut Findings) {
@@ -159,6 +159,11 @@ impl Walk {
     /// Entries whose place and bytes were checked.
     pub(super) fn scanned(&self) -> u64 {
         self.scanned
+    }
+
+    /// The largest `ts_init`; `None` without entries.
+    pub(super) fn end_ts_init(&self) -> Option<UnixNanos> {
+        (self.scanned > 0).then_some(self.ts_init_max)
     }
 
     /// What the index has to be.

@@ -8,11 +8,19 @@ pub(super) struct RunCursor {
     pub(super) manifest: RunManifest,
     pub(super) tail: Tail,
     anchor_at: u64,
+    /// Whether it can be said where the run ends.
+    has_end: bool,
 }
 
 impl RunCursor {
     pub(super) fn new(manifest: RunManifest, tail: Tail, anchor: Option<&SnapshotAnchor>) -> Self {
-        Self { manifest, tail, anchor_at: anchor.map_or(0, |anchor| anchor.high_watermark) }
+        let anchor_at = anchor.map_or(0, |anchor| anchor.high_watermark);
+        Self { manifest, tail, anchor_at, has_end: true }
+    }
+
+    /// Of a run whose end cannot be read: all that may come is its seal as quarantined.
+    pub(super) fn without_end(manifest: RunManifest) -> Self {
+        Self { has_end: false, ..Self::fresh(manifest) }
     }
 
     pub(super) fn fresh(manifest: RunManifest) -> Self {
@@ -24,6 +32,8 @@ impl RunCursor {
         let (got, watermark) = (frame.first_seq(), self.tail.watermark);
         if self.manifest.status.is_sealed() {
             Err(AppendError::Closed)
+        } else if !self.has_end {
+            Err(AppendError::BrokenChain { watermark })
         } else if got != watermark + 1 {
             Err(AppendError::OutOfOrder { got, watermark })
         } else if frame.previous_root() != self.tail.root || frame.names_before() != self.tail.names
@@ -45,7 +55,7 @@ impl RunCursor {
             (anchor.high_watermark, self.tail.watermark, self.anchor_at);
         if self.manifest.status.is_sealed() {
             Err(AnchorError::Closed)
-        } else if at > watermark {
+        } else if at > watermark || !self.has_end {
             Err(AnchorError::PastWatermark { anchor: at, watermark })
         } else if at < recorded {
             Err(AnchorError::MovedBack { anchor: at, recorded })
@@ -69,6 +79,9 @@ impl RunCursor {
         }
         if !status.is_sealed() {
             return Err(SealError::AsRunning);
+        }
+        if !self.has_end && status != RunStatus::Quarantined {
+            return Err(SealError::WithoutEnd { status });
         }
         let has_entries = self.tail.watermark > 0;
         Ok(RunManifest {

@@ -7,6 +7,8 @@ use super::{BackendFault, OpenSealedError, ReadFault, RunReader, open_sealed_fil
 use crate::model::{InstanceId, RunId, RunManifest};
 
 const RUN_SUFFIX: &str = ".redb";
+/// Of a file that is not a run yet.
+pub(super) const UNBORN_EXTENSION: &str = "new";
 const SIDECAR_SUFFIX: &str = ".markers.redb";
 
 /// Where a run is kept.
@@ -105,4 +107,37 @@ fn remove_durably(file: &Path) -> io::Result<()> {
         Some(folder) => File::open(folder)?.sync_all(),
         None => File::open(".")?.sync_all(),
     }
+}
+
+/// Deletes what an instance's processes left of runs that they died before they had made: files that hold
+/// no entry and have no run's name yet. Only for whoever alone makes runs of this instance.
+pub(crate) fn remove_unborn_runs(base_dir: &Path, instance_id: &InstanceId) -> io::Result<()> {
+    let entries = match fs::read_dir(base_dir.join(instance_id.as_str())) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        entries => entries?,
+    };
+    for entry in entries {
+        let path = entry?.path();
+        let stem = path.file_stem().and_then(|stem| stem.to_str());
+        let is_unborn = path.extension().is_some_and(|extension| extension == UNBORN_EXTENSION)
+            && stem.is_some_and(|stem| stem.parse::<RunId>().is_ok());
+        if is_unborn {
+            // One that cannot be deleted is in nobody's way.
+            let _ = fs::remove_file(path);
+        }
+    }
+    Ok(())
+}
+
+/// Makes a folder and those it is in, as far as they are missing, and their names durable.
+pub(crate) fn make_folder(folder: &Path) -> io::Result<()> {
+    let missing: Vec<&Path> = folder.ancestors().take_while(|folder| !folder.exists()).collect();
+    fs::create_dir_all(folder)?;
+    missing.into_iter().filter_map(Path::parent).try_for_each(sync_folder)
+}
+
+/// Makes the names of what is in a folder durable.
+pub(super) fn sync_folder(folder: &Path) -> io::Result<()> {
+    let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
+    fs::File::open(folder)?.sync_all()
 }

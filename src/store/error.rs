@@ -125,6 +125,12 @@ pub enum SealError {
     /// `Running` is no terminal status.
     #[error("a run cannot be sealed as Running")]
     AsRunning,
+    /// Where the run ends cannot be read, so that it can only be sealed as quarantined.
+    #[error("the end of the run is damaged: it can be sealed as Quarantined, not as {status}")]
+    WithoutEnd {
+        /// The status asked for.
+        status: RunStatus,
+    },
     /// It is sealed already.
     #[error("the run is sealed already, as {status}")]
     Sealed {

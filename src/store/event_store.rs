@@ -21,7 +21,9 @@ pub trait EventStore: Send {
     /// Records an anchor in place of the previous one.
     fn record_anchor(&mut self, anchor: &SnapshotAnchor) -> Result<(), AnchorError>;
 
-    /// Writes the terminal status, the watermark, `end_ts_init` and the last root into the manifest.
+    /// Writes the terminal status, the watermark, `end_ts_init` and the last root into the manifest. A store
+    /// that keeps the index in the order in which keys came sorts it now, unless the run is sealed as
+    /// `Quarantined`: with redb about 0.1 µs a key.
     fn seal(
         &mut self,
         status: RunStatus,

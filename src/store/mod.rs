@@ -9,18 +9,22 @@ mod directory;
 mod error;
 mod event_store;
 mod fault;
+mod fill_ahead;
 mod memory;
 mod redb_backend;
 mod redb_keys;
 mod redb_reader;
 mod redb_tables;
 mod region_size;
+mod repair_watch;
 mod run_file;
 
 #[cfg(feature = "cli")]
 pub(crate) use changed_since_closed::changed_since_closed;
 pub use directory::{RunListing, list_runs, run_files, run_path};
-pub(crate) use directory::{read_sealed, remove_run, sidecar_path};
+pub(crate) use directory::{
+    make_folder, read_sealed, remove_run, remove_unborn_runs, sidecar_path,
+};
 pub use error::{AnchorError, AppendError, OpenRunError, OpenSealedError, ReadFault, SealError};
 pub use event_store::{EventStore, RunOpening, RunReader, SealedRun, Tail};
 pub use fault::BackendFault;

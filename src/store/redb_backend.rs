@@ -6,11 +6,12 @@ use std::sync::Arc;
 use redb::{Builder, Database, DatabaseError, WriteTransaction};
 
 use super::cursor::RunCursor;
-use super::directory::run_path;
+use super::directory::{UNBORN_EXTENSION, make_folder, run_path, sync_folder};
 use super::redb_keys::{KeyWriter, sort_blocks};
 use super::redb_reader::{RedbReader, SealedDatabase};
 use super::redb_tables::{ANCHOR_ROW, MANIFEST_ROW, write_frame, write_meta, write_new_run};
 use super::region_size::shrink_regions;
+use super::repair_watch::repair_watch;
 use super::run_file::RunFile;
 use super::{
     AnchorError, AppendError, BackendFault, DiskMode, EventStore, OpenRunError, OpenSealedError,
@@ -45,9 +46,6 @@ const CACHE_BYTES: usize = 64 << 20;
 /// time. What is left is for the pages of the tables that look-ups walk.
 const SEALED_CACHE_BYTES: usize = 16 << 20;
 
-/// Of a file that is not a run yet.
-const UNBORN_EXTENSION: &str = "new";
-
 impl RedbBackend {
     /// A backend for the runs below `base_dir`. Nothing is touched until a run is opened.
     pub fn new(base_dir: impl Into<PathBuf>) -> Self {
@@ -59,9 +57,45 @@ impl RedbBackend {
         Self { base_dir: base_dir.into(), disk_mode, run: None }
     }
 
+    /// Takes up the run `run_id` of `instance_id`, which was never sealed and whose process has died:
+    /// repairs its file as far as its last commit, and returns the manifest found. From then on the run
+    /// is open, as after [`open_run`](EventStore::open_run), which would make a run that is not there.
+    ///
+    /// With a manifest that can be read and an end that cannot, the run is open only to be sealed as
+    /// quarantined: it takes no entry.
+    ///
+    /// Of a run that is [`Sealed`](OpenRunError::Sealed) in a file that was not closed, only the file
+    /// is closed; then [`open_sealed`] opens it.
+    pub fn take_up(
+        &mut self,
+        instance_id: &InstanceId,
+        run_id: RunId,
+    ) -> Result<RunManifest, OpenRunError> {
+        self.check_none_open()?;
+        let path = run_path(&self.base_dir, instance_id, run_id);
+        let (reader, manifest) = self.open_left(&path, run_id)?;
+        let run = OpenRun::left(reader, manifest);
+        let manifest = run.cursor.manifest.clone();
+        self.run = Some(run);
+        Ok(manifest)
+    }
+
+    /// Lets go of a run that is sealed.
+    fn check_none_open(&mut self) -> Result<(), OpenRunError> {
+        if let Some(run) = &self.run
+            && !run.cursor.manifest.status.is_sealed()
+        {
+            return Err(OpenRunError::RunOpen { open: run.cursor.manifest.run_id });
+        }
+        self.run = None;
+        Ok(())
+    }
+
     fn open_file(&self, path: &Path, file: File) -> Result<Database, OpenRunError> {
         RunFile::new(file, path, self.disk_mode)
-            .and_then(|file| builder().create_with_backend(file))
+            .and_then(|file| {
+                builder().set_repair_callback(repair_watch(path)).create_with_backend(file)
+            })
             .map_err(|error| open_error(path, error))
     }
 
@@ -71,7 +105,7 @@ impl RedbBackend {
             let path = path.to_owned();
             move |source| OpenRunError::Io { path, source }
         };
-        fs::create_dir_all(folder).map_err(at(folder))?;
+        make_folder(folder).map_err(at(folder))?;
         // A file gets the name of a run once it is one: a crash before that leaves nothing that could
         // be taken for a damaged run.
         let unborn = path.with_extension(UNBORN_EXTENSION);
@@ -82,11 +116,7 @@ impl RedbBackend {
         })?;
         fs::rename(&unborn, path).map_err(at(path))?;
         // The commit made the file's content durable; its name is content of the folder.
-        // The instance's folder may be new as well, and is content of the base folder.
-        for folder in [Some(folder), folder.parent()].into_iter().flatten() {
-            let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
-            File::open(folder).and_then(|folder| folder.sync_all()).map_err(at(folder))?;
-        }
+        sync_folder(folder).map_err(at(folder))?;
         Ok(OpenRun::new(database, RunCursor::fresh(manifest), Vec::new()))
     }
 
@@ -108,8 +138,20 @@ impl RedbBackend {
         Ok(database)
     }
 
-    /// Takes up a run that was never sealed. Opening repairs a file that was not closed.
+    /// Takes up a run that was never sealed, at its end.
     fn resume(&self, path: &Path, run_id: RunId) -> Result<OpenRun, OpenRunError> {
+        let (reader, manifest) = self.open_left(path, run_id)?;
+        OpenRun::at_its_end(reader, manifest)
+            .map_err(|source| OpenRunError::Damaged { path: path.to_owned(), source })
+    }
+
+    /// Opens the file of a run that was never sealed, and reads its manifest. Opening repairs a file that was
+    /// not closed.
+    fn open_left(
+        &self,
+        path: &Path,
+        run_id: RunId,
+    ) -> Result<(LiveReader, RunManifest), OpenRunError> {
         // A sealed file never changes, and to open it for writing would be a change.
         if let Ok(sealed) = open_sealed_file(path)
             && let Ok(RunManifest { run_id: found, status, .. }) = sealed.manifest()
@@ -138,17 +180,32 @@ impl RedbBackend {
         if manifest.status.is_sealed() {
             return Err(OpenRunError::Sealed { run_id, status: manifest.status });
         }
-        let anchor = reader.anchor().map_err(damaged)?;
-        let cursor = RunCursor::new(manifest, reader.tail().map_err(damaged)?, anchor.as_ref());
-        let anchor = anchor.map(|anchor| encode_anchor(&anchor)).unwrap_or_default();
-        let RedbReader(database) = reader;
-        Ok(OpenRun { database, cursor, keys: KeyWriter::default(), anchor })
+        Ok((reader, manifest))
     }
 }
+
+type LiveReader = RedbReader<Arc<Database>>;
 
 impl OpenRun {
     fn new(database: Database, cursor: RunCursor, anchor: Vec<u8>) -> Self {
         Self { database: Arc::new(database), cursor, keys: KeyWriter::default(), anchor }
+    }
+
+    fn at_its_end(reader: LiveReader, manifest: RunManifest) -> Result<Self, ReadFault> {
+        let anchor = reader.anchor()?;
+        let cursor = RunCursor::new(manifest, reader.tail()?, anchor.as_ref());
+        let anchor = anchor.map(|anchor| encode_anchor(&anchor)).unwrap_or_default();
+        let RedbReader(database) = reader;
+        Ok(Self { database, cursor, keys: KeyWriter::default(), anchor })
+    }
+
+    /// At its end, or, where that cannot be read, to be quarantined.
+    fn left(reader: LiveReader, manifest: RunManifest) -> Self {
+        let database = Arc::clone(&reader.0);
+        Self::at_its_end(reader, manifest.clone()).unwrap_or_else(|_damage| {
+            let (cursor, keys) = (RunCursor::without_end(manifest), KeyWriter::default());
+            Self { database, cursor, keys, anchor: Vec::new() }
+        })
     }
 
     fn commit(
@@ -165,14 +222,13 @@ impl EventStore for RedbBackend {
     fn open_run(&mut self, manifest: RunManifest) -> Result<RunOpening, OpenRunError> {
         if let Some(run) = &self.run {
             let RunManifest { run_id, status, ref instance_id, .. } = run.cursor.manifest;
-            if !status.is_sealed() {
-                return Err(OpenRunError::RunOpen { open: run_id });
-            }
-            if (run_id, instance_id) == (manifest.run_id, &manifest.instance_id) {
+            if status.is_sealed()
+                && (run_id, instance_id) == (manifest.run_id, &manifest.instance_id)
+            {
                 return Err(OpenRunError::Sealed { run_id, status });
             }
         }
-        self.run = None;
+        self.check_none_open()?;
         let path = run_path(&self.base_dir, &manifest.instance_id, manifest.run_id);
         let exists =
             fs::exists(&path).map_err(|source| OpenRunError::Io { path: path.clone(), source })?;

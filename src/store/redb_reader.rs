@@ -7,7 +7,7 @@ use redb::{
     ReadableDatabase, TableDefinition, Value,
 };
 
-use super::redb_keys::{KEYS, block_id, block_row, find_row};
+use super::redb_keys::{KEYS, block_id, find_row, table_key};
 use super::redb_tables::{
     ANCHOR_ROW, FRAMES, NAMES, read_anchor, read_manifest, read_manifest_row, read_meta,
 };
@@ -173,7 +173,7 @@ impl<S: Snapshots> RunReader for RedbReader<S> {
         &self,
         from: KeyBlockId,
     ) -> Result<Option<(KeyBlockId, Bytes)>, ReadFault> {
-        let rows = self.table(KEYS)?.range_owned(block_row(from)..).map_err(BackendFault::redb)?;
+        let rows = self.table(KEYS)?.range_owned(table_key(from)..).map_err(BackendFault::redb)?;
         let Some((row, block)) = { rows }.next().transpose().map_err(BackendFault::redb)? else {
             return Ok(None);
         };

@@ -2,18 +2,21 @@ use std::fs::File;
 use std::io;
 use std::ops::Bound;
 use std::path::Path;
+use std::sync::{Mutex, MutexGuard};
 
 use redb::backends::FileBackend;
 use redb::{BackendError, DatabaseError, StorageBackend};
 use serde::{Deserialize, Serialize};
 
 use super::direct::DirectFile;
+use super::fill_ahead::FillAhead;
 
 /// How a run file is written.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum DiskMode {
-    /// Large pages, which hold frames, go past the page cache (`O_DIRECT`); small ones through it.
+    /// Large pages, which hold frames, go past the page cache (`O_DIRECT`); small ones through it, and
+    /// where they are many, into blocks that were written before.
     /// Where the file system has no direct I/O, the same as `Buffered`.
     #[default]
     Direct,
@@ -31,16 +34,24 @@ const DIRECT_BYTES_MIN: usize = 64 << 10;
 pub(super) struct RunFile {
     file: FileBackend,
     direct: Option<DirectFile>,
+    /// Locked by redb's one writer alone.
+    ahead: Mutex<FillAhead>,
 }
 
 impl RunFile {
+    fn ahead(&self) -> MutexGuard<'_, FillAhead> {
+        self.ahead.lock().expect("no holder of this lock can panic")
+    }
+
     /// `file` must be the open file at `path`.
     pub(super) fn new(file: File, path: &Path, mode: DiskMode) -> Result<Self, DatabaseError> {
         let direct = match mode {
             DiskMode::Direct => DirectFile::open(path),
             DiskMode::Buffered => None,
         };
-        Ok(Self { file: FileBackend::new(file)?, direct })
+        let file = FileBackend::new(file)?;
+        let ahead = Mutex::new(FillAhead::new(file.len()?));
+        Ok(Self { file, direct, ahead })
     }
 }
 
@@ -54,7 +65,9 @@ impl StorageBackend for RunFile {
     }
 
     fn set_len(&self, len: u64) -> io::Result<()> {
-        self.file.set_len(len)
+        self.file.set_len(len)?;
+        self.ahead().resized(len);
+        Ok(())
     }
 
     fn sync_data(&self) -> io::Result<()> {
@@ -64,19 +77,26 @@ impl StorageBackend for RunFile {
     }
 
     fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
-        match &self.direct {
-            Some(direct) if data.len() >= DIRECT_BYTES_MIN && direct.takes(offset, data) => {
-                match direct.write_at(offset, data) {
-                    // Some file systems take the flag at open and refuse the write, before any of it is
-                    // done. Nothing is lost by writing it the ordinary way.
-                    Err(error) if error.kind() == io::ErrorKind::InvalidInput => {
-                        direct.give_up();
-                        self.file.write(offset, data)
-                    }
-                    written => written,
-                }
+        let Some(direct) = &self.direct else {
+            return self.file.write(offset, data);
+        };
+        let end = offset + data.len() as u64;
+        if data.len() >= DIRECT_BYTES_MIN {
+            self.ahead().large(end);
+        } else {
+            self.ahead().small(end, |offset, zeros| self.file.write(offset, zeros))?;
+        }
+        if data.len() < DIRECT_BYTES_MIN || !direct.takes(offset, data) {
+            return self.file.write(offset, data);
+        }
+        match direct.write_at(offset, data) {
+            // Some file systems take the flag at open and refuse the write, before any of it is done.
+            // Nothing is lost by writing it the ordinary way.
+            Err(error) if error.kind() == io::ErrorKind::InvalidInput => {
+                direct.give_up();
+                self.file.write(offset, data)
             }
-            _ => self.file.write(offset, data),
+            written => written,
         }
     }
 

@@ -1,3 +1,7 @@
+use std::thread::Thread;
+
+use crossbeam_channel::Sender;
+
 use super::{AnchorRequestError, CloseError, CloseReport, InlineRecord};
 use crate::model::{ContentHash, SnapshotAnchor};
 use crate::sync::{Arc, Mutex};
@@ -6,8 +10,9 @@ use crate::sync::{Arc, Mutex};
 pub(super) enum Command {
     /// Commit what was submitted before, then answer with the watermark.
     Flush { reply: Reply<u64> },
-    /// Commit what was submitted before, then record an anchor at the watermark.
+    /// Commit what was submitted before, then record an anchor at `at`, or else at the watermark.
     Anchor {
+        at: Option<u64>,
         blob_ref: String,
         content_hash: ContentHash,
         reply: Reply<Result<SnapshotAnchor, AnchorRequestError>>,
@@ -16,6 +21,25 @@ pub(super) enum Command {
     Close { run_ended: InlineRecord, reply: Reply<Result<CloseReport, CloseError>> },
     /// Drain, commit, and end without a seal.
     Abandon,
+}
+
+/// The way of commands to the writer thread.
+#[derive(Debug, Clone)]
+pub(super) struct CommandSender {
+    commands: Sender<Command>,
+    writer: Thread,
+}
+
+impl CommandSender {
+    pub(super) fn new(commands: Sender<Command>, writer: Thread) -> Self {
+        Self { commands, writer }
+    }
+
+    pub(super) fn send(&self, command: Command) {
+        // A writer that has ended reads no command; the caller finds the gate closed.
+        let _ = self.commands.send(command);
+        self.writer.unpark();
+    }
 }
 
 /// Where the writer leaves its answer. Who waits for it waits at the run's parking, where the end of

@@ -155,13 +155,14 @@ impl WriterCore {
         Halted
     }
 
-    /// Records an anchor at the durable watermark.
+    /// Records an anchor at `at`, or else at the durable watermark.
     pub(super) fn record_anchor(
         &mut self,
+        at: Option<u64>,
         blob_ref: String,
         content_hash: crate::model::ContentHash,
     ) -> Result<SnapshotAnchor, AnchorError> {
-        let high_watermark = self.watermark.get();
+        let high_watermark = at.unwrap_or_else(|| self.watermark.get());
         let anchor = SnapshotAnchor { high_watermark, blob_ref, content_hash };
         self.committer.store().record_anchor(&anchor).inspect_err(|error| {
             if let AnchorError::Fault(fault) = error {

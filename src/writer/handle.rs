@@ -6,7 +6,7 @@ use crossbeam_channel::{Sender, unbounded};
 
 use super::batch_timer::BatchTimer;
 use super::collect::Collector;
-use super::command::{Command, Reply};
+use super::command::{Command, CommandSender, Reply};
 use super::committer::Committer;
 use super::connection::{Connection, Mode, Parts, lock_inline};
 use super::core::WriterCore;
@@ -15,7 +15,10 @@ use super::inline::InlineWriter;
 use super::os_thread::{pin, sleep_as_asked};
 use super::publish_time::PublishTime;
 use super::thread::WriterThread;
-use super::{AnchorRequestError, CloseError, CloseReport, SpawnError, WaitError, WriterConfig};
+use super::{
+    AnchorRequestError, CloseError, CloseReport, SnapshotAnchorer, SpawnError, WaitError,
+    WriterConfig,
+};
 use crate::model::{Clock, ContentHash, EntryDraft, SnapshotAnchor};
 use crate::protocol::{HaltReason, HaltSignal, LaneInbox, OrderClock, RunGate, Watermark};
 use crate::store::EventStore;
@@ -33,7 +36,7 @@ pub struct EventStoreWriter {
 
 #[derive(Debug)]
 struct WriterHandle {
-    commands: Sender<Command>,
+    commands: CommandSender,
     join: JoinHandle<()>,
 }
 
@@ -89,7 +92,7 @@ impl EventStoreWriter {
             })
             .map_err(SpawnError::Thread)?;
         let connection = Connection::new(Mode::Threaded(inbox), parts);
-        Ok(Self { connection, thread: Some(WriterHandle { commands, join }) })
+        Ok(Self { connection, thread: Some(WriterHandle::new(commands, join)) })
     }
 
     /// Starts inline mode, for deterministic simulation: no thread and no ring, each submit commits
@@ -135,26 +138,21 @@ impl EventStoreWriter {
         Ok(reply.take().unwrap_or_else(|| self.watermark()))
     }
 
-    /// Makes everything submitted before this call durable, then records a snapshot anchor at the
-    /// watermark and returns it. Blocks; longer than `halt_threshold` halts the run.
+    /// As [`SnapshotAnchorer::record`].
     pub fn record_snapshot_anchor(
         &self,
         blob_ref: &str,
         content_hash: ContentHash,
     ) -> Result<SnapshotAnchor, AnchorRequestError> {
-        let blob_ref = blob_ref.to_owned();
-        let Some(thread) = &self.thread else {
-            return self.connection.inline().record_anchor(blob_ref, content_hash);
-        };
-        let reply = Reply::new();
-        thread.send(Command::Anchor { blob_ref, content_hash, reply: reply.clone() });
-        match self.connection.await_reply(&reply, self.connection.config.halt_threshold) {
-            Some(outcome) => outcome,
-            None if self.halt().is_halted() => {
-                Err(AnchorRequestError::Halted(self.connection.halt_reason()))
-            }
-            None => Err(AnchorRequestError::Closed),
-        }
+        self.snapshot_anchorer().record(blob_ref, content_hash)
+    }
+
+    /// What records snapshot anchors, for whichever thread takes snapshots.
+    pub fn snapshot_anchorer(&self) -> SnapshotAnchorer {
+        SnapshotAnchorer::new(
+            self.connection.clone(),
+            self.thread.as_ref().map(WriterHandle::inbox),
+        )
     }
 
     /// Closes the run: takes no further message, makes everything accepted durable, then
@@ -191,10 +189,16 @@ impl EventStoreWriter {
 }
 
 impl WriterHandle {
+    fn new(commands: Sender<Command>, join: JoinHandle<()>) -> Self {
+        Self { commands: CommandSender::new(commands, join.thread().clone()), join }
+    }
+
+    fn inbox(&self) -> CommandSender {
+        self.commands.clone()
+    }
+
     fn send(&self, command: Command) {
-        // A writer that has ended reads no command; the caller finds the gate closed.
-        let _ = self.commands.send(command);
-        self.join.thread().unpark();
+        self.commands.send(command);
     }
 
     fn join_ended(self) {

@@ -37,6 +37,7 @@ impl InlineWriter {
 
     pub(super) fn record_anchor(
         &mut self,
+        at: Option<u64>,
         blob_ref: String,
         content_hash: ContentHash,
     ) -> Result<SnapshotAnchor, AnchorRequestError> {
@@ -44,7 +45,7 @@ impl InlineWriter {
         if core.halt().is_halted() {
             return Err(AnchorRequestError::Halted(core.halt_reason()));
         }
-        Ok(core.record_anchor(blob_ref, content_hash)?)
+        Ok(core.record_anchor(at, blob_ref, content_hash)?)
     }
 
     /// Called once, by the handle that is used up by it.

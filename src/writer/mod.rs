@@ -2,6 +2,7 @@
 //! publishes how far durability reaches. [`EventStoreWriter`] is its handle; `thread` is its loop;
 //! `core` is what it shares with inline mode.
 
+mod anchorer;
 mod batch_timer;
 mod collect;
 mod command;
@@ -21,6 +22,7 @@ mod publish_time;
 mod ring_record;
 mod thread;
 
+pub use anchorer::SnapshotAnchorer;
 pub use config::{ConfigError, WaitStrategy, WriterConfig};
 pub use error::{
     AnchorRequestError, CloseError, CloseReport, ProducerError, SpawnError, WaitError,

@@ -145,8 +145,8 @@ impl WriterThread {
         self.check_halt()?;
         match command {
             Command::Flush { reply } => reply.give(self.core.durable()),
-            Command::Anchor { blob_ref, content_hash, reply } => {
-                let outcome = self.core.record_anchor(blob_ref, content_hash);
+            Command::Anchor { at, blob_ref, content_hash, reply } => {
+                let outcome = self.core.record_anchor(at, blob_ref, content_hash);
                 reply.give(outcome.map_err(Into::into));
             }
             Command::Close { .. } | Command::Abandon => unreachable!("handled by the caller"),

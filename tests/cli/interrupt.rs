@@ -13,9 +13,7 @@ use crate::support::{Report, Sandbox, entries, manifest, numbered_lines, payload
 /// Waits until the recording has a run file and takes signals.
 #[track_caller]
 fn wait_until_recording(running: &Running, sandbox: &Sandbox) {
-    wait_until("there is a run file", || {
-        sandbox.instance().read_dir().is_ok_and(|files| files.count() == 1)
-    });
+    wait_until("there is a run file", || sandbox.run_files().len() == 1);
     wait_until("signals are handled", || handles_interrupts(running));
 }
 

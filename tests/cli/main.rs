@@ -9,6 +9,7 @@ mod lookup;
 mod ls;
 mod payloads;
 mod real_input;
+mod recover;
 mod retain;
 mod round_trip;
 mod running;

@@ -33,6 +33,12 @@ impl Running {
         self.stdin = None;
     }
 
+    /// Kills it (SIGKILL).
+    pub(crate) fn kill(&mut self) {
+        // It may have ended by itself.
+        let _ = self.child.as_mut().expect("it runs").kill();
+    }
+
     /// Waits for the end of the program, with stdin as it is.
     pub(crate) fn end(&mut self) -> Ran {
         let child = self.child.take().expect("it runs");

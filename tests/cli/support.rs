@@ -141,6 +141,16 @@ impl Sandbox {
         self.runs().join("node-1")
     }
 
+    /// The run files of the default instance, oldest first.
+    pub(crate) fn run_files(&self) -> Vec<PathBuf> {
+        let files = std::fs::read_dir(self.instance()).into_iter().flatten();
+        let paths = files.map(|file| file.expect("readable").path());
+        let mut runs: Vec<PathBuf> =
+            paths.filter(|path| path.extension().is_some_and(|kind| kind == "redb")).collect();
+        runs.sort();
+        runs
+    }
+
     /// `tapline COMMAND --dir <runs> --json`.
     pub(crate) fn command(&self, command: &str) -> Command {
         let mut program = program();

@@ -6,11 +6,15 @@ use std::sync::Arc;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use tapline::format::KEY_TIER_FACTOR;
-use tapline::read::{EventStoreReader, Verifier};
-use tapline::store::{DiskMode, EventStore, RunReader, open_sealed_file, run_path};
+use tapline::read::{EventStoreReader, Finding, Verifier};
+use tapline::store::{
+    BackendFault, DiskMode, EventStore, RunReader, SealError, open_sealed_file, run_path,
+};
 use tapline::{IndexKind, RunStatus, UnixNanos};
 
-use crate::support::{FrameMaker, Message, Place, instance, key_rows, run_id};
+use crate::support::{
+    FrameMaker, Message, Place, assert_matches, instance, key_rows, run_id, tamper,
+};
 
 type Key = (u16, u32);
 
@@ -144,4 +148,55 @@ fn keys_of_every_tier_are_found() {
     assert!(rows.is_sorted_by(|a, b| a < b));
     drop((reader, source, store));
     assert_eq!(Verifier::new(sealed(&place)).run(|_| {}).findings, []);
+}
+
+/// Recovery seals a run as quarantined where it found damage, and leaves the index as it was.
+#[test]
+fn a_quarantined_run_is_searched_by_the_index_it_had() {
+    for place in Place::all() {
+        let (mut store, mut maker) = (place.open(1), FrameMaker::new());
+        let mut first = BTreeMap::new();
+        for seq in 1..=30 {
+            let key = (1, seq % 20);
+            first.entry(key).or_insert(u64::from(seq));
+            store.append(&maker.frame(&[message(&[key])])).unwrap();
+        }
+        let reader = store.reader().unwrap();
+        let rows = key_rows(&*reader);
+        store.seal(RunStatus::Quarantined, Some(UnixNanos::new(5))).unwrap();
+        assert_eq!(key_rows(&*reader), rows);
+        check(&reader, &first);
+        drop((reader, store));
+        if let Place::Disk(..) = place {
+            let reader = sealed(&place);
+            assert_eq!(key_rows(&*reader), rows);
+            check(&reader, &first);
+        }
+    }
+}
+
+#[test]
+fn a_seal_fails_over_a_damaged_index_and_changes_nothing() {
+    let place = Place::disk(DiskMode::Buffered);
+    let batch = [message(&[(1, 1), (1, 2)]), message(&[(1, 3)])];
+    FrameMaker::new().append_all(&mut *place.open(1), &[batch.to_vec()]);
+    tamper::key_block(&run_path(place.folder(), &instance(), run_id(1)), |block| {
+        block.truncate(31);
+        (0, 7)
+    });
+    let end = Some(UnixNanos::new(5));
+    let mut store = place.open(1);
+    let sealed = store.seal(RunStatus::Ended, end);
+    assert_matches!(sealed, Err(SealError::Fault(BackendFault::Corrupted(_))));
+    // Nothing may be written after a fault, but the next process finds the run as it was.
+    drop(store);
+    let mut store = place.open(1);
+    let reader = store.reader().unwrap();
+    assert_eq!(reader.manifest().unwrap().status, RunStatus::Running);
+    assert_eq!(EventStoreReader::new(Arc::clone(&reader)).read(2).unwrap().unwrap().seq, 2);
+    store.seal(RunStatus::Quarantined, end).unwrap();
+    let report = Verifier::new(reader).run(|_| {});
+    assert_matches!(&report.findings[0], Finding::IndexDamaged { tier: 0, seq: 7, .. });
+    let missing = |finding: &&Finding| matches!(finding, Finding::IndexMissing { .. });
+    assert_eq!(report.findings.iter().filter(missing).count(), 3);
 }

@@ -4,12 +4,13 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// From the top down, as `docs/architecture.md` lists them. `model` and `sync` may be used by all.
-const FOLDERS: [&str; 12] = [
+const FOLDERS: [&str; 13] = [
     "cli",
     "lifecycle",
     "bus",
     "capture",
     "ring",
+    "replay",
     "read",
     "writer",
     "store",

@@ -67,6 +67,13 @@ impl Case {
                 (F::ReaderMb, false),
                 (F::TimerNs, false),
             ],
+            Measure::Recovery { .. } => &[
+                (F::FileMb, false),
+                (F::RecoverS, false),
+                (F::RecoverGbPerS, false),
+                (F::VerifyS, false),
+                (F::PeakMemoryMb, false),
+            ],
             Measure::Record { .. } => &[
                 (F::ElapsedS, false),
                 (F::DurablePerS, false),
@@ -82,7 +89,8 @@ impl Case {
 
     /// Whether a run is written that can be read back entry by entry.
     pub(super) fn keeps_entries(&self) -> bool {
-        !matches!(self.measure, Measure::Record { .. }) && self.settings.disk != Disk::Memory
+        let by_itself = matches!(self.measure, Measure::Record { .. } | Measure::Recovery { .. });
+        !by_itself && self.settings.disk != Disk::Memory
     }
 }
 

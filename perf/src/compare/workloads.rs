@@ -13,6 +13,9 @@ pub(crate) const WORKLOADS: [&str; 10] =
 /// The long workload that shows whether memory stays flat. Only when asked for.
 pub(crate) const MEMORY: &str = "memory";
 
+/// What a boot takes after a crash, by the size of what was left behind. Only when asked for.
+pub(crate) const RECOVERY: &str = "recovery";
+
 /// The file of real messages, from the root of the source tree.
 const REAL_FILE: &str = "../shared/data/esh4-mbo-2023-12-25.ndjson.zst";
 
@@ -37,6 +40,8 @@ pub(crate) struct Scale {
     pub(crate) reads: u64,
     pub(crate) reads_s: f64,
     pub(crate) memory_entries: u64,
+    /// Sizes of files to recover, in megabytes.
+    pub(crate) recovery_mb: &'static [u64],
 }
 
 impl Scale {
@@ -51,6 +56,7 @@ impl Scale {
         reads: 200_000,
         reads_s: 4.0,
         memory_entries: 50_000_000,
+        recovery_mb: &[10, 100, 1_000, 5_000],
     };
 
     /// All of it once in less than two minutes.
@@ -64,6 +70,7 @@ impl Scale {
         reads: 20_000,
         reads_s: 0.3,
         memory_entries: 2_000_000,
+        recovery_mb: &[10, 100],
     };
 
     /// A thousand entries each: whether it works.
@@ -77,6 +84,7 @@ impl Scale {
         reads: 100,
         reads_s: 10.0,
         memory_entries: 1_000,
+        recovery_mb: &[1],
     };
 }
 
@@ -154,8 +162,9 @@ pub(crate) fn cases(
             let measure = Measure::Saturated { stop: Stop { entries, seconds: 3_600.0 } };
             vec![case(MEMORY, &title, vec![SystemId::Tapline], measure)?]
         }
+        RECOVERY => by_file(&case, scale.recovery_mb)?,
         _ => anyhow::bail!(
-            "there is no workload {workload}; there are {} and {MEMORY}",
+            "there is no workload {workload}; there are {}, {MEMORY} and {RECOVERY}",
             WORKLOADS.join(", ")
         ),
     };
@@ -185,13 +194,23 @@ fn by_payload(make: &MakeCase<'_>, systems: &[SystemId], measure: &Measure) -> R
     cases.into_iter().collect()
 }
 
+fn by_file(make: &MakeCase<'_>, sizes_mb: &[u64]) -> Result<Vec<Case>> {
+    let case = |size_mb: &u64| {
+        let (id, title) =
+            (format!("recovery-{size_mb}"), format!("a file of {size_mb} MB, left behind"));
+        let measure = Measure::Recovery { bytes_file: size_mb * 1_000_000 };
+        make(&id, &title, vec![SystemId::Tapline], measure)
+    };
+    sizes_mb.iter().map(case).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn every_workload_has_cases_or_says_why_not() {
-        for workload in WORKLOADS.into_iter().chain([MEMORY]) {
+        for workload in WORKLOADS.into_iter().chain([MEMORY, RECOVERY]) {
             let (cases, skipped) = cases(workload, &Scale::QUICK, None).unwrap();
             assert_ne!(cases.is_empty(), skipped.is_none(), "{workload}");
             assert!(cases.iter().all(|case| case.workload == workload));

@@ -6,7 +6,7 @@ mod disk;
 mod idle;
 mod paced;
 pub(crate) mod pacing;
-mod payload;
+pub(crate) mod payload;
 mod points;
 mod producers;
 mod reading;
@@ -33,6 +33,7 @@ pub(crate) fn run<S: System>(spec: &Spec) -> Result<Outcome> {
         Measure::Points { stop, reads, seconds } => {
             points::run::<S>(spec, stop, Bound { reads, seconds }, &mut outcome)?;
         }
+        Measure::Recovery { .. } => bail!("{} is not recovered by the laboratory", spec.system),
         Measure::Record { .. } => bail!("{} is not a program that records files", spec.system),
     }
     if spec.check {

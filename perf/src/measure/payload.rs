@@ -6,7 +6,7 @@ use crate::spec::Settings;
 use crate::system::{KEY_BYTES, Message, PAYLOAD_TYPE, TOPIC};
 
 /// The payload of every message of a run.
-pub(super) fn payload(settings: &Settings) -> Vec<u8> {
+pub(crate) fn payload(settings: &Settings) -> Vec<u8> {
     (0..=u8::MAX).cycle().take(settings.payload_bytes).collect()
 }
 
@@ -32,7 +32,7 @@ impl Key {
 
 /// Message `number`.
 #[inline]
-pub(super) fn message<'a>(payload: &'a [u8], number: u64, key: Option<&'a str>) -> Message<'a> {
+pub(crate) fn message<'a>(payload: &'a [u8], number: u64, key: Option<&'a str>) -> Message<'a> {
     Message { topic: TOPIC, payload_type: PAYLOAD_TYPE, number, payload, key }
 }
 

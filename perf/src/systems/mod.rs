@@ -78,6 +78,9 @@ pub(crate) fn measure(spec: &Spec) -> Result<Outcome> {
     if let Measure::Record { input } = &spec.measure {
         return tapline::program::record(spec, input);
     }
+    if let Measure::Recovery { bytes_file } = spec.measure {
+        return tapline::recovery::measure(spec, bytes_file);
+    }
     match SystemId::from_str(&spec.system, false) {
         Ok(SystemId::Tapline) => measure::run::<tapline::Tapline>(spec),
         Ok(SystemId::Fjall) => measure::run::<queued::Queued<fjall::Fjall>>(spec),

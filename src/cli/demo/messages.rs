@@ -2,7 +2,7 @@
 
 use std::any::Any;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::bus::TimeEvent;
@@ -21,14 +21,14 @@ pub(super) struct Quote {
     pub(super) ask_ticks: i64,
 }
 
-#[derive(Debug, Clone, Copy, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Side {
     Buy,
     Sell,
 }
 
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct SubmitOrder {
     pub(super) command_id: Uuid,
     pub(super) strategy: u64,
@@ -39,7 +39,7 @@ pub(super) struct SubmitOrder {
     pub(super) ts_init: UnixNanos,
 }
 
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct CancelOrder {
     pub(super) command_id: Uuid,
     pub(super) strategy: u64,
@@ -56,25 +56,25 @@ pub(super) enum TradingCommand {
     Cancel(CancelOrder),
 }
 
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct OrderAccepted {
     pub(super) event: EventHeader,
 }
 
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct OrderFilled {
     pub(super) event: EventHeader,
     pub(super) quantity: u32,
     pub(super) price_ticks: i64,
 }
 
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct OrderCanceled {
     pub(super) event: EventHeader,
 }
 
 /// What all order events have.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct EventHeader {
     pub(super) event_id: Uuid,
     pub(super) strategy: u64,

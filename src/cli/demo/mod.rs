@@ -13,6 +13,9 @@
 //! queries stay on the strategy's bus. Quotes pass the taps uncaptured: they have no encoder.
 
 mod messages;
+mod portfolio;
+mod portfolio_cache;
+mod snapshot_folder;
 mod strategy;
 mod venue;
 
@@ -25,6 +28,9 @@ use super::error::CliError;
 use super::tap::Recorder;
 
 pub(super) use messages::registry;
+pub(super) use portfolio::{Portfolio, StrategyBook};
+pub(super) use portfolio_cache::PortfolioCache;
+pub(super) use snapshot_folder::SnapshotFolder;
 use strategy::Strategy;
 use venue::Venue;
 

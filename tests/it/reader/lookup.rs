@@ -50,6 +50,25 @@ fn a_damaged_entry_is_an_error_among_the_keys() {
 }
 
 #[test]
+fn keys_with_an_error_beside_a_sibling_key() {
+    let siblings = keyed(2).order("O-00001").order("O-00001").order("O-00003");
+    let file = SealedFile::record(&[vec![keyed(1), siblings, keyed(4)]]);
+    tamper::frame(&file.path, 1, |frame| frame.records[0][64] ^= 1);
+    let mut keys = EventStoreReader::new(file.open()).keys(CLIENT).map(|mention| {
+        mention.map(|mention| (String::from_utf8(mention.key).unwrap(), mention.seq))
+    });
+    let mut next = || keys.next().unwrap();
+    let key = |n: u64, seq: u64| (format!("O-{n:05}"), seq);
+    assert_matches!(next(), Err(ReadError::HashMismatch { seq: 1 }));
+    assert_eq!(next().unwrap(), key(2, 2));
+    // Which entry is the first to mention this key cannot be said: entry 1 is damaged.
+    assert_matches!(next(), Err(ReadError::HashMismatch { seq: 1 }));
+    assert_eq!(next().unwrap(), key(3, 2));
+    assert_eq!(next().unwrap(), key(4, 3));
+    assert!(keys.next().is_none());
+}
+
+#[test]
 fn a_lookup_does_not_answer_with_a_damaged_entry() {
     let file = SealedFile::record(&[vec![keyed(1), keyed(2)]]);
     tamper::frame(&file.path, 1, |frame| frame.records[1][64] ^= 1);

@@ -8,8 +8,11 @@ mod faulty;
 pub(crate) mod files;
 pub(crate) mod frames;
 pub(crate) mod hex;
+pub(crate) mod ledger;
+pub(crate) mod market;
 pub(crate) mod message;
 pub(crate) mod places;
+pub(crate) mod prefix;
 pub(crate) mod raw;
 pub(crate) mod tamper;
 

@@ -1,5 +1,6 @@
 //! The index against the keys in the entries, both ways.
 
+use redb::ReadableTable;
 use tapline::IndexKind;
 use tapline::read::Finding;
 
@@ -216,4 +217,37 @@ fn a_block_across_the_cuts_of_its_tier_is_damage() {
         other => panic!("{other}"),
     });
     assert_eq!(tiers.collect::<Vec<_>>(), [5, 6]);
+}
+
+/// Takes one row out of the sorted index.
+fn remove_row(path: &std::path::Path, row: RawKeyRow) {
+    tamper::edit(path, |transaction| {
+        let mut table = transaction.open_table(tamper::KEYS).unwrap();
+        let (id, mut rows) = {
+            let up_to = table.range(..=(255, row.number())).unwrap().next_back();
+            let (id, block) = up_to.expect("a block begins before the row").unwrap();
+            (id.value(), raw::key_rows(block.value()))
+        };
+        rows.remove(rows.binary_search(&row).expect("the row is in its block"));
+        table.remove(id).unwrap();
+        table.insert((255, rows[0].number()), raw::key_block(&rows).as_slice()).unwrap();
+    });
+}
+
+/// More rows than are compared at a time, with one missing among the first and one among the last.
+#[test]
+fn what_is_missing_of_a_large_index_is_named_wherever_it_is() {
+    const KEYS: usize = 16;
+    const ENTRIES: usize = 500;
+    let key = |entry: usize, n: usize| format!("K-{entry}-{n}");
+    let message =
+        |entry| (0..KEYS).fold(Message::nth(1), |message, n| message.order(&key(entry, n)));
+    let entries: Vec<Message> = (1..=(1 << 20) / KEYS + 8 * ENTRIES).map(message).collect();
+    let frames: Vec<Vec<Message>> = entries.chunks(ENTRIES).map(<[_]>::to_vec).collect();
+    let file = SealedFile::record(&frames);
+    let gone = [3, entries.len() - 5].map(|entry| (key(entry, 7), entry as u64));
+    for (key, seq) in &gone {
+        remove_row(&file.path, tamper::order_row(key, *seq));
+    }
+    assert_eq!(verify(&file).findings, gone.map(|(key, seq)| missing(&key, seq)));
 }

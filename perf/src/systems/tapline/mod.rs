@@ -2,6 +2,7 @@
 
 pub(super) mod program;
 mod reader;
+pub(super) mod recovery;
 
 use std::path::Path;
 

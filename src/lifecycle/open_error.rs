@@ -1,0 +1,77 @@
+use std::error::Error;
+use std::time::Duration;
+
+use super::{ReplayRunError, SweepError};
+use crate::model::RunId;
+use crate::protocol::HaltReason;
+use crate::ring::SubmitError;
+use crate::store::OpenRunError;
+use crate::writer::{ConfigError, ProducerError, SpawnError};
+
+/// Why a run could not be opened. Where its halt signal has fired, or fires for that, the reason is here:
+/// a run that cannot begin takes nothing.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// A setting is outside its range.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// A run of another instance is open on this lifecycle.
+    #[error("run {open} of another instance is open; seal it first")]
+    RunOpen {
+        /// The open run.
+        open: RunId,
+    },
+    /// The instance's folder could not be swept: another process has it, or it cannot be read.
+    #[error(transparent)]
+    Sweep(#[from] SweepError),
+    /// The run to replay from is none that can be. No new run was opened.
+    #[error(transparent)]
+    ReplayRun(#[from] ReplayRunError),
+    /// The encoders could not be made. No new run was opened.
+    #[error("the encoder registry could not be made: {0}")]
+    Encoders(#[source] Box<dyn Error + Send + Sync>),
+    /// The node's own backend could not be opened.
+    #[error("the backend could not be opened: {0}")]
+    Backend(#[source] Box<dyn Error + Send + Sync>),
+    /// The store could not open the run.
+    #[error(transparent)]
+    Store(#[from] OpenRunError),
+    /// The writer could not be started.
+    #[error(transparent)]
+    Spawn(#[from] SpawnError),
+    /// The writer took no producer.
+    #[error("the first entry was not taken: {0}")]
+    Producer(#[from] ProducerError),
+    /// `RunStarted` was refused.
+    #[error("RunStarted was not accepted: {source}")]
+    RunStartedSubmit {
+        /// Why.
+        source: SubmitError,
+        /// What the run is halted for.
+        reason: HaltReason,
+    },
+    /// `RunStarted` was not durable in time.
+    #[error("RunStarted was not durable within {waited:?} (setting run_started_timeout_ms)")]
+    RunStartedTimeout {
+        /// The setting `run_started_timeout`.
+        waited: Duration,
+        /// What the run is halted for.
+        reason: HaltReason,
+    },
+    /// The run halted before it was open.
+    #[error("the run halted while it was opened: {0}")]
+    HaltedDuringBoot(HaltReason),
+}
+
+impl OpenError {
+    /// What the run is halted for, if it came as far as having a halt signal that fired.
+    pub fn halt_reason(&self) -> Option<&HaltReason> {
+        match self {
+            Self::RunStartedSubmit { reason, .. }
+            | Self::RunStartedTimeout { reason, .. }
+            | Self::HaltedDuringBoot(reason)
+            | Self::Producer(ProducerError::Halted(reason)) => Some(reason),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,36 @@
+use std::error::Error;
+
+use super::EventStoreConfig;
+use crate::capture::EncoderRegistry;
+use crate::protocol::HaltReason;
+use crate::store::{EventStore, RedbBackend};
+
+type MakeEncoders = dyn Fn() -> Result<EncoderRegistry, Box<dyn Error + Send + Sync>>;
+type OpenBackend =
+    dyn Fn(&EventStoreConfig) -> Result<Box<dyn EventStore>, Box<dyn Error + Send + Sync>>;
+type OnHalt = dyn Fn(&HaltReason) + Send + Sync;
+
+/// What a node's code, not its configuration, decides. Lives as long as the process and is never written
+/// anywhere.
+pub struct LifecycleOptions {
+    /// Makes the allow-list of what is captured, once for each run.
+    pub encoder_registry: Box<MakeEncoders>,
+    /// Opens the backend that a run is recorded to, once for each run. Default: redb files below
+    /// `base_dir`, which are also what the boot sweep looks after.
+    pub backend_opener: Box<OpenBackend>,
+    /// Called once in each run that halts, on the thread that halts it: it must not wait for the engine.
+    pub on_halt: std::sync::Arc<OnHalt>,
+}
+
+impl Default for LifecycleOptions {
+    /// Nothing is captured through taps, runs are files, and a halt is only logged.
+    fn default() -> Self {
+        Self {
+            encoder_registry: Box::new(|| Ok(EncoderRegistry::new())),
+            backend_opener: Box::new(|config| {
+                Ok(Box::new(RedbBackend::with_disk_mode(&config.base_dir, config.disk_mode)))
+            }),
+            on_halt: std::sync::Arc::new(|reason| tracing::error!("the run is halted: {reason}")),
+        }
+    }
+}

@@ -1,0 +1,118 @@
+//! Which run the next one continues from.
+
+use crate::model::{RunId, RunManifest, RunStatus};
+
+/// What has to be known of a run to choose.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Known {
+    pub(super) run_id: RunId,
+    pub(super) status: RunStatus,
+    pub(super) parent_run_id: Option<RunId>,
+    /// Recorded by a node that replayed another run: no part of what happened live.
+    pub(super) is_replay: bool,
+    /// Sealed by this sweep.
+    pub(super) is_recovered_now: bool,
+}
+
+/// Marks the runs of a node that was told what to replay.
+pub(super) const REPLAY_FLAG: &str = "replay";
+
+impl Known {
+    pub(super) fn new(manifest: &RunManifest, status: RunStatus, is_recovered_now: bool) -> Self {
+        Self {
+            run_id: manifest.run_id,
+            status,
+            parent_run_id: manifest.parent_run_id,
+            is_replay: manifest.feature_flags.iter().any(|flag| flag == REPLAY_FLAG),
+            is_recovered_now,
+        }
+    }
+
+    /// Whether `self` took over from `other`, so that nothing is to be continued from `other` any more. A
+    /// quarantined run did not: what it had is not to be trusted.
+    fn supersedes(&self, other: &Self) -> bool {
+        let continues_it = self.parent_run_id == Some(other.run_id);
+        let ended_after_it =
+            self.status == RunStatus::Ended && !self.is_recovered_now && self.run_id > other.run_id;
+        self.status != RunStatus::Quarantined && !self.is_replay && (continues_it || ended_after_it)
+    }
+}
+
+/// The newest run that a crash cut off and that none came after.
+pub(super) fn choose_parent(runs: &[Known]) -> Option<RunId> {
+    let is_candidate = |run: &&Known| run.status == RunStatus::CrashedRecovered && !run.is_replay;
+    let is_superseded = |run: &Known| runs.iter().any(|other| other.supersedes(run));
+    let candidates = runs.iter().filter(is_candidate).filter(|run| !is_superseded(run));
+    candidates.map(|run| run.run_id).max()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::RunStatus::{CrashedRecovered, Ended, Quarantined};
+
+    fn id(n: u32) -> RunId {
+        format!("{n}-00000000").parse().expect("a run id")
+    }
+
+    fn run(n: u32, status: RunStatus) -> Known {
+        Known {
+            run_id: id(n),
+            status,
+            parent_run_id: None,
+            is_replay: false,
+            is_recovered_now: false,
+        }
+    }
+
+    fn child(n: u32, status: RunStatus, parent: u32) -> Known {
+        Known { parent_run_id: Some(id(parent)), ..run(n, status) }
+    }
+
+    #[track_caller]
+    fn assert_chosen(runs: &[Known], chosen: Option<u32>) {
+        assert_eq!(choose_parent(runs), chosen.map(id));
+        let now: Vec<Known> =
+            runs.iter().map(|run| Known { is_recovered_now: true, ..*run }).collect();
+        // When each was sealed matters only to runs that do not name each other.
+        if runs.iter().skip(1).all(|run| run.parent_run_id.is_some()) {
+            assert_eq!(choose_parent(&now), chosen.map(id), "all recovered now");
+        }
+    }
+
+    #[test]
+    fn the_newest_that_none_came_after() {
+        assert_chosen(&[], None);
+        assert_chosen(&[run(1, CrashedRecovered)], Some(1));
+        assert_chosen(&[run(1, Ended)], None);
+        assert_chosen(&[run(1, Quarantined)], None);
+        assert_chosen(&[run(1, CrashedRecovered), child(2, CrashedRecovered, 1)], Some(2));
+        assert_chosen(&[run(1, CrashedRecovered), child(2, Ended, 1)], None);
+        assert_chosen(&[run(1, CrashedRecovered), child(2, Quarantined, 1)], Some(1));
+        assert_chosen(&[run(1, CrashedRecovered), run(2, Ended)], None);
+        assert_chosen(&[run(1, CrashedRecovered), run(2, Quarantined)], Some(1));
+        assert_chosen(&[run(1, Ended), run(2, CrashedRecovered)], Some(2));
+    }
+
+    #[test]
+    fn a_clock_that_was_set_back_does_not_matter_to_runs_that_name_each_other() {
+        assert_chosen(&[run(9, CrashedRecovered), child(2, CrashedRecovered, 9)], Some(2));
+        assert_chosen(&[run(9, CrashedRecovered), child(2, Ended, 9)], None);
+    }
+
+    #[test]
+    fn replays_are_nobodys_past() {
+        let replay = |run: Known| Known { is_replay: true, ..run };
+        assert_chosen(&[run(1, CrashedRecovered), replay(child(2, Ended, 1))], Some(1));
+        assert_chosen(&[run(1, CrashedRecovered), replay(child(2, CrashedRecovered, 1))], Some(1));
+        assert_chosen(&[replay(run(2, CrashedRecovered))], None);
+    }
+
+    #[test]
+    fn of_several_left_behind_at_once_the_newest_that_was_cut_off() {
+        let now = |run: Known| Known { is_recovered_now: true, ..run };
+        let runs =
+            [now(run(1, CrashedRecovered)), now(run(2, CrashedRecovered)), now(run(3, Ended))];
+        assert_eq!(choose_parent(&runs), Some(id(2)));
+    }
+}

@@ -1,0 +1,128 @@
+use super::progress::Progress;
+use super::{CacheError, ReplayError, StateCache};
+use crate::model::{ContentHash, SnapshotAnchor};
+use crate::read::{EventStoreReader, ReadError};
+
+/// What a restore did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RestoreReport {
+    /// Where the snapshot stands in the run; `None` where the run has no anchor and was replayed
+    /// from its first entry.
+    pub snapshot_seq: Option<u64>,
+    /// The first entry to apply: the one after the snapshot, or 1.
+    pub from_seq: u64,
+    /// The entry the state is that of: the run's last. Below `from_seq` when the snapshot was it.
+    pub to_seq: u64,
+    /// Entries that became part of the state.
+    pub applied: u64,
+    /// Entries the cache had no use for.
+    pub ignored: u64,
+}
+
+/// Why a cache was not restored. After any of these the cache must not be used.
+#[derive(Debug, thiserror::Error)]
+pub enum RestoreError {
+    /// The run's anchor or watermark could not be read.
+    #[error("cannot tell what to restore: {0}; `tapline verify` says what is damaged")]
+    Plan(#[source] ReadError),
+    /// The snapshot could not be loaded.
+    #[error("cannot load snapshot {blob_ref:?}, which the run's anchor names: {source}")]
+    LoadBlob {
+        /// Where the snapshot should be.
+        blob_ref: String,
+        /// The cache's error.
+        source: CacheError,
+    },
+    /// The cache does not have the snapshot. The cache is as it was.
+    #[error(
+        "there is no snapshot {blob_ref:?}, which the run's anchor at entry {high_watermark} names; \
+         put it back, or replay the run from its first entry into an empty cache"
+    )]
+    MissingBlob {
+        /// Where the snapshot should be.
+        blob_ref: String,
+        /// The anchor's place in the run.
+        high_watermark: u64,
+    },
+    /// The snapshot is not the one the anchor was recorded for. The cache is as it was.
+    #[error(
+        "snapshot {blob_ref:?} has hash {found}, but the run's anchor says {expected}: it was \
+         changed after it was taken; put the right one back, or replay the run from its first entry \
+         into an empty cache"
+    )]
+    HashMismatch {
+        /// Where the snapshot is.
+        blob_ref: String,
+        /// The hash in the anchor.
+        expected: ContentHash,
+        /// The hash of what was loaded.
+        found: ContentHash,
+    },
+    /// The cache did not take the snapshot over.
+    #[error(
+        "the cache cannot take over snapshot {blob_ref:?}, whose hash is right: {source}; restore \
+         with the version of the program that took it"
+    )]
+    TakeOver {
+        /// Where the snapshot is.
+        blob_ref: String,
+        /// The cache's error.
+        source: CacheError,
+    },
+    /// An entry behind the snapshot could not be read or applied.
+    #[error(transparent)]
+    Replay(#[from] ReplayError),
+}
+
+/// Brings `cache` to the state at the run's last durable entry: loads the anchored snapshot, checks
+/// its hash, takes it over, and applies the entries behind it in the order of their `seq`.
+///
+/// A run without an anchor is replayed from its first entry onto whatever the cache holds: an empty
+/// state, or that of the run's parent. It stops at the first error; no later entry touches the cache.
+///
+/// Nothing but the cache is changed: replaying publishes nothing, queries nobody and arms no timer.
+/// Blocks for as long as the snapshot and the tail take to read, in the memory of the snapshot and
+/// of one frame.
+pub fn restore_snapshot_and_replay_tail(
+    cache: &mut dyn StateCache,
+    reader: &EventStoreReader,
+) -> Result<RestoreReport, RestoreError> {
+    let (anchor, to_seq) = plan(reader).map_err(RestoreError::Plan)?;
+    if let Some(anchor) = &anchor {
+        take_over(cache, anchor)?;
+    }
+    let snapshot_seq = anchor.map(|anchor| anchor.high_watermark);
+    let mut progress = Progress::at(snapshot_seq.unwrap_or(0));
+    let from_seq = progress.seq + 1;
+    progress.advance(cache, reader, to_seq)?;
+    let Progress { applied, ignored, .. } = progress;
+    Ok(RestoreReport { snapshot_seq, from_seq, to_seq, applied, ignored })
+}
+
+/// The snapshot to begin with, and the entry to end with: a [`ReplayPlan`](crate::read::ReplayPlan)
+/// with the anchor it is made from.
+fn plan(reader: &EventStoreReader) -> Result<(Option<SnapshotAnchor>, u64), ReadError> {
+    // In this order: a live run may record a later anchor meanwhile, past the watermark of before.
+    let anchor = reader.anchor()?;
+    let watermark = reader.watermark()?;
+    match anchor {
+        Some(SnapshotAnchor { high_watermark: anchor, .. }) if anchor > watermark => {
+            Err(ReadError::AnchorPastWatermark { anchor, watermark })
+        }
+        anchor => Ok((anchor, watermark)),
+    }
+}
+
+fn take_over(cache: &mut dyn StateCache, anchor: &SnapshotAnchor) -> Result<(), RestoreError> {
+    let SnapshotAnchor { high_watermark, content_hash: expected, .. } = *anchor;
+    let blob_ref = || anchor.blob_ref.clone();
+    let blob = cache
+        .load_blob(&anchor.blob_ref)
+        .map_err(|source| RestoreError::LoadBlob { blob_ref: blob_ref(), source })?
+        .ok_or_else(|| RestoreError::MissingBlob { blob_ref: blob_ref(), high_watermark })?;
+    let found = ContentHash::of(&blob);
+    if found != expected {
+        return Err(RestoreError::HashMismatch { blob_ref: blob_ref(), expected, found });
+    }
+    cache.take_over(&blob).map_err(|source| RestoreError::TakeOver { blob_ref: blob_ref(), source })
+}

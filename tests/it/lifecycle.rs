@@ -1,0 +1,68 @@
+//! From boot to seal: what was left behind is swept up, what is opened is in order, and who has no
+//! business in an instance's folder is kept out.
+
+mod kernel;
+mod locking;
+mod opening;
+mod restoring;
+mod sweeping;
+
+use std::fs;
+use std::path::Path;
+
+use tapline::lifecycle::{
+    Environment, EventStoreConfig, EventStoreLifecycle, KernelEventStore, LifecycleOptions,
+    OpenError, RUN_ENDED_TOPIC, RUN_ENDED_TYPE,
+};
+use tapline::store::{DiskMode, EventStore, RedbBackend, run_path};
+use tapline::{RegisteredComponents, RunId, RunManifest};
+
+use crate::support::message::messages;
+use crate::support::{FrameMaker, Message, instance, manifest, run_id};
+
+/// Leaves run `n` behind with these frames, as a crash between two commits does: in a file that is not
+/// closed.
+fn leave(folder: &Path, n: u32, batches: &[Vec<Message>]) -> RunId {
+    leave_child(folder, n, None, batches)
+}
+
+/// The same, of a run that continues from another.
+fn leave_child(folder: &Path, n: u32, parent: Option<u32>, batches: &[Vec<Message>]) -> RunId {
+    let path = run_path(folder, &instance(), run_id(n));
+    let mut store = RedbBackend::with_disk_mode(folder, DiskMode::Buffered);
+    let parent_run_id = parent.map(run_id);
+    store.open_run(RunManifest { parent_run_id, ..manifest(n) }).expect("a new run");
+    FrameMaker::new().append_all(&mut store, batches);
+    let as_left = fs::read(&path).expect("the file is readable while it is open");
+    drop(store);
+    fs::write(&path, as_left).expect("the file is writable");
+    run_id(n)
+}
+
+/// Leaves run `n` behind in a file that is closed, to be tampered with.
+fn leave_closed(folder: &Path, n: u32, batches: &[Vec<Message>]) {
+    let mut store = RedbBackend::with_disk_mode(folder, DiskMode::Buffered);
+    store.open_run(manifest(n)).expect("a new run");
+    FrameMaker::new().append_all(&mut store, batches);
+}
+
+/// Ten entries in three frames, as of a run that was cut off.
+fn cut() -> Vec<Vec<Message>> {
+    vec![messages(1, 3), messages(4, 6), messages(7, 10)]
+}
+
+/// The same with `RunEnded` last.
+fn ended() -> Vec<Vec<Message>> {
+    let mut batches = cut();
+    batches.push(vec![Message::new(RUN_ENDED_TOPIC, RUN_ENDED_TYPE, 2_000, b"{}")]);
+    batches
+}
+
+fn lifecycle(folder: &Path) -> EventStoreLifecycle {
+    EventStoreLifecycle::new(Some(EventStoreConfig::new(folder)), LifecycleOptions::default())
+}
+
+fn open(lifecycle: &mut EventStoreLifecycle) -> Result<RunId, OpenError> {
+    lifecycle.open(&instance(), RegisteredComponents::default(), &Environment::Live)?;
+    Ok(lifecycle.run_id().expect("a run is open"))
+}

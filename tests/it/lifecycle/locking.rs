@@ -1,0 +1,69 @@
+use std::fs;
+
+use tapline::lifecycle::{
+    KernelEventStore, LockError, OpenError, SweepError, recover_predecessors,
+};
+use tapline::{InstanceId, UnixNanos};
+
+use super::{cut, leave, lifecycle, open};
+use crate::support::{instance, run_id};
+
+/// Who holds the lock, by the error.
+fn holder(error: SweepError) -> u32 {
+    match error {
+        SweepError::Lock(LockError::Held { holder, path }) => {
+            assert!(path.ends_with("node-1/instance.lock"));
+            assert!(!holder.program.is_empty() && holder.since > UnixNanos::default());
+            holder.process_id
+        }
+        other => panic!("{other}"),
+    }
+}
+
+#[test]
+fn one_lifecycle_at_a_time_and_the_other_is_told_who() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut first = lifecycle(folder.path());
+    let run = open(&mut first).unwrap();
+    let mut second = lifecycle(folder.path());
+    match open(&mut second).unwrap_err() {
+        OpenError::Sweep(error) => assert_eq!(holder(error), std::process::id()),
+        other => panic!("{other}"),
+    }
+    let swept = recover_predecessors(folder.path(), &instance());
+    assert_eq!(holder(swept.unwrap_err()), std::process::id());
+    assert_eq!(second.run_id(), None);
+
+    // No harm was done, and the folder is free afterwards.
+    let report = first.seal(UnixNanos::new(1)).unwrap().expect("the run was open");
+    assert_eq!((report.watermark, report.manifest.run_id), (2, run));
+    open(&mut second).unwrap();
+}
+
+#[test]
+fn other_instances_are_free() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut first = lifecycle(folder.path());
+    open(&mut first).unwrap();
+    let other: InstanceId = "node-2".parse().unwrap();
+    assert!(recover_predecessors(folder.path(), &other).is_ok());
+}
+
+#[test]
+fn a_lock_file_that_nobody_holds_locks_nobody_out() {
+    let folder = tempfile::tempdir().unwrap();
+    leave(folder.path(), 1, &cut());
+    fs::write(folder.path().join("node-1/instance.lock"), "{\"process_id\":1}").unwrap();
+    let report = recover_predecessors(folder.path(), &instance()).unwrap();
+    assert_eq!(report.parent_run_id, Some(run_id(1)));
+}
+
+#[test]
+fn a_folder_that_cannot_be_made_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let base = folder.path().join("a file");
+    fs::write(&base, b"").unwrap();
+    let error = recover_predecessors(&base, &instance()).unwrap_err();
+    assert!(matches!(error, SweepError::Lock(LockError::Io { .. })), "{error}");
+    assert!(error.to_string().contains("a file"), "{error}");
+}

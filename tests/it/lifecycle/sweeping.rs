@@ -1,0 +1,255 @@
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use tapline::RunStatus::{self, CrashedRecovered, Ended, Quarantined};
+use tapline::lifecycle::{RUN_ENDED_TOPIC, RUN_ENDED_TYPE, SweepReport, recover_predecessors};
+use tapline::read::{Finding, Verifier};
+use tapline::store::{DiskMode, EventStore, RedbBackend, open_sealed_file, run_path};
+use tapline::{RunId, UnixNanos};
+
+use super::{cut, ended, leave, leave_child, leave_closed};
+use crate::support::files::assert_unchanged;
+use crate::support::{FrameMaker, Message, instance, manifest, run_id, tamper};
+
+fn sweep(folder: &Path) -> SweepReport {
+    recover_predecessors(folder, &instance()).expect("the folder is free")
+}
+
+fn path(folder: &Path, n: u32) -> PathBuf {
+    run_path(folder, &instance(), run_id(n))
+}
+
+fn recovered(report: &SweepReport) -> Vec<(RunId, RunStatus, u64)> {
+    report.recovered.iter().map(|run| (run.run_id, run.status, run.watermark)).collect()
+}
+
+fn seal(folder: &Path, n: u32, status: RunStatus) {
+    let mut store = RedbBackend::with_disk_mode(folder, DiskMode::Buffered);
+    store.open_run(manifest(n)).unwrap();
+    FrameMaker::new().append_all(&mut store, &cut());
+    store.seal(status, Some(UnixNanos::new(1_010))).unwrap();
+}
+
+#[test]
+fn every_row_of_the_table() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    leave(folder, 1, &[]);
+    leave(folder, 2, &ended());
+    leave(folder, 3, &cut());
+    leave_closed(folder, 4, &cut());
+    tamper::frame(&path(folder, 4), 4, |frame| frame.records[1][70] ^= 1);
+    leave_closed(folder, 5, &cut());
+    tamper::remove_frame(&path(folder, 5), 4);
+    leave_closed(folder, 6, &cut());
+    tamper::frame_bytes(&path(folder, 6), 7, |bytes| bytes.truncate(100));
+
+    let report = sweep(folder);
+    assert_eq!(
+        recovered(&report),
+        [
+            (run_id(1), CrashedRecovered, 0),
+            (run_id(2), Ended, 11),
+            (run_id(3), CrashedRecovered, 10),
+            (run_id(4), Quarantined, 10),
+            (run_id(5), Quarantined, 10),
+            (run_id(6), Quarantined, 0), // where it ends cannot be said
+        ]
+    );
+    assert_eq!(report.parent_run_id, Some(run_id(3)));
+    assert_eq!(report.skipped, []);
+    assert_eq!(report.recovered[3].findings[0], Finding::HashMismatch { seq: 5 });
+    assert_eq!(report.recovered[4].findings[0], Finding::Gap { from: 4, to: 6 });
+    assert!(matches!(report.recovered[5].findings[0], Finding::FrameDamaged { first_seq: 7, .. }));
+
+    for (n, status, end) in
+        [(1, CrashedRecovered, None), (2, Ended, Some(2_000)), (3, CrashedRecovered, Some(1_010))]
+    {
+        let source = open_sealed_file(&path(folder, n)).unwrap();
+        let manifest = source.manifest().unwrap();
+        assert_eq!((manifest.status, manifest.end_ts_init), (status, end.map(UnixNanos::new)));
+        let verdict = Verifier::new(source).run(|_| ());
+        assert_eq!(verdict.findings, [], "run {n}");
+    }
+    for n in [4, 5, 6] {
+        let manifest = open_sealed_file(&path(folder, n)).unwrap().manifest().unwrap();
+        assert_eq!(manifest.status, Quarantined);
+    }
+}
+
+#[test]
+fn a_second_sweep_finds_nothing_to_do_and_the_same_parent() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    leave(folder, 1, &cut());
+    leave(folder, 2, &cut());
+    assert_eq!(sweep(folder).parent_run_id, Some(run_id(2)));
+    for n in [1, 2] {
+        assert_unchanged(&path(folder, n), || {
+            let again = sweep(folder);
+            assert_eq!((again.recovered, again.parent_run_id), (vec![], Some(run_id(2))));
+        });
+    }
+}
+
+#[test]
+fn both_topic_and_type_of_the_last_entry_make_an_end() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let last = |topic: &str, payload_type: &str| {
+        let mut batches = cut();
+        batches.push(vec![Message::new(topic, payload_type, 2_000, b"{}")]);
+        batches
+    };
+    leave(folder, 1, &last(RUN_ENDED_TOPIC, "OrderEvent"));
+    leave(folder, 2, &last("events.order", RUN_ENDED_TYPE));
+    // Before the end there may be another.
+    let mut batches = ended();
+    batches.push(vec![Message::nth(12)]);
+    leave(folder, 3, &batches);
+    let statuses: Vec<_> = sweep(folder).recovered.iter().map(|run| run.status).collect();
+    assert_eq!(statuses, [CrashedRecovered; 3]);
+}
+
+#[test]
+fn a_run_that_ended_before_comes_between() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    seal(folder, 1, CrashedRecovered);
+    assert_eq!(sweep(folder).parent_run_id, Some(run_id(1)));
+    seal(folder, 2, Quarantined);
+    assert_eq!(sweep(folder).parent_run_id, Some(run_id(1)), "a damaged one does not");
+    seal(folder, 3, Ended);
+    assert_eq!(sweep(folder).parent_run_id, None);
+    leave(folder, 4, &cut());
+    assert_eq!(sweep(folder).parent_run_id, Some(run_id(4)));
+}
+
+#[test]
+fn a_run_that_ended_and_was_not_sealed_has_come_after_its_parent() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    seal(folder, 1, CrashedRecovered);
+    leave_child(folder, 2, Some(1), &ended());
+    for sweeps in 1..=2 {
+        assert_eq!(sweep(folder).parent_run_id, None, "sweep {sweeps}");
+    }
+}
+
+#[test]
+fn a_run_that_somebody_looks_at_for_a_moment_is_waited_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    leave_closed(folder, 1, &cut());
+    let looking = redb::ReadOnlyDatabase::open(path(folder, 1)).unwrap();
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            std::thread::sleep(std::time::Duration::from_millis(100));
+            drop(looking);
+        });
+        assert_eq!(recovered(&sweep(folder)), [(run_id(1), CrashedRecovered, 10)]);
+    });
+}
+
+#[test]
+fn a_run_that_stays_in_use_is_skipped_until_it_is_free() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    leave_closed(folder, 1, &cut());
+    let looking = redb::ReadOnlyDatabase::open(path(folder, 1)).unwrap();
+    let report = sweep(folder);
+    assert_eq!((report.recovered, report.parent_run_id), (vec![], None));
+    assert!(report.skipped[0].error.contains("is in use by"), "{}", report.skipped[0].error);
+    drop(looking);
+    assert_eq!(sweep(folder).parent_run_id, Some(run_id(1)));
+}
+
+#[test]
+fn a_file_damaged_beyond_opening_is_skipped_and_keeps_nobody_from_booting() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    leave(folder, 1, &cut());
+    leave(folder, 2, &cut());
+    // Neither of redb's two last commits can be read.
+    let mut bytes = fs::read(path(folder, 2)).unwrap();
+    for byte in &mut bytes[4096..] {
+        *byte ^= 0x5a;
+    }
+    fs::write(path(folder, 2), bytes).unwrap();
+    let report = sweep(folder);
+    assert_eq!(recovered(&report), [(run_id(1), CrashedRecovered, 10)]);
+    assert_eq!(report.skipped.len(), 1);
+    assert_eq!(report.skipped[0].path, path(folder, 2));
+}
+
+#[test]
+fn files_that_are_no_runs_are_reported_and_left_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    leave(folder, 1, &cut());
+    let whole = fs::read(path(folder, 1)).unwrap();
+    fs::write(path(folder, 2), b"").unwrap();
+    fs::write(path(folder, 3), b"this is no run file").unwrap();
+    fs::write(path(folder, 4), &whole[..5_000]).unwrap();
+    fs::write(path(folder, 5), &whole).unwrap(); // run 1 under another name
+    let instance_folder = folder.join("node-1");
+    fs::write(instance_folder.join("notes.redb"), &whole).unwrap();
+    fs::create_dir(path(folder, 6)).unwrap();
+    // Neither runs nor anybody's business.
+    fs::write(instance_folder.join(format!("{}.markers.redb", run_id(1))), b"a sidecar").unwrap();
+    fs::write(instance_folder.join("README"), b"").unwrap();
+
+    let report = sweep(folder);
+    assert_eq!(recovered(&report), [(run_id(1), CrashedRecovered, 10)]);
+    assert_eq!(report.parent_run_id, Some(run_id(1)));
+    let skipped: Vec<_> =
+        report.skipped.iter().map(|file| file.path.file_name().unwrap().to_owned()).collect();
+    let name = |n| path(folder, n).file_name().unwrap().to_owned();
+    assert_eq!(skipped, ["notes.redb".into(), name(2), name(3), name(4), name(5), name(6)]);
+    for file in &report.skipped {
+        assert!(!file.error.is_empty());
+    }
+    assert_eq!(report.skipped[0].error, "its name is not that of a run");
+    assert!(report.skipped[4].error.contains("does not hold run"), "{}", report.skipped[4].error);
+    assert_eq!(fs::read(path(folder, 3)).unwrap(), b"this is no run file");
+}
+
+#[test]
+fn what_was_never_made_into_a_run_is_cleared_away() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    leave(folder, 1, &cut());
+    let unborn = path(folder, 2).with_extension("new");
+    fs::write(&unborn, b"half a header").unwrap();
+    let foreign = folder.join("node-1/notes.new");
+    fs::write(&foreign, b"somebody's notes").unwrap();
+    assert_eq!(sweep(folder).skipped, []);
+    assert!(!unborn.exists() && foreign.exists());
+}
+
+#[test]
+fn a_run_sealed_in_a_file_that_was_not_closed_is_closed() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let mut store = RedbBackend::with_disk_mode(folder, DiskMode::Buffered);
+    store.open_run(manifest(1)).unwrap();
+    FrameMaker::new().append_all(&mut store, &cut());
+    store.seal(CrashedRecovered, Some(UnixNanos::new(1_010))).unwrap();
+    // As a power cut leaves it between seal and close.
+    let as_left = fs::read(path(folder, 1)).unwrap();
+    drop(store);
+    fs::write(path(folder, 1), as_left).unwrap();
+    assert!(open_sealed_file(&path(folder, 1)).is_err());
+
+    let report = sweep(folder);
+    assert_eq!((recovered(&report), report.skipped), (vec![], vec![]));
+    assert_eq!(report.parent_run_id, Some(run_id(1)));
+    assert!(open_sealed_file(&path(folder, 1)).is_ok());
+}
+
+#[test]
+fn an_instance_without_a_folder_has_nothing_to_sweep() {
+    let folder = tempfile::tempdir().unwrap();
+    let report = sweep(&folder.path().join("not/there"));
+    assert_eq!((report.recovered, report.parent_run_id, report.skipped), (vec![], None, vec![]));
+}

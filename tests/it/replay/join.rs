@@ -1,0 +1,167 @@
+//! Entries and market data in one order.
+
+use tapline::read::{EventStoreReader, ReadError};
+use tapline::replay::{
+    DataRequest, EmptyCatalog, JoinError, MarketRecord, ReplayInputs, ReplayItem, TimeRange,
+};
+
+use super::run_of;
+use crate::support::doctored::{Doctored, Part};
+use crate::support::market::{MemoryCatalog, quote, request, slice};
+use crate::support::{Message, assert_matches};
+
+const ALL: TimeRange = TimeRange::new(0, 100);
+
+/// A run whose entries have these times.
+fn run_at(times: &[u64]) -> EventStoreReader {
+    let messages: Vec<_> =
+        times.iter().map(|ts_init| Message::new("t", "T", *ts_init, b"")).collect();
+    let batches = if messages.is_empty() { vec![] } else { vec![messages] };
+    run_of(&batches).1
+}
+
+/// Quotes told apart by their bids.
+fn quotes(quotes: &[(u64, i64)]) -> Vec<Option<MarketRecord>> {
+    quotes.iter().map(|(ts_init, bid)| Some(quote(*ts_init, *bid))).collect()
+}
+
+/// What the replay hands out: `entry <seq>`, or instrument and bid; an error ends it.
+fn replay(
+    reader: &EventStoreReader,
+    catalog: &MemoryCatalog,
+    inputs: &ReplayInputs,
+) -> (Vec<String>, Option<JoinError>) {
+    let planned = inputs.plan(catalog).unwrap();
+    let mut replay = planned.replay(reader, catalog);
+    let mut items = Vec::new();
+    let error = loop {
+        match replay.next() {
+            None => break None,
+            Some(Err(error)) => break Some(error),
+            Some(Ok(ReplayItem::Entry(entry))) => items.push(format!("entry {}", entry.seq)),
+            Some(Ok(ReplayItem::Market { instrument, record: MarketRecord::Quote(quote) })) => {
+                items.push(format!("{instrument} {}", quote.bid_price));
+            }
+            Some(Ok(other)) => panic!("{other:?}"),
+        }
+    };
+    assert!(replay.next().is_none() && replay.next().is_none(), "an ended replay stays ended");
+    (items, error)
+}
+
+fn everything(data: Vec<DataRequest>) -> ReplayInputs {
+    ReplayInputs { data, ..ReplayInputs::entries(1, u64::MAX) }
+}
+
+#[test]
+fn records_come_before_the_first_entry_that_is_not_before_them() {
+    // Entry 3 is of an earlier time than entry 2, and stays behind it.
+    let reader = run_at(&[10, 30, 20, 40]);
+    let catalog = MemoryCatalog::default().and(
+        slice("ES", ALL),
+        &quotes(&[(5, 1), (10, 2), (15, 3), (25, 4), (30, 5), (35, 6), (40, 7), (41, 8), (50, 9)]),
+    );
+    let (items, error) = replay(&reader, &catalog, &everything(vec![request("ES", ALL)]));
+    assert!(error.is_none(), "{error:?}");
+    let expected = [
+        "ES 1", "ES 2", "entry 1", "ES 3", "ES 4", "ES 5", "entry 2", "entry 3", "ES 6", "ES 7",
+        "entry 4", "ES 8", "ES 9",
+    ];
+    assert_eq!(items, expected);
+}
+
+#[test]
+fn records_of_one_time_come_in_the_order_of_the_requests_and_of_the_catalog() {
+    let reader = run_at(&[10, 10]);
+    let catalog = MemoryCatalog::default()
+        .and(slice("ES", ALL), &quotes(&[(10, 1), (10, 2), (11, 3)]))
+        .and(slice("NQ", ALL), &quotes(&[(9, 4), (10, 5), (10, 6)]));
+    let (es, nq) = (request("ES", ALL), request("NQ", ALL));
+    let (items, _) = replay(&reader, &catalog, &everything(vec![es.clone(), nq.clone()]));
+    let expected = ["NQ 4", "ES 1", "ES 2", "NQ 5", "NQ 6", "entry 1", "entry 2", "ES 3"];
+    assert_eq!(items, expected);
+    let (items, _) = replay(&reader, &catalog, &everything(vec![nq, es]));
+    let expected = ["NQ 4", "NQ 5", "NQ 6", "ES 1", "ES 2", "entry 1", "entry 2", "ES 3"];
+    assert_eq!(items, expected);
+}
+
+#[test]
+fn slices_follow_each_other_and_empty_ones_are_passed_over() {
+    let catalog = MemoryCatalog::default()
+        .and(slice("ES", TimeRange::new(60, 100)), &quotes(&[(60, 4)]))
+        .and(slice("ES", TimeRange::new(0, 19)), &quotes(&[(5, 1), (19, 2)]))
+        .and(slice("ES", TimeRange::new(20, 39)), &[])
+        .and(slice("ES", TimeRange::new(40, 59)), &quotes(&[(45, 3)]));
+    let (items, _) = replay(&run_at(&[30]), &catalog, &everything(vec![request("ES", ALL)]));
+    assert_eq!(items, ["ES 1", "ES 2", "entry 1", "ES 3", "ES 4"]);
+}
+
+#[test]
+fn only_the_entries_asked_for_are_replayed() {
+    let reader = run_at(&[1, 2, 3, 4, 5]);
+    let planned = ReplayInputs::entries(2, 4).plan(&EmptyCatalog).unwrap();
+    let seqs: Vec<u64> = planned
+        .replay(&reader, &EmptyCatalog)
+        .map(|item| match item.unwrap() {
+            ReplayItem::Entry(entry) => entry.seq,
+            other @ ReplayItem::Market { .. } => panic!("{other:?}"),
+        })
+        .collect();
+    assert_eq!(seqs, [2, 3, 4]);
+}
+
+#[test]
+fn a_record_that_cannot_be_loaded_ends_the_replay_in_its_place() {
+    let mut records = quotes(&[(5, 1), (10, 2)]);
+    records.push(None);
+    let catalog = MemoryCatalog::default().and(slice("ES", ALL), &records);
+    let (items, error) = replay(&run_at(&[7, 50]), &catalog, &everything(vec![request("ES", ALL)]));
+    assert_eq!(items, ["ES 1", "entry 1", "ES 2"]);
+    let error = error.unwrap();
+    assert_eq!(error.to_string(), "cannot load quote of ES from ES@0: a bad record");
+    assert_matches!(error, JoinError::Load { .. });
+}
+
+#[test]
+fn a_slice_that_is_gone_ends_the_replay_in_its_place() {
+    let catalog = MemoryCatalog::with(&[("ES", TimeRange::new(50, 100))])
+        .and(slice("ES", TimeRange::new(0, 49)), &quotes(&[(5, 1)]));
+    let (items, error) = replay(&run_at(&[3]), &catalog, &everything(vec![request("ES", ALL)]));
+    assert_eq!(items, ["entry 1", "ES 1"]);
+    assert_matches!(error, Some(JoinError::Load { slice_ref, .. }) if slice_ref == "ES@50");
+}
+
+#[test]
+fn records_out_of_order_or_outside_their_slice_are_refused() {
+    let (first, second) = (TimeRange::new(10, 49), TimeRange::new(50, 100));
+    // Records of the two slices; how many come out; the time refused, and what could follow there.
+    let cases = [
+        (vec![(20, 1), (19, 2)], vec![], 1, 19, TimeRange::new(20, 49)),
+        (vec![(9, 1)], vec![], 0, 9, first),
+        (vec![(20, 1), (50, 2)], vec![], 1, 50, TimeRange::new(20, 49)),
+        (vec![(20, 1)], vec![(49, 2)], 1, 49, second),
+    ];
+    for (of_first, of_second, handed_out, refused, could_follow) in cases {
+        let catalog = MemoryCatalog::default()
+            .and(slice("ES", first), &quotes(&of_first))
+            .and(slice("ES", second), &quotes(&of_second));
+        let data = vec![request("ES", TimeRange::new(10, 100))];
+        let (items, error) = replay(&run_at(&[]), &catalog, &everything(data));
+        assert_eq!(items.len(), handed_out);
+        assert_matches!(
+            error,
+            Some(JoinError::OutOfOrder { ts_init, allowed, .. })
+                if (ts_init.as_u64(), allowed) == (refused, could_follow)
+        );
+    }
+}
+
+#[test]
+fn an_entry_that_cannot_be_read_ends_the_replay() {
+    let (store, _) = run_of(&[vec![Message::new("t", "T", 10, b"")]]);
+    let reader = EventStoreReader::new(Doctored::broken(store.reader().unwrap(), Part::Names));
+    let catalog = MemoryCatalog::default().and(slice("ES", ALL), &quotes(&[(5, 1)]));
+    let (items, error) = replay(&reader, &catalog, &everything(vec![request("ES", ALL)]));
+    assert!(items.is_empty(), "what comes before an entry of unknown time is unknown: {items:?}");
+    assert_matches!(error, Some(JoinError::Read(ReadError::Store(_))));
+}
