@@ -9,14 +9,16 @@ use crate::store::{OpenSealedError, RunReader, read_sealed, run_files, sidecar_p
 /// What would be kept of an instance's runs, and what removed. Making a plan changes nothing;
 /// [`apply`](Self::apply) does what it says.
 ///
-/// A run is a **restore point**, known to be good, when it is sealed, not quarantined, and has a
-/// snapshot anchor within its durable watermark, as the manifest has it and as the frames have it.
+/// A run is a **restore point**, known to be good, when it is sealed, not quarantined, not recorded by a
+/// node that replayed another run, and has a snapshot anchor within its durable watermark, as the
+/// manifest has it and as the frames have it.
 /// From a restore point state is restored without any other run: the snapshot, and the entries after it.
 /// From any other run it is restored by going back through parents to one with a snapshot, or to the
 /// first; so a run that stays keeps its parents up to there. The parent of a run that is still being
 /// recorded cannot be read: the newest run before it that was recovered after a crash stays in its
 /// place, which is what recovery at its start chose, unless it was told another
-/// (`replay_from_run_id`).
+/// (`replay_from_run_id`). The run stays, too, that the next start may continue from: the newest live
+/// one that can be trusted, if a crash cut it off.
 ///
 /// Only sealed runs that can be read are ever removed, and none at all without a restore point.
 #[derive(Debug)]
@@ -65,7 +67,8 @@ impl SealedFacts {
 
     fn standing(&self) -> Standing {
         let RunManifest { status, parent_run_id: parent, .. } = self.manifest;
-        Standing::Sealed { status, parent, anchored: self.anchored }
+        let (anchored, is_replay) = (self.anchored, self.manifest.is_replay());
+        Standing::Sealed { status, parent, anchored, is_replay }
     }
 
     pub(super) fn is_restore_point(&self) -> bool {

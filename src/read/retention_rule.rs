@@ -44,6 +44,9 @@ pub enum KeepReason {
         /// The restore point.
         restore_point: RunId,
     },
+    /// A crash cut it off and no run came after it, so that the next one may continue from it.
+    #[error("the next run may continue from it")]
+    Continuable,
     /// A kept run without a snapshot of its own continues from it.
     #[error("{run_id} continues from it")]
     NeededBy {
@@ -75,7 +78,7 @@ pub enum ReclaimReason {
 pub(super) enum Standing {
     NotSealed,
     Unreadable { error: String },
-    Sealed { status: RunStatus, parent: Option<RunId>, anchored: bool },
+    Sealed { status: RunStatus, parent: Option<RunId>, anchored: bool, is_replay: bool },
 }
 
 impl Standing {
@@ -85,8 +88,18 @@ impl Standing {
 
     /// Whether state can be restored from it alone: known-good.
     pub(super) fn is_restore_point(&self) -> bool {
+        self.is_live() && matches!(self, Self::Sealed { anchored: true, .. })
+    }
+
+    /// Whether it tells what happened live and can be trusted.
+    fn is_live(&self) -> bool {
         let quarantined = RunStatus::Quarantined;
-        matches!(self, Self::Sealed { status, anchored: true, .. } if *status != quarantined)
+        matches!(self, Self::Sealed { status, is_replay: false, .. } if *status != quarantined)
+    }
+
+    fn is_recovered(&self) -> bool {
+        let recovered = RunStatus::CrashedRecovered;
+        self.is_live() && matches!(self, Self::Sealed { status, .. } if *status == recovered)
     }
 }
 
@@ -99,6 +112,7 @@ pub(super) fn decide(mode: RetentionMode, runs: &[Candidate]) -> Vec<RetentionDe
 
     let restore_point = runs.iter().rposition(|(_, standing)| standing.is_restore_point());
     let restore_point = restore_point.and_then(|at| Some((at, runs[at].0?)));
+    let newest_live = runs.iter().rposition(|(_, standing)| standing.is_live());
     let mut newer_sealed = runs.iter().filter(|(_, standing)| standing.is_sealed()).count();
     let decide = |(at, (_, standing)): (usize, &Candidate)| {
         newer_sealed -= usize::from(standing.is_sealed());
@@ -113,6 +127,8 @@ pub(super) fn decide(mode: RetentionMode, runs: &[Candidate]) -> Vec<RetentionDe
             (_, RetentionMode::Bounded { keep_last }, _) => {
                 if newer_sealed < keep_last as usize {
                     Keep(KeepReason::Newest)
+                } else if newest_live == Some(at) && standing.is_recovered() {
+                    Keep(KeepReason::Continuable)
                 } else {
                     Reclaim(ReclaimReason::NotNewest { keep_last })
                 }
@@ -157,10 +173,7 @@ fn continues_from(at: usize, runs: &[Candidate]) -> Option<usize> {
         }
         // It does not say while it is open. Recovery at its start chose the newest such run.
         Standing::NotSealed | Standing::Unreadable { .. } => {
-            let recovered = |(_, standing): &Candidate| {
-                matches!(standing, Standing::Sealed { status: RunStatus::CrashedRecovered, .. })
-            };
-            older.iter().rposition(recovered)
+            older.iter().rposition(|(_, standing)| standing.is_recovered())
         }
     }
 }

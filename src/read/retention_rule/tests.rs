@@ -11,7 +11,12 @@ fn id(n: usize) -> RunId {
 }
 
 fn sealed(status: RunStatus, anchored: bool, parent: Option<usize>) -> Standing {
-    Standing::Sealed { status, parent: parent.map(id), anchored }
+    Standing::Sealed { status, parent: parent.map(id), anchored, is_replay: false }
+}
+
+/// Sealed by a node that replayed another run.
+fn replay(status: RunStatus, anchored: bool) -> Standing {
+    Standing::Sealed { status, parent: None, anchored, is_replay: true }
 }
 
 /// Sealed in order, with a snapshot.
@@ -147,6 +152,29 @@ fn a_file_whose_name_is_no_run_id_is_left_alone() {
     assert_eq!(decide(SNAPSHOT, &runs), [torn, before(1), POINT]);
 }
 
+/// What happened live does not go because a replay of it has a snapshot.
+#[test]
+fn a_replay_is_no_restore_point() {
+    let runs = [plain(), anchored(), plain(), replay(Ended, true)];
+    assert_eq!(decisions(SNAPSHOT, runs), [before(1), POINT, after(1), after(1)]);
+}
+
+#[test]
+fn the_run_that_the_next_start_continues_from_stays() {
+    let crashed = || sealed(CrashedRecovered, false, None);
+    let bad = || sealed(Quarantined, false, None);
+    let continuable = Keep(KeepReason::Continuable);
+    for newest in [[bad(), bad()], [bad(), replay(CrashedRecovered, false)]] {
+        let [third, fourth] = newest;
+        let runs = [anchored(), crashed(), crashed(), third, fourth];
+        let expected = [POINT, NOT_NEWEST, continuable.clone(), NEWEST, NEWEST];
+        assert_eq!(decisions(BOUNDED_2, runs), expected);
+    }
+    // One that ended in order after it leaves nothing to be continued.
+    let runs = [anchored(), crashed(), plain(), bad(), bad()];
+    assert_eq!(decisions(BOUNDED_2, runs), [POINT, NOT_NEWEST, NOT_NEWEST, NEWEST, NEWEST]);
+}
+
 #[test]
 fn no_runs() {
     assert_eq!(decisions(SNAPSHOT, []), []);
@@ -158,7 +186,8 @@ fn any_standing() -> impl Strategy<Value = Standing> {
     prop_oneof![
         1 => Just(Standing::NotSealed),
         1 => Just(unreadable()),
-        8 => (status, prop::bool::weighted(0.3), parent).prop_map(|(s, a, p)| sealed(s, a, p)),
+        8 => (status.clone(), prop::bool::weighted(0.3), parent).prop_map(|(s, a, p)| sealed(s, a, p)),
+        1 => (status, any::<bool>()).prop_map(|(status, anchored)| replay(status, anchored)),
     ]
 }
 
@@ -181,7 +210,7 @@ proptest! {
                     RetentionMode::Bounded { keep_last } => prop_assert!(newer_sealed >= keep_last),
                     _ => prop_assert!(point.is_some_and(|point| n < point)),
                 }
-            } else if let Standing::Sealed { status: Ended | CrashedRecovered, parent: Some(parent), anchored: false } = &runs[n]
+            } else if let Standing::Sealed { status: Ended | CrashedRecovered, parent: Some(parent), anchored: false, .. } = &runs[n]
                 && let Some(parent) = (0..n).find(|&older| id(older) == *parent)
             {
                 prop_assert!(!reclaimed(parent), "{n} continues from {parent}");
