@@ -16,6 +16,7 @@ pub use clock::{Clock, SimulatedClock};
 pub use entry::{Entry, EntryDraft, Hash, Headers};
 pub use identity::{RegisteredComponents, RunIdentity};
 pub use index::{IndexKind, IndexKindError, IndexKinds};
+pub(crate) use manifest::REPLAY_FLAG;
 pub use manifest::RunManifest;
 pub use retention::RetentionMode;
 pub use run::{InstanceId, InstanceIdError, RunId, RunIdError, RunStatus};
