@@ -14,11 +14,15 @@ mod record;
 mod record_file;
 mod recover;
 mod report;
+mod retain;
 mod run_arg;
 mod scan;
 mod snapshots;
 mod tap;
 mod verify;
+mod verify_progress;
+mod verify_worker;
+mod worker;
 
 use std::process::ExitCode;
 
@@ -47,6 +51,11 @@ enum Command {
     Recover(recover::Args),
     /// Check every entry, the hash chain, the index and the manifest of runs
     Verify(verify::Args),
+    /// Plan which runs are kept, and with --apply remove the others
+    Retain(retain::Args),
+    /// What `verify` starts for each run, in a process of its own
+    #[command(hide = true)]
+    VerifyWorker(verify_worker::Args),
 }
 
 /// What a command came to.
@@ -69,6 +78,8 @@ pub fn main() -> ExitCode {
         Command::Lookup(args) => lookup::run(&args),
         Command::Recover(args) => recover::run(&args),
         Command::Verify(args) => verify::run(&args),
+        Command::Retain(args) => retain::run(&args),
+        Command::VerifyWorker(args) => verify_worker::run(&args),
     };
     match outcome {
         Ok(Outcome::Clean) => ExitCode::SUCCESS,

@@ -1,16 +1,21 @@
 use std::num::NonZero;
 use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
 
 use clap::Args as ClapArgs;
 use serde::Serialize;
+use serde_json::value::RawValue;
 
 use super::Outcome;
 use super::error::CliError;
 use super::output::Output;
 use super::run_arg::Place;
+use super::verify_progress::VerifyProgress;
+use super::verify_worker::{Answer, Found, Line};
+use super::worker::{self, WorkerError};
 use crate::model::{Hash, RunId, RunStatus};
-use crate::read::{Finding, Verifier, VerifyReport};
-use crate::store::{list_runs, open_sealed_file};
+use crate::store::run_files;
 
 #[derive(ClapArgs)]
 pub(super) struct Args {
@@ -22,6 +27,10 @@ pub(super) struct Args {
     /// Threads that check hashes; as many as there are processors where it is not given
     #[arg(long)]
     threads: Option<NonZero<usize>>,
+    /// How long verifying one run may take, 1 s to a week; where it is not given, a minute and one more
+    /// for each GiB of the file
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=604_800))]
+    timeout: Option<u64>,
     #[command(flatten)]
     place: Place,
     /// Print one JSON object a run
@@ -40,10 +49,20 @@ struct Verdict<'a> {
     status: Option<RunStatus>,
     clean: bool,
     entries_scanned: u64,
-    root: Option<String>,
-    findings: &'a [Finding],
+    root: Option<&'a str>,
+    findings: Vec<&'a RawValue>,
     findings_omitted: u64,
-    error: Option<String>,
+    error: Option<&'a str>,
+}
+
+/// What came of verifying one run.
+enum Verified {
+    /// All of it was looked at.
+    Scanned(Answer),
+    /// It was not, since what is in the file did not let it come to that.
+    Damaged { entries_scanned: u64, error: String },
+    /// It was not, and this says nothing about what is in the file.
+    Refused(String),
 }
 
 pub(super) fn run(args: &Args) -> Result<Outcome, CliError> {
@@ -56,17 +75,12 @@ pub(super) fn run(args: &Args) -> Result<Outcome, CliError> {
     let mut outcome = Outcome::Clean;
     let mut failed = false;
     for path in &paths {
-        match verify(path, args) {
-            Ok(report) => {
-                print(&mut out, args.json, path, Ok(&report))?;
-                if !report.is_clean() {
-                    outcome = Outcome::Findings;
-                }
-            }
-            Err(error) => {
-                print(&mut out, args.json, path, Err(error.to_string()))?;
-                failed = true;
-            }
+        let verified = verify(path, args);
+        print(&mut out, args.json, path, &verified)?;
+        match verified {
+            Verified::Scanned(scanned) if scanned.findings.is_empty() => {}
+            Verified::Scanned(_) | Verified::Damaged { .. } => outcome = Outcome::Findings,
+            Verified::Refused(_) => failed = true,
         }
     }
     out.flush()?;
@@ -82,74 +96,124 @@ fn paths(args: &Args) -> Result<Vec<PathBuf>, CliError> {
         return args.runs.iter().map(|run| args.place.resolve(run)).collect();
     }
     let Place { dir, instance } = &args.place;
-    let runs = list_runs(dir, instance)
+    // To look into them is for workers.
+    let files = run_files(dir, instance)
         .map_err(|source| CliError::List { path: args.place.folder(), source })?;
-    Ok(runs.into_iter().map(|run| run.path).collect())
+    Ok(files.into_iter().map(|(_, path)| path).collect())
 }
 
-fn verify(path: &Path, args: &Args) -> Result<VerifyReport, CliError> {
-    let mut verifier = Verifier::new(open_sealed_file(path)?);
+/// Has a worker look into the file, and takes for a finding about the file whatever becomes of it.
+fn verify(path: &Path, args: &Args) -> Verified {
+    let mut command = match worker_command(path, args) {
+        Ok(command) => command,
+        Err(error) => return Verified::Refused(WorkerError::Start(error).to_string()),
+    };
+    let mut progress = VerifyProgress::new(path);
+    let mut entries_scanned = 0;
+    let mut verified = None;
+    let ended = worker::run(&mut command, time_limit(path, args), |line| {
+        match line {
+            Some(Line::Progress(entries, of)) => {
+                entries_scanned = entries;
+                progress.reached(entries, of);
+            }
+            Some(Line::Scanned(scanned)) => verified = Some(Verified::Scanned(scanned)),
+            Some(Line::Refused(error)) => verified = Some(Verified::Refused(error)),
+            Some(Line::Damaged(error)) => {
+                verified = Some(Verified::Damaged { entries_scanned, error });
+            }
+            None => {}
+        }
+        progress.tick();
+    });
+    let error = match (ended, verified) {
+        (Err(error @ WorkerError::Start(_)), _) => return Verified::Refused(error.to_string()),
+        (Ok(()), Some(verified)) => return verified,
+        (Ok(()), None) => WorkerError::Silent,
+        (Err(error), _) => error,
+    };
+    Verified::Damaged { entries_scanned, error: error.to_string() }
+}
+
+fn worker_command(path: &Path, args: &Args) -> std::io::Result<Command> {
+    let mut command = worker::this_program()?;
+    command.arg("verify-worker");
     if let Some(root) = args.root {
-        verifier = verifier.expect_root(root);
+        command.args(["--root", &root.to_string()]);
     }
     if let Some(threads) = args.threads {
-        verifier = verifier.threads(threads);
+        command.args(["--threads", &threads.to_string()]);
     }
-    Ok(verifier.run(|_entries| {}))
+    command.arg("--").arg(path);
+    Ok(command)
 }
 
-fn print(
-    out: &mut Output,
-    json: bool,
-    path: &Path,
-    report: Result<&VerifyReport, String>,
-) -> Result<(), CliError> {
-    let verdict = match &report {
-        Ok(report) => Verdict {
-            path,
-            run_id: report.run_id,
-            status: report.status,
-            clean: report.is_clean(),
-            entries_scanned: report.entries_scanned,
-            root: report.root.map(|root| root.to_string()),
-            findings: &report.findings,
-            findings_omitted: report.findings_omitted,
-            error: None,
-        },
-        Err(error) => Verdict {
-            path,
-            run_id: None,
-            status: None,
-            clean: false,
-            entries_scanned: 0,
-            root: None,
-            findings: &[],
-            findings_omitted: 0,
-            error: Some(error.clone()),
-        },
+/// A minute for whatever there is to start with, and one more for each GiB: 17 MiB/s, which every disk
+/// in use reads faster. A limit of its own is for files on something slower.
+fn time_limit(path: &Path, args: &Args) -> Duration {
+    let by_size = || {
+        let bytes = std::fs::metadata(path).map_or(0, |metadata| metadata.len());
+        60 + 60 * bytes.div_ceil(1 << 30)
     };
-    if json {
-        return out.json_line(&verdict);
-    }
-    print_text(out, &verdict)
+    Duration::from_secs(args.timeout.unwrap_or_else(by_size))
 }
 
-fn print_text(out: &mut Output, verdict: &Verdict<'_>) -> Result<(), CliError> {
-    let path = verdict.path.display();
-    if let Some(error) = &verdict.error {
-        return out.line(format_args!("{path}: not verified: {error}"));
+fn print(out: &mut Output, json: bool, path: &Path, verified: &Verified) -> Result<(), CliError> {
+    if !json {
+        return print_text(out, path, verified);
     }
-    let status = verdict.status.map_or_else(|| "unknown".to_owned(), |status| status.to_string());
-    let word = if verdict.clean { "clean" } else { "DAMAGED" };
-    let entries = verdict.entries_scanned;
+    let mut verdict = Verdict {
+        path,
+        run_id: None,
+        status: None,
+        clean: false,
+        entries_scanned: 0,
+        root: None,
+        findings: Vec::new(),
+        findings_omitted: 0,
+        error: None,
+    };
+    match verified {
+        Verified::Scanned(scanned) => {
+            verdict.run_id = scanned.run_id;
+            verdict.status = scanned.status;
+            verdict.clean = scanned.findings.is_empty();
+            verdict.entries_scanned = scanned.entries_scanned;
+            verdict.root = scanned.root.as_deref();
+            verdict.findings = scanned.findings.iter().map(|found| &*found.json).collect();
+            verdict.findings_omitted = scanned.findings_omitted;
+        }
+        Verified::Damaged { entries_scanned, error } => {
+            verdict.entries_scanned = *entries_scanned;
+            verdict.error = Some(error);
+        }
+        Verified::Refused(error) => verdict.error = Some(error),
+    }
+    out.json_line(&verdict)
+}
+
+fn print_text(out: &mut Output, path: &Path, verified: &Verified) -> Result<(), CliError> {
+    let path = path.display();
+    let scanned = match verified {
+        Verified::Scanned(scanned) => scanned,
+        Verified::Damaged { error, .. } => {
+            return out.line(format_args!("{path}: DAMAGED: {error}"));
+        }
+        Verified::Refused(error) => {
+            return out.line(format_args!("{path}: not verified: {error}"));
+        }
+    };
+    let status = scanned.status.map_or_else(|| "unknown".to_owned(), |status| status.to_string());
+    let word = if scanned.findings.is_empty() { "clean" } else { "DAMAGED" };
+    let entries = scanned.entries_scanned;
     out.line(format_args!("{path}: {word}, {status}, {entries} entries"))?;
-    for finding in verdict.findings {
-        out.line(format_args!("  {finding}"))?;
+    for Found { text, .. } in &scanned.findings {
+        out.line(format_args!("  {text}"))?;
     }
-    if verdict.findings_omitted > 0 {
-        out.line(format_args!("  and {} more", verdict.findings_omitted))?;
+    if scanned.findings_omitted > 0 {
+        out.line(format_args!("  and {} more", scanned.findings_omitted))?;
     }
-    if let Some(root) = &verdict.root {
+    if let Some(root) = &scanned.root {
         out.line(format_args!("  root {root}"))?;
     }
     Ok(())

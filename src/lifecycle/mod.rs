@@ -21,7 +21,7 @@ pub use boot_sweep::{
     RecoveredRun, SkippedFile, SweepError, SweepProgress, SweepReport, recover_predecessors,
     recover_predecessors_with,
 };
-pub use config::{DataMarkerClass, DataMarkerConfig, EventStoreConfig, RetentionMode};
+pub use config::{DataMarkerClass, DataMarkerConfig, EventStoreConfig};
 pub use environment::Environment;
 pub use events::{
     RUN_ENDED_TOPIC, RUN_ENDED_TYPE, RUN_STARTED_TOPIC, RUN_STARTED_TYPE, is_run_ended,
@@ -34,3 +34,5 @@ pub use replay_run::ReplayRunError;
 pub use restore_parent::{ParentRestore, RestoreParentError};
 pub use session::RunSession;
 pub use store_lifecycle::EventStoreLifecycle;
+
+pub use crate::model::RetentionMode;

@@ -14,16 +14,13 @@ pub(super) struct Known {
     pub(super) is_recovered_now: bool,
 }
 
-/// Marks the runs of a node that was told what to replay.
-pub(super) const REPLAY_FLAG: &str = "replay";
-
 impl Known {
     pub(super) fn new(manifest: &RunManifest, status: RunStatus, is_recovered_now: bool) -> Self {
         Self {
             run_id: manifest.run_id,
             status,
             parent_run_id: manifest.parent_run_id,
-            is_replay: manifest.feature_flags.iter().any(|flag| flag == REPLAY_FLAG),
+            is_replay: manifest.is_replay(),
             is_recovered_now,
         }
     }

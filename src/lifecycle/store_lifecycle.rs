@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use super::boot_sweep::{SweepReport, sweep};
 use super::instance_lock::InstanceLock;
-use super::parent::REPLAY_FLAG;
 use super::replay_run::check_replay_run;
 use super::restore_parent::{ParentRestore, RestoreParentError, restore_parent};
 use super::session::NewRun;
@@ -14,7 +13,7 @@ use super::{
 };
 use crate::bus::MessageBus;
 use crate::capture::{BusCaptureAdapter, EncoderRegistry};
-use crate::model::{InstanceId, RegisteredComponents, RunId, UnixNanos};
+use crate::model::{InstanceId, REPLAY_FLAG, RegisteredComponents, RunId, UnixNanos};
 use crate::protocol::HaltSignal;
 use crate::replay::StateCache;
 use crate::writer::{CloseError, CloseReport, ProducerError, SnapshotAnchorer};

@@ -47,6 +47,9 @@ pub struct RunManifest {
     pub frames_root: Option<Hash>,
 }
 
+/// The feature flag of the runs of a node that was told what to replay.
+pub(crate) const REPLAY_FLAG: &str = "replay";
+
 impl RunManifest {
     /// The manifest of a run that is about to open.
     pub fn new(instance_id: InstanceId, run_id: RunId, start_ts_init: UnixNanos) -> Self {
@@ -69,6 +72,11 @@ impl RunManifest {
             status: RunStatus::Running,
             frames_root: None,
         }
+    }
+
+    /// Whether the run was recorded by a node that replayed another run: no part of what happened live.
+    pub(crate) fn is_replay(&self) -> bool {
+        self.feature_flags.iter().any(|flag| flag == REPLAY_FLAG)
     }
 
     /// Fills in what ran.

@@ -7,6 +7,7 @@ mod entry;
 mod identity;
 mod index;
 mod manifest;
+mod retention;
 mod run;
 mod time;
 
@@ -15,6 +16,8 @@ pub use clock::{Clock, SimulatedClock};
 pub use entry::{Entry, EntryDraft, Hash, Headers};
 pub use identity::{RegisteredComponents, RunIdentity};
 pub use index::{IndexKind, IndexKindError, IndexKinds};
+pub(crate) use manifest::REPLAY_FLAG;
 pub use manifest::RunManifest;
+pub use retention::RetentionMode;
 pub use run::{InstanceId, InstanceIdError, RunId, RunIdError, RunStatus};
 pub use time::UnixNanos;

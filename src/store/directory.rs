@@ -1,9 +1,9 @@
-use std::fs;
+use std::fs::{self, File};
 use std::io;
-use std::panic::catch_unwind;
+use std::panic::{UnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
-use super::{BackendFault, OpenSealedError, open_sealed_file};
+use super::{BackendFault, OpenSealedError, ReadFault, RunReader, open_sealed_file};
 use crate::model::{InstanceId, RunId, RunManifest};
 
 const RUN_SUFFIX: &str = ".redb";
@@ -30,44 +30,83 @@ pub struct RunListing {
     pub manifest: Result<RunManifest, OpenSealedError>,
 }
 
-/// Reads a manifest. redb takes some damage for impossible and panics; here that is one more way in which
-/// a file cannot be read.
-fn read_manifest(path: &Path) -> Result<RunManifest, OpenSealedError> {
-    let path = path.to_owned();
-    let read = catch_unwind(|| {
-        let reader = open_sealed_file(&path)?;
-        reader.manifest().map_err(|source| OpenSealedError::Read { path: path.clone(), source })
+/// Reads from a sealed run. redb takes some damage for impossible and panics; here that is one more way
+/// in which a file cannot be read.
+pub(crate) fn read_sealed<T>(
+    path: &Path,
+    read: impl FnOnce(&dyn RunReader) -> Result<T, ReadFault> + UnwindSafe,
+) -> Result<T, OpenSealedError> {
+    let outcome = catch_unwind(|| {
+        let reader = open_sealed_file(path)?;
+        read(&*reader).map_err(|source| OpenSealedError::Read { path: path.to_owned(), source })
     });
-    read.unwrap_or_else(|_panic| {
+    outcome.unwrap_or_else(|_panic| {
         let source = BackendFault::corrupted("redb panicked on it");
-        Err(OpenSealedError::Open { path, source })
+        Err(OpenSealedError::Open { path: path.to_owned(), source })
     })
+}
+
+/// Finds an instance's run files, oldest first, with the run each holds by its name; `None` where the
+/// name is no run id. No file is opened. An instance without a folder has none.
+pub fn run_files(
+    base_dir: &Path,
+    instance_id: &InstanceId,
+) -> io::Result<Vec<(Option<RunId>, PathBuf)>> {
+    let entries = match fs::read_dir(base_dir.join(instance_id.as_str())) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        entries => entries?,
+    };
+    let mut files = Vec::new();
+    for entry in entries {
+        let entry = entry?;
+        let name = entry.file_name().to_string_lossy().into_owned();
+        if let Some(stem) = name.strip_suffix(RUN_SUFFIX)
+            && !name.ends_with(SIDECAR_SUFFIX)
+        {
+            files.push((stem.parse().ok(), entry.path()));
+        }
+    }
+    files.sort();
+    Ok(files)
 }
 
 /// Lists an instance's runs, oldest first. A file that cannot be read is listed with its error.
 /// An instance without a folder has no runs.
 pub fn list_runs(base_dir: &Path, instance_id: &InstanceId) -> io::Result<Vec<RunListing>> {
-    let entries = match fs::read_dir(base_dir.join(instance_id.as_str())) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-        entries => entries?,
+    let list = |(run_id, path): (_, PathBuf)| {
+        let manifest = read_sealed(&path, |run| run.manifest());
+        let bytes_file = fs::symlink_metadata(&path).map_or(0, |metadata| metadata.len());
+        RunListing { path, run_id, bytes_file, manifest }
     };
-    let mut runs = Vec::new();
-    for entry in entries {
-        let entry = entry?;
-        let name = entry.file_name().to_string_lossy().into_owned();
-        let Some(stem) = name.strip_suffix(RUN_SUFFIX) else {
-            continue;
-        };
-        if name.ends_with(SIDECAR_SUFFIX) {
-            continue;
-        }
-        let path = entry.path();
-        let manifest = read_manifest(&path);
-        let bytes_file = entry.metadata().map_or(0, |metadata| metadata.len());
-        runs.push(RunListing { run_id: stem.parse().ok(), bytes_file, manifest, path });
+    Ok(run_files(base_dir, instance_id)?.into_iter().map(list).collect())
+}
+
+/// The file of the data markers of the run at `run`, which need not exist.
+pub(crate) fn sidecar_path(run: &Path) -> PathBuf {
+    run.with_extension(&SIDECAR_SUFFIX[1..])
+}
+
+/// Removes a run file and its sidecar, durably. The error comes with the file it is about.
+///
+/// The sidecar goes first, and is gone for good before the run is touched: what a crash leaves behind
+/// then is a run without markers, which is still listed and can be reclaimed again. The other way round
+/// it would be a sidecar without a run, which nothing lists and nobody would ever remove.
+pub(crate) fn remove_run(run: &Path) -> Result<(), (PathBuf, io::Error)> {
+    let sidecar = sidecar_path(run);
+    match remove_durably(&sidecar) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        removed => removed.map_err(|error| (sidecar, error))?,
     }
-    runs.sort_by(|a, b| (a.run_id, &a.path).cmp(&(b.run_id, &b.path)));
-    Ok(runs)
+    remove_durably(run).map_err(|error| (run.to_owned(), error))
+}
+
+fn remove_durably(file: &Path) -> io::Result<()> {
+    fs::remove_file(file)?;
+    // A name is content of its folder.
+    match file.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+        Some(folder) => File::open(folder)?.sync_all(),
+        None => File::open(".")?.sync_all(),
+    }
 }
 
 /// Deletes what an instance's processes left of runs that they died before they had made: files that hold

@@ -1,6 +1,8 @@
 //! Where runs are kept: the [`EventStore`] trait (write side), the [`RunReader`] trait (read side),
 //! and their two implementations, one file per run with redb, and memory.
 
+#[cfg(feature = "cli")]
+mod changed_since_closed;
 mod cursor;
 mod direct;
 mod directory;
@@ -17,8 +19,12 @@ mod region_size;
 mod repair_watch;
 mod run_file;
 
-pub use directory::{RunListing, list_runs, run_path};
-pub(crate) use directory::{make_folder, remove_unborn_runs};
+#[cfg(feature = "cli")]
+pub(crate) use changed_since_closed::changed_since_closed;
+pub use directory::{RunListing, list_runs, run_files, run_path};
+pub(crate) use directory::{
+    make_folder, read_sealed, remove_run, remove_unborn_runs, sidecar_path,
+};
 pub use error::{AnchorError, AppendError, OpenRunError, OpenSealedError, ReadFault, SealError};
 pub use event_store::{EventStore, RunOpening, RunReader, SealedRun, Tail};
 pub use fault::BackendFault;

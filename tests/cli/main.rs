@@ -10,8 +10,12 @@ mod ls;
 mod payloads;
 mod real_input;
 mod recover;
+mod retain;
 mod round_trip;
 mod running;
 mod scan;
 mod support;
+#[cfg(unix)]
+mod tamper;
 mod verify;
+mod verify_worker;

@@ -169,10 +169,12 @@ impl Sandbox {
     }
 }
 
-/// The path of a file of real input; says so and gives `None` where it is absent.
+/// The path of a file of real input, in a folder beside the repository or in `TAPLINE_SHARED_DATA`; says
+/// so and gives `None` where it is absent.
 pub(crate) fn shared_data(name: &str) -> Option<PathBuf> {
-    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../shared/data");
-    let path = Path::new(folder).join(name);
+    let beside = || concat!(env!("CARGO_MANIFEST_DIR"), "/../shared/data").into();
+    let path =
+        Path::new(&std::env::var_os("TAPLINE_SHARED_DATA").unwrap_or_else(beside)).join(name);
     if path.exists() {
         return Some(path);
     }

@@ -140,14 +140,89 @@ fn all_runs_of_an_instance() {
     let ran = run(sandbox.command("verify").args(["--root", root]), b"").exits(2);
     assert_eq!(ran.stderr, "error: --root is for one run, but 2 are to be verified\n");
 
-    // One that cannot be read does not keep the others from being verified.
+    // One that is damaged throughout does not keep the others from being verified.
     std::fs::write(&reports[0].path, "no run").expect("the file is written");
-    let ran = run(&mut sandbox.command("verify"), b"").exits(2);
-    assert_eq!(ran.stderr, "error: not every run could be verified; see above\n");
+    let ran = run(&mut sandbox.command("verify"), b"").exits(1).says("");
     let verdicts = ran.json_lines();
     let clean: Vec<&Value> = verdicts.iter().map(|verdict| &verdict["clean"]).collect();
     assert_eq!(clean, [false, true]);
     let error = verdicts[0]["error"].as_str().expect("an error");
     assert!(error.starts_with(&format!("cannot open {}: ", reports[0].path.display())), "{error}");
     assert_eq!(verdicts[1]["error"], Value::Null);
+
+    // Nor does one that cannot be looked at, which counts for more.
+    std::fs::remove_file(&reports[0].path).expect("it is there");
+    std::fs::create_dir(&reports[0].path).expect("a folder");
+    let ran = run(&mut sandbox.command("verify"), b"").exits(2);
+    assert_eq!(ran.stderr, "error: not every run could be verified; see above\n");
+    let verdicts = ran.json_lines();
+    let clean: Vec<&Value> = verdicts.iter().map(|verdict| &verdict["clean"]).collect();
+    assert_eq!(clean, [false, true]);
+    let error = verdicts[0]["error"].as_str().expect("an error");
+    assert!(error.ends_with("Is a directory (os error 21)"), "{error}");
+}
+
+/// Expects a run whose file was changed so to be found damaged without a look at its entries.
+#[track_caller]
+fn assert_damaged_throughout(change: impl FnOnce(&mut Vec<u8>), expected: &str) {
+    let sandbox = Sandbox::new();
+    let path = record(&sandbox).path;
+    let mut bytes = std::fs::read(&path).expect("the run file");
+    change(&mut bytes);
+    std::fs::write(&path, bytes).expect("the run file is written");
+    let verdict = verify(&path, &[]).exits(1).says("").json();
+    let error = verdict["error"].as_str().expect("an error");
+    assert!(error.contains(expected), "{error}");
+    let unknown = (&Value::Null, &Value::Null, &Value::Null);
+    assert_eq!((&verdict["run_id"], &verdict["status"], &verdict["root"]), unknown);
+    let none = (&false.into(), &0.into(), &Value::Array(Vec::new()));
+    assert_eq!((&verdict["clean"], &verdict["entries_scanned"], &verdict["findings"]), none);
+
+    let human = run(program().arg("verify").arg(&path), b"").exits(1).says("");
+    assert_eq!(human.stdout, format!("{}: DAMAGED: {error}\n", path.display()));
+}
+
+#[test]
+fn a_file_that_is_no_run_any_more() {
+    assert_damaged_throughout(Vec::clear, "cannot open");
+    assert_damaged_throughout(|bytes| bytes[0] ^= 1, "the run file is damaged");
+    assert_damaged_throughout(|bytes| bytes[..4096].fill(0), "the run file is damaged");
+    for part in [3, 2] {
+        assert_damaged_throughout(|bytes| bytes.truncate(bytes.len() / part), "was cut");
+    }
+}
+
+/// The flags in redb's header.
+const FLAGS_AT: usize = 9;
+
+#[test]
+fn a_file_that_was_closed_and_changed_is_not_one_that_was_left_open() {
+    // Without its mark of a commit in two phases, redb would repair the file.
+    assert_damaged_throughout(|bytes| bytes[FLAGS_AT] ^= 0b100, "was closed in order, and changed");
+}
+
+/// This bit alone makes a sealed run look like one that was left behind, which says nothing about
+/// damage: it is to be recovered first.
+#[test]
+fn a_file_that_is_marked_as_open_is_left_to_recovery() {
+    let sandbox = Sandbox::new();
+    let path = record(&sandbox).path;
+    let mut bytes = std::fs::read(&path).expect("the run file");
+    bytes[FLAGS_AT] ^= 0b10;
+    std::fs::write(&path, bytes).expect("the run file is written");
+    let ran = verify(&path, &[]).exits(2);
+    let error = format!("{} is not sealed: it is being recorded, or was left", path.display());
+    assert!(ran.json()["error"].as_str().is_some_and(|text| text.starts_with(&error)), "{ran:?}");
+}
+
+#[test]
+fn options_out_of_range() {
+    let sandbox = Sandbox::new();
+    let report = record(&sandbox);
+    for timeout in ["0", "604801", "-1", "soon"] {
+        let ran = verify(&report.path, &[&format!("--timeout={timeout}")]).exits(2);
+        assert!(ran.stderr.contains("--timeout"), "{}", ran.stderr);
+        assert_eq!(ran.stdout, "");
+    }
+    verify(&report.path, &["--timeout", "604800"]).exits(0);
 }

@@ -15,6 +15,7 @@ mod lifecycle;
 mod overlap;
 mod reader;
 mod replay;
+mod retention;
 mod store_suite;
 mod support;
 mod verifier;

@@ -1,0 +1,28 @@
+use serde::{Deserialize, Serialize};
+
+/// What is kept of older runs. Nothing is removed but by an explicit step.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "mode", rename_all = "snake_case")]
+pub enum RetentionMode {
+    /// Everything.
+    #[default]
+    Full,
+    /// The newest runs.
+    Bounded {
+        /// How many. 1 to 1 000 000.
+        keep_last: u32,
+    },
+    /// What is needed to restore from the newest known-good snapshot.
+    SnapshotAnchored,
+}
+
+impl RetentionMode {
+    /// The feature flag that stands for this mode in a run's manifest.
+    pub const fn feature_flag(self) -> &'static str {
+        match self {
+            Self::Full => "retention=full",
+            Self::Bounded { .. } => "retention=bounded",
+            Self::SnapshotAnchored => "retention=snapshot",
+        }
+    }
+}

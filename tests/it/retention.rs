@@ -1,0 +1,331 @@
+//! Retention: what is planned of runs on disk, and what an applied plan removes.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use tapline::lifecycle::RetentionMode;
+use tapline::read::{
+    KeepReason, PlannedRun, ReclaimError, ReclaimReason, RetentionDecision, RetentionPlan,
+};
+use tapline::store::{DiskMode, EventStore, run_path};
+use tapline::{ContentHash, RunStatus, SnapshotAnchor, UnixNanos};
+
+use crate::support::files::FileState;
+use crate::support::message::messages;
+use crate::support::{FrameMaker, Place, assert_matches, instance, manifest, run_id, tamper};
+
+const SNAPSHOT: RetentionMode = RetentionMode::SnapshotAnchored;
+
+/// Runs of three entries on disk.
+struct Runs(Place);
+
+impl Runs {
+    fn new() -> Self {
+        Self(Place::disk(DiskMode::Buffered))
+    }
+
+    /// Runs 1 to 4, sealed in order; run 3 has a snapshot, and each a sidecar.
+    fn four() -> Self {
+        let runs = Self::new();
+        for n in 1..=4 {
+            runs.seal(n, RunStatus::Ended, (n == 3).then_some(3));
+            runs.add_sidecar(n);
+        }
+        runs
+    }
+
+    fn path(&self, n: u32) -> PathBuf {
+        run_path(self.0.folder(), &instance(), run_id(n))
+    }
+
+    fn sidecar(&self, n: u32) -> PathBuf {
+        self.path(n).with_file_name(format!("{}.markers.redb", run_id(n)))
+    }
+
+    fn add_sidecar(&self, n: u32) {
+        fs::write(self.sidecar(n), "markers").unwrap();
+    }
+
+    fn open(&self, n: u32) -> Box<dyn EventStore> {
+        let mut store = self.0.open(n);
+        FrameMaker::new().append_all(&mut *store, &[messages(1, 3)]);
+        store
+    }
+
+    fn seal(&self, n: u32, status: RunStatus, anchor_at: Option<u64>) {
+        let mut store = self.open(n);
+        if let Some(high_watermark) = anchor_at {
+            let content_hash = ContentHash::of(b"snapshot");
+            let anchor =
+                SnapshotAnchor { high_watermark, blob_ref: "snapshot".to_owned(), content_hash };
+            store.record_anchor(&anchor).unwrap();
+        }
+        let end = messages(1, 3).iter().map(|message| UnixNanos::new(message.ts_init)).max();
+        store.seal(status, end).unwrap();
+    }
+
+    fn plan(&self, mode: RetentionMode) -> RetentionPlan {
+        RetentionPlan::new(self.0.folder(), &instance(), mode).unwrap()
+    }
+
+    fn decisions(&self, mode: RetentionMode) -> Vec<RetentionDecision> {
+        self.plan(mode).runs().iter().map(|run| run.decision.clone()).collect()
+    }
+
+    /// The names of all files.
+    fn files(&self) -> Vec<PathBuf> {
+        let folder = self.0.folder().join("node-1");
+        let mut files: Vec<PathBuf> =
+            fs::read_dir(folder).unwrap().map(|file| file.unwrap().path()).collect();
+        files.sort();
+        files
+    }
+
+    /// Runs and sidecars with these numbers, as [`files`](Self::files) has them.
+    fn files_of(&self, numbers: impl IntoIterator<Item = u32>) -> Vec<PathBuf> {
+        let mut files: Vec<PathBuf> =
+            numbers.into_iter().flat_map(|n| [self.path(n), self.sidecar(n)]).collect();
+        files.sort();
+        files
+    }
+}
+
+fn apply(plan: &RetentionPlan) -> Vec<(&PlannedRun, Result<(), ReclaimError>)> {
+    let mut removed = Vec::new();
+    plan.apply(|run, outcome| removed.push((run, outcome))).unwrap();
+    removed
+}
+
+fn before(n: u32) -> RetentionDecision {
+    RetentionDecision::Reclaim(ReclaimReason::BeforeRestorePoint { restore_point: run_id(n) })
+}
+
+fn keep(reason: KeepReason) -> RetentionDecision {
+    RetentionDecision::Keep(reason)
+}
+
+#[test]
+fn an_instance_without_runs() {
+    let plan = Runs::new().plan(SNAPSHOT);
+    assert!(plan.runs().is_empty());
+    assert!(apply(&plan).is_empty());
+}
+
+#[test]
+fn a_plan_changes_nothing() {
+    let runs = Runs::four();
+    let files = runs.files();
+    let states = || files.iter().map(|file| FileState::of(file)).collect::<Vec<_>>();
+    let before_plan = states();
+    let plan = runs.plan(SNAPSHOT);
+    assert_eq!(plan.mode(), SNAPSHOT);
+    assert!(states() == before_plan);
+    assert_eq!(runs.files(), files);
+    for (run, n) in plan.runs().iter().zip(1..) {
+        assert_eq!((&run.path, run.run_id), (&runs.path(n), Some(run_id(n))));
+        assert_eq!(run.bytes, fs::metadata(&run.path).unwrap().len() + 7);
+    }
+}
+
+#[test]
+fn applied_the_plan_removes_runs_with_their_sidecars() {
+    let runs = Runs::four();
+    let kept = [runs.path(3), runs.sidecar(3), runs.path(4), runs.sidecar(4)];
+    let states = || kept.iter().map(|file| FileState::of(file)).collect::<Vec<_>>();
+    let kept_before = states();
+    let plan = runs.plan(SNAPSHOT);
+    let after = keep(KeepReason::AfterRestorePoint { restore_point: run_id(3) });
+    let expected = [before(3), before(3), keep(KeepReason::RestorePoint), after];
+    assert_eq!(runs.decisions(SNAPSHOT), expected);
+    for ((run, outcome), n) in apply(&plan).into_iter().zip([1, 2]) {
+        assert_eq!(run.path, runs.path(n));
+        outcome.unwrap();
+    }
+    assert_eq!(runs.files(), runs.files_of([3, 4]));
+    assert!(states() == kept_before);
+    // There is nothing left to do.
+    assert!(apply(&runs.plan(SNAPSHOT)).is_empty());
+    // An old plan does no harm.
+    for (_, outcome) in apply(&plan) {
+        assert_matches!(outcome, Err(ReclaimError::Changed { .. }));
+    }
+    assert_eq!(runs.files(), runs.files_of([3, 4]));
+}
+
+#[test]
+fn bounded_and_full() {
+    let runs = Runs::four();
+    assert_eq!(runs.decisions(RetentionMode::Full), vec![keep(KeepReason::Everything); 4]);
+    let not_newest = RetentionDecision::Reclaim(ReclaimReason::NotNewest { keep_last: 1 });
+    let expected =
+        [not_newest.clone(), not_newest, keep(KeepReason::RestorePoint), keep(KeepReason::Newest)];
+    let bounded = RetentionMode::Bounded { keep_last: 1 };
+    assert_eq!(runs.decisions(bounded), expected);
+    assert_eq!(apply(&runs.plan(RetentionMode::Full)).len(), 0);
+    assert_eq!(apply(&runs.plan(bounded)).len(), 2);
+    assert_eq!(runs.files(), runs.files_of([3, 4]));
+}
+
+/// Changes run 3, the only restore point, and expects that nothing may go then.
+#[track_caller]
+fn assert_no_restore_point(tamper: impl FnOnce(&Path)) {
+    let runs = Runs::four();
+    tamper(&runs.path(3));
+    assert_eq!(runs.decisions(SNAPSHOT), vec![keep(KeepReason::NoRestorePoint); 4]);
+}
+
+#[test]
+fn an_anchor_counts_within_the_durable_watermark_only() {
+    // Past the frames, whatever the manifest says.
+    assert_no_restore_point(|path| {
+        let hash = ContentHash::of(b"");
+        let anchor = format!(r#"{{"high_watermark":4,"blob_ref":"","content_hash":"{hash}"}}"#);
+        tamper::meta(path, "anchor", anchor.as_bytes());
+        tamper::manifest(path, "\"high_watermark\":3", "\"high_watermark\":4");
+    });
+    // Past the manifest, whatever the frames say.
+    assert_no_restore_point(|path| {
+        tamper::manifest(path, "\"high_watermark\":3", "\"high_watermark\":2");
+    });
+    assert_no_restore_point(|path| {
+        tamper::manifest(path, "\"Ended\"", "\"Quarantined\"");
+    });
+}
+
+#[test]
+fn what_cannot_be_read_stays() {
+    let runs = Runs::four();
+    tamper::meta(&runs.path(1), "anchor", b"no anchor");
+    fs::write(runs.path(2), "no run").unwrap();
+    let unreadable = |decision: &RetentionDecision| match decision {
+        RetentionDecision::Keep(KeepReason::Unreadable { error }) => error.clone(),
+        other => panic!("{other:?}"),
+    };
+    let decisions = runs.decisions(SNAPSHOT);
+    let error = unreadable(&decisions[0]);
+    assert!(error.contains("the snapshot anchor cannot be decoded"), "{error}");
+    let error = unreadable(&decisions[1]);
+    assert!(error.starts_with(&format!("cannot open {}", runs.path(2).display())), "{error}");
+    assert_eq!(decisions[2], keep(KeepReason::RestorePoint));
+
+    // A copy under another run's name is not that run.
+    fs::copy(runs.path(3), runs.path(5)).unwrap();
+    let error = unreadable(&runs.decisions(SNAPSHOT)[4]);
+    assert_eq!(error, format!("it holds run {}", run_id(3)));
+    assert!(apply(&runs.plan(SNAPSHOT)).is_empty());
+}
+
+#[test]
+fn a_run_that_is_not_sealed_stays_with_the_one_it_continues_from() {
+    let runs = Runs::new();
+    runs.seal(1, RunStatus::CrashedRecovered, None);
+    runs.seal(2, RunStatus::Ended, None);
+    runs.seal(3, RunStatus::Ended, Some(0));
+    let recording = runs.open(4);
+    let needed = keep(KeepReason::NeededBy { run_id: run_id(4) });
+    let point = keep(KeepReason::RestorePoint);
+    let expected = [needed, before(3), point, keep(KeepReason::NotSealed)];
+    assert_eq!(runs.decisions(SNAPSHOT), expected);
+    // The same of one left behind.
+    drop(recording);
+    assert_eq!(runs.decisions(SNAPSHOT), expected);
+}
+
+#[test]
+fn parents_stay() {
+    let runs = Runs::new();
+    runs.seal(1, RunStatus::CrashedRecovered, None);
+    runs.seal(2, RunStatus::Ended, Some(2));
+    let mut store = runs.0.backend();
+    let mut child = manifest(3);
+    child.parent_run_id = Some(run_id(1));
+    store.open_run(child).unwrap();
+    store.seal(RunStatus::Ended, None).unwrap();
+    let needed = keep(KeepReason::NeededBy { run_id: run_id(3) });
+    assert_eq!(runs.decisions(SNAPSHOT)[0], needed);
+}
+
+#[test]
+fn a_run_that_was_started_since_keeps_what_it_needs() {
+    let runs = Runs::new();
+    runs.seal(1, RunStatus::CrashedRecovered, None);
+    runs.seal(2, RunStatus::Ended, Some(2));
+    let plan = runs.plan(SNAPSHOT);
+    let _recording = runs.open(3);
+    let [(run, Err(error))] = &apply(&plan)[..] else { panic!("one run is refused") };
+    assert_eq!(run.path, runs.path(1));
+    let reason = KeepReason::NeededBy { run_id: run_id(3) };
+    assert_matches!(error, ReclaimError::Kept { reason: found, .. } if *found == reason);
+    assert!(runs.path(1).exists());
+}
+
+#[test]
+fn a_run_that_changed_since_stays() {
+    let runs = Runs::four();
+    let plan = runs.plan(SNAPSHOT);
+    tamper::manifest(&runs.path(1), "\"Ended\"", "\"CrashedRecovered\"");
+    let outcomes = apply(&plan);
+    assert_matches!(&outcomes[0].1, Err(ReclaimError::Changed { path }) if *path == runs.path(1));
+    assert_matches!(&outcomes[1].1, Ok(()));
+    assert_eq!(runs.files(), runs.files_of([1, 3, 4]));
+}
+
+#[test]
+fn without_its_restore_point_a_plan_removes_nothing() {
+    let runs = Runs::four();
+    let plan = runs.plan(SNAPSHOT);
+    tamper::manifest(&runs.path(3), "\"Ended\"", "\"Quarantined\"");
+    for (_, outcome) in apply(&plan) {
+        let no_restore_point = KeepReason::NoRestorePoint;
+        assert_matches!(
+            outcome,
+            Err(ReclaimError::Kept { reason, .. }) if reason == no_restore_point
+        );
+    }
+    assert_eq!(runs.files(), runs.files_of(1..=4));
+}
+
+#[test]
+fn a_restore_point_that_is_lost_meanwhile_keeps_the_rest() {
+    let runs = Runs::four();
+    let plan = runs.plan(SNAPSHOT);
+    let mut outcomes = Vec::new();
+    plan.apply(|_, outcome| {
+        if outcomes.is_empty() {
+            tamper::manifest(&runs.path(3), "\"Ended\"", "\"Quarantined\"");
+        }
+        outcomes.push(outcome);
+    })
+    .unwrap();
+    assert_matches!(&outcomes[0], Ok(()));
+    assert_matches!(
+        &outcomes[1],
+        Err(ReclaimError::RestorePointLost { restore_point, .. }) if *restore_point == runs.path(3)
+    );
+    assert_eq!(runs.files(), runs.files_of(2..=4));
+}
+
+#[test]
+fn a_file_that_cannot_be_removed_stays_with_its_run_and_the_rest_goes_on() {
+    let runs = Runs::four();
+    fs::remove_file(runs.sidecar(1)).unwrap();
+    fs::create_dir(runs.sidecar(1)).unwrap();
+    let plan = runs.plan(SNAPSHOT);
+    let outcomes = apply(&plan);
+    assert_matches!(
+        &outcomes[0].1,
+        Err(ReclaimError::Remove { path, .. }) if *path == runs.sidecar(1)
+    );
+    assert_matches!(&outcomes[1].1, Ok(()));
+    assert_eq!(runs.files(), runs.files_of([1, 3, 4]));
+}
+
+#[test]
+fn a_run_without_a_sidecar_is_removed_alone() {
+    let runs = Runs::four();
+    for n in 1..=4 {
+        fs::remove_file(runs.sidecar(n)).unwrap();
+    }
+    assert_eq!(apply(&runs.plan(SNAPSHOT)).len(), 2);
+    assert_eq!(runs.files(), [runs.path(3), runs.path(4)]);
+}
