@@ -94,11 +94,11 @@ fn encoders() -> Result<EncoderRegistry, Box<dyn Error + Send + Sync>> {
 fn trade(account: &'static str, tap: BusCaptureAdapter, stop: Arc<AtomicBool>) -> JoinHandle<u64> {
     std::thread::spawn(move || {
         let bus = Rc::new(MessageBus::new());
-        let mut sent: u64 = 0;
+        let mut sent = 0;
         bus.subscribe("fills.*", |_filled| { /* tapline has it before a strategy sees it */ });
         bus.set_tap(Box::new(tap));
         while !stop.load(Ordering::Relaxed) {
-            let filled = Filled { account: account.to_owned(), quantity: 1 + (sent % 3) as i64 };
+            let filled = Filled { account: account.to_owned(), quantity: 1 + sent % 3 };
             if let Err(refused) = bus.publish("fills.sim", &filled) {
                 eprintln!("{account} stops: {refused}");
                 break;
@@ -106,7 +106,7 @@ fn trade(account: &'static str, tap: BusCaptureAdapter, stop: Arc<AtomicBool>) -
             sent += 1;
             std::thread::sleep(Duration::from_millis(1));
         }
-        sent
+        sent.unsigned_abs()
     })
 }
 
