@@ -91,8 +91,10 @@ impl EventStoreReader {
 
     /// What to replay on top of the snapshot, or from the beginning where there is none.
     pub fn replay_plan(&self) -> Result<ReplayPlan, ReadError> {
-        let watermark = self.watermark()?;
+        // The anchor first: of a live run it may be recorded between the two, and is never past the
+        // watermark of then.
         let anchor = self.anchor()?.map_or(0, |anchor| anchor.high_watermark);
+        let watermark = self.watermark()?;
         if anchor > watermark {
             return Err(ReadError::AnchorPastWatermark { anchor, watermark });
         }

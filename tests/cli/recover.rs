@@ -51,10 +51,10 @@ fn assert_prefix(entries: &[Entry], messages: &[(String, u64)], producers: u64) 
         if entry.payload_type == RUN_STARTED_TYPE || entry.payload_type == RUN_ENDED_TYPE {
             continue;
         }
-        let is_payload = |head: &Option<&(String, u64)>| {
+        let is_payload = |head: Option<&(String, u64)>| {
             head.is_some_and(|(payload, _)| payload.as_bytes() == &entry.payload[..])
         };
-        let from = heads.iter().position(is_payload);
+        let from = heads.iter().position(|head| is_payload(*head));
         let from = from.unwrap_or_else(|| panic!("entry {} is not the next of any", entry.seq));
         heads[from] = next[from].next();
     }
@@ -78,7 +78,7 @@ fn a_killed_recording_is_an_exact_prefix_with_all_that_was_reported() {
         command.arg("--input").arg(&input).args(["--durable-every-ms", "1"]);
         command.arg("--producers").arg(producers.to_string());
         let mut recording = Running::start(&mut command);
-        std::thread::sleep(Duration::from_micros(random % 400_000));
+        std::thread::sleep(Duration::from_micros(random % 220_000));
         recording.kill();
         let ran = recording.end();
         let reported = reported(&ran.stderr);

@@ -75,8 +75,8 @@ fn components_that_do_not_fit_into_the_first_entry() {
         Some(EventStoreConfig::new(folder.path())),
         LifecycleOptions::default(),
     );
-    let mut components = RegisteredComponents::default();
-    components.subscriptions = vec!["x".repeat(1000); 10_000];
+    let subscriptions = vec!["x".repeat(1000); 10_000];
+    let components = RegisteredComponents { subscriptions, ..RegisteredComponents::default() };
     let environment = tapline::lifecycle::Environment::Live;
     let error = lifecycle.open(&instance(), components, &environment).unwrap_err();
     assert_matches!(&error, OpenError::RunStartedSubmit { source: SubmitError::Limit(_), .. });
