@@ -89,30 +89,39 @@ mod tests {
 
     const PAGE: u64 = 4096;
 
-    /// Writes a small page, and returns what was filled before.
-    fn small(ahead: &mut FillAhead, page: Range<u64>) -> Vec<Range<u64>> {
+    /// Writes a small page, and returns what was filled before: from where, to where.
+    fn small(ahead: &mut FillAhead, start: u64, end: u64) -> Vec<(u64, u64)> {
         let mut filled = Vec::new();
         let write = |offset, zeros: &[u8]| {
             assert!(zeros.iter().all(|byte| *byte == 0));
-            filled.push(offset..offset + zeros.len() as u64);
+            filled.push((offset, offset + zeros.len() as u64));
             Ok(())
         };
-        ahead.small(page, write).unwrap();
+        ahead.small(start..end, write).unwrap();
         filled
+    }
+
+    /// The same, of the first page of a stretch.
+    fn first_page(ahead: &mut FillAhead, stretch: u64) -> Vec<(u64, u64)> {
+        let start = stretch * STRETCH_BYTES;
+        small(ahead, start, start + PAGE)
+    }
+
+    fn whole(stretch: u64) -> Vec<(u64, u64)> {
+        vec![(stretch * STRETCH_BYTES, (stretch + 1) * STRETCH_BYTES)]
     }
 
     #[test]
     fn a_stretch_is_filled_once_before_its_first_small_page() {
         let mut ahead = FillAhead::new(0);
         ahead.resized(64 << 20);
-        let third = 2 * STRETCH_BYTES..3 * STRETCH_BYTES;
-        assert_eq!(small(&mut ahead, third.start + PAGE..third.start + 2 * PAGE), [third.clone()]);
-        assert_eq!(small(&mut ahead, third.start..third.start + PAGE), []);
-        assert_eq!(small(&mut ahead, third.end - PAGE..third.end), []);
-        assert_eq!(small(&mut ahead, 0..PAGE), [0..STRETCH_BYTES]);
+        let (start, end) = whole(2)[0];
+        assert_eq!(small(&mut ahead, start + PAGE, start + 2 * PAGE), whole(2));
+        assert_eq!(first_page(&mut ahead, 2), []);
+        assert_eq!(small(&mut ahead, end - PAGE, end), []);
+        assert_eq!(first_page(&mut ahead, 0), whole(0));
         // One that reaches into the next.
-        let both = third.end - PAGE..third.end + PAGE;
-        assert_eq!(small(&mut ahead, both), [third.end..third.end + STRETCH_BYTES]);
+        assert_eq!(small(&mut ahead, end - PAGE, end + PAGE), whole(3));
     }
 
     #[test]
@@ -121,10 +130,9 @@ mod tests {
         ahead.resized(64 << 20);
         ahead.large(10 * STRETCH_BYTES + PAGE..12 * STRETCH_BYTES + PAGE);
         for stretch in 10..=12 {
-            let at = stretch * STRETCH_BYTES;
-            assert_eq!(small(&mut ahead, at..at + PAGE), [], "stretch {stretch}");
+            assert_eq!(first_page(&mut ahead, stretch), [], "stretch {stretch}");
         }
-        assert_eq!(small(&mut ahead, 13 * STRETCH_BYTES..13 * STRETCH_BYTES + PAGE).len(), 1);
+        assert_eq!(first_page(&mut ahead, 13), whole(13));
     }
 
     #[test]
@@ -132,16 +140,14 @@ mod tests {
         let mut ahead = FillAhead::new(0);
         let end = 100 * STRETCH_BYTES + 3 * PAGE;
         ahead.resized(end);
-        let last = 100 * STRETCH_BYTES..end;
-        assert_eq!(small(&mut ahead, last.start..last.start + PAGE), [last]);
-        let before = 99 * STRETCH_BYTES..100 * STRETCH_BYTES;
-        assert_eq!(small(&mut ahead, before.start..before.start + PAGE), [before.clone()]);
-        ahead.resized(before.start);
+        assert_eq!(first_page(&mut ahead, 100), [(100 * STRETCH_BYTES, end)]);
+        assert_eq!(first_page(&mut ahead, 99), whole(99));
+        ahead.resized(99 * STRETCH_BYTES);
         ahead.resized(end);
-        assert_eq!(small(&mut ahead, before.start..before.start + PAGE), [before]);
+        assert_eq!(first_page(&mut ahead, 99), whole(99));
         ahead.resized(0);
         ahead.resized(end);
-        assert_eq!(small(&mut ahead, 0..PAGE), [0..STRETCH_BYTES]);
+        assert_eq!(first_page(&mut ahead, 0), whole(0));
     }
 
     #[test]
@@ -149,12 +155,8 @@ mod tests {
         let mut ahead = FillAhead::new(64 * STRETCH_BYTES);
         ahead.resized(128 * STRETCH_BYTES);
         for stretch in 0..64 {
-            assert_eq!(
-                small(&mut ahead, stretch * STRETCH_BYTES..stretch * STRETCH_BYTES + PAGE),
-                []
-            );
+            assert_eq!(first_page(&mut ahead, stretch), []);
         }
-        let grown = 64 * STRETCH_BYTES;
-        assert_eq!(small(&mut ahead, grown..grown + PAGE), [grown..grown + STRETCH_BYTES]);
+        assert_eq!(first_page(&mut ahead, 64), whole(64));
     }
 }
