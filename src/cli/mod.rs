@@ -18,6 +18,7 @@ mod retain;
 mod run_arg;
 mod scan;
 mod snapshots;
+mod spinner;
 mod tap;
 mod verify;
 mod verify_progress;

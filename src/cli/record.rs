@@ -4,7 +4,6 @@ use std::time::{Duration, Instant};
 
 use clap::{Args as ClapArgs, ValueEnum};
 use crossbeam_channel::{Receiver, RecvTimeoutError, unbounded};
-use indicatif::{ProgressBar, ProgressStyle};
 
 use super::Outcome;
 use super::demo::{self, Portfolio, PortfolioCache, SnapshotFolder};
@@ -16,6 +15,7 @@ use super::record_file::{self, BadLines, FileRecording};
 use super::report::{PortfolioReport, Report};
 use super::run_arg::Place;
 use super::snapshots::CacheKeeper;
+use super::spinner::spinner;
 use super::tap::{Recorder, StopFlag, WorkerReport};
 use crate::capture::EncoderRegistry;
 use crate::lifecycle::{
@@ -253,9 +253,7 @@ fn supervise(
     durable_every: Option<Duration>,
 ) -> Measured {
     let mut told = 0;
-    let progress = ProgressBar::new_spinner();
-    let style = ProgressStyle::with_template("{spinner} {elapsed} {msg}");
-    progress.set_style(style.expect("the template is a constant"));
+    let progress = spinner();
     let mut measured = Measured::default();
     loop {
         match reports.recv_timeout(durable_every.unwrap_or(LOOK_EVERY)) {

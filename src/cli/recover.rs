@@ -1,13 +1,13 @@
 use std::path::PathBuf;
 
 use clap::Args as ClapArgs;
-use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 
 use super::Outcome;
 use super::error::CliError;
 use super::output::Output;
 use super::run_arg::Instance;
+use super::spinner::spinner;
 use crate::lifecycle::{SkippedFile, SweepReport, recover_predecessors_with};
 use crate::model::{RunId, RunStatus};
 use crate::read::Finding;
@@ -47,9 +47,7 @@ pub(super) fn run(args: &Args) -> Result<Outcome, CliError> {
         // The sweep would make it: a mistyped name is not an instance without runs.
         return Err(CliError::Usage(format!("there is no folder {}", folder.display())));
     }
-    let progress = ProgressBar::new_spinner();
-    let style = ProgressStyle::with_template("{spinner} {elapsed} {msg}");
-    progress.set_style(style.expect("the template is a constant"));
+    let progress = spinner();
     let swept = recover_predecessors_with(dir, &instance.instance, |seen| {
         let (path, entries) = (seen.path.display(), seen.entries_scanned);
         progress.set_message(format!("{path}: {entries} entries scanned"));

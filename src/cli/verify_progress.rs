@@ -1,7 +1,9 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::ProgressBar;
+
+use super::spinner::spinner;
 
 /// Progress on a terminal, for a file that takes its time.
 pub(super) struct VerifyProgress<'a> {
@@ -28,11 +30,7 @@ impl<'a> VerifyProgress<'a> {
         if self.began.elapsed() < SHOWN_AFTER {
             return;
         }
-        let bar = self.bar.get_or_insert_with(|| {
-            let style = ProgressStyle::with_template("{spinner} {elapsed} {msg}");
-            let style = style.expect("the template is a constant");
-            ProgressBar::new_spinner().with_style(style).with_elapsed(self.began.elapsed())
-        });
+        let bar = self.bar.get_or_insert_with(|| spinner().with_elapsed(self.began.elapsed()));
         bar.set_message(format!("{}: {}", self.path.display(), self.reached));
         bar.tick();
     }

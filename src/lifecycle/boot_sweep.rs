@@ -2,16 +2,15 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use super::guard::guarded;
+use serde::Serialize;
+
 use super::instance_lock::{InstanceLock, LockError};
 use super::parent::{Known, choose_parent};
 use super::recover_run::{RecoverError, Recovered, recover_run};
-use serde::Serialize;
-
 use crate::model::{InstanceId, RunId, RunStatus};
 use crate::read::Finding;
 use crate::store::{
-    OpenRunError, OpenSealedError, RunListing, list_runs, open_sealed_file, remove_unborn_runs,
+    OpenRunError, OpenSealedError, RunListing, guarded, list_runs, read_sealed, remove_unborn_runs,
 };
 
 /// What a sweep over an instance's runs came to.
@@ -116,7 +115,7 @@ pub(super) fn sweep(
                 report.recovered.extend(recovered.map(|recovered| RecoveredRun {
                     run_id: run.run_id,
                     path: listing.path,
-                    status: recovered.status,
+                    status: recovered.manifest.status,
                     watermark: recovered.manifest.high_watermark,
                     findings: recovered.findings,
                 }));
@@ -138,7 +137,7 @@ fn look_at(
     let run_id = listing.run_id.ok_or("its name is not that of a run")?;
     match &listing.manifest {
         Ok(manifest) if manifest.run_id == run_id => {
-            return Ok((Known::new(manifest, manifest.status, false), None));
+            return Ok((Known::new(manifest, false), None));
         }
         Ok(manifest) => return Err(format!("it holds another run, {}", manifest.run_id)),
         Err(OpenSealedError::NotSealed { .. }) => {}
@@ -154,10 +153,9 @@ fn look_at(
         Err(error) => return Err(error.to_string()),
     };
     // As the next run would read it: a file that could not be closed is not taken for recovered.
-    let manifest = guarded(|| open_sealed_file(&listing.path).map(|run| run.manifest()))?;
+    let manifest = read_sealed(&listing.path, |run| run.manifest());
     let manifest = manifest.map_err(|error| error.to_string())?;
-    let manifest = manifest.map_err(|error| error.to_string())?;
-    Ok((Known::new(&manifest, manifest.status, recovered.is_some()), recovered))
+    Ok((Known::new(&manifest, recovered.is_some()), recovered))
 }
 
 /// Tells the observer now and then.

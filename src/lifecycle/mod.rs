@@ -4,7 +4,6 @@ mod boot_sweep;
 mod config;
 mod environment;
 mod events;
-mod guard;
 mod instance_lock;
 mod kernel;
 mod open_error;

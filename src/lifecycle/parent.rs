@@ -15,10 +15,10 @@ pub(super) struct Known {
 }
 
 impl Known {
-    pub(super) fn new(manifest: &RunManifest, status: RunStatus, is_recovered_now: bool) -> Self {
+    pub(super) fn new(manifest: &RunManifest, is_recovered_now: bool) -> Self {
         Self {
             run_id: manifest.run_id,
-            status,
+            status: manifest.status,
             parent_run_id: manifest.parent_run_id,
             is_replay: manifest.is_replay(),
             is_recovered_now,

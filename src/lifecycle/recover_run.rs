@@ -4,14 +4,13 @@ use std::time::{Duration, Instant};
 
 use super::is_run_ended;
 use super::recovery_table::DurableTail;
-use crate::model::{InstanceId, RunId, RunManifest, RunStatus};
+use crate::model::{InstanceId, RunId, RunManifest};
 use crate::read::{EventStoreReader, Finding, Verifier, VerifyReport};
 use crate::store::{EventStore, OpenRunError, RedbBackend, RunReader, SealError};
 
 /// A run that was left behind, and is sealed now.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Recovered {
-    pub(super) status: RunStatus,
     pub(super) manifest: RunManifest,
     pub(super) findings: Vec<Finding>,
 }
@@ -41,7 +40,7 @@ pub(super) fn recover_run(
     let report = Verifier::new(Arc::clone(&reader)).run(progress);
     let status = classify(reader, tail.watermark, &report).seal_as();
     let sealed = backend.seal(status, report.end_ts_init)?;
-    Ok(Recovered { status, manifest: sealed.manifest, findings: report.findings })
+    Ok(Recovered { manifest: sealed.manifest, findings: report.findings })
 }
 
 /// Somebody who just looks at the file, as `tapline ls` does, holds it for moments.

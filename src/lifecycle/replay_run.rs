@@ -1,9 +1,8 @@
 use std::path::Path;
 
-use super::guard::guarded;
 use crate::model::{InstanceId, RunId, RunStatus};
 use crate::read::{Finding, Verifier};
-use crate::store::{OpenSealedError, ReadFault, open_sealed};
+use crate::store::{OpenSealedError, ReadFault, guarded, open_sealed};
 
 /// Why a run cannot be replayed from (setting `replay_from_run_id`).
 #[derive(Debug, thiserror::Error)]

@@ -2,11 +2,10 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use super::OpenError;
-use super::guard::guarded;
 use crate::model::{InstanceId, RunId};
 use crate::read::{EventStoreReader, ReadError};
 use crate::replay::{RestoreError, RestoreReport, StateCache, restore_snapshot_and_replay_tail};
-use crate::store::{OpenSealedError, open_sealed};
+use crate::store::{OpenSealedError, guarded, open_sealed};
 
 /// What was restored of a run and those it continued from.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -77,11 +77,6 @@ impl EventStoreLifecycle {
         self.open.as_ref().map(|open| &open.session)
     }
 
-    /// The open run's allow-list, for the taps of other threads.
-    pub fn encoder_registry(&self) -> Option<&Arc<EncoderRegistry>> {
-        self.open.as_ref().map(|open| &open.registry)
-    }
-
     /// The open run's halt signal.
     pub fn halt(&self) -> Option<&HaltSignal> {
         self.open.as_ref().map(|open| &open.halt)

@@ -28,7 +28,7 @@ pub(super) struct Digester {
 }
 
 impl Digester {
-    /// One that summer up index rows by `summer`.
+    /// One that sums up index rows by `summer`.
     pub(super) fn new(summer: RowSummer) -> Self {
         Self { lanes: HashLanes::default(), hashes: Vec::new(), summer }
     }

@@ -1,9 +1,8 @@
 use std::fs::{self, File};
 use std::io;
-use std::panic::{UnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
-use super::{BackendFault, OpenSealedError, ReadFault, RunReader, open_sealed_file};
+use super::{BackendFault, OpenSealedError, ReadFault, RunReader, guarded, open_sealed_file};
 use crate::model::{InstanceId, RunId, RunManifest};
 
 const RUN_SUFFIX: &str = ".redb";
@@ -34,13 +33,13 @@ pub struct RunListing {
 /// in which a file cannot be read.
 pub(crate) fn read_sealed<T>(
     path: &Path,
-    read: impl FnOnce(&dyn RunReader) -> Result<T, ReadFault> + UnwindSafe,
+    read: impl FnOnce(&dyn RunReader) -> Result<T, ReadFault>,
 ) -> Result<T, OpenSealedError> {
-    let outcome = catch_unwind(|| {
+    let outcome = guarded(|| {
         let reader = open_sealed_file(path)?;
         read(&*reader).map_err(|source| OpenSealedError::Read { path: path.to_owned(), source })
     });
-    outcome.unwrap_or_else(|_panic| {
+    outcome.unwrap_or_else(|_said| {
         let source = BackendFault::corrupted("redb panicked on it");
         Err(OpenSealedError::Open { path: path.to_owned(), source })
     })
@@ -52,13 +51,8 @@ pub fn run_files(
     base_dir: &Path,
     instance_id: &InstanceId,
 ) -> io::Result<Vec<(Option<RunId>, PathBuf)>> {
-    let entries = match fs::read_dir(base_dir.join(instance_id.as_str())) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-        entries => entries?,
-    };
     let mut files = Vec::new();
-    for entry in entries {
-        let entry = entry?;
+    for entry in entries(base_dir, instance_id)? {
         let name = entry.file_name().to_string_lossy().into_owned();
         if let Some(stem) = name.strip_suffix(RUN_SUFFIX)
             && !name.ends_with(SIDECAR_SUFFIX)
@@ -68,6 +62,14 @@ pub fn run_files(
     }
     files.sort();
     Ok(files)
+}
+
+/// All that is in an instance's folder; nothing where there is none.
+fn entries(base_dir: &Path, instance_id: &InstanceId) -> io::Result<Vec<fs::DirEntry>> {
+    match fs::read_dir(base_dir.join(instance_id.as_str())) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+        entries => entries?.collect(),
+    }
 }
 
 /// Lists an instance's runs, oldest first. A file that cannot be read is listed with its error.
@@ -103,21 +105,14 @@ pub(crate) fn remove_run(run: &Path) -> Result<(), (PathBuf, io::Error)> {
 fn remove_durably(file: &Path) -> io::Result<()> {
     fs::remove_file(file)?;
     // A name is content of its folder.
-    match file.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-        Some(folder) => File::open(folder)?.sync_all(),
-        None => File::open(".")?.sync_all(),
-    }
+    file.parent().map_or(Ok(()), sync_folder)
 }
 
 /// Deletes what an instance's processes left of runs that they died before they had made: files that hold
 /// no entry and have no run's name yet. Only for whoever alone makes runs of this instance.
 pub(crate) fn remove_unborn_runs(base_dir: &Path, instance_id: &InstanceId) -> io::Result<()> {
-    let entries = match fs::read_dir(base_dir.join(instance_id.as_str())) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-        entries => entries?,
-    };
-    for entry in entries {
-        let path = entry?.path();
+    for entry in entries(base_dir, instance_id)? {
+        let path = entry.path();
         let stem = path.file_stem().and_then(|stem| stem.to_str());
         let is_unborn = path.extension().is_some_and(|extension| extension == UNBORN_EXTENSION)
             && stem.is_some_and(|stem| stem.parse::<RunId>().is_ok());
@@ -137,7 +132,7 @@ pub(crate) fn make_folder(folder: &Path) -> io::Result<()> {
 }
 
 /// Makes the names of what is in a folder durable.
-pub(super) fn sync_folder(folder: &Path) -> io::Result<()> {
+pub(crate) fn sync_folder(folder: &Path) -> io::Result<()> {
     let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
-    fs::File::open(folder)?.sync_all()
+    File::open(folder)?.sync_all()
 }

@@ -10,6 +10,7 @@ mod error;
 mod event_store;
 mod fault;
 mod fill_ahead;
+mod guard;
 mod memory;
 mod redb_backend;
 mod redb_keys;
@@ -23,11 +24,12 @@ mod run_file;
 pub(crate) use changed_since_closed::changed_since_closed;
 pub use directory::{RunListing, list_runs, run_files, run_path};
 pub(crate) use directory::{
-    make_folder, read_sealed, remove_run, remove_unborn_runs, sidecar_path,
+    make_folder, read_sealed, remove_run, remove_unborn_runs, sidecar_path, sync_folder,
 };
 pub use error::{AnchorError, AppendError, OpenRunError, OpenSealedError, ReadFault, SealError};
 pub use event_store::{EventStore, RunOpening, RunReader, SealedRun, Tail};
 pub use fault::BackendFault;
+pub(crate) use guard::{guarded, panic_text};
 pub use memory::{MemoryBackend, MemoryDisk};
 pub use redb_backend::{RedbBackend, open_sealed, open_sealed_file};
 pub use run_file::DiskMode;

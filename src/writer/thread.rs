@@ -10,6 +10,7 @@ use super::core::{Halted, WriterCore};
 use super::idle::Idle;
 use super::{CloseError, CloseReport, InlineRecord, Lane};
 use crate::protocol::{HaltReason, LaneInbox, RunGate};
+use crate::store::panic_text;
 use crate::sync::Arc;
 
 pub(super) struct WriterThread {
@@ -184,7 +185,6 @@ impl WriterThread {
 
 /// What a panic said.
 pub(super) fn writer_died(panic: &(dyn std::any::Any + Send)) -> HaltReason {
-    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
-    let text = text.or_else(|| panic.downcast_ref::<String>().cloned());
-    HaltReason::WriterDied(text.unwrap_or_else(|| "panicked without a message".to_owned()))
+    let text = panic_text(panic).unwrap_or("panicked without a message");
+    HaltReason::WriterDied(text.to_owned())
 }

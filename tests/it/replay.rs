@@ -12,7 +12,6 @@ mod restore;
 use tapline::read::EventStoreReader;
 use tapline::store::EventStore;
 
-use crate::support::ledger::booking;
 use crate::support::{FrameMaker, Message, Place};
 
 /// A run in memory with each batch as one frame, and its reader.
@@ -21,9 +20,4 @@ fn run_of(batches: &[Vec<Message>]) -> (Box<dyn EventStore>, EventStoreReader) {
     FrameMaker::new().append_all(&mut *store, batches);
     let reader = EventStoreReader::new(store.reader().expect("a run is open"));
     (store, reader)
-}
-
-/// Bookings `from` to `to`, of two accounts in turn.
-fn bookings(from: u64, to: u64) -> Vec<Message> {
-    (from..=to).map(|n| booking(if n.is_multiple_of(2) { "even" } else { "odd" }, n)).collect()
 }

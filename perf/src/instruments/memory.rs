@@ -12,6 +12,11 @@ pub(crate) fn now_mb() -> Option<f64> {
     field(&fs::read_to_string("/proc/self/status").ok()?, "VmRSS:")
 }
 
+/// How far the peak is above `before`, which was [`now_mb`] then.
+pub(crate) fn rise_mb(before: Option<f64>) -> Option<f64> {
+    Some(peak_mb()? - before?)
+}
+
 /// Lets the peak begin anew, where the kernel allows it.
 pub(crate) fn reset_peak() {
     let _ = fs::write("/proc/self/clear_refs", "5");

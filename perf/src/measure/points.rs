@@ -48,8 +48,7 @@ pub(super) fn run<S: System>(
         by_key(&mut *reader, &passes, outcome)?;
     }
     outcome.entries = entries;
-    let reader_mb = memory::peak_mb().zip(before_mb).map(|(peak, before)| peak - before);
-    outcome.set(Figure::ReaderMb, reader_mb);
+    outcome.set(Figure::ReaderMb, memory::rise_mb(before_mb));
     outcome.set(Figure::TimerNs, clock.overhead_ns());
     Ok(())
 }

@@ -36,8 +36,7 @@ pub(super) fn run<S: System>(spec: &Spec, stop: Stop, outcome: &mut Outcome) -> 
         let bytes = entries * spec.settings.payload_bytes as u64;
         outcome.set(Figure::VerifyGbPerS, per_s(bytes, ended - scanned) / 1e9);
     }
-    let reader_mb = memory::peak_mb().zip(before_mb).map(|(peak, before)| peak - before);
-    outcome.set(Figure::ReaderMb, reader_mb);
+    outcome.set(Figure::ReaderMb, memory::rise_mb(before_mb));
     Ok(())
 }
 

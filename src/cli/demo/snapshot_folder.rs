@@ -3,6 +3,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use crate::model::{ContentHash, InstanceId};
+use crate::store::{make_folder, sync_folder};
 
 /// An instance's snapshots: `<dir>/<instance>/snapshots/<hash>.json`, each under the hash of its
 /// content, so that a file never changes.
@@ -39,7 +40,7 @@ impl SnapshotFolder {
     /// Writes a snapshot and returns its name. When this returns, the file is whole and survives a
     /// power cut; when it does not, no file of that name is there in part.
     pub(super) fn write(&self, content: &[u8]) -> Result<String, SnapshotError> {
-        self.make()?;
+        make_folder(&self.0).map_err(at("make", &self.0))?;
         let hash = ContentHash::of(content).to_string();
         let name = format!("{}.json", hash.trim_start_matches("blake3:"));
         let (path, unfinished) = (self.0.join(&name), self.0.join(format!("{name}.tmp")));
@@ -49,22 +50,9 @@ impl SnapshotFolder {
         });
         written.map_err(at("write", &unfinished))?;
         fs::rename(&unfinished, &path).map_err(at("write", &path))?;
-        sync_folder(&self.0)?;
+        sync_folder(&self.0).map_err(at("sync", &self.0))?;
         Ok(name)
     }
-
-    /// Makes the folder where it is missing, durably: its name stands in the folder above.
-    fn make(&self) -> Result<(), SnapshotError> {
-        if self.0.is_dir() {
-            return Ok(());
-        }
-        fs::create_dir_all(&self.0).map_err(at("make", &self.0))?;
-        self.0.parent().map_or(Ok(()), sync_folder)
-    }
-}
-
-fn sync_folder(folder: &Path) -> Result<(), SnapshotError> {
-    File::open(folder).and_then(|folder| folder.sync_all()).map_err(at("sync", folder))
 }
 
 fn at(what: &'static str, path: &Path) -> impl FnOnce(io::Error) -> SnapshotError {

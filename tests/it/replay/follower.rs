@@ -6,9 +6,9 @@ use tapline::replay::{
 };
 use tapline::{ContentHash, SnapshotAnchor};
 
-use super::{bookings, run_of};
+use super::run_of;
 use crate::support::doctored::{Doctored, Part};
-use crate::support::ledger::{BOOKING, Ledger, Unable};
+use crate::support::ledger::{BOOKING, Ledger, Unable, bookings};
 use crate::support::{FrameMaker, Message, Place, assert_matches};
 
 #[test]

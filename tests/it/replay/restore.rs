@@ -9,20 +9,11 @@ use tapline::replay::{
 use tapline::store::EventStore;
 use tapline::{ContentHash, SnapshotAnchor};
 
-use super::{bookings, run_of};
+use super::run_of;
 use crate::support::doctored::{Doctored, Part};
-use crate::support::ledger::{Accounts, BOOKING, Ledger, Unable};
+use crate::support::ledger::{Accounts, BOOKING, Ledger, Unable, accounts_at, bookings};
 use crate::support::prefix::Prefix;
 use crate::support::{Message, assert_matches};
-
-/// The accounts after bookings 1 to `to`.
-fn accounts_at(to: u64) -> Accounts {
-    let mut accounts = Accounts::default();
-    for (seq, message) in (1..).zip(bookings(1, to)) {
-        accounts.book_payload(seq, &message.payload).unwrap();
-    }
-    accounts
-}
 
 /// Keeps the accounts at `at` and records the anchor. The ledger returned has nothing but the vault.
 fn anchored(store: &mut dyn EventStore, at: u64) -> (Ledger, SnapshotAnchor) {

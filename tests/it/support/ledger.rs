@@ -44,6 +44,20 @@ pub(crate) fn booking(account: &str, amount: u64) -> Message {
     Message::new("bookings", BOOKING, amount, &payload)
 }
 
+/// Bookings `from` to `to`, of two accounts in turn.
+pub(crate) fn bookings(from: u64, to: u64) -> Vec<Message> {
+    (from..=to).map(|n| booking(if n.is_multiple_of(2) { "even" } else { "odd" }, n)).collect()
+}
+
+/// The accounts after bookings 1 to `to`, all of one run.
+pub(crate) fn accounts_at(to: u64) -> Accounts {
+    let mut accounts = Accounts::default();
+    for (seq, message) in (1..).zip(bookings(1, to)) {
+        accounts.book_payload(seq, &message.payload).expect("a booking");
+    }
+    accounts
+}
+
 /// Where ledgers keep their snapshots, by name. Survives them.
 pub(crate) type Vault = Arc<Mutex<BTreeMap<String, Vec<u8>>>>;
 
