@@ -9,7 +9,7 @@ use super::point_read::PointRead;
 use super::verifier::Findings;
 use crate::format::{FrameKeys, KeyBlock, KeyBlockError, KeyBlockId, KeyRow, KeyTier, RecordView};
 use crate::model::{RunManifest, RunStatus};
-use crate::store::{ReadFault, RunReader};
+use crate::store::{BackendFault, ReadFault, RunReader};
 
 /// Sums up the rows that follow from frames. Each has keys of its own, which its clones share, so that
 /// nobody can make up rows that sum up to others.
@@ -188,6 +188,12 @@ pub(super) fn for_each_block(
     while let Some(at) = from
         && let Some((id, bytes)) = source.key_block_at_or_after(at)?
     {
+        if !source.finds_key_block(id)? {
+            let first = id.first;
+            let (hash, seq) = (hash_text(first.hash()), first.seq());
+            let error = format!("no search finds the block from hash {hash}, seq {seq}");
+            return Err(BackendFault::corrupted(error).into());
+        }
         visit(id, &bytes);
         from = id.next();
     }

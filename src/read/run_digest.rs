@@ -15,7 +15,7 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 use super::frame_digest::{Digester, FrameDigest};
 use super::index_check::RowSummer;
 use crate::format::FrameView;
-use crate::store::{ReadFault, RunReader};
+use crate::store::{BackendFault, ReadFault, RunReader};
 
 /// Frames of the usual size in a stretch. The frame behind a stretch is read by two threads, so longer
 /// is better; the digests of a stretch wait in memory, so shorter is.
@@ -154,10 +154,13 @@ fn digest_stretch(
         let found = match source.frame_at_or_after(at) {
             Err(error) => Found::Unreadable(error),
             Ok(None) => Found::End,
-            Ok(Some((key, bytes))) if stretch.contains(&key) => {
-                from = key.checked_add(1);
-                Found::Frame { key, digest: digester.digest(key, &bytes) }
-            }
+            Ok(Some((key, bytes))) if stretch.contains(&key) => match check_found(source, key) {
+                Ok(()) => {
+                    from = key.checked_add(1);
+                    Found::Frame { key, digest: digester.digest(key, &bytes) }
+                }
+                Err(error) => Found::Unreadable(error),
+            },
             Ok(Some((key, bytes))) => {
                 let entries = FrameView::parse(&bytes).map_or(1, |frame| frame.count() as u64);
                 Found::Beyond { key, entries }
@@ -169,4 +172,13 @@ fn digest_stretch(
         }
     }
     show(Found::End);
+}
+
+/// A frame that only a walk comes past is lost to whoever reads by `seq`.
+fn check_found(source: &dyn RunReader, first_seq: u64) -> Result<(), ReadFault> {
+    if source.finds_frame(first_seq)? {
+        return Ok(());
+    }
+    let error = format!("no search finds the frame at seq {first_seq}");
+    Err(BackendFault::corrupted(error).into())
 }

@@ -111,4 +111,15 @@ pub trait RunReader: Send + Sync {
         &self,
         from: KeyBlockId,
     ) -> Result<Option<(KeyBlockId, Bytes)>, ReadFault>;
+
+    /// Whether the frame that a walk has shown under `first_seq` is also where a search for it looks. In a
+    /// damaged tree a walk may come past what no search finds.
+    fn finds_frame(&self, _first_seq: u64) -> Result<bool, ReadFault> {
+        Ok(true)
+    }
+
+    /// The same for a block of the index.
+    fn finds_key_block(&self, _id: KeyBlockId) -> Result<bool, ReadFault> {
+        Ok(true)
+    }
 }

@@ -1,7 +1,11 @@
 //! A program that is killed, and what the next one finds.
 
 use std::collections::HashMap;
-use std::path::PathBuf;
+use std::fs::Permissions;
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -10,11 +14,14 @@ use tapline::{Entry, RunStatus};
 
 use crate::running::{Running, wait_until};
 use crate::support::{
-    Sandbox, entries, manifest, numbered_lines, program, run, shared_data, tapline,
+    PROGRAM, Sandbox, entries, manifest, numbered_lines, program, run, shared_data, tapline,
 };
 
 /// Rounds of killing; `TAPLINE_KILL_ROUNDS` gives another number.
 const ROUNDS: u64 = 12;
+
+/// The user and the group that own nothing.
+const NOBODY: u32 = 65_534;
 
 fn recover(sandbox: &Sandbox) -> Value {
     tapline(["recover".as_ref(), sandbox.runs().as_os_str(), "--json".as_ref()]).exits(0).json()
@@ -146,6 +153,58 @@ fn what_cannot_be_recovered_is_said_and_the_rest_goes_on() {
     assert!(text.contains(": left alone: ") && text.ends_with("continues from none\n"), "{text}");
     // And it keeps nobody from recording.
     sandbox.record(numbered_lines(3), &[]).exits(0);
+}
+
+/// Makes everything in `folder` somebody else's, and gives the program as that user, from a place where they may
+/// start it. Permissions keep nobody from anything who is root, as tests often are.
+fn as_a_user(sandbox: &Sandbox) -> Command {
+    if std::fs::metadata("/proc/self").expect("it is there").uid() != 0 {
+        return program();
+    }
+    let own = |path: &Path| chown(path, Some(NOBODY), Some(NOBODY)).expect("root may");
+    let open_to_all = |path: &Path| {
+        std::fs::set_permissions(path, Permissions::from_mode(0o755)).expect("it is ours");
+    };
+    let copy = sandbox.path("tapline");
+    std::fs::copy(PROGRAM, &copy).expect("there is room");
+    open_to_all(&copy);
+    open_to_all(copy.parent().expect("a folder"));
+    own(&sandbox.runs());
+    own(&sandbox.instance());
+    for file in std::fs::read_dir(sandbox.instance()).expect("readable") {
+        own(&file.expect("readable").path());
+    }
+    let mut command = Command::new(copy);
+    command.uid(NOBODY).gid(NOBODY);
+    command
+}
+
+#[test]
+fn a_file_that_may_not_be_read_is_named_and_the_rest_is_recovered() {
+    let sandbox = Sandbox::new();
+    let secret = sandbox.record(numbered_lines(3), &[]).exits(0).report().path;
+    let mut killed = Running::start(sandbox.command("record").args(["--input", "-"]));
+    wait_until("there is a second run file", || sandbox.run_files().len() == 2);
+    killed.kill();
+    killed.end();
+    let left = sandbox.run_files()[1].clone();
+    std::fs::set_permissions(&secret, Permissions::from_mode(0o000)).expect("it is ours");
+    let mut recover = as_a_user(&sandbox);
+
+    let ran = run(recover.arg("recover").arg(sandbox.runs()).arg("--json"), b"").exits(1);
+    let swept = ran.json();
+    assert_eq!(swept["skipped"].as_array().map(Vec::len), Some(1), "{swept}");
+    assert_eq!(swept["skipped"][0]["path"], secret.to_str().expect("UTF-8"));
+    let error = swept["skipped"][0]["error"].as_str().expect("text");
+    assert!(error.contains("Permission denied"), "{error}");
+    assert_eq!(swept["recovered"][0]["path"], left.to_str().expect("UTF-8"), "{swept}");
+    assert_eq!(manifest(&left).status, RunStatus::CrashedRecovered);
+
+    // And it keeps nobody from recording.
+    let mut record = as_a_user(&sandbox);
+    record.arg("record").arg("--dir").arg(sandbox.runs()).args(["--json", "--input", "-"]);
+    let report = run(&mut record, numbered_lines(3).as_bytes()).exits(0).report();
+    assert_eq!(manifest(&report.path).parent_run_id, Some(manifest(&left).run_id));
 }
 
 #[test]

@@ -114,4 +114,12 @@ impl RunReader for Doctored {
     ) -> Result<Option<(KeyBlockId, Bytes)>, ReadFault> {
         self.inner(Part::Index)?.key_block_at_or_after(from)
     }
+
+    fn finds_frame(&self, first_seq: u64) -> Result<bool, ReadFault> {
+        self.inner(Part::Frames)?.finds_frame(first_seq)
+    }
+
+    fn finds_key_block(&self, id: KeyBlockId) -> Result<bool, ReadFault> {
+        self.inner(Part::Index)?.finds_key_block(id)
+    }
 }

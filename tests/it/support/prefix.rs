@@ -66,4 +66,12 @@ impl RunReader for Prefix {
     ) -> Result<Option<(KeyBlockId, Bytes)>, ReadFault> {
         self.inner.key_block_at_or_after(from)
     }
+
+    fn finds_frame(&self, first_seq: u64) -> Result<bool, ReadFault> {
+        self.inner.finds_frame(first_seq)
+    }
+
+    fn finds_key_block(&self, id: KeyBlockId) -> Result<bool, ReadFault> {
+        self.inner.finds_key_block(id)
+    }
 }
