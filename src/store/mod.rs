@@ -6,6 +6,7 @@ mod changed_since_closed;
 mod cursor;
 mod direct;
 mod directory;
+mod disk_probe;
 mod error;
 mod event_store;
 mod fault;
@@ -26,6 +27,7 @@ pub use directory::{RunListing, list_runs, run_files, run_path};
 pub(crate) use directory::{
     make_folder, read_sealed, remove_run, remove_unborn_runs, sidecar_path, sync_folder,
 };
+pub use disk_probe::{DiskOp, DiskProbe};
 pub use error::{AnchorError, AppendError, OpenRunError, OpenSealedError, ReadFault, SealError};
 pub use event_store::{EventStore, RunOpening, RunReader, SealedRun, Tail};
 pub use fault::BackendFault;

@@ -14,8 +14,8 @@ use super::region_size::shrink_regions;
 use super::repair_watch::repair_watch;
 use super::run_file::RunFile;
 use super::{
-    AnchorError, AppendError, BackendFault, DiskMode, EventStore, OpenRunError, OpenSealedError,
-    ReadFault, RunOpening, RunReader, SealError, SealedRun, Tail,
+    AnchorError, AppendError, BackendFault, DiskMode, DiskOp, DiskProbe, EventStore, OpenRunError,
+    OpenSealedError, ReadFault, RunOpening, RunReader, SealError, SealedRun, Tail,
 };
 use crate::format::{SealedFrame, encode_anchor, encode_manifest, run_root};
 use crate::model::{InstanceId, RunId, RunManifest, RunStatus, SnapshotAnchor, UnixNanos};
@@ -26,6 +26,7 @@ use crate::model::{InstanceId, RunId, RunManifest, RunStatus, SnapshotAnchor, Un
 pub struct RedbBackend {
     base_dir: PathBuf,
     disk_mode: DiskMode,
+    probe: Option<Arc<dyn DiskProbe>>,
     run: Option<OpenRun>,
 }
 
@@ -54,7 +55,13 @@ impl RedbBackend {
 
     /// As [`new`](Self::new), with a choice of how files are written.
     pub fn with_disk_mode(base_dir: impl Into<PathBuf>, disk_mode: DiskMode) -> Self {
-        Self { base_dir: base_dir.into(), disk_mode, run: None }
+        Self { base_dir: base_dir.into(), disk_mode, probe: None, run: None }
+    }
+
+    /// The same backend, with `probe` asked before each thing it does to run files from now on.
+    #[must_use]
+    pub fn probed(self, probe: Arc<dyn DiskProbe>) -> Self {
+        Self { probe: Some(probe), ..self }
     }
 
     /// Takes up the run `run_id` of `instance_id`, which was never sealed and whose process has died:
@@ -91,11 +98,19 @@ impl RedbBackend {
         Ok(())
     }
 
-    fn open_file(&self, path: &Path, file: File) -> Result<Database, OpenRunError> {
-        RunFile::new(file, path, self.disk_mode)
-            .and_then(|file| {
-                builder().set_repair_callback(repair_watch(path)).create_with_backend(file)
-            })
+    fn probe(&self, path: &Path, op: DiskOp<'_>) -> io::Result<()> {
+        self.probe.as_ref().map_or(Ok(()), |probe| probe.before(path, op))
+    }
+
+    fn run_file(&self, path: &Path, file: File) -> Result<RunFile, OpenRunError> {
+        RunFile::new(file, path, self.disk_mode, self.probe.clone())
+            .map_err(|error| open_error(path, error))
+    }
+
+    fn open_file(path: &Path, file: RunFile) -> Result<Database, OpenRunError> {
+        builder()
+            .set_repair_callback(repair_watch(path))
+            .create_with_backend(file)
             .map_err(|error| open_error(path, error))
     }
 
@@ -109,13 +124,16 @@ impl RedbBackend {
         // A file gets the name of a run once it is one: a crash before that leaves nothing that could
         // be taken for a damaged run.
         let unborn = path.with_extension(UNBORN_EXTENSION);
+        self.probe(&unborn, DiskOp::Create).map_err(at(&unborn))?;
         let file = File::options().read(true).write(true).create(true).truncate(true).open(&unborn);
         let database = self.initialize(&unborn, file.map_err(at(&unborn))?, &manifest);
         let database = database.inspect_err(|_error| {
             let _ = fs::remove_file(&unborn);
         })?;
+        self.probe(&unborn, DiskOp::Rename { to: path }).map_err(at(path))?;
         fs::rename(&unborn, path).map_err(at(path))?;
         // The commit made the file's content durable; its name is content of the folder.
+        self.probe(path, DiskOp::SyncFolder).map_err(at(folder))?;
         sync_folder(folder).map_err(at(folder))?;
         Ok(OpenRun::new(database, RunCursor::fresh(manifest), Vec::new()))
     }
@@ -129,9 +147,10 @@ impl RedbBackend {
         let at = |source| OpenRunError::Io { path: path.to_owned(), source };
         let handle = file.try_clone().map_err(at)?;
         // Made and closed, for its header to be complete.
-        drop(self.open_file(path, file)?);
-        shrink_regions(&handle).map_err(at)?;
-        let database = self.open_file(path, handle)?;
+        drop(Self::open_file(path, self.run_file(path, file)?)?);
+        let file = self.run_file(path, handle)?;
+        shrink_regions(&file).map_err(at)?;
+        let database = Self::open_file(path, file)?;
         let transaction = database.begin_write().map_err(BackendFault::redb)?;
         write_new_run(&transaction, manifest).map_err(BackendFault::redb)?;
         transaction.commit().map_err(BackendFault::redb)?;
@@ -167,7 +186,7 @@ impl RedbBackend {
             // redb would take it for a file to be made into a database.
             return Err(OpenRunError::Foreign { path: path.to_owned(), run_id });
         }
-        let database = self.open_file(path, file)?;
+        let database = Self::open_file(path, self.run_file(path, file)?)?;
         let damaged = |source| match source {
             ReadFault::Missing { .. } => OpenRunError::Foreign { path: path.to_owned(), run_id },
             source => OpenRunError::Damaged { path: path.to_owned(), source },

@@ -3,9 +3,10 @@
 //! what is in it. With small regions it grows by no more than one region at a time; redb cuts off and
 //! grows again a part of a new region a few times while it fills, four more syncs in 64 MiB.
 
-use std::fs::File;
-use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::io;
 use std::ops::Range;
+
+use redb::StorageBackend;
 
 /// The space in a region, in pages of 4 KiB: 64 MiB. A value in redb has to fit into a region, which
 /// bounds the largest frame; what a sealed file can be too long is at most a region.
@@ -23,19 +24,16 @@ const TRAILING_PAGES: Range<usize> = 28..32;
 /// size from the header and offers no setting for it.
 ///
 /// A header that is not as expected is left as it is: the file will be longer, nothing else.
-pub(super) fn shrink_regions(file: &File) -> io::Result<()> {
-    let mut file = file;
+pub(super) fn shrink_regions(file: &impl StorageBackend) -> io::Result<()> {
     let mut header = [0; 32];
-    file.rewind()?;
-    file.read_exact(&mut header)?;
+    file.read(0, &mut header)?;
     let field = |range: Range<usize>| {
         u32::from_le_bytes(header[range].try_into().expect("fields of four bytes"))
     };
     let is_known = header.starts_with(&MAGIC) && field(PAGE_SIZE) == 4096;
     let is_small = field(FULL_REGIONS) == 0 && field(TRAILING_PAGES) < REGION_PAGES;
     if is_known && is_small && field(REGION_MAX_DATA_PAGES) > REGION_PAGES {
-        file.seek(SeekFrom::Start(REGION_MAX_DATA_PAGES.start as u64))?;
-        file.write_all(&REGION_PAGES.to_le_bytes())?;
+        file.write(REGION_MAX_DATA_PAGES.start as u64, &REGION_PAGES.to_le_bytes())?;
     }
     Ok(())
 }

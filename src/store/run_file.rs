@@ -1,8 +1,8 @@
 use std::fs::File;
 use std::io;
 use std::ops::Bound;
-use std::path::Path;
-use std::sync::{Mutex, MutexGuard};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use redb::backends::FileBackend;
 use redb::{BackendError, DatabaseError, StorageBackend};
@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::direct::DirectFile;
 use super::fill_ahead::FillAhead;
+use super::{DiskOp, DiskProbe};
 
 /// How a run file is written.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -36,22 +37,53 @@ pub(super) struct RunFile {
     direct: Option<DirectFile>,
     /// Locked by redb's one writer alone.
     ahead: Mutex<FillAhead>,
+    path: PathBuf,
+    probe: Option<Arc<dyn DiskProbe>>,
 }
 
 impl RunFile {
-    fn ahead(&self) -> MutexGuard<'_, FillAhead> {
-        self.ahead.lock().expect("no holder of this lock can panic")
-    }
-
     /// `file` must be the open file at `path`.
-    pub(super) fn new(file: File, path: &Path, mode: DiskMode) -> Result<Self, DatabaseError> {
+    pub(super) fn new(
+        file: File,
+        path: &Path,
+        mode: DiskMode,
+        probe: Option<Arc<dyn DiskProbe>>,
+    ) -> Result<Self, DatabaseError> {
         let direct = match mode {
             DiskMode::Direct => DirectFile::open(path),
             DiskMode::Buffered => None,
         };
         let file = FileBackend::new(file)?;
         let ahead = Mutex::new(FillAhead::new(file.len()?));
-        Ok(Self { file, direct, ahead })
+        Ok(Self { file, direct, ahead, path: path.to_owned(), probe })
+    }
+
+    fn ahead(&self) -> MutexGuard<'_, FillAhead> {
+        self.ahead.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn probe(&self, op: DiskOp<'_>) -> io::Result<()> {
+        self.probe.as_ref().map_or(Ok(()), |probe| probe.before(&self.path, op))
+    }
+
+    /// Writes through the page cache.
+    fn write_cached(&self, offset: u64, data: &[u8]) -> io::Result<()> {
+        self.probe(DiskOp::Write { offset, data })?;
+        self.file.write(offset, data)
+    }
+
+    /// Writes past the page cache, where the file system lets us.
+    fn write_direct(&self, direct: &DirectFile, offset: u64, data: &[u8]) -> io::Result<()> {
+        self.probe(DiskOp::Write { offset, data })?;
+        match direct.write_at(offset, data) {
+            // Some file systems take the flag at open and refuse the write, before any of it is done.
+            // Nothing is lost by writing it the ordinary way.
+            Err(error) if error.kind() == io::ErrorKind::InvalidInput => {
+                direct.give_up();
+                self.file.write(offset, data)
+            }
+            written => written,
+        }
     }
 }
 
@@ -61,10 +93,12 @@ impl StorageBackend for RunFile {
     }
 
     fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
+        self.probe(DiskOp::Read { offset, bytes: out.len() })?;
         self.file.read(offset, out)
     }
 
     fn set_len(&self, len: u64) -> io::Result<()> {
+        self.probe(DiskOp::SetLen { len })?;
         self.file.set_len(len)?;
         self.ahead().resized(len);
         Ok(())
@@ -73,30 +107,24 @@ impl StorageBackend for RunFile {
     fn sync_data(&self) -> io::Result<()> {
         // Of the file, whichever way the data came: it flushes the page cache, the block map that
         // direct writes changed, and the disk's own cache.
+        self.probe(DiskOp::Sync)?;
         self.file.sync_data()
     }
 
     fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
         let Some(direct) = &self.direct else {
-            return self.file.write(offset, data);
+            return self.write_cached(offset, data);
         };
         let page = offset..offset + data.len() as u64;
-        if data.len() >= DIRECT_BYTES_MIN {
-            self.ahead().large(page);
+        if data.len() < DIRECT_BYTES_MIN {
+            self.ahead().small(page, |offset, zeros| self.write_cached(offset, zeros))?;
+            return self.write_cached(offset, data);
+        }
+        self.ahead().large(page);
+        if direct.takes(offset, data) {
+            self.write_direct(direct, offset, data)
         } else {
-            self.ahead().small(page, |offset, zeros| self.file.write(offset, zeros))?;
-        }
-        if data.len() < DIRECT_BYTES_MIN || !direct.takes(offset, data) {
-            return self.file.write(offset, data);
-        }
-        match direct.write_at(offset, data) {
-            // Some file systems take the flag at open and refuse the write, before any of it is done.
-            // Nothing is lost by writing it the ordinary way.
-            Err(error) if error.kind() == io::ErrorKind::InvalidInput => {
-                direct.give_up();
-                self.file.write(offset, data)
-            }
-            written => written,
+            self.write_cached(offset, data)
         }
     }
 
