@@ -22,6 +22,8 @@ pub(crate) struct Counts {
     pub(crate) operations_under_fault: u64,
     pub(crate) steps: u64,
     pub(crate) reboots: u64,
+    /// Of all histories together; the same for the same seeds and steps.
+    pub(crate) fingerprint: u64,
 }
 
 impl Counts {
@@ -34,6 +36,7 @@ impl Counts {
         self.operations_under_fault += other.operations_under_fault;
         self.steps += other.steps;
         self.reboots += other.reboots;
+        self.fingerprint ^= other.fingerprint;
     }
 }
 

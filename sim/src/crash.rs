@@ -59,15 +59,14 @@ pub(crate) fn check_boot(
         runs => return Err(format!("{} runs where there was one", runs.len())),
     };
     let possible = expected.possible(done);
-    let is_expected = |state: &&Option<State>| matches(&found, state);
-    if possible.iter().any(|state| is_expected(&state)) {
+    if possible.iter().any(|state| matches(found.as_ref(), state.as_ref())) {
         return Ok(());
     }
     Err(format!("after {done} actions there is {found:?}, but possible are {possible:?}"))
 }
 
 /// A run that was recovered is sealed too, with a root of its own.
-fn matches(found: &Option<(RunStatus, State)>, expected: &Option<State>) -> bool {
+fn matches(found: Option<&(RunStatus, State)>, expected: Option<&State>) -> bool {
     match (found, expected) {
         (None, None) => true,
         (Some((RunStatus::Ended, found)), Some(expected)) => found == expected,

@@ -63,7 +63,7 @@ fn strike(
     for step in tape.take() {
         match step {
             Step::Done(through) => done = through,
-            step => volume.apply(&step, lot),
+            Step::Disk { .. } => volume.apply(&step, lot),
         }
     }
     // The process ends over it; or the machine does, too.

@@ -3,6 +3,7 @@
 //! ```text
 //! cargo run --release -p sim -- cuts --seeds 100
 //! cargo run --release -p sim -- faults --seeds 100
+//! cargo run --release -p sim -- history --seeds 100 --steps 60
 //! ```
 //!
 //! A seed that fails is printed with what went wrong, and fails again: `--seed N --seeds 1`.
@@ -12,6 +13,8 @@ mod campaign;
 mod crash;
 mod cuts;
 mod faults;
+mod history;
+mod model;
 mod support;
 mod tape;
 mod volume;
@@ -37,6 +40,17 @@ enum Command {
     Cuts(Seeds),
     /// Lets each operation of a disk fail in turn, and boots.
     Faults(Seeds),
+    /// Lives through whole histories of a node.
+    History {
+        #[command(flatten)]
+        seeds: Seeds,
+        /// Steps of each history.
+        #[arg(long, default_value_t = 60)]
+        steps: u64,
+        /// Prints what happens, step by step.
+        #[arg(long)]
+        tell: bool,
+    },
 }
 
 #[derive(Args)]
@@ -45,8 +59,8 @@ struct Seeds {
     #[arg(long, default_value_t = 1)]
     seed: u64,
     /// How many seeds.
-    #[arg(long, default_value_t = 20)]
-    seeds: u64,
+    #[arg(long = "seeds", default_value_t = 20)]
+    count: u64,
     /// Begins no seed after that many seconds.
     #[arg(long, default_value_t = 86_400)]
     seconds: u64,
@@ -55,7 +69,7 @@ struct Seeds {
 impl Seeds {
     fn extent(&self) -> Extent {
         let time = Duration::from_secs(self.seconds);
-        Extent { first_seed: self.seed, seeds: self.seeds, time }
+        Extent { first_seed: self.seed, seeds: self.count, time }
     }
 }
 
@@ -64,6 +78,12 @@ fn main() -> ExitCode {
     let (counts, failures) = match Cli::parse().command {
         Command::Cuts(seeds) => campaign::run(seeds.extent(), cuts::run),
         Command::Faults(seeds) => campaign::run(seeds.extent(), faults::run),
+        Command::History { seeds, steps, tell } => {
+            let telling = history::Telling { steps, is_told: tell };
+            campaign::run(seeds.extent(), |seed, scratch, counts| {
+                history::run(seed, telling, scratch, counts)
+            })
+        }
     };
     print(&counts, began.elapsed());
     for (seed, error) in &failures {
@@ -87,4 +107,7 @@ fn print(counts: &Counts, time: Duration) {
         println!("{count:>12} {what}");
     }
     println!("{:>12.1} s", time.as_secs_f64());
+    if counts.fingerprint != 0 {
+        println!("fingerprint {:016x}: the same for the same seeds and steps", counts.fingerprint);
+    }
 }

@@ -3,11 +3,15 @@
 #[path = "../../tests/it/support/frames.rs"]
 #[expect(dead_code, reason = "there are fewer users here")]
 mod frames;
+#[path = "../../tests/it/support/ledger.rs"]
+#[expect(dead_code, reason = "there are fewer users here")]
+mod ledger;
 #[path = "../../tests/it/support/message.rs"]
 #[expect(dead_code, reason = "there are fewer users here")]
 mod message;
 
 pub(crate) use frames::FrameMaker;
+pub(crate) use ledger::{Accounts, BOOKING, Ledger, booking};
 pub(crate) use message::Message;
 use tapline::{InstanceId, RunId, RunManifest};
 

@@ -95,8 +95,9 @@ impl Volume {
                 self.new_names.push(NewName { from, to, file });
             }
             Deed::SyncFolder => {
-                let new = std::mem::take(&mut self.new_names);
-                new.iter().for_each(|name| name.enter(&mut self.names));
+                for name in std::mem::take(&mut self.new_names) {
+                    name.enter(&mut self.names);
+                }
             }
             Deed::Write { offset, data, failed } => {
                 let (offset, data, failed) = (*offset as usize, Arc::clone(data), *failed);
