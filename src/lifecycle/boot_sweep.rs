@@ -23,6 +23,8 @@ pub struct SweepReport {
     /// continues from it, or one that was [`Ended`](RunStatus::Ended) before this sweep and is newer.
     /// Runs of nodes that replayed do not count.
     pub parent_run_id: Option<RunId>,
+    /// The run that sorts last, whatever its state. The next one is to sort after it.
+    pub last_run_id: Option<RunId>,
     /// Files that were left alone, and why. They keep nobody from recording.
     pub skipped: Vec<SkippedFile>,
 }
@@ -109,6 +111,7 @@ pub(super) fn sweep(
     let mut report = SweepReport::default();
     let mut known = Vec::new();
     for listing in list_runs(base_dir, instance_id).map_err(at)? {
+        report.last_run_id = report.last_run_id.max(listing.run_id);
         match look_at(base_dir, instance_id, &listing, &mut observe) {
             Ok((run, recovered)) => {
                 known.push(run);

@@ -40,6 +40,8 @@ pub(super) struct NewRun {
     pub(super) clock: Clock,
     pub(super) halt: HaltSignal,
     pub(super) parent_run_id: Option<RunId>,
+    /// The last of the instance's runs before this one.
+    pub(super) last_run_id: Option<RunId>,
     pub(super) flags: Vec<String>,
 }
 
@@ -53,8 +55,15 @@ impl RunSession {
         clock: Clock,
         halt: HaltSignal,
     ) -> Result<Self, OpenError> {
-        let (parent_run_id, flags) = (None, Vec::new());
-        let new = NewRun { instance_id, components, clock, halt, parent_run_id, flags };
+        let new = NewRun {
+            instance_id,
+            components,
+            clock,
+            halt,
+            parent_run_id: None,
+            last_run_id: None,
+            flags: Vec::new(),
+        };
         let store = RedbBackend::with_disk_mode(&config.base_dir, config.disk_mode);
         Self::open_on(Box::new(store), config, new)
     }
@@ -65,12 +74,13 @@ impl RunSession {
         new: NewRun,
     ) -> Result<Self, OpenError> {
         config.validate()?;
-        let NewRun { instance_id, components, clock, halt, parent_run_id, flags } = new;
+        let NewRun { instance_id, components, clock, halt, parent_run_id, last_run_id, flags } =
+            new;
         if let Some(reason) = halt.reason() {
             // Before a file is made for a run that cannot begin.
             return Err(OpenError::HaltedDuringBoot(reason));
         }
-        let start = clock.now();
+        let start = start(clock.now(), last_run_id);
         let mut manifest = RunManifest::new(instance_id, RunId::generate(start), start)
             .with_identity(config.identity.clone());
         manifest.parent_run_id = parent_run_id;
@@ -167,6 +177,13 @@ impl RunSession {
             ..EntryDraft::default()
         })
     }
+}
+
+/// When a run begins that is opened `now`: after every run before it, also where the clock has been set back. Which
+/// run is the newest is asked of run ids wherever runs do not name each other.
+fn start(now: UnixNanos, last_run_id: Option<RunId>) -> UnixNanos {
+    let after = |last: RunId| UnixNanos::new(last.start().as_u64().saturating_add(1));
+    last_run_id.map_or(now, |last| now.max(after(last)))
 }
 
 /// Whether the settings let `draft` in at all.

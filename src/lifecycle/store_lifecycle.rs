@@ -102,6 +102,7 @@ impl EventStoreLifecycle {
             clock: environment.clock(),
             halt: halt.clone(),
             parent_run_id: boot.parent_run_id,
+            last_run_id: boot.sweep.last_run_id,
             flags: is_replay.then(|| REPLAY_FLAG.to_owned()).into_iter().collect(),
         };
         let session = RunSession::open_on(store, config, new)?;
