@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod bad_lines;
+mod clock;
 mod demo;
 mod disk_full;
 mod disk_lost;
