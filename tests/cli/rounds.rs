@@ -151,10 +151,10 @@ impl Rounds {
             if entry.payload_type == RUN_STARTED_TYPE || entry.payload_type == RUN_ENDED_TYPE {
                 continue;
             }
-            let is_payload = |head: &Option<&Message>| {
+            let is_payload = |head: Option<&Message>| {
                 head.is_some_and(|message| message.payload.as_bytes() == &entry.payload[..])
             };
-            let from = heads.iter().position(is_payload);
+            let from = heads.iter().position(|head| is_payload(*head));
             let from = from.unwrap_or_else(|| panic!("entry {} is not the next of any", entry.seq));
             heads[from] = next[from].next();
         }
