@@ -39,6 +39,8 @@ pub(super) struct RunFile {
     ahead: Mutex<FillAhead>,
     path: PathBuf,
     probe: Option<Arc<dyn DiskProbe>>,
+    /// The same file, to be asked for its names; `None` where the system does not count them.
+    named: Option<File>,
 }
 
 impl RunFile {
@@ -53,9 +55,19 @@ impl RunFile {
             DiskMode::Direct => DirectFile::open(path),
             DiskMode::Buffered => None,
         };
+        let named = if has_name(&file)? { Some(file.try_clone()?) } else { None };
         let file = FileBackend::new(file)?;
         let ahead = Mutex::new(FillAhead::new(file.len()?));
-        Ok(Self { file, direct, ahead, path: path.to_owned(), probe })
+        Ok(Self { file, direct, ahead, path: path.to_owned(), probe, named })
+    }
+
+    /// The system writes and syncs a file that was removed as if nothing had happened, and all of it is gone with
+    /// the process: nothing in it is durable.
+    fn check_not_removed(&self) -> io::Result<()> {
+        match &self.named {
+            Some(file) if !has_name(file)? => Err(io::Error::other("the run file was removed")),
+            _ => Ok(()),
+        }
     }
 
     fn ahead(&self) -> MutexGuard<'_, FillAhead> {
@@ -87,6 +99,20 @@ impl RunFile {
     }
 }
 
+/// Whether an open file still has a name in any folder.
+#[cfg(unix)]
+fn has_name(file: &File) -> io::Result<bool> {
+    use std::os::unix::fs::MetadataExt;
+
+    Ok(file.metadata()?.nlink() > 0)
+}
+
+/// An open file cannot be removed, or it cannot be asked.
+#[cfg(not(unix))]
+fn has_name(_file: &File) -> io::Result<bool> {
+    Ok(true)
+}
+
 impl StorageBackend for RunFile {
     fn len(&self) -> io::Result<u64> {
         self.file.len()
@@ -108,7 +134,8 @@ impl StorageBackend for RunFile {
         // Of the file, whichever way the data came: it flushes the page cache, the block map that
         // direct writes changed, and the disk's own cache.
         self.probe(DiskOp::Sync)?;
-        self.file.sync_data()
+        self.file.sync_data()?;
+        self.check_not_removed()
     }
 
     fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {

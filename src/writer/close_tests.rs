@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use super::test_log::payloads;
+use super::test_log::{payloads, stress};
 use super::{EventStoreWriter, WriterConfig};
 use crate::model::{Clock, EntryDraft, InstanceId, RunId, RunManifest, UnixNanos};
 use crate::protocol::{HaltSignal, OrderClock};
@@ -15,21 +15,21 @@ const PRODUCERS: u64 = 2;
 
 #[test]
 fn close_races_with_pushes() {
-    for round in 0..1000 {
+    for round in 0..stress(1000) {
         race(OrderClock::detect(), AsymmetricBarrier::new(), round);
     }
 }
 
 #[test]
 fn close_races_with_pushes_without_membarrier() {
-    for round in 0..1000 {
+    for round in 0..stress(1000) {
         race(OrderClock::detect(), AsymmetricBarrier::fenced(), round);
     }
 }
 
 #[test]
 fn close_races_with_pushes_without_a_cycle_counter() {
-    for round in 0..1000 {
+    for round in 0..stress(1000) {
         race(OrderClock::counter(), AsymmetricBarrier::new(), round);
     }
 }

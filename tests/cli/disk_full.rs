@@ -4,11 +4,16 @@ use std::fmt::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use serde_json::Value;
 use tapline::read::{Direction, EventStoreReader};
 use tapline::store::{EventStore, RedbBackend, RunOpening};
 use tapline::{InstanceId, RunManifest, RunStatus};
 
-use crate::support::{PROGRAM, Ran, Report, Sandbox, run};
+use crate::disks::SmallDisk;
+use crate::support::{
+    PROGRAM, Ran, Report, Sandbox, durable_reported, entries, manifest, program, recover, run,
+    tapline,
+};
 
 /// Twenty thousand messages with payloads of about a kilobyte: more than the disks below hold.
 fn large_input(sandbox: &Sandbox) -> PathBuf {
@@ -118,49 +123,57 @@ fn no_room_for_an_empty_run() {
     assert_eq!(left, ["instance.lock"], "a run that could not be opened left nothing else");
 }
 
-/// A small file system in memory, unmounted when dropped.
-struct SmallDisk(PathBuf);
+/// Fills the disk up in either disk mode: the recording halts, and with room it is recovered, whole.
+fn assert_recovers_once_there_is_room(disk: &SmallDisk, input: &Path) {
+    for mode in ["direct", "buffered"] {
+        disk.fill();
+        let runs = disk.path().join(mode);
+        let mut record = program();
+        record.args(["record", "--json", "--durable-every-ms", "1", "--disk-mode", mode]);
+        let mut ran = run(record.arg("--dir").arg(&runs).arg("--input").arg(input), b"");
+        let reported = durable_reported(&ran.stderr);
+        let is_report = |line: &&str| line.starts_with("durable ");
+        ran.stderr = ran.stderr.split_inclusive('\n').skip_while(is_report).collect();
+        let report = assert_disk_refused(ran, "No space left on device (os error 28)");
+        assert!((2..=report.watermark).contains(&reported), "{reported} of {report:?}");
 
-impl SmallDisk {
-    /// `None`, having said why, where nothing can be mounted.
-    fn mount(at: PathBuf) -> Option<Self> {
-        std::fs::create_dir(&at).expect("a folder to mount on");
-        let mut mount = Command::new("mount");
-        let mounted = mount.args(["-t", "tmpfs", "-o", "size=8m", "none"]).arg(&at).output();
-        match mounted {
-            Ok(output) if output.status.success() => return Some(Self(at)),
-            Ok(output) => println!("skipped: {}", String::from_utf8_lossy(&output.stderr)),
-            Err(error) => println!("skipped: cannot run mount: {error}"),
+        // Without room it may work, within what the file has already; if not, it does no harm.
+        let without_room = recover(&runs).json();
+        disk.make_room();
+        let with_room = recover(&runs).exits(0).json();
+        let recovered = [without_room, with_room].map(|swept| swept["recovered"].clone());
+        let recovered: Vec<&Value> =
+            recovered.iter().filter_map(Value::as_array).flatten().collect();
+        let [recovered] = recovered[..] else { panic!("{recovered:?}") };
+        let entries = entries(&report.path);
+        assert!(entries.len() as u64 >= report.watermark, "{} of {report:?}", entries.len());
+        assert_eq!(recovered["watermark"], entries.len());
+        for (entry, number) in entries[1..].iter().zip(1..) {
+            assert_eq!(&*entry.payload, payload(number).as_bytes());
         }
-        None
-    }
+        assert_eq!(manifest(&report.path).status, RunStatus::CrashedRecovered);
+        tapline(["verify".as_ref(), report.path.as_os_str()]).exits(0);
 
-    fn grow(&self) {
-        let mut mount = Command::new("mount");
-        let grown = mount.args(["-o", "remount,size=64m"]).arg(&self.0).status();
-        assert!(grown.expect("mount runs").success());
-    }
-}
-
-impl Drop for SmallDisk {
-    fn drop(&mut self) {
-        let unmounted = Command::new("umount").arg(&self.0).status();
-        let unmounted = unmounted.is_ok_and(|status| status.success());
-        assert!(unmounted || std::thread::panicking(), "{} stays mounted", self.0.display());
+        let mut record = program();
+        record.args(["record", "--json", "--dir"]).arg(&runs).arg("--input").arg(input);
+        let next = run(&mut record, b"").exits(0).report();
+        assert_eq!((next.entries, next.watermark), (20_000, 20_002));
+        let parent = manifest(&next.path).parent_run_id.map(|run_id| run_id.to_string());
+        assert_eq!(parent, Some(report.run_id));
+        std::fs::remove_dir_all(&runs).expect("they are ours");
     }
 }
 
 #[test]
-fn a_full_file_system() {
+fn a_full_file_system_in_memory() {
     let sandbox = Sandbox::new();
-    let Some(disk) = SmallDisk::mount(sandbox.path("disk")) else { return };
-    let input = large_input(&sandbox);
-    let runs = disk.0.join("runs");
-    let mut record = crate::support::program();
-    record.args(["record", "--json", "--dir"]).arg(&runs).arg("--input").arg(input);
-    let report =
-        assert_disk_refused(run(&mut record, b""), "No space left on device (os error 28)");
-    assert!(report.entries > 0);
-    disk.grow();
-    assert_nothing_reported_is_missing(&runs, &report);
+    let Some(disk) = SmallDisk::in_memory(&sandbox) else { return };
+    assert_recovers_once_there_is_room(&disk, &large_input(&sandbox));
+}
+
+#[test]
+fn a_full_ext4() {
+    let sandbox = Sandbox::new();
+    let Some(disk) = SmallDisk::ext4(&sandbox) else { return };
+    assert_recovers_once_there_is_room(&disk, &large_input(&sandbox));
 }

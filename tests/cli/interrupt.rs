@@ -1,8 +1,7 @@
-//! Ctrl-C and SIGTERM end a recording in order.
+//! Ctrl-C and SIGTERM end a recording in order; one that is stopped and goes on loses nothing.
 
 #![cfg(unix)]
 
-use std::process::Command;
 use std::time::{Duration, Instant};
 
 use tapline::RunStatus;
@@ -31,11 +30,6 @@ fn handles_interrupts(running: &Running) -> bool {
     caught.is_some_and(|mask| mask & 0b10 != 0)
 }
 
-fn send(signal: &str, running: &Running) {
-    let sent = Command::new("kill").arg(signal).arg(running.id().to_string()).status();
-    assert!(sent.expect("kill runs").success());
-}
-
 /// The recording must end soon, in order, and with a report.
 #[track_caller]
 fn assert_ends_in_order(mut running: Running) -> Report {
@@ -59,7 +53,7 @@ fn assert_ends_a_paced_recording(signal: &str) {
     let running = Running::start(record.arg("--input").arg(input).args(["--rate", "1000"]));
     wait_until_recording(&running, &sandbox);
     std::thread::sleep(Duration::from_millis(300));
-    send(signal, &running);
+    running.send(signal);
     let report = assert_ends_in_order(running);
     assert!((1..50_000).contains(&report.entries), "{} entries", report.entries);
     let first: Vec<String> = (1..=report.entries).map(|number| number.to_string()).collect();
@@ -84,7 +78,7 @@ fn assert_ends_a_wait_for_stdin(signal: &str, lines: u64) {
     running.feed(&numbered_lines(lines));
     wait_until_recording(&running, &sandbox);
     std::thread::sleep(Duration::from_millis(300));
-    send(signal, &running);
+    running.send(signal);
     let report = assert_ends_in_order(running);
     assert_eq!((report.entries, report.bad_lines), (lines, 0));
 }
@@ -110,8 +104,42 @@ fn ctrl_c_ends_the_demo() {
     let args = ["--demo", "--entries", "1000000000", "--producers", "2"];
     let running = Running::start(sandbox.command("record").args(args));
     wait_until_recording(&running, &sandbox);
-    send("-INT", &running);
+    running.send("-INT");
     assert_ends_in_order(running);
+}
+
+/// SIGSTOP and SIGCONT, for longer than a producer may wait for the writer: nobody waits meanwhile.
+#[test]
+fn a_recording_that_is_stopped_goes_on_where_it_was() {
+    const PAUSES: u64 = 6;
+    let sandbox = Sandbox::new();
+    let args = ["--input", "-", "--producers", "3", "--halt-threshold-ms", "50"];
+    let mut running = Running::start(sandbox.command("record").args(args));
+    wait_until_recording(&running, &sandbox);
+    let mut fed = 0..;
+    let mut lines = |count| {
+        let line = |number| {
+            let (topic, producer) = (number % 7, number % 5);
+            format!(r#"{{"topic":"t{topic}","type":"T","payload":{number},"producer":{producer}}}"#)
+        };
+        fed.by_ref().take(count).map(line).collect::<Vec<_>>().join("\n") + "\n"
+    };
+    for _ in 0..PAUSES {
+        running.feed(&lines(500));
+        running.pause();
+        // Less than a pipe holds.
+        running.feed(&lines(500));
+        std::thread::sleep(Duration::from_millis(100));
+        running.resume();
+    }
+    running.close_stdin();
+    let report = assert_ends_in_order(running);
+    assert_eq!((report.entries, report.bad_lines), (PAUSES * 1000, 0));
+    let mut next = [0, 1, 2].map(|own| (0..PAUSES * 1000).filter(move |n| n % 5 % 3 == own));
+    for payload in payloads(&report.path) {
+        let number: u64 = payload.parse().expect("a number");
+        assert_eq!(next[(number % 5 % 3) as usize].next(), Some(number), "in its producer's order");
+    }
 }
 
 /// Lines are recorded as they come, not when a batch of them is full.

@@ -2,8 +2,11 @@
 
 mod bad_input;
 mod bad_lines;
+mod clock;
 mod demo;
 mod disk_full;
+mod disk_lost;
+mod disks;
 mod interrupt;
 mod lookup;
 mod ls;
@@ -12,6 +15,7 @@ mod real_input;
 mod recover;
 mod retain;
 mod round_trip;
+mod rounds;
 mod running;
 mod scan;
 mod support;

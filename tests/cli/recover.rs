@@ -4,136 +4,54 @@ use std::collections::HashMap;
 use std::fs::Permissions;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 use std::os::unix::process::CommandExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use tapline::lifecycle::{RUN_ENDED_TYPE, RUN_STARTED_TYPE};
-use tapline::{Entry, RunStatus};
+use tapline::RunStatus;
 
+use crate::rounds::Rounds;
 use crate::running::{Running, wait_until};
 use crate::support::{
-    PROGRAM, Sandbox, entries, manifest, numbered_lines, program, run, shared_data, tapline,
+    PROGRAM, Sandbox, entries, manifest, numbered_lines, program, recover, run, tapline,
 };
 
-/// Rounds of killing; `TAPLINE_KILL_ROUNDS` gives another number.
+/// Rounds of killing; `TAPLINE_KILL_ROUNDS` and `TAPLINE_CHAOS_ROUNDS` give another number.
 const ROUNDS: u64 = 12;
 
 /// The user and the group that own nothing.
 const NOBODY: u32 = 65_534;
 
-fn recover(sandbox: &Sandbox) -> Value {
-    tapline(["recover".as_ref(), sandbox.runs().as_os_str(), "--json".as_ref()]).exits(0).json()
-}
-
-/// The last watermark that was reported before the program died.
-fn reported(stderr: &str) -> u64 {
-    // The last line may have been cut off.
-    let whole = stderr.rsplit_once('\n').map_or("", |(lines, _)| lines);
-    let watermarks = whole.lines().filter_map(|line| line.strip_prefix("durable ")?.parse().ok());
-    watermarks.max().unwrap_or(0)
-}
-
-/// A message of the real input: payload and producer.
-fn real_messages() -> Option<Vec<(String, u64)>> {
-    let packed = std::fs::read(shared_data("esh4-mbo-2023-12-25.ndjson.zst")?).expect("the input");
-    let text = String::from_utf8(zstd::decode_all(&*packed).expect("it unpacks")).expect("text");
-    let parse = |line: &str| {
-        let message: HashMap<&str, &serde_json::value::RawValue> =
-            serde_json::from_str(line).expect("a message");
-        let producer = message["producer"].get().parse().expect("a number");
-        (message["payload"].get().to_owned(), producer)
-    };
-    Some(text.lines().map(parse).collect())
-}
-
-/// Whether `entries`, without lifecycle entries, are what each producer's messages begin with.
-fn assert_prefix(entries: &[Entry], messages: &[(String, u64)], producers: u64) {
-    let mut next: Vec<_> = (0..producers)
-        .map(|own| messages.iter().filter(move |(_, theirs)| theirs % producers == own))
-        .collect();
-    let mut heads: Vec<Option<&(String, u64)>> = next.iter_mut().map(Iterator::next).collect();
-    for entry in entries {
-        if entry.payload_type == RUN_STARTED_TYPE || entry.payload_type == RUN_ENDED_TYPE {
-            continue;
-        }
-        let is_payload = |head: Option<&(String, u64)>| {
-            head.is_some_and(|(payload, _)| payload.as_bytes() == &entry.payload[..])
-        };
-        let from = heads.iter().position(|head| is_payload(*head));
-        let from = from.unwrap_or_else(|| panic!("entry {} is not the next of any", entry.seq));
-        heads[from] = next[from].next();
-    }
-}
-
 #[test]
 fn a_killed_recording_is_an_exact_prefix_with_all_that_was_reported() {
-    let Some(messages) = real_messages() else { return };
-    let input = shared_data("esh4-mbo-2023-12-25.ndjson.zst").expect("it was there");
-    let rounds = std::env::var("TAPLINE_KILL_ROUNDS").ok().and_then(|rounds| rounds.parse().ok());
-    let sandbox = Sandbox::new();
-    let mut random = 0x9e37_79b9_7f4a_7c15_u64;
-    let mut runs_before = Vec::new();
-    let (mut cut_off, mut ended, mut entries_kept, mut nothing_to_do) = (0, 0, 0, 0);
-    for round in 0..rounds.unwrap_or(ROUNDS) {
-        random ^= random << 13;
-        random ^= random >> 7;
-        random ^= random << 17;
-        let producers = if round % 2 == 0 { 1 } else { 4 };
-        let mut command = sandbox.command("record");
-        command.arg("--input").arg(&input).args(["--durable-every-ms", "1"]);
-        command.arg("--producers").arg(producers.to_string());
-        let mut recording = Running::start(&mut command);
-        std::thread::sleep(Duration::from_micros(random % 220_000));
+    let Some(rounds) = Rounds::new() else { return };
+    let tally = rounds.play("TAPLINE_KILL_ROUNDS", ROUNDS, |recording, random| {
+        random.sleep_below(220_000);
         recording.kill();
-        let ran = recording.end();
-        let reported = reported(&ran.stderr);
+    });
+    assert!(tally.cut_off > 0, "none was caught at work");
+}
 
-        let before = runs_before;
-        runs_before = sandbox.run_files();
-        // Whatever was reported is in a file.
-        let made = runs_before.len() - before.len();
-        assert!(made == 1 || (made == 0 && reported == 0), "round {round}: {made} for {reported}");
-
-        let swept = recover(&sandbox);
-        assert_eq!(swept["skipped"], json!([]), "round {round}");
-        let recovered = swept["recovered"].as_array().expect("an array");
-        assert!(recovered.len() <= made, "{swept}");
-        let Some(run) = recovered.first() else {
-            let newest = runs_before.last().filter(|_| made == 1);
-            if let Some(path) = newest {
-                // Killed after the seal, or not at all.
-                assert_eq!(manifest(path).status, RunStatus::Ended, "round {round}");
-                assert_eq!(entries(path).len(), messages.len() + 2);
-            }
-            nothing_to_do += 1;
-            continue;
-        };
-        let path: PathBuf = run["path"].as_str().expect("a path").into();
-        let entries = entries(&path);
-        assert!(entries.len() as u64 >= reported, "round {round}: {reported} were durable");
-        assert_eq!(run["watermark"], entries.len());
-        assert_prefix(&entries, &messages, producers);
-        let has_end = entries.last().is_some_and(|last| last.payload_type == RUN_ENDED_TYPE);
-        let status = if has_end { RunStatus::Ended } else { RunStatus::CrashedRecovered };
-        assert_eq!(manifest(&path).status, status, "round {round}");
-        tapline(["verify".as_ref(), path.as_os_str()]).exits(0);
-        let parent = if has_end { Value::Null } else { run["run_id"].clone() };
-        assert_eq!(swept["parent_run_id"], parent, "round {round}");
-        (cut_off, ended) = (cut_off + u64::from(!has_end), ended + u64::from(has_end));
-        entries_kept += entries.len();
-
-        // The next recording names it, and ends in order.
-        let next = sandbox.record(numbered_lines(3), &[]).exits(0).json();
-        assert_eq!(next["parent_run_id"], parent, "round {round}");
-        runs_before = sandbox.run_files();
-    }
-    println!(
-        "{cut_off} cut off, {ended} ended but not sealed, {nothing_to_do} with nothing to recover, \
-         {entries_kept} entries kept"
-    );
-    assert!(cut_off > 0, "none was caught at work");
+/// Stops and goes on a few times; then most are killed, some of them while stopped.
+#[test]
+fn a_recording_that_is_stopped_at_random_and_then_killed_is_an_exact_prefix_too() {
+    let Some(rounds) = Rounds::new() else { return };
+    let tally = rounds.play("TAPLINE_CHAOS_ROUNDS", ROUNDS, |recording, random| {
+        for _ in 0..random.below(5) {
+            random.sleep_below(50_000);
+            recording.pause();
+            random.sleep_below(20_000);
+            recording.resume();
+        }
+        match random.below(4) {
+            0 => return,
+            1 => recording.pause(),
+            _ => random.sleep_below(100_000),
+        }
+        recording.kill();
+    });
+    assert!(tally.cut_off > 0, "none was caught at work");
 }
 
 #[test]
@@ -142,8 +60,7 @@ fn what_cannot_be_recovered_is_said_and_the_rest_goes_on() {
     sandbox.record(numbered_lines(3), &[]).exits(0);
     let broken = sandbox.instance().join("1700000000000000000-0000000a.redb");
     std::fs::write(&broken, b"this is no run file").expect("writable");
-    let ran = tapline(["recover".as_ref(), sandbox.runs().as_os_str(), "--json".as_ref()]).exits(1);
-    let swept = ran.json();
+    let swept = recover(&sandbox.runs()).exits(1).json();
     assert_eq!((&swept["recovered"], &swept["parent_run_id"]), (&json!([]), &Value::Null));
     assert_eq!(swept["skipped"][0]["path"], broken.to_str().expect("UTF-8"));
     let error = swept["skipped"][0]["error"].as_str().expect("text");
@@ -237,6 +154,35 @@ fn a_second_program_on_one_instance_is_told_who_has_it() {
     first.close_stdin();
     let report = first.end().exits(0).report();
     assert_eq!((report.entries, report.watermark), (5, 7));
+}
+
+#[test]
+fn of_two_recoveries_at_once_one_recovers() {
+    for _ in 0..8 {
+        let sandbox = Sandbox::new();
+        let mut killed = Running::start(sandbox.command("record").args(["--input", "-"]));
+        killed.feed(&numbered_lines(100));
+        wait_until("there is a run file", || sandbox.run_files().len() == 1);
+        killed.kill();
+        killed.end();
+
+        let mut both = [0; 2]
+            .map(|_| Running::start(program().arg("recover").arg(sandbox.runs()).arg("--json")));
+        let mut recovered = 0;
+        for ran in both.each_mut().map(Running::end) {
+            if ran.code == Some(2) {
+                assert!(ran.stderr.contains(" is locked by "), "{}", ran.stderr);
+                continue;
+            }
+            let swept = ran.exits(0).json();
+            assert_eq!(swept["skipped"], json!([]));
+            recovered += swept["recovered"].as_array().expect("an array").len();
+        }
+        assert_eq!(recovered, 1);
+        let [run] = &sandbox.run_files()[..] else { panic!("no file came or went") };
+        assert_eq!(manifest(run).status, RunStatus::CrashedRecovered);
+        tapline(["verify".as_ref(), run.as_os_str()]).exits(0);
+    }
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! From boot to seal: what was left behind is swept up, what is opened is in order, and who has no
 //! business in an instance's folder is kept out.
 
+mod clock;
 mod kernel;
 mod locking;
 mod opening;

@@ -12,7 +12,7 @@ use crate::store::{EventStore, MemoryBackend, MemoryDisk, RunReader};
 use crate::sync::{Arc, AsymmetricBarrier};
 
 use crate::writer::committer::Committer;
-use crate::writer::test_log::payloads;
+use crate::writer::test_log::{payloads, stress};
 use crate::writer::{Connection, Mode, WriterConfig};
 
 /// How the writer takes records out of the rings.
@@ -174,6 +174,7 @@ fn violations(log: &[u64]) -> usize {
 }
 
 fn assert_in_order(drain: Drain, clock: &OrderClock, producers: u64, hand_overs: u64) {
+    let hand_overs = stress(hand_overs);
     let log = wander(drain, clock, producers, hand_overs);
     assert_eq!(log.len() as u64, hand_overs, "nothing is lost or doubled");
     assert_eq!(violations(&log), 0, "{producers} producers by {clock:?}");
@@ -199,14 +200,15 @@ fn an_effect_never_precedes_its_cause_by_the_shared_counter() {
 /// and effect all the same.
 #[test]
 fn one_thread_with_two_producers_keeps_its_order() {
+    let messages = stress(500_000);
     let log = record(Drain::HorizonMerge, &OrderClock::detect(), |connection| {
         let mut pair: Vec<_> =
             (0..2).map(|_| Producer::connect(connection.clone()).expect("open")).collect();
-        for number in 0..500_000 {
+        for number in 0..messages {
             submit(&mut pair[turn_of(number, 2) as usize], number);
         }
     });
-    assert_eq!((log.len(), violations(&log)), (500_000, 0));
+    assert_eq!((log.len() as u64, violations(&log)), (messages, 0));
 }
 
 /// The test of the test: drains that break the order are found out.
