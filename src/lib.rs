@@ -44,6 +44,9 @@ pub mod capture;
 #[doc(hidden)]
 pub mod cli;
 pub mod format;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod lifecycle;
 pub mod read;
 pub mod replay;

@@ -11,6 +11,7 @@ pub(super) struct Input {
     name: String,
     reader: Reader,
     line: u64,
+    line_bytes_max: u64,
 }
 
 enum Reader {
@@ -41,12 +42,30 @@ impl Input {
     /// is not waited for.
     pub(super) fn open(path: &str) -> Result<Self, CliError> {
         if path == "-" {
-            return Ok(Self { name: "stdin".to_owned(), reader: Reader::Stdin, line: 0 });
+            return Ok(Self::new("stdin", Reader::Stdin));
         }
-        let reader = File::open(path)
-            .and_then(unpacked)
-            .map_err(|source| CliError::Input { path: path.to_owned(), source })?;
-        Ok(Self { name: path.to_owned(), reader: Reader::Ready(reader), line: 0 })
+        File::open(path)
+            .and_then(|file| Self::reading(path, file, BUFFER_BYTES))
+            .map_err(|source| CliError::Input { path: path.to_owned(), source })
+    }
+
+    /// Takes lines from `source`, which messages call `name`, by way of a buffer.
+    pub(super) fn reading(
+        name: &str,
+        source: impl Read + Send + 'static,
+        buffer_bytes: usize,
+    ) -> io::Result<Self> {
+        Ok(Self::new(name, Reader::Ready(unpacked(source, buffer_bytes)?)))
+    }
+
+    fn new(name: &str, reader: Reader) -> Self {
+        Self { name: name.to_owned(), reader, line: 0, line_bytes_max: LINE_BYTES_MAX }
+    }
+
+    /// The same with another bound on what a line may have, its line feed included.
+    #[cfg(feature = "fuzzing")]
+    pub(super) fn with_line_bytes_max(self, line_bytes_max: u64) -> Self {
+        Self { line_bytes_max, ..self }
     }
 
     /// The number of the line read last, from 1.
@@ -73,18 +92,18 @@ impl Input {
     fn try_next(&mut self, text: &mut Vec<u8>) -> io::Result<Line> {
         text.clear();
         if let Reader::Stdin = self.reader {
-            self.reader = Reader::Ready(unpacked(io::stdin())?);
+            self.reader = Reader::Ready(unpacked(io::stdin(), BUFFER_BYTES)?);
         }
         let Reader::Ready(reader) = &mut self.reader else {
             unreachable!("stdin has just been made ready");
         };
-        let read = reader.take(LINE_BYTES_MAX).read_until(b'\n', text)?;
+        let read = reader.take(self.line_bytes_max).read_until(b'\n', text)?;
         if read == 0 {
             return Ok(Line::End);
         }
         if text.last() == Some(&b'\n') {
             text.pop();
-        } else if read as u64 == LINE_BYTES_MAX {
+        } else if read as u64 == self.line_bytes_max {
             reader.skip_until(b'\n')?;
             self.line += 1;
             return Ok(Line::TooLong);
@@ -95,7 +114,10 @@ impl Input {
 }
 
 /// Reads from `source`, through a decoder if it begins as zstd does.
-fn unpacked(mut source: impl Read + Send + 'static) -> io::Result<BufReader<Box<dyn Read + Send>>> {
+fn unpacked(
+    mut source: impl Read + Send + 'static,
+    buffer_bytes: usize,
+) -> io::Result<BufReader<Box<dyn Read + Send>>> {
     // A pipe may hand out its first bytes one by one.
     let mut start = Vec::new();
     (&mut source).take(ZSTD_MAGIC.len() as u64).read_to_end(&mut start)?;
@@ -106,5 +128,5 @@ fn unpacked(mut source: impl Read + Send + 'static) -> io::Result<BufReader<Box<
     } else {
         Box::new(whole)
     };
-    Ok(BufReader::with_capacity(BUFFER_BYTES, reader))
+    Ok(BufReader::with_capacity(buffer_bytes, reader))
 }

@@ -4,6 +4,8 @@
 
 mod demo;
 mod error;
+#[cfg(feature = "fuzzing")]
+pub(crate) mod fuzzing;
 mod input;
 mod lookup;
 mod ls;

@@ -114,15 +114,10 @@ fn deal_lines(
             // The source pauses, as a pipe does: what came so far is not kept waiting.
             hand_over_all(batches, queues);
         }
-        let line = recording.input.next(&mut text)?;
-        let number = recording.input.line_number();
-        let parsed = match line {
-            Line::End => return Ok(()),
-            Line::TooLong => {
-                Err(BadLine { line: number, column: 1, what: "the line is too long".to_owned() })
-            }
-            Line::Text if text.iter().all(u8::is_ascii_whitespace) => continue,
-            Line::Text => recording.parser.parse(number, &text),
+        let parsed = match next_message(&mut recording.input, &recording.parser, &mut text)? {
+            Next::End => return Ok(()),
+            Next::Blank => continue,
+            Next::Message(parsed) => parsed,
         };
         match parsed {
             // They belong to the run they were scanned from; this run has its own.
@@ -143,6 +138,32 @@ fn deal_lines(
             return Ok(());
         }
     }
+}
+
+/// What the next line of an input holds.
+pub(super) enum Next {
+    Message(Result<InputMessage, BadLine>),
+    Blank,
+    End,
+}
+
+/// Reads the next line into `text` and parses it.
+pub(super) fn next_message(
+    input: &mut Input,
+    parser: &LineParser,
+    text: &mut Vec<u8>,
+) -> Result<Next, CliError> {
+    let line = input.next(text)?;
+    let number = input.line_number();
+    Ok(match line {
+        Line::End => Next::End,
+        Line::TooLong => {
+            let what = "the line is too long".to_owned();
+            Next::Message(Err(BadLine { line: number, column: 1, what }))
+        }
+        Line::Text if text.iter().all(u8::is_ascii_whitespace) => Next::Blank,
+        Line::Text => Next::Message(parser.parse(number, text)),
+    })
 }
 
 fn is_lifecycle(message: &InputMessage) -> bool {

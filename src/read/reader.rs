@@ -4,7 +4,7 @@ use super::lookup::first_mention;
 use super::point_read::PointRead;
 use super::{Direction, Keys, ReadError, Scan};
 use crate::model::{Entry, IndexKind, RunManifest, SnapshotAnchor};
-use crate::store::RunReader;
+use crate::store::{ReadFault, RunReader};
 
 /// Reads one run, sealed or live. Every entry's hash is checked on the way.
 ///
@@ -74,6 +74,7 @@ impl EventStoreReader {
         // As in a scan: a live run may have grown since the first look.
         match self.point.read(&*self.source, seq)? {
             Some(entry) => Ok(Some(entry)),
+            None if next == seq => Err(ReadFault::unfindable_frame(seq).into()),
             None => Err(ReadError::Gap { from: seq, to: next - 1 }),
         }
     }

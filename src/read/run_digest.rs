@@ -15,7 +15,7 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 use super::frame_digest::{Digester, FrameDigest};
 use super::index_check::RowSummer;
 use crate::format::FrameView;
-use crate::store::{BackendFault, ReadFault, RunReader};
+use crate::store::{ReadFault, RunReader};
 
 /// Frames of the usual size in a stretch. The frame behind a stretch is read by two threads, so longer
 /// is better; the digests of a stretch wait in memory, so shorter is.
@@ -179,6 +179,5 @@ fn check_found(source: &dyn RunReader, first_seq: u64) -> Result<(), ReadFault> 
     if source.finds_frame(first_seq)? {
         return Ok(());
     }
-    let error = format!("no search finds the frame at seq {first_seq}");
-    Err(BackendFault::corrupted(error).into())
+    Err(ReadFault::unfindable_frame(first_seq))
 }

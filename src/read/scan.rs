@@ -4,7 +4,7 @@ use super::ReadError;
 use super::entry_ref::EntryRef;
 use super::frame_cursor::FrameCursor;
 use crate::model::Entry;
-use crate::store::RunReader;
+use crate::store::{ReadFault, RunReader};
 
 /// Which way a scan goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -111,6 +111,10 @@ impl Scan {
         // lies before one that is there, and is not found now, is missing.
         if self.load_around(seq)? {
             return Ok(true);
+        }
+        if next == seq {
+            // Nothing is missing, so there is nothing to go on behind.
+            return Err(ReadFault::unfindable_frame(seq).into());
         }
         let to = self.to.min(next - 1);
         self.from = to.saturating_add(1);

@@ -175,6 +175,14 @@ pub enum ReadFault {
     Fault(#[from] BackendFault),
 }
 
+impl ReadFault {
+    /// A walk has come past the frame stored under `first_seq`, and no search comes there: in a damaged tree
+    /// this can be.
+    pub(crate) fn unfindable_frame(first_seq: u64) -> Self {
+        BackendFault::corrupted(format!("no search finds the frame at seq {first_seq}")).into()
+    }
+}
+
 /// Why a sealed run could not be opened for reading.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenSealedError {

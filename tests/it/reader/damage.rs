@@ -2,6 +2,7 @@
 
 use tapline::read::{Direction, EventStoreReader, ReadError};
 
+use crate::support::doctored::Doctored;
 use crate::support::message::messages;
 use crate::support::places::SealedFile;
 use crate::support::raw::RawFrame;
@@ -45,6 +46,21 @@ fn a_changed_payload_is_a_hash_mismatch_and_the_scan_goes_on() {
     assert_eq!(reader.read(6).unwrap().unwrap().seq, 6);
     let mismatch = "entry 5 does not match its hash";
     assert_scan(&reader, &["1", "2", "3", "4", mismatch, "6", "7", "8", "9"]);
+}
+
+/// Each try would find it missing, from itself to the entry before: a scan that went on would never end.
+#[test]
+fn a_frame_that_only_a_walk_comes_to_ends_the_scan() {
+    let file = SealedFile::record(&[messages(1, 3), messages(4, 6), messages(7, 9)]);
+    let reader = EventStoreReader::new(Doctored::lost_from(file.open(), 4));
+    let found: Vec<String> = reader
+        .scan(1, u64::MAX, Direction::Forward)
+        .take(9)
+        .map(|entry| entry.map_or_else(|error| error.to_string(), |entry| entry.seq.to_string()))
+        .collect();
+    let lost = "the run file is damaged: no search finds the frame at seq 4";
+    assert_eq!(found, ["1", "2", "3", lost]);
+    assert_eq!(reader.read(4).unwrap_err().to_string(), lost);
 }
 
 #[test]

@@ -23,6 +23,8 @@ pub(crate) struct Doctored {
     /// From this `seq` on, frames cannot be read.
     broken_from: u64,
     panics: bool,
+    /// From this `seq` on, a search does not come to frames, a walk does.
+    lost_from: u64,
     meanwhile: Mutex<Box<dyn FnMut() + Send>>,
 }
 
@@ -35,6 +37,11 @@ impl Doctored {
     /// Cannot read frames that begin at `seq` or later.
     pub(crate) fn broken_from(inner: Arc<dyn RunReader>, seq: u64) -> Arc<Self> {
         Arc::new(Self { broken_from: seq, ..Self::sound(inner) })
+    }
+
+    /// Comes past frames that begin at `seq` or later only when it walks, as in a damaged tree.
+    pub(crate) fn lost_from(inner: Arc<dyn RunReader>, seq: u64) -> Arc<Self> {
+        Arc::new(Self { lost_from: seq, ..Self::sound(inner) })
     }
 
     /// Panics over frames that begin at `seq` or later.
@@ -52,7 +59,14 @@ impl Doctored {
 
     fn sound(inner: Arc<dyn RunReader>) -> Self {
         let meanwhile: Mutex<Box<dyn FnMut() + Send>> = Mutex::new(Box::new(|| {}));
-        Self { inner, broken: None, broken_from: u64::MAX, panics: false, meanwhile }
+        Self {
+            inner,
+            broken: None,
+            broken_from: u64::MAX,
+            panics: false,
+            lost_from: u64::MAX,
+            meanwhile,
+        }
     }
 
     fn inner(&self, part: Part) -> Result<&dyn RunReader, ReadFault> {
@@ -85,7 +99,7 @@ impl RunReader for Doctored {
     }
 
     fn frame_at_or_before(&self, seq: u64) -> Result<Option<(u64, Bytes)>, ReadFault> {
-        let frame = self.inner(Part::Frames)?.frame_at_or_before(seq);
+        let frame = self.inner(Part::Frames)?.frame_at_or_before(seq.min(self.lost_from - 1));
         (self.meanwhile.lock().unwrap())();
         frame
     }
