@@ -14,67 +14,29 @@
 set -euo pipefail
 
 pattern=${1:-}
-root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
-target=${CARGO_TARGET_DIR:-$root/target}
-copy=$target/loom-mutants
-export CARGO_TARGET_DIR=$target
-output=$copy/output
-# A weakening can make a model endless.
-seconds_max=300
-failures=0
-weakened=0
-
-copy_tree() {
-    mkdir -p "$copy"
-    # Modified now: a file left weakened by an earlier run must not pass for built.
-    tar -C "$root" --exclude=./target --exclude=./.git -cf - . | tar -C "$copy" -xmf -
-}
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$here/../target}
+copy=$CARGO_TARGET_DIR/loom-mutants
+source "$here/../.ci/weaken.bash"
 
 run_models() {
     timeout "$seconds_max" cargo test --quiet --manifest-path "$copy/Cargo.toml" \
-        --package loom-tests --lib "$@" >"$output" 2>&1
+        --package loom-tests --lib "$@"
 }
 
-report() {
-    printf '%-4s %s: %s\n' "$1" "$2" "$3"
-    if [[ $1 == FAIL ]]; then
-        failures=$((failures + 1))
-    fi
-}
+build() { run_models --no-run; }
+run_model() { run_models -- --exact "$model"; }
+# The line after that of the panic says what was found.
+found() { grep --text --max-count=1 --after-context=1 ' panicked at ' "$1" | tail -n 1; }
 
-# weaken NAME TEST FILE SED: with the extended sed script SED applied to src/protocol/FILE, TEST fails.
+# weaken NAME MODEL FILE SED: with SED applied to src/protocol/FILE, MODEL fails.
 weaken() {
-    local name=$1 model=$2 file=src/protocol/$3 script=$4
-    if [[ $name != *"$pattern"* ]]; then
-        return
-    fi
-    weakened=$((weakened + 1))
-    sed -E "$script" "$root/$file" >"$copy/$file"
-    if cmp --silent "$root/$file" "$copy/$file"; then
-        report FAIL "$name" "the weakening changes nothing in $file"
-    elif ! run_models --no-run; then
-        report FAIL "$name" "the weakening does not compile, see $output"
-        exit 1
-    else
-        local status=0
-        run_models -- --exact "$model" || status=$?
-        if [[ $status == 0 ]]; then
-            report FAIL "$name" "$model passes"
-        elif [[ $status == 124 ]]; then
-            report FAIL "$name" "$model does not end within $seconds_max s"
-        else
-            # The line after that of the panic says what was found.
-            local found
-            found=$(grep --text --max-count=1 --after-context=1 ' panicked at ' "$output" | tail -n 1)
-            report OK "$name" "${found:0:120}"
-        fi
-    fi
-    # Copied anew rather than with its old time, for the same reason as in copy_tree.
-    cp "$root/$file" "$copy/$file"
+    model=$2
+    weaken_file "$1" "src/protocol/$3" "$4" build run_model found
 }
 
 copy_tree
-if ! run_models; then
+if ! run_models >"$output" 2>&1; then
     echo "the models fail without any weakening, see $output" >&2
     exit 1
 fi
@@ -194,5 +156,4 @@ weaken 'inbox: one ring more than allowed' \
     registration::never_more_rings_than_allowed inbox.rs \
     's/>= max/> max/'
 
-echo "$weakened weakenings, $failures failed"
-[[ $failures == 0 ]]
+finish

@@ -20,11 +20,11 @@ pub struct SweepReport {
     pub recovered: Vec<RecoveredRun>,
     /// The run that the next one continues from: the newest that is sealed as
     /// [`CrashedRecovered`](RunStatus::CrashedRecovered), of those that none has come after: a sound run that
-    /// continues from it, or one that was [`Ended`](RunStatus::Ended) before this sweep and is newer.
+    /// continues from it, or a newer one, unless this sweep found both left behind.
     /// Runs of nodes that replayed do not count.
     pub parent_run_id: Option<RunId>,
-    /// The run that sorts last, whatever its state. The next one is to sort after it.
-    pub last_run_id: Option<RunId>,
+    /// The newest run of all, by the names of their files; the id of the next one sorts behind it.
+    pub newest_run_id: Option<RunId>,
     /// Files that were left alone, and why. They keep nobody from recording.
     pub skipped: Vec<SkippedFile>,
 }
@@ -111,7 +111,7 @@ pub(super) fn sweep(
     let mut report = SweepReport::default();
     let mut known = Vec::new();
     for listing in list_runs(base_dir, instance_id).map_err(at)? {
-        report.last_run_id = report.last_run_id.max(listing.run_id);
+        report.newest_run_id = report.newest_run_id.max(listing.run_id);
         match look_at(base_dir, instance_id, &listing, &mut observe) {
             Ok((run, recovered)) => {
                 known.push(run);

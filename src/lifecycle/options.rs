@@ -20,6 +20,9 @@ pub struct LifecycleOptions {
     pub backend_opener: Box<OpenBackend>,
     /// Called once in each run that halts, on the thread that halts it: it must not wait for the engine.
     pub on_halt: std::sync::Arc<OnHalt>,
+    /// Records without a writer thread: each submit commits on the thread that submits, and is durable when it
+    /// returns. For deterministic simulation; see [`EventStoreWriter::inline`](crate::writer::EventStoreWriter::inline).
+    pub is_inline: bool,
 }
 
 impl Default for LifecycleOptions {
@@ -31,6 +34,7 @@ impl Default for LifecycleOptions {
                 Ok(Box::new(RedbBackend::with_disk_mode(&config.base_dir, config.disk_mode)))
             }),
             on_halt: std::sync::Arc::new(|reason| tracing::error!("the run is halted: {reason}")),
+            is_inline: false,
         }
     }
 }

@@ -25,13 +25,16 @@ impl Known {
         }
     }
 
-    /// Whether `self` took over from `other`, so that nothing is to be continued from `other` any more. A
-    /// quarantined run did not: what it had is not to be trusted.
+    /// Whether `self` took over from `other`, so that nothing is to be continued from `other` any more: it
+    /// continues it, or came after it and had no reason to. Of runs that were left behind at once neither knew
+    /// of the other. A quarantined run did not take over: what it had is not to be trusted. Ids ascend, but
+    /// names are believed first.
     fn supersedes(&self, other: &Self) -> bool {
         let continues_it = self.parent_run_id == Some(other.run_id);
-        let ended_after_it =
-            self.status == RunStatus::Ended && !self.is_recovered_now && self.run_id > other.run_id;
-        self.status != RunStatus::Quarantined && !self.is_replay && (continues_it || ended_after_it)
+        let left_at_once = self.is_recovered_now && other.is_recovered_now;
+        let is_continued = other.parent_run_id == Some(self.run_id);
+        let came_after_it = self.run_id > other.run_id && !left_at_once && !is_continued;
+        self.status != RunStatus::Quarantined && !self.is_replay && (continues_it || came_after_it)
     }
 }
 
@@ -95,6 +98,17 @@ mod tests {
     fn a_clock_that_was_set_back_does_not_matter_to_runs_that_name_each_other() {
         assert_chosen(&[run(9, CrashedRecovered), child(2, CrashedRecovered, 9)], Some(2));
         assert_chosen(&[run(9, CrashedRecovered), child(2, Ended, 9)], None);
+    }
+
+    #[test]
+    fn what_was_done_with_stays_so_when_the_run_that_ended_it_is_reclaimed() {
+        let ended_now = Known { is_recovered_now: true, ..child(6, Ended, 5) };
+        let left = [run(1, CrashedRecovered), run(4, CrashedRecovered)];
+        assert_eq!(
+            choose_parent(&[left[0], left[1], child(5, CrashedRecovered, 4), ended_now]),
+            None
+        );
+        assert_eq!(choose_parent(&left), Some(id(4)));
     }
 
     #[test]

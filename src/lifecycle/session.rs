@@ -40,9 +40,10 @@ pub(super) struct NewRun {
     pub(super) clock: Clock,
     pub(super) halt: HaltSignal,
     pub(super) parent_run_id: Option<RunId>,
-    /// The last of the instance's runs before this one.
-    pub(super) last_run_id: Option<RunId>,
+    /// The newest run of the instance so far.
+    pub(super) newest_run_id: Option<RunId>,
     pub(super) flags: Vec<String>,
+    pub(super) is_inline: bool,
 }
 
 impl RunSession {
@@ -61,8 +62,9 @@ impl RunSession {
             clock,
             halt,
             parent_run_id: None,
-            last_run_id: None,
+            newest_run_id: None,
             flags: Vec::new(),
+            is_inline: false,
         };
         let store = RedbBackend::with_disk_mode(&config.base_dir, config.disk_mode);
         Self::open_on(Box::new(store), config, new)
@@ -74,17 +76,17 @@ impl RunSession {
         new: NewRun,
     ) -> Result<Self, OpenError> {
         config.validate()?;
-        let NewRun { instance_id, components, clock, halt, parent_run_id, last_run_id, flags } =
-            new;
+        let NewRun { components, clock, halt, parent_run_id, .. } = new;
         if let Some(reason) = halt.reason() {
             // Before a file is made for a run that cannot begin.
             return Err(OpenError::HaltedDuringBoot(reason));
         }
-        let start = start(clock.now(), last_run_id);
-        let mut manifest = RunManifest::new(instance_id, RunId::generate(start), start)
+        let now = clock.now();
+        let run_id = RunId::generate_after(new.newest_run_id, now);
+        let mut manifest = RunManifest::new(new.instance_id, run_id, run_id.start())
             .with_identity(config.identity.clone());
         manifest.parent_run_id = parent_run_id;
-        manifest.feature_flags.extend(flags);
+        manifest.feature_flags.extend(new.flags);
         manifest.feature_flags.push(config.retention.feature_flag().to_owned());
         manifest.registered_components = components;
         manifest.index_kinds = config.registered_kinds()?;
@@ -92,7 +94,7 @@ impl RunSession {
         let run_started = EntryDraft {
             topic: RUN_STARTED_TOPIC,
             payload_type: RUN_STARTED_TYPE,
-            ts_init: start,
+            ts_init: now,
             payload: &payload,
             ..EntryDraft::default()
         };
@@ -100,10 +102,11 @@ impl RunSession {
         check_fits(&run_started, &config.writer).map_err(|source| refused(source, &halt))?;
 
         let path = run_path(&config.base_dir, &manifest.instance_id, manifest.run_id);
-        let run_id = manifest.run_id;
         store.open_run(manifest)?;
         let reader = store.reader().ok_or(SpawnError::NoOpenRun)?;
-        let writer = EventStoreWriter::spawn(store, clock.clone(), halt, config.writer.clone())?;
+        let start_writer =
+            if new.is_inline { EventStoreWriter::inline } else { EventStoreWriter::spawn };
+        let writer = start_writer(store, clock.clone(), halt, config.writer.clone())?;
         let session = Self { run_id, parent_run_id, path, clock, writer, reader };
         session.start(&run_started, config.run_started_timeout)?;
         Ok(session)
@@ -177,13 +180,6 @@ impl RunSession {
             ..EntryDraft::default()
         })
     }
-}
-
-/// When a run begins that is opened `now`: after every run before it, also where the clock has been set back. Which
-/// run is the newest is asked of run ids wherever runs do not name each other.
-fn start(now: UnixNanos, last_run_id: Option<RunId>) -> UnixNanos {
-    let after = |last: RunId| UnixNanos::new(last.start().as_u64().saturating_add(1));
-    last_run_id.map_or(now, |last| now.max(after(last)))
 }
 
 /// Whether the settings let `draft` in at all.

@@ -102,8 +102,9 @@ impl EventStoreLifecycle {
             clock: environment.clock(),
             halt: halt.clone(),
             parent_run_id: boot.parent_run_id,
-            last_run_id: boot.sweep.last_run_id,
+            newest_run_id: boot.sweep.newest_run_id,
             flags: is_replay.then(|| REPLAY_FLAG.to_owned()).into_iter().collect(),
+            is_inline: self.options.is_inline,
         };
         let session = RunSession::open_on(store, config, new)?;
         let registry = Arc::new(registry);

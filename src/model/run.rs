@@ -30,7 +30,15 @@ impl RunId {
         Self { start, suffix: u32::from_le_bytes([random[0], random[1], random[2], random[3]]) }
     }
 
-    /// When the run started.
+    /// A fresh id for a run that starts at `start` and comes after `newest`: it sorts behind it, also where the
+    /// clock stands still or was set back. Then it says a nanosecond later than `newest` does.
+    pub fn generate_after(newest: Option<Self>, start: UnixNanos) -> Self {
+        let behind = newest.map(|newest| UnixNanos::new(newest.start.as_u64().saturating_add(1)));
+        Self::generate(behind.map_or(start, |behind| behind.max(start)))
+    }
+
+    /// When the run started; where the clock had been set back since the run before, just after that one did. What
+    /// the clock showed is the `ts_init` of the first entry.
     pub const fn start(self) -> UnixNanos {
         self.start
     }

@@ -7,7 +7,7 @@ use std::path::Path;
 /// For tests of what a node makes of its disk; the simulator in `sim/` is built on it. The time it takes is
 /// time of the thread that does the thing.
 pub trait DiskProbe: Debug + Send + Sync {
-    /// What is about to be done to the file at `path`. On an error it is not done, and that is what came of it.
+    /// What is about to be done to the file that was opened at `path`; it may have been renamed since. On an error it is not done, and that is what came of it.
     fn before(&self, path: &Path, op: DiskOp<'_>) -> io::Result<()>;
 }
 

@@ -8,14 +8,15 @@ use tapline::lifecycle::{
     Environment, EventStoreConfig, EventStoreLifecycle, KernelEventStore, KernelEventStoreFactory,
     LifecycleOptions, recover_predecessors,
 };
-use tapline::store::{EventStore, open_sealed_file, run_path};
+use tapline::read::{EventStoreReader, Verifier};
+use tapline::store::{EventStore, list_runs, open_sealed_file, run_path};
 use tapline::writer::{AnchorRequestError, CloseError, ProducerError};
 use tapline::{
     ContentHash, HaltReason, RegisteredComponents, RunStatus, SimulatedClock, UnixNanos,
 };
 
 use super::{lifecycle, open};
-use crate::support::{Fault, FaultyStore, PATIENCE, assert_matches, entries, instance};
+use crate::support::{Fault, FaultyStore, Message, PATIENCE, assert_matches, entries, instance};
 
 struct Filled(u64);
 
@@ -209,4 +210,48 @@ fn the_node_is_told_once_that_a_run_is_halted() {
     assert_eq!(told.load(Ordering::SeqCst), 1);
     // Cleared with the seal, halted or not: the node is told already.
     assert!(format!("{bus:?}").contains("tapped: false"), "{bus:?}");
+}
+
+#[test]
+fn a_run_comes_after_the_one_before_also_where_the_clock_stands_still_or_was_set_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = EventStoreConfig::new(folder.path());
+    let mut lifecycle = EventStoreLifecycle::new(Some(config), options());
+    let clock = SimulatedClock::new(UnixNanos::new(500));
+    let mut open_at = |now: u64| {
+        clock.set(UnixNanos::new(now));
+        let environment = Environment::Backtest(clock.clone());
+        lifecycle.open(&instance(), RegisteredComponents::default(), &environment).unwrap();
+        let run_id = lifecycle.run_id().unwrap();
+        let started = EventStoreReader::new(lifecycle.session().unwrap().reader()).read(1).unwrap();
+        (run_id, started.unwrap().ts_init.as_u64())
+    };
+    let runs = [open_at(500), open_at(500), open_at(3), open_at(700)];
+    let starts = runs.map(|(run_id, _)| run_id.start().as_u64());
+    assert_eq!(starts, [500, 501, 502, 700]);
+    assert!(runs.is_sorted(), "by their ids: {runs:?}");
+    assert_eq!(runs.map(|(_, shown)| shown), [500, 500, 3, 700], "what the clock showed");
+    lifecycle.seal(UnixNanos::new(700)).unwrap();
+    for run in list_runs(folder.path(), &instance()).unwrap() {
+        let report = Verifier::new(open_sealed_file(&run.path).unwrap()).run(|_| {});
+        assert_eq!(report.findings, []);
+    }
+}
+
+#[test]
+fn without_a_thread_a_submit_is_durable_when_it_returns() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = EventStoreConfig::new(folder.path());
+    let options = LifecycleOptions { is_inline: true, ..options() };
+    let mut lifecycle = EventStoreLifecycle::new(Some(config), options);
+    lifecycle.open(&instance(), RegisteredComponents::default(), &Environment::Sandbox).unwrap();
+    let session = lifecycle.session().unwrap();
+    let mut producer = session.producers().producer().unwrap();
+    for n in 1..=3 {
+        let ticket = Message::nth(n).with_draft(|draft| producer.submit(draft)).unwrap();
+        assert!(producer.durability().is_durable(ticket));
+        assert_eq!(session.writer().watermark(), 1 + n);
+    }
+    let report = lifecycle.seal(UnixNanos::new(9)).unwrap().unwrap();
+    assert_eq!(report.watermark, 5);
 }

@@ -1,0 +1,58 @@
+#!/usr/bin/env bash
+# The test of the simulator: each weakening below changes a line of the engine, and a campaign has to fail.
+#
+#   sim/mutate.sh              all weakenings
+#   sim/mutate.sh folder       those whose name has "folder" in it
+#
+# Prints a line for each: OK and what was found, or FAIL if nothing was, if the weakening no longer changes anything,
+# or if it no longer compiles. Ends with status 1 if any failed.
+set -euo pipefail
+
+pattern=${1:-}
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$here/../target}/sim-mutants
+# Built eleven times: as fast as need be.
+export CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16 CARGO_PROFILE_RELEASE_DEBUG=0
+export CARGO_PROFILE_RELEASE_INCREMENTAL=true
+copy=$CARGO_TARGET_DIR/tree
+source "$here/../.ci/weaken.bash"
+
+build() { cargo build --quiet --release --manifest-path "$copy/Cargo.toml" --package sim; }
+run() { timeout "$seconds_max" "$CARGO_TARGET_DIR/release/sim" "${campaign[@]}"; }
+found() { grep --max-count=1 'FAILED: \|panicked' "$1"; }
+
+# weaken NAME CAMPAIGN FILE SED: with SED applied to src/FILE, the campaign fails.
+weaken() {
+    read -ra campaign <<<"$2"
+    weaken_file "$1" "src/$3" "$4" build run found
+}
+
+copy_tree
+build
+
+weaken 'disk: nothing is synced' 'cuts --seeds 20' store/run_file.rs \
+    's/self\.probe\(DiskOp::Sync\)\?;/return Ok(());/'
+weaken 'disk: the folder is not synced' 'cuts --seeds 20' store/redb_backend.rs \
+    's/self\.probe\(path, DiskOp::SyncFolder\)\.map_err\(at\(folder\)\)\?;//'
+weaken 'disk: a file has the name of a run before it is one' 'cuts --seeds 20' store/redb_backend.rs \
+    's/path\.with_extension\(UNBORN_EXTENSION\)/path.to_owned()/'
+weaken 'disk: zeros are written over what is there' 'cuts --seeds 20' store/fill_ahead.rs \
+    's/if self\.touch\(stretch\) \{/if self.touch(stretch) || true {/'
+weaken 'disk: a write that fails passes for one that did not' 'faults --seeds 20' store/run_file.rs \
+    's/self\.probe\(DiskOp::Write \{ offset, data \}\)\?;/if self.probe(DiskOp::Write { offset, data }).is_err() { return Ok(()); }/'
+weaken 'disk: a sync that fails passes for one that did not' 'faults --seeds 40' store/run_file.rs \
+    's/self\.probe\(DiskOp::Sync\)\?;/let _ = self.probe(DiskOp::Sync);/'
+weaken 'writer: a commit that fails is durable' 'history --seeds 200' writer/committer.rs \
+    's/self\.store\(\)\.append\(&frame\)\?;/let _ = self.store().append(\&frame);/'
+weaken 'writer: a commit that fails does not halt' 'history --seeds 200' writer/core.rs \
+    's/self\.halt\.fire\(append_halt_reason\(error\)\);/let _ = append_halt_reason(error);/'
+weaken 'runs: the clock orders them' 'history --seeds 400' model/run.rs \
+    's/behind\.max\(start\)/start.max(UnixNanos::new(behind.as_u64().min(1)))/'
+weaken 'runs: the oldest is continued' 'history --seeds 400' lifecycle/parent.rs \
+    's/run\.run_id\)\.max\(\)/run.run_id).min()/'
+weaken 'runs: a run that ended is continued' 'history --seeds 400' lifecycle/parent.rs \
+    's/run\.status == RunStatus::CrashedRecovered \&\&/run.status != RunStatus::Quarantined \&\&/'
+weaken 'restore: entries behind the snapshot are not applied' 'history --seeds 200' replay/restore.rs \
+    's/progress\.advance\(cache, reader, to_seq\)\?;//'
+
+finish

@@ -1,0 +1,108 @@
+//! A crash and what comes after it: files as they were left, the sweep of the next boot, and what it finds.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use tapline::RunStatus;
+use tapline::lifecycle::recover_predecessors;
+use tapline::read::{Direction, EventStoreReader, Verifier};
+use tapline::store::{list_runs, open_sealed_file};
+use tempfile::TempDir;
+
+use crate::support::instance;
+use crate::volume::Files;
+use crate::workload::{Expected, State};
+
+/// A folder in memory, for disks that are cut off thousands of times.
+pub(crate) struct Scratch(TempDir);
+
+impl Scratch {
+    pub(crate) fn new() -> Self {
+        let memory = Path::new("/dev/shm");
+        let folder = if memory.is_dir() { TempDir::new_in(memory) } else { TempDir::new() };
+        Self(folder.expect("a temporary folder"))
+    }
+
+    /// What runs are kept below.
+    pub(crate) fn base_dir(&self) -> PathBuf {
+        self.0.path().join("runs")
+    }
+
+    /// Empties it, and puts these files there.
+    pub(crate) fn restore(&self, files: &Files) {
+        let _ = fs::remove_dir_all(self.base_dir());
+        fs::create_dir_all(self.base_dir().join(instance().as_str())).expect("a folder");
+        for (path, content) in files {
+            fs::write(path, content).expect("there is memory");
+        }
+    }
+}
+
+/// Boots over what is in `scratch`, and compares what is found with what may be there.
+pub(crate) fn check_boot(
+    scratch: &Scratch,
+    expected: &Expected,
+    done: usize,
+) -> Result<(), String> {
+    let base_dir = scratch.base_dir();
+    let swept = recover_predecessors(&base_dir, &instance()).map_err(|error| error.to_string())?;
+    if let Some(skipped) = swept.skipped.first() {
+        return Err(format!("{} was left alone: {}", skipped.path.display(), skipped.error));
+    }
+    if let Some(run) = swept.recovered.iter().find(|run| !run.findings.is_empty()) {
+        return Err(format!("recovery found {:?}", run.findings));
+    }
+    let runs = list_runs(&base_dir, &instance()).map_err(|error| error.to_string())?;
+    let found = match &runs[..] {
+        [] => None,
+        [run] => Some(look_at(&run.path, expected)?),
+        runs => return Err(format!("{} runs where there was one", runs.len())),
+    };
+    let possible = expected.possible(done);
+    if possible.iter().any(|state| matches(found.as_ref(), state.as_ref())) {
+        return Ok(());
+    }
+    Err(format!("after {done} actions there is {found:?}, but possible are {possible:?}"))
+}
+
+/// A run that was recovered is sealed too, with a root of its own.
+fn matches(found: Option<&(RunStatus, State)>, expected: Option<&State>) -> bool {
+    match (found, expected) {
+        (None, None) => true,
+        (Some((RunStatus::Ended, found)), Some(expected)) => found == expected,
+        (Some((RunStatus::CrashedRecovered, found)), Some(expected)) => {
+            expected.root.is_none()
+                && (found.watermark, &found.anchor) == (expected.watermark, &expected.anchor)
+        }
+        _ => false,
+    }
+}
+
+fn look_at(path: &Path, expected: &Expected) -> Result<(RunStatus, State), String> {
+    let source = open_sealed_file(path).map_err(|error| error.to_string())?;
+    let report = Verifier::new(source.clone()).run(|_| {});
+    if !report.findings.is_empty() {
+        return Err(format!("the sealed run has {:?}", report.findings));
+    }
+    let root = source.root().map_err(|error| error.to_string())?;
+    let reader = EventStoreReader::new(source);
+    let manifest = reader.manifest().map_err(|error| error.to_string())?;
+    if manifest.run_id != expected.manifest.run_id
+        || manifest.start_ts_init != expected.manifest.start_ts_init
+    {
+        return Err(format!("the manifest is of another run: {manifest:?}"));
+    }
+    let mut watermark = 0;
+    for entry in reader.scan(1, u64::MAX, Direction::Forward) {
+        let entry = entry.map_err(|error| error.to_string())?;
+        if expected.entries.get(watermark as usize) != Some(&entry) {
+            return Err(format!("entry {} is not the one that was recorded", entry.seq));
+        }
+        watermark += 1;
+    }
+    if watermark != manifest.high_watermark {
+        return Err(format!("{watermark} entries, but a watermark of {}", manifest.high_watermark));
+    }
+    let anchor = reader.anchor().map_err(|error| error.to_string())?;
+    Ok((manifest.status, State { watermark, anchor, root }))
+}

@@ -1,0 +1,130 @@
+//! Power cuts: a workload is recorded once, and cut off after each thing that it did to the disk.
+
+use std::collections::HashSet;
+
+use fastrand::Rng;
+use tapline::RunStatus;
+use tapline::read::Verifier;
+use tapline::store::{EventStore, RedbBackend, list_runs};
+
+use crate::campaign::Counts;
+use crate::crash::{Scratch, check_boot};
+use crate::support::instance;
+use crate::tape::{Step, Tape};
+use crate::volume::{Files, Loss, Volume};
+use crate::workload::{Expected, Workload};
+
+/// Cuts at each step where a part of what is not safe is lost, besides one where all is and one where nothing.
+const PARTIAL_LOSSES: usize = 2;
+
+/// One in so many boots is itself cut off everywhere.
+const BOOTS_PER_CUT_BOOT: u8 = 24;
+
+/// Cuts the workload of `seed` everywhere, and boots after each cut.
+pub(crate) fn run(seed: u64, scratch: &Scratch, counts: &mut Counts) -> Result<(), String> {
+    let workload = Workload::new(seed);
+    let expected = workload.expected();
+    let tape = Tape::default();
+    scratch.restore(&Files::new());
+    let mut store = RedbBackend::with_disk_mode(scratch.base_dir(), workload.disk_mode)
+        .probed(std::sync::Arc::new(tape.clone()));
+    workload.play(&mut store, |through, _| tape.done(through))?;
+    // What is done to close the file is part of it.
+    drop(store);
+    let mut cutter = Cutter { expected: &expected, scratch, seen: HashSet::new(), counts };
+    let mut lot = Rng::with_seed(seed);
+    cutter.cut_everywhere(Volume::default(), 0, &tape.take(), &mut lot, true)
+}
+
+struct Cutter<'a> {
+    expected: &'a Expected,
+    scratch: &'a Scratch,
+    /// Disks that were booted from already, with what their owner had been told.
+    seen: HashSet<(blake3::Hash, usize)>,
+    counts: &'a mut Counts,
+}
+
+impl Cutter<'_> {
+    fn cut_everywhere(
+        &mut self,
+        mut volume: Volume,
+        mut done: usize,
+        steps: &[Step],
+        lot: &mut Rng,
+        cuts_boots: bool,
+    ) -> Result<(), String> {
+        for number in 0..=steps.len() {
+            self.cut(&volume, done, lot, cuts_boots)
+                .map_err(|error| format!("cut off before step {number}: {error}"))?;
+            match steps.get(number) {
+                Some(Step::Done(through)) => done = *through,
+                Some(step) => volume.apply(step, lot),
+                None => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn cut(
+        &mut self,
+        volume: &Volume,
+        done: usize,
+        lot: &mut Rng,
+        cuts_boots: bool,
+    ) -> Result<(), String> {
+        let partial = (0..PARTIAL_LOSSES).map(|_| Loss::Some(lot.fork())).collect::<Vec<_>>();
+        for loss in [Loss::Everything, Loss::Nothing].into_iter().chain(partial) {
+            let what = format!("{loss:?}");
+            let files = volume.after(loss, lot);
+            if !self.seen.insert((digest(&files), done)) {
+                continue;
+            }
+            self.counts.cuts += 1;
+            self.scratch.restore(&files);
+            check_boot(self.scratch, self.expected, done)
+                .map_err(|error| format!("losing {what}: {error}"))?;
+            if cuts_boots && lot.u8(..BOOTS_PER_CUT_BOOT) == 0 {
+                self.cut_boot(files, done, lot)
+                    .map_err(|error| format!("losing {what}, and then in the boot: {error}"))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The power fails again while the run is recovered.
+    fn cut_boot(&mut self, files: Files, done: usize, lot: &mut Rng) -> Result<(), String> {
+        self.scratch.restore(&files);
+        let tape = Tape::default();
+        recover(self.scratch, &tape)?;
+        self.counts.boots_cut += 1;
+        self.cut_everywhere(Volume::with(files), done, &tape.take(), lot, false)
+    }
+}
+
+/// What the sweep does to a run that was left behind, on a disk that is watched.
+fn recover(scratch: &Scratch, tape: &Tape) -> Result<(), String> {
+    let base_dir = scratch.base_dir();
+    let mut store = RedbBackend::new(&base_dir).probed(std::sync::Arc::new(tape.clone()));
+    let runs = list_runs(&base_dir, &instance()).map_err(|error| error.to_string())?;
+    for run in runs {
+        let Some(run_id) = run.run_id else { continue };
+        // One that is sealed is closed by it, if need be.
+        if store.take_up(&instance(), run_id).is_ok() {
+            let reader = store.reader().ok_or("there is no run")?;
+            let end_ts_init = Verifier::new(reader).run(|_| {}).end_ts_init;
+            let sealed = store.seal(RunStatus::CrashedRecovered, end_ts_init);
+            sealed.map_err(|error| error.to_string())?;
+        }
+    }
+    Ok(())
+}
+
+fn digest(files: &Files) -> blake3::Hash {
+    let mut hasher = blake3::Hasher::new();
+    for (path, content) in files {
+        hasher.update(path.as_os_str().as_encoded_bytes());
+        hasher.update(&(content.len() as u64).to_le_bytes());
+        hasher.update(content);
+    }
+    hasher.finalize()
+}

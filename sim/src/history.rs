@@ -1,0 +1,436 @@
+//! Whole histories of a node: one seed is one history of bursts, snapshots, disk faults, power cuts, reboots, clock jumps
+//! and retention, and after each step the node is compared with a model of it.
+//!
+//! The node is the real one, in inline mode and on a simulated clock; its disk is watched, and after a crash it
+//! is what [`Volume`] says that is left of it.
+
+use std::fmt::Debug;
+use std::fs;
+use std::io::ErrorKind;
+use std::sync::Arc;
+use std::time::Duration;
+
+use fastrand::Rng;
+use tapline::lifecycle::{
+    Environment, EventStoreConfig, EventStoreLifecycle, KernelEventStore, LifecycleOptions,
+};
+use tapline::read::{Direction, EventStoreReader, RetentionPlan, Verifier};
+use tapline::replay::StateCache;
+use tapline::store::{OpenSealedError, RedbBackend, RunReader, open_sealed_file, run_files};
+use tapline::{
+    ContentHash, HaltReason, IndexKind, Producer, RegisteredComponents, RetentionMode, RunStatus,
+    SimulatedClock, UnixNanos,
+};
+
+use crate::campaign::Counts;
+use crate::crash::Scratch;
+use crate::model::Model;
+use crate::support::{BOOKING, Ledger, booking, instance};
+use crate::tape::{Fault, Tape};
+use crate::volume::{Files, Loss, Volume};
+
+const START: UnixNanos = UnixNanos::new(1_700_000_000_000_000_000);
+const PRODUCERS: usize = 3;
+const ACCOUNTS: [&str; 4] = ["cash", "margin", "fees", "suspense"];
+
+/// How long histories are, and whether they are told.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Telling {
+    pub(crate) steps: u64,
+    pub(crate) is_told: bool,
+}
+
+/// Lives through the history of `seed`.
+pub(crate) fn run(
+    seed: u64,
+    Telling { steps, is_told }: Telling,
+    scratch: &Scratch,
+    counts: &mut Counts,
+) -> Result<(), String> {
+    scratch.restore(&Files::new());
+    let mut node = Node::new(seed, scratch, is_told);
+    node.boot().map_err(|error| format!("the first boot: {error}"))?;
+    for number in 1..=steps {
+        let what = node.choose();
+        node.live(what).map_err(|error| format!("step {number}, {what:?}: {error}"))?;
+    }
+    counts.steps += steps;
+    counts.reboots += node.boots - 1;
+    counts.operations_under_fault += node.operations_under_fault;
+    counts.fingerprint ^= node.fingerprint();
+    Ok(())
+}
+
+#[derive(Debug, Clone, Copy)]
+enum What {
+    Submit {
+        producer: usize,
+        count: u64,
+    },
+    Snapshot,
+    Read,
+    SetClock {
+        forward: bool,
+        by: Duration,
+    },
+    /// One of the next operations of the disk will fail.
+    BreakDisk {
+        after: u64,
+        kind: ErrorKind,
+        lasts: bool,
+    },
+    Seal,
+    Crash {
+        power: bool,
+        partial: bool,
+    },
+}
+
+struct Node<'a> {
+    scratch: &'a Scratch,
+    lot: Rng,
+    clock: SimulatedClock,
+    tape: Tape,
+    volume: Volume,
+    running: Option<Running>,
+    model: Model,
+    is_broken: Option<ErrorKind>,
+    /// Nothing goes on before the next boot.
+    must_crash: bool,
+    boots: u64,
+    operations_under_fault: u64,
+    history: blake3::Hasher,
+    is_told: bool,
+}
+
+/// A node that is up.
+struct Running {
+    lifecycle: EventStoreLifecycle,
+    producers: Vec<Producer>,
+}
+
+impl<'a> Node<'a> {
+    fn new(seed: u64, scratch: &'a Scratch, is_told: bool) -> Self {
+        Self {
+            scratch,
+            lot: Rng::with_seed(seed),
+            clock: SimulatedClock::new(START),
+            tape: Tape::default(),
+            volume: Volume::default(),
+            running: None,
+            model: Model::default(),
+            is_broken: None,
+            must_crash: false,
+            boots: 0,
+            operations_under_fault: 0,
+            history: blake3::Hasher::new(),
+            is_told,
+        }
+    }
+
+    fn choose(&mut self) -> What {
+        let lot = &mut self.lot;
+        if self.must_crash || self.running.is_none() {
+            return What::Crash { power: lot.bool(), partial: lot.bool() };
+        }
+        match lot.u8(..100) {
+            0..50 => {
+                let count = if lot.u8(..8) == 0 { lot.u64(1..60) } else { lot.u64(1..6) };
+                What::Submit { producer: lot.usize(..PRODUCERS), count }
+            }
+            50..62 => What::Snapshot,
+            62..70 => What::Read,
+            70..78 => {
+                // Mostly short, at times years.
+                let bits = lot.u8(..42);
+                let by = Duration::from_millis(lot.u64(..1 << bits));
+                What::SetClock { forward: lot.bool(), by }
+            }
+            78..86 => {
+                let kind = if lot.bool() { ErrorKind::StorageFull } else { ErrorKind::Other };
+                What::BreakDisk { after: lot.u64(..60), kind, lasts: lot.bool() }
+            }
+            86..91 => What::Seal,
+            _ => What::Crash { power: lot.bool(), partial: lot.bool() },
+        }
+    }
+
+    fn live(&mut self, what: What) -> Result<(), String> {
+        self.note(&what);
+        match what {
+            What::Submit { producer, count } => self.submit(producer, count),
+            What::Snapshot => self.snapshot(),
+            What::Read => self.read(),
+            What::SetClock { forward, by } => {
+                let (now, by) = (self.clock.now().as_u64(), by.as_nanos() as u64);
+                let now = if forward { now.saturating_add(by) } else { now.saturating_sub(by) };
+                self.clock.set(UnixNanos::new(now.clamp(1, 1 << 62)));
+                Ok(())
+            }
+            What::BreakDisk { after, kind, lasts } => {
+                self.tape.arm(Fault { after, kind, lasts });
+                self.is_broken = Some(kind);
+                Ok(())
+            }
+            What::Seal => self.seal(),
+            What::Crash { power, partial } => self.crash(power, partial),
+        }
+    }
+
+    fn submit(&mut self, producer: usize, count: u64) -> Result<(), String> {
+        for _ in 0..count {
+            let Some(running) = &mut self.running else { return Ok(()) };
+            let account = ACCOUNTS[self.lot.usize(..ACCOUNTS.len())];
+            let amount = self.model.next_amount();
+            let message = booking(account, amount).order(&order_of(amount));
+            let producer = &mut running.producers[producer];
+            match message.with_draft(|draft| producer.submit(draft)) {
+                Ok(ticket) => {
+                    if !producer.durability().is_durable(ticket) {
+                        return Err(format!("booking {amount} was accepted, but is not durable"));
+                    }
+                    self.model.booked(account, amount);
+                }
+                Err(error) => {
+                    self.model.may_have_booked(account, amount);
+                    return self.halted(&error);
+                }
+            }
+        }
+        let session = self.lifecycle()?.session().ok_or("no run is open")?;
+        let (found, expected) = (session.writer().watermark(), self.model.watermark());
+        if found == expected {
+            return Ok(());
+        }
+        Err(format!("the watermark is {found}, but {expected} entries were accepted"))
+    }
+
+    /// Something was refused: that is for a broken disk, and everybody has been told which.
+    fn halted(&mut self, error: &dyn Debug) -> Result<(), String> {
+        self.must_crash = true;
+        let reason = self.lifecycle()?.halt().and_then(tapline::HaltSignal::reason);
+        self.note(&reason.is_some());
+        let is_right = match self.is_broken {
+            Some(ErrorKind::StorageFull) => matches!(reason, Some(HaltReason::BackendDisk(_))),
+            Some(_) => matches!(reason, Some(HaltReason::BackendError(_))),
+            None => false,
+        };
+        let is_told = self.tape.struck() > 0 && is_right;
+        if is_told { Ok(()) } else { Err(format!("{error:?}, and the reason is {reason:?}")) }
+    }
+
+    fn snapshot(&mut self) -> Result<(), String> {
+        let blob = self.model.live.to_blob().map_err(|error| error.to_string())?;
+        let blob_ref = self.model.live.keep_blob(&blob).map_err(|error| error.to_string())?;
+        let anchorer = self.lifecycle()?.snapshot_anchorer().ok_or("no run is open")?;
+        match anchorer.record(&blob_ref, ContentHash::of(&blob)) {
+            Ok(anchor) if anchor.high_watermark == self.model.watermark() => Ok(()),
+            Ok(anchor) => Err(format!("the anchor is {anchor:?}")),
+            Err(error) => self.halted(&error),
+        }
+    }
+
+    /// Everything is in the log, once and in order, and found by its key.
+    fn read(&mut self) -> Result<(), String> {
+        let session = self.lifecycle()?.session().ok_or("no run is open")?;
+        let reader = EventStoreReader::new(session.reader());
+        match check_log(&reader, &self.model) {
+            Err(error) if self.tape.struck() == 0 => Err(error),
+            _ => Ok(()),
+        }
+    }
+
+    fn seal(&mut self) -> Result<(), String> {
+        let now = self.clock.now();
+        let Some(mut running) = self.running.take() else { return Ok(()) };
+        let path = running.lifecycle.session().map(|session| session.path().to_owned());
+        running.producers.clear();
+        self.model.may_have_ended();
+        match running.lifecycle.seal(now) {
+            Ok(Some(_report)) => {
+                self.model.ended();
+                match open_sealed_file(&path.ok_or("no run was open")?) {
+                    Ok(source) => check_sealed(source, RunStatus::Ended, &self.model)?,
+                    // It is sealed, but its file could not be closed; the next boot does that.
+                    Err(OpenSealedError::NotSealed { .. }) if self.tape.struck() > 0 => {}
+                    Err(error) => return Err(error.to_string()),
+                }
+            }
+            Ok(None) => return Err("there was nothing to seal".to_owned()),
+            Err(_) if self.tape.struck() > 0 => {}
+            Err(error) => return Err(error.to_string()),
+        }
+        drop(running);
+        self.reboot(Loss::Nothing)
+    }
+
+    fn crash(&mut self, power: bool, partial: bool) -> Result<(), String> {
+        let loss = match (power, partial) {
+            (false, _) => Loss::Nothing,
+            (true, false) => Loss::Everything,
+            (true, true) => Loss::Some(self.lot.fork()),
+        };
+        self.reboot(loss)
+    }
+
+    /// The process is gone, its disk is as `loss` leaves it, and another one boots.
+    fn reboot(&mut self, loss: Loss) -> Result<(), String> {
+        for step in self.tape.take() {
+            self.volume.apply(&step, &mut self.lot);
+        }
+        if self.is_broken.take().is_some() {
+            self.operations_under_fault += self.tape.operations();
+        }
+        let files = self.volume.after(loss, &mut self.lot);
+        // What it does to its own disk as it goes is not on the one that is left.
+        self.running = None;
+        self.tape = Tape::default();
+        self.must_crash = false;
+        self.scratch.restore(&files);
+        self.boot()
+    }
+
+    fn boot(&mut self) -> Result<(), String> {
+        self.boots += 1;
+        let mut lifecycle = self.new_lifecycle();
+        self.sweep(&mut lifecycle)?;
+        if self.lot.u8(..4) == 0 {
+            self.retain()?;
+        }
+        let mut ledger = Ledger::with_vault(&self.model.live.vault);
+        let restored = lifecycle.restore_parent_cache(&instance(), &mut ledger);
+        let restored = restored.map_err(|error| error.to_string())?;
+        self.note(&restored.map(|restored| restored.runs.len()));
+        self.note(&ledger.accounts.all);
+        self.model.restored(ledger)?;
+        self.volume = Volume::with(self.files_there());
+
+        let components = RegisteredComponents::default();
+        let environment = Environment::Backtest(self.clock.clone());
+        lifecycle
+            .open(&instance(), components, &environment)
+            .map_err(|error| format!("a run does not open: {error}"))?;
+        let session = lifecycle.session().ok_or("no run is open")?;
+        let producers = (0..PRODUCERS).map(|_| session.producers().producer());
+        let producers = producers.collect::<Result<_, _>>().map_err(|error| error.to_string())?;
+        self.running = Some(Running { lifecycle, producers });
+        Ok(())
+    }
+
+    fn new_lifecycle(&self) -> EventStoreLifecycle {
+        let mut config = EventStoreConfig::new(self.scratch.base_dir());
+        config.writer.dedup_window = 0;
+        let tape = self.tape.clone();
+        let options = LifecycleOptions {
+            backend_opener: Box::new(move |config: &EventStoreConfig| {
+                let store = RedbBackend::with_disk_mode(&config.base_dir, config.disk_mode);
+                Ok(Box::new(store.probed(Arc::new(tape.clone()))))
+            }),
+            on_halt: Arc::new(|_| {}),
+            is_inline: true,
+            ..LifecycleOptions::default()
+        };
+        EventStoreLifecycle::new(Some(config), options)
+    }
+
+    /// The run that was left behind is recovered, whole.
+    fn sweep(&mut self, lifecycle: &mut EventStoreLifecycle) -> Result<(), String> {
+        let swept = lifecycle.boot(&instance()).map_err(|error| error.to_string())?;
+        let swept = swept.ok_or("there is no configuration")?;
+        if let Some(skipped) = swept.skipped.first() {
+            return Err(format!("{} was left alone: {}", skipped.path.display(), skipped.error));
+        }
+        let statuses: Vec<RunStatus> = swept.recovered.iter().map(|run| run.status).collect();
+        for run in &swept.recovered {
+            let source = open_sealed_file(&run.path).map_err(|error| error.to_string())?;
+            check_sealed(source, run.status, &self.model)?;
+        }
+        if statuses.len() > 1 {
+            return Err(format!("{} runs were left behind", statuses.len()));
+        }
+        self.note(&statuses);
+        Ok(())
+    }
+
+    fn retain(&mut self) -> Result<(), String> {
+        let mode = match self.lot.u8(..3) {
+            0 => RetentionMode::Full,
+            1 => RetentionMode::Bounded { keep_last: self.lot.u32(1..4) },
+            _ => RetentionMode::SnapshotAnchored,
+        };
+        let plan = RetentionPlan::new(&self.scratch.base_dir(), &instance(), mode);
+        let mut removed = Vec::new();
+        plan.and_then(|plan| {
+            plan.apply(|_, result| removed.push(result.map_err(|error| error.to_string())))
+        })
+        .map_err(|error| error.to_string())?;
+        self.note(&removed.len());
+        removed.into_iter().collect()
+    }
+
+    fn files_there(&self) -> Files {
+        let paths = run_files(&self.scratch.base_dir(), &instance()).expect("it is readable");
+        let read = |(_, path)| {
+            let content = fs::read(&path).expect("it is readable");
+            (path, content)
+        };
+        paths.into_iter().map(read).collect()
+    }
+
+    fn lifecycle(&self) -> Result<&EventStoreLifecycle, String> {
+        Ok(&self.running.as_ref().ok_or("the node is down")?.lifecycle)
+    }
+
+    fn note(&mut self, what: &impl Debug) {
+        let what = format!("{what:?}");
+        if self.is_told {
+            println!("{what}");
+        }
+        self.history.update(what.as_bytes());
+    }
+
+    /// The same for the same history.
+    fn fingerprint(&self) -> u64 {
+        u64::from_le_bytes(self.history.finalize().as_bytes()[..8].try_into().expect("eight bytes"))
+    }
+}
+
+fn order_of(amount: u64) -> String {
+    format!("O-{}", amount % 5)
+}
+
+fn check_sealed(
+    source: Arc<dyn RunReader>,
+    status: RunStatus,
+    model: &Model,
+) -> Result<(), String> {
+    let report = Verifier::new(Arc::clone(&source)).run(|_| {});
+    if !report.is_clean() || report.status != Some(status) {
+        return Err(format!("the sealed run is not as it should be: {report:?}"));
+    }
+    check_log(&EventStoreReader::new(source), model)
+}
+
+/// Whether the run has the model's bookings, besides its lifecycle entries.
+fn check_log(reader: &EventStoreReader, model: &Model) -> Result<(), String> {
+    let mut bookings = Vec::new();
+    for (entry, seq) in reader.scan(1, u64::MAX, Direction::Forward).zip(1..) {
+        let entry = entry.map_err(|error| error.to_string())?;
+        if entry.seq != seq {
+            return Err(format!("entry {} stands where {seq} should", entry.seq));
+        }
+        if entry.payload_type == BOOKING {
+            let booked: (String, u64) =
+                serde_json::from_slice(&entry.payload).map_err(|error| error.to_string())?;
+            let found = reader.lookup(IndexKind::CLIENT_ORDER_ID, order_of(booked.1));
+            let found = found.map_err(|error| error.to_string())?;
+            let of_order = |(_, amount): &&(String, u64)| amount % 5 == booked.1 % 5;
+            let first = bookings.iter().filter(of_order).count() == 0;
+            if first && found != Some(seq) {
+                return Err(format!("order {} leads to {found:?}", order_of(booked.1)));
+            }
+            bookings.push(booked);
+        }
+    }
+    model.check(&bookings)
+}

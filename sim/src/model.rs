@@ -1,0 +1,92 @@
+//! What a node's log and its cache have to be.
+
+use crate::support::{Accounts, Ledger};
+
+type Booking = (String, u64);
+
+/// The log of the run that is open, and the cache that follows it.
+#[derive(Debug, Default)]
+pub(crate) struct Model {
+    /// The node's cache, as far as the log is durable.
+    pub(crate) live: Ledger,
+    bookings: Vec<Booking>,
+    /// Was refused, but may have been on its way.
+    doubtful: Option<Booking>,
+    end: End,
+    amounts: u64,
+}
+
+/// Whether the run has ended in order: then no other continues from it.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+enum End {
+    #[default]
+    No,
+    Perhaps,
+    Yes,
+}
+
+impl Model {
+    /// A number that no booking had before.
+    pub(crate) fn next_amount(&mut self) -> u64 {
+        self.amounts += 1;
+        self.amounts
+    }
+
+    /// `RunStarted` is the first entry.
+    pub(crate) fn watermark(&self) -> u64 {
+        1 + self.bookings.len() as u64
+    }
+
+    pub(crate) fn booked(&mut self, account: &str, amount: u64) {
+        self.bookings.push((account.to_owned(), amount));
+        let seq = self.watermark();
+        self.live.accounts.book(seq, account, amount);
+    }
+
+    pub(crate) fn may_have_booked(&mut self, account: &str, amount: u64) {
+        self.doubtful = Some((account.to_owned(), amount));
+    }
+
+    pub(crate) fn may_have_ended(&mut self) {
+        self.end = End::Perhaps;
+    }
+
+    pub(crate) fn ended(&mut self) {
+        self.end = End::Yes;
+    }
+
+    /// Whether these may be the bookings of a run that is open, or was left behind.
+    pub(crate) fn check(&self, found: &[Booking]) -> Result<(), String> {
+        let doubtful = self.doubtful.iter().cloned();
+        let with_doubtful: Vec<Booking> = self.bookings.iter().cloned().chain(doubtful).collect();
+        if found == self.bookings || found == with_doubtful {
+            return Ok(());
+        }
+        let (found, expected) = (found.len(), self.bookings.len());
+        Err(format!("{found} bookings are there, which are not the {expected} accepted"))
+    }
+
+    /// What the next boot has restored; a new run begins.
+    pub(crate) fn restored(&mut self, ledger: Ledger) -> Result<(), String> {
+        let none = Accounts::default();
+        let mut with_doubtful = self.live.accounts.clone();
+        if let Some((account, amount)) = &self.doubtful {
+            with_doubtful.book(0, account, *amount);
+        }
+        let possible = match self.end {
+            End::No => vec![&self.live.accounts, &with_doubtful],
+            End::Perhaps => vec![&self.live.accounts, &with_doubtful, &none],
+            End::Yes => vec![&none],
+        };
+        if !possible.iter().any(|state| is_same(state, &ledger.accounts)) {
+            return Err(format!("{:?} is restored, possible are {possible:?}", ledger.accounts));
+        }
+        *self = Self { live: ledger, amounts: self.amounts, ..Self::default() };
+        Ok(())
+    }
+}
+
+/// Whatever run the last booking is of.
+fn is_same(one: &Accounts, other: &Accounts) -> bool {
+    (&one.by_name, one.all) == (&other.by_name, other.all)
+}

@@ -1,0 +1,138 @@
+//! What is done to a disk, written down as it is done, and refused where the plan says so.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tapline::store::{DiskOp, DiskProbe};
+
+/// What was done to a file, or was to be done and failed.
+#[derive(Debug, Clone)]
+pub(crate) enum Deed {
+    Create,
+    Write {
+        offset: u64,
+        data: Arc<[u8]>,
+        /// Any part of a write that failed may have reached the file.
+        failed: bool,
+    },
+    SetLen {
+        len: u64,
+    },
+    Sync {
+        /// After a sync that failed, nobody knows what of the data before it will ever be on the disk.
+        failed: bool,
+    },
+    Rename {
+        to: PathBuf,
+    },
+    SyncFolder,
+}
+
+/// One thing after the other.
+#[derive(Debug, Clone)]
+pub(crate) enum Step {
+    Disk {
+        path: PathBuf,
+        deed: Deed,
+    },
+    /// So many actions of the workload are through: their caller was told so.
+    Done(usize),
+}
+
+/// Which operation fails, and how.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Fault {
+    /// Operations before it, reads included.
+    pub(crate) after: u64,
+    pub(crate) kind: io::ErrorKind,
+    /// Whether all operations behind it fail too.
+    pub(crate) lasts: bool,
+}
+
+impl Fault {
+    fn strikes(self, number: u64) -> bool {
+        number == self.after || (self.lasts && number > self.after)
+    }
+
+    fn error(self) -> io::Error {
+        io::Error::new(self.kind, "simulated fault")
+    }
+}
+
+/// A tape that records what is done to all run files of a backend. Its clones are the same tape.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Tape(Arc<Mutex<Recorded>>);
+
+#[derive(Debug, Default)]
+struct Recorded {
+    steps: Vec<Step>,
+    operations: u64,
+    fault: Option<Fault>,
+    struck: u64,
+}
+
+impl Tape {
+    pub(crate) fn failing(fault: Fault) -> Self {
+        let tape = Self::default();
+        tape.lock().fault = Some(fault);
+        tape
+    }
+
+    /// From here on: the operation that comes after so many more fails.
+    pub(crate) fn arm(&self, fault: Fault) {
+        let mut recorded = self.lock();
+        let after = recorded.operations + fault.after;
+        recorded.fault = Some(Fault { after, ..fault });
+    }
+
+    pub(crate) fn done(&self, actions: usize) {
+        self.lock().steps.push(Step::Done(actions));
+    }
+
+    /// Operations so far, reads and failed ones included.
+    pub(crate) fn operations(&self) -> u64 {
+        self.lock().operations
+    }
+
+    /// How many operations have failed.
+    pub(crate) fn struck(&self) -> u64 {
+        self.lock().struck
+    }
+
+    /// What is on the tape; it goes on empty.
+    pub(crate) fn take(&self) -> Vec<Step> {
+        std::mem::take(&mut self.lock().steps)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Recorded> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl DiskProbe for Tape {
+    fn before(&self, path: &Path, op: DiskOp<'_>) -> io::Result<()> {
+        let mut recorded = self.lock();
+        let number = recorded.operations;
+        recorded.operations += 1;
+        let fault = recorded.fault.filter(|fault| fault.strikes(number));
+        let failed = fault.is_some();
+        recorded.struck += u64::from(failed);
+        let deed = match op {
+            DiskOp::Write { offset, data } => {
+                Some(Deed::Write { offset, data: data.into(), failed })
+            }
+            DiskOp::Sync => Some(Deed::Sync { failed }),
+            // What fails otherwise has not happened.
+            _ if failed => None,
+            DiskOp::Create => Some(Deed::Create),
+            DiskOp::SetLen { len } => Some(Deed::SetLen { len }),
+            DiskOp::Rename { to } => Some(Deed::Rename { to: to.to_owned() }),
+            DiskOp::SyncFolder => Some(Deed::SyncFolder),
+            _ => None,
+        };
+        let path = path.to_owned();
+        recorded.steps.extend(deed.map(|deed| Step::Disk { path, deed }));
+        fault.map_or(Ok(()), |fault| Err(fault.error()))
+    }
+}

@@ -1,0 +1,172 @@
+//! What a disk holds: what is safe there, and what was written since and may be lost.
+//!
+//! A disk writes sectors of 512 bytes, each whole or not at all. Between two syncs it may write them in any
+//! order, so that a power cut leaves any part of them behind. A new name is safe once its folder is synced.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use fastrand::Rng;
+
+use crate::tape::{Deed, Step};
+
+const SECTOR_BYTES: usize = 512;
+
+/// The files of a volume, by path.
+pub(crate) type Files = BTreeMap<PathBuf, Vec<u8>>;
+
+/// What becomes of what is not safe.
+#[derive(Debug, Clone)]
+pub(crate) enum Loss {
+    /// The machine stays on: nothing is lost, only the process is gone.
+    Nothing,
+    /// All of it is lost.
+    Everything,
+    /// Each sector is lost or not, by lot.
+    Some(Rng),
+}
+
+impl Loss {
+    fn keeps(&mut self) -> bool {
+        match self {
+            Self::Nothing => true,
+            Self::Everything => false,
+            Self::Some(lot) => lot.bool(),
+        }
+    }
+}
+
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Volume {
+    files: Vec<File>,
+    /// Of the files in `files`, by their numbers: the names that are safe.
+    names: BTreeMap<PathBuf, usize>,
+    new_names: Vec<NewName>,
+    /// By what files are spoken of: a name that a file once had, too.
+    spoken_of: BTreeMap<PathBuf, usize>,
+}
+
+#[derive(Debug, Clone, Default)]
+struct File {
+    safe: Vec<u8>,
+    since: Vec<Change>,
+}
+
+#[derive(Debug, Clone)]
+enum Change {
+    Write { offset: usize, data: Arc<[u8]>, failed: bool },
+    SetLen(usize),
+}
+
+#[derive(Debug, Clone)]
+struct NewName {
+    from: Option<PathBuf>,
+    to: PathBuf,
+    file: usize,
+}
+
+impl Volume {
+    /// A volume with these files, all of it safe.
+    pub(crate) fn with(files: Files) -> Self {
+        let mut volume = Self::default();
+        for (path, safe) in files {
+            volume.spoken_of.insert(path.clone(), volume.files.len());
+            volume.names.insert(path, volume.files.len());
+            volume.files.push(File { safe, since: Vec::new() });
+        }
+        volume
+    }
+
+    /// Takes up what is done to the disk. `lot` decides what a failing disk does.
+    pub(crate) fn apply(&mut self, step: &Step, lot: &mut Rng) {
+        let Step::Disk { path, deed } = step else { return };
+        match deed {
+            Deed::Create => {
+                let (to, file) = (path.clone(), self.files.len());
+                self.files.push(File::default());
+                self.spoken_of.insert(path.clone(), file);
+                self.new_names.push(NewName { from: None, to, file });
+            }
+            Deed::Rename { to } => {
+                let file = self.spoken_of[path];
+                let (from, to) = (Some(path.clone()), to.clone());
+                self.spoken_of.insert(to.clone(), file);
+                self.new_names.push(NewName { from, to, file });
+            }
+            Deed::SyncFolder => {
+                for name in std::mem::take(&mut self.new_names) {
+                    name.enter(&mut self.names);
+                }
+            }
+            Deed::Write { offset, data, failed } => {
+                let (offset, data, failed) = (*offset as usize, Arc::clone(data), *failed);
+                self.change(path, Change::Write { offset, data, failed });
+            }
+            Deed::SetLen { len } => self.change(path, Change::SetLen(*len as usize)),
+            Deed::Sync { failed } => {
+                let file = self.spoken_of[path];
+                let loss = if *failed { Loss::Some(lot.fork()) } else { Loss::Nothing };
+                self.files[file].settle(loss, lot);
+            }
+        }
+    }
+
+    /// What is found after the machine has lost its power, or the process its life.
+    pub(crate) fn after(&self, mut loss: Loss, lot: &mut Rng) -> Files {
+        let mut names = self.names.clone();
+        // Names are content of one folder, written in the order in which they were given.
+        for name in &self.new_names {
+            if !loss.keeps() {
+                break;
+            }
+            name.enter(&mut names);
+        }
+        let mut content = |file: usize| {
+            let mut file = self.files[file].clone();
+            file.settle(loss.clone(), lot);
+            file.safe
+        };
+        names.into_iter().map(|(path, file)| (path, content(file))).collect()
+    }
+
+    fn change(&mut self, path: &PathBuf, change: Change) {
+        self.files[self.spoken_of[path]].since.push(change);
+    }
+}
+
+impl NewName {
+    fn enter(&self, names: &mut BTreeMap<PathBuf, usize>) {
+        if let Some(from) = &self.from {
+            names.remove(from);
+        }
+        names.insert(self.to.clone(), self.file);
+    }
+}
+
+impl File {
+    /// What is not safe is lost or becomes safe.
+    fn settle(&mut self, mut loss: Loss, lot: &mut Rng) {
+        for change in std::mem::take(&mut self.since) {
+            match change {
+                Change::SetLen(len) if loss.keeps() => self.safe.resize(len, 0),
+                Change::SetLen(_) => {}
+                Change::Write { offset, data, failed } => {
+                    for (n, sector) in data.chunks(SECTOR_BYTES).enumerate() {
+                        if loss.keeps() && !(failed && lot.bool()) {
+                            self.put(offset + n * SECTOR_BYTES, sector);
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    fn put(&mut self, offset: usize, data: &[u8]) {
+        let end = offset + data.len();
+        if self.safe.len() < end {
+            self.safe.resize(end, 0);
+        }
+        self.safe[offset..end].copy_from_slice(data);
+    }
+}
