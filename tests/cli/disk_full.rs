@@ -135,7 +135,7 @@ fn assert_recovers_once_there_is_room(disk: &SmallDisk, input: &Path) {
         let is_report = |line: &&str| line.starts_with("durable ");
         ran.stderr = ran.stderr.split_inclusive('\n').skip_while(is_report).collect();
         let report = assert_disk_refused(ran, "No space left on device (os error 28)");
-        assert!((2..=report.watermark).contains(&reported), "{reported} of {report:?}");
+        assert!(reported <= report.watermark, "{reported} of {report:?}");
 
         // Without room it may work, within what the file has already; if not, it does no harm.
         let without_room = recover(&runs).json();
