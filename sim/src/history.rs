@@ -14,18 +14,19 @@ use fastrand::Rng;
 use tapline::lifecycle::{
     Environment, EventStoreConfig, EventStoreLifecycle, KernelEventStore, LifecycleOptions,
 };
-use tapline::read::{Direction, EventStoreReader, RetentionPlan, Verifier};
+use tapline::read::{EventStoreReader, RetentionPlan};
 use tapline::replay::StateCache;
-use tapline::store::{OpenSealedError, RedbBackend, RunReader, open_sealed_file, run_files};
+use tapline::store::{OpenSealedError, RedbBackend, open_sealed_file, run_files};
 use tapline::{
-    ContentHash, HaltReason, IndexKind, Producer, RegisteredComponents, RetentionMode, RunStatus,
+    ContentHash, HaltReason, Producer, RegisteredComponents, RetentionMode, RunStatus,
     SimulatedClock, UnixNanos,
 };
 
 use crate::campaign::Counts;
 use crate::crash::Scratch;
+use crate::log_check::{check_log, check_sealed, order_of};
 use crate::model::Model;
-use crate::support::{BOOKING, Ledger, booking, instance};
+use crate::support::{Ledger, booking, instance};
 use crate::tape::{Fault, Tape};
 use crate::volume::{Files, Loss, Volume};
 
@@ -393,44 +394,4 @@ impl<'a> Node<'a> {
     fn fingerprint(&self) -> u64 {
         u64::from_le_bytes(self.history.finalize().as_bytes()[..8].try_into().expect("eight bytes"))
     }
-}
-
-fn order_of(amount: u64) -> String {
-    format!("O-{}", amount % 5)
-}
-
-fn check_sealed(
-    source: Arc<dyn RunReader>,
-    status: RunStatus,
-    model: &Model,
-) -> Result<(), String> {
-    let report = Verifier::new(Arc::clone(&source)).run(|_| {});
-    if !report.is_clean() || report.status != Some(status) {
-        return Err(format!("the sealed run is not as it should be: {report:?}"));
-    }
-    check_log(&EventStoreReader::new(source), model)
-}
-
-/// Whether the run has the model's bookings, besides its lifecycle entries.
-fn check_log(reader: &EventStoreReader, model: &Model) -> Result<(), String> {
-    let mut bookings = Vec::new();
-    for (entry, seq) in reader.scan(1, u64::MAX, Direction::Forward).zip(1..) {
-        let entry = entry.map_err(|error| error.to_string())?;
-        if entry.seq != seq {
-            return Err(format!("entry {} stands where {seq} should", entry.seq));
-        }
-        if entry.payload_type == BOOKING {
-            let booked: (String, u64) =
-                serde_json::from_slice(&entry.payload).map_err(|error| error.to_string())?;
-            let found = reader.lookup(IndexKind::CLIENT_ORDER_ID, order_of(booked.1));
-            let found = found.map_err(|error| error.to_string())?;
-            let of_order = |(_, amount): &&(String, u64)| amount % 5 == booked.1 % 5;
-            let first = bookings.iter().filter(of_order).count() == 0;
-            if first && found != Some(seq) {
-                return Err(format!("order {} leads to {found:?}", order_of(booked.1)));
-            }
-            bookings.push(booked);
-        }
-    }
-    model.check(&bookings)
 }

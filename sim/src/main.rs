@@ -14,6 +14,7 @@ mod crash;
 mod cuts;
 mod faults;
 mod history;
+mod log_check;
 mod model;
 mod support;
 mod tape;
