@@ -12,7 +12,7 @@ for corpus in "$out"/corpus/*/; do
     target=$(basename "$corpus")
     mkdir "$small/$target"
     "$out/build-none/$triple/release/$target" -merge=1 "$small/$target" "$corpus" >"$out/$target-merge.log" 2>&1
-    find "$small/$target" -size +1k -delete
+    find "$small/$target" -type f -size +100c -delete
 done
 tar -C "$small" --sort=name --mtime=@0 --owner=0 --group=0 --numeric-owner -cf - . | gzip -9n >corpora.tar.gz
 du -b corpora.tar.gz
