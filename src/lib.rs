@@ -8,6 +8,7 @@
 //! - [`Producer`]: a thread's way into the engine; [`writer`]: the engine itself.
 //! - [`store`]: where runs are kept; [`read`]: reading and verifying them.
 //! - [`replay`]: a node's state rebuilt from a run, and a run joined with market data.
+//! - [`markers`]: which market data the node had seen, in a file beside the run.
 //! - [`lifecycle`]: configuration, and a run from its opening to its seal.
 //! - [`format`](mod@format): the run file, byte for byte.
 //!
@@ -48,6 +49,7 @@ pub mod format;
 #[doc(hidden)]
 pub mod fuzzing;
 pub mod lifecycle;
+pub mod markers;
 pub mod read;
 pub mod replay;
 pub mod store;

@@ -2,6 +2,7 @@ use std::any::Any;
 use std::sync::Arc;
 
 use super::{CaptureError, EncodeError, EncoderRegistry};
+use crate::markers::MarkerTap;
 use crate::ring::{Durability, Producer, SubmitError, Ticket};
 
 /// Captures messages of one thread: looks up the encoder, encodes into the producer's record, pushes.
@@ -11,6 +12,8 @@ use crate::ring::{Durability, Producer, SubmitError, Ticket};
 pub struct BusCaptureAdapter {
     registry: Arc<EncoderRegistry>,
     producer: Producer,
+    /// Where market data is marked.
+    markers: Option<MarkerTap>,
     /// Set by the first refused push; from then on the ring is not touched.
     stopped: bool,
     captured: u64,
@@ -25,12 +28,19 @@ impl BusCaptureAdapter {
         Self {
             registry,
             producer,
+            markers: None,
             stopped: false,
             captured: 0,
             payload_bytes: 0,
             encode_errors: 0,
             last_ticket: None,
         }
+    }
+
+    /// The same, that marks market data too.
+    #[must_use]
+    pub(crate) fn marking(self, markers: MarkerTap) -> Self {
+        Self { markers: Some(markers), ..self }
     }
 
     /// Captures `message`. `Ok(true)`: accepted, it will be in the log unless the run halts.
@@ -45,6 +55,10 @@ impl BusCaptureAdapter {
     pub fn capture_any(&mut self, topic: &str, message: &dyn Any) -> Result<bool, CaptureError> {
         if self.stopped {
             return Err(CaptureError::Halted { reason: self.producer.halt_reason() });
+        }
+        if let Some(markers) = &mut self.markers {
+            // Ahead of the entry that the message may become: whatever comes of it has been seen.
+            markers.observe(message, &mut self.producer);
         }
         let registry = &*self.registry;
         let Some((encoder, message)) = registry.find(message) else {

@@ -12,6 +12,10 @@ impl Line {
     /// A line of zeros.
     pub const ZERO: Self = Self([0; LINE_BYTES]);
 
+    pub(crate) const fn from_bytes(bytes: [u8; LINE_BYTES]) -> Self {
+        Self(bytes)
+    }
+
     /// The line's bytes.
     pub const fn bytes(&self) -> &[u8; LINE_BYTES] {
         &self.0

@@ -4,7 +4,7 @@
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::model::{Hash, RunManifest, SnapshotAnchor};
+use crate::model::{Hash, MarkerManifest, RunManifest, SnapshotAnchor};
 
 /// Version of the run file as a whole, stored beside the manifest.
 pub const FORMAT_VERSION: u64 = 2;
@@ -25,6 +25,19 @@ pub fn encode_manifest(manifest: &RunManifest) -> Vec<u8> {
 /// Reads a stored manifest.
 pub fn decode_manifest(bytes: &[u8]) -> Result<RunManifest, ManifestError> {
     decode("manifest", bytes)
+}
+
+/// Version of the sidecar's file, stored beside its manifest.
+pub const MARKER_FORMAT_VERSION: u64 = 1;
+
+/// The manifest of a sidecar as it is stored.
+pub fn encode_marker_manifest(manifest: &MarkerManifest) -> Vec<u8> {
+    encode(manifest)
+}
+
+/// Reads the stored manifest of a sidecar.
+pub fn decode_marker_manifest(bytes: &[u8]) -> Result<MarkerManifest, ManifestError> {
+    decode("manifest of the sidecar", bytes)
 }
 
 /// The anchor as it is stored.

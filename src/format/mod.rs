@@ -4,6 +4,7 @@
 // Lengths in a file are 32 bits wide; their sums have to fit a `usize`.
 const _: () = assert!(usize::BITS >= 64, "run files are read on 64-bit machines");
 
+mod data_mark;
 mod frame;
 mod frame_keys;
 mod frame_view;
@@ -12,6 +13,7 @@ mod key_block;
 mod key_merge;
 mod line;
 mod manifest;
+mod marker_block;
 mod owned_frame;
 mod record;
 mod record_builder;
@@ -26,9 +28,10 @@ pub use key_block::{
 };
 pub use line::{LINE_BYTES, Line, lines_for};
 pub use manifest::{
-    FORMAT_VERSION, ManifestError, decode_anchor, decode_manifest, encode_anchor, encode_manifest,
-    run_root,
+    FORMAT_VERSION, MARKER_FORMAT_VERSION, ManifestError, decode_anchor, decode_manifest,
+    decode_marker_manifest, encode_anchor, encode_manifest, encode_marker_manifest, run_root,
 };
+pub use marker_block::{MarkerBlockError, MarkerCodec, StoredMarker, StoredStream};
 pub use owned_frame::OwnedFrame;
 pub use record::{
     KEY_HEADER_BYTES, KEYS_PER_RECORD_MAX, RecordError, RecordFlags, RecordHeader, RecordView,
@@ -36,6 +39,9 @@ pub use record::{
 
 pub use record_builder::{RecordBuilder, RecordLimitError, RecordLimits};
 
+pub(crate) use data_mark::{
+    DataMark, HiFiLine, MarkHeader, MarkedRecord, announced_stream, stream_mark,
+};
 pub(crate) use frame::{FRAME_OVERHEAD_BYTES, PER_RECORD_BYTES};
 pub(crate) use key_merge::{KeyMerge, Wanted};
 pub(crate) use record_builder::{RecordTag, name_record};

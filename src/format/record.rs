@@ -26,8 +26,17 @@ impl RecordFlags {
     pub const IDENTITY: Self = Self(1 << 2);
     /// In a ring only: no message, but the text of a name that later records use by number.
     pub(crate) const NAME: Self = Self(1 << 15);
+    /// In a ring only: no message, but a [mark](super::data_mark) of market data.
+    pub(crate) const MARK: Self = Self(1 << 14);
+    /// In a ring only, of a mark: it announces a stream.
+    pub(crate) const STREAM: Self = Self(1 << 13);
 
     const STORED: u16 = Self::CORRELATION.0 | Self::CAUSATION.0 | Self::IDENTITY.0;
+
+    /// The flags of a header.
+    pub(crate) const fn from_bits(bits: u16) -> Self {
+        Self(bits)
+    }
 
     /// The flags as they stand in the header.
     pub const fn bits(self) -> u16 {

@@ -7,6 +7,7 @@ use serde::Serialize;
 use super::instance_lock::{InstanceLock, LockError};
 use super::parent::{Known, choose_parent};
 use super::recover_run::{RecoverError, Recovered, recover_run};
+use super::sidecar;
 use crate::model::{InstanceId, RunId, RunStatus};
 use crate::read::Finding;
 use crate::store::{
@@ -112,6 +113,7 @@ pub(super) fn sweep(
     let mut known = Vec::new();
     for listing in list_runs(base_dir, instance_id).map_err(at)? {
         report.newest_run_id = report.newest_run_id.max(listing.run_id);
+        report.skipped.extend(sidecar::recover(&listing.path));
         match look_at(base_dir, instance_id, &listing, &mut observe) {
             Ok((run, recovered)) => {
                 known.push(run);

@@ -3,6 +3,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::markers::DataMarkerConfig;
 use crate::model::{IndexKinds, RetentionMode, RunId, RunIdentity};
 use crate::store::DiskMode;
 use crate::writer::{ConfigError, WriterConfig, check_range, duration_ms};
@@ -22,7 +23,7 @@ pub struct EventStoreConfig {
     /// The run to replay from, in place of the one recovery finds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub replay_from_run_id: Option<RunId>,
-    /// The data-marker sidecar; None is off. Kept and checked; this version records no markers yet.
+    /// The data-marker sidecar, see [`markers`](crate::markers); None is off.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub data_markers: Option<DataMarkerConfig>,
     /// How long opening a run may wait for its first entry to be durable. 1 ms to 1 h. Default 5 s:
@@ -93,70 +94,5 @@ impl EventStoreConfig {
             })?;
         }
         Ok(kinds)
-    }
-}
-
-/// A class of market data.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub enum DataMarkerClass {
-    /// Changes to an order book.
-    BookDeltas,
-    /// The first ten levels of an order book.
-    BookDepth10,
-    /// Best bid and offer.
-    Quote,
-    /// Trades.
-    Trade,
-    /// Bars.
-    Bar,
-}
-
-impl DataMarkerClass {
-    /// All classes.
-    pub const ALL: [Self; 5] =
-        [Self::BookDeltas, Self::BookDepth10, Self::Quote, Self::Trade, Self::Bar];
-}
-
-/// Settings of the data-marker sidecar.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct DataMarkerConfig {
-    /// The classes to mark. Default: all. Not empty, none twice.
-    pub classes: Vec<DataMarkerClass>,
-    /// The longest time without a cursor snapshot while data moves. 1 ms to 1 h. Default 1 s.
-    #[serde(rename = "safety_flush_interval_ms", with = "duration_ms")]
-    pub safety_flush_interval: Duration,
-    /// Markers that may wait for the sidecar before more are shed. 1 to 16 777 216. Default 10 000.
-    pub channel_capacity: usize,
-    /// Instruments of which every record is marked with its fingerprint. Default: none.
-    pub high_fidelity: Vec<String>,
-}
-
-impl Default for DataMarkerConfig {
-    fn default() -> Self {
-        Self {
-            classes: DataMarkerClass::ALL.to_vec(),
-            safety_flush_interval: Duration::from_secs(1),
-            channel_capacity: 10_000,
-            high_fidelity: Vec::new(),
-        }
-    }
-}
-
-impl DataMarkerConfig {
-    fn validate(&self) -> Result<(), ConfigError> {
-        let mut distinct = self.classes.clone();
-        distinct.sort_unstable();
-        distinct.dedup();
-        if distinct.is_empty() || distinct.len() != self.classes.len() {
-            return Err(ConfigError {
-                field: "data_markers.classes",
-                value: format!("{:?}", self.classes),
-                allowed: "at least one class, none twice".to_owned(),
-            });
-        }
-        let interval_ms = self.safety_flush_interval.as_millis();
-        check_range("data_markers.safety_flush_interval_ms", interval_ms, 1..=3_600_000)?;
-        check_range("data_markers.channel_capacity", self.channel_capacity, 1..=16 << 20)
     }
 }

@@ -14,13 +14,14 @@ mod recovery_table;
 mod replay_run;
 mod restore_parent;
 mod session;
+mod sidecar;
 mod store_lifecycle;
 
 pub use boot_sweep::{
     RecoveredRun, SkippedFile, SweepError, SweepProgress, SweepReport, recover_predecessors,
     recover_predecessors_with,
 };
-pub use config::{DataMarkerClass, DataMarkerConfig, EventStoreConfig};
+pub use config::EventStoreConfig;
 pub use environment::Environment;
 pub use events::{
     RUN_ENDED_TOPIC, RUN_ENDED_TYPE, RUN_STARTED_TOPIC, RUN_STARTED_TYPE, is_run_ended,
@@ -34,4 +35,5 @@ pub use restore_parent::{ParentRestore, RestoreParentError};
 pub use session::RunSession;
 pub use store_lifecycle::EventStoreLifecycle;
 
-pub use crate::model::RetentionMode;
+pub use crate::markers::DataMarkerConfig;
+pub use crate::model::{DataMarkerClass, RetentionMode};

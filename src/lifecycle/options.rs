@@ -2,10 +2,12 @@ use std::error::Error;
 
 use super::EventStoreConfig;
 use crate::capture::EncoderRegistry;
+use crate::markers::ExtractorRegistry;
 use crate::protocol::HaltReason;
 use crate::store::{EventStore, RedbBackend};
 
 type MakeEncoders = dyn Fn() -> Result<EncoderRegistry, Box<dyn Error + Send + Sync>>;
+type MakeExtractors = dyn Fn() -> Result<ExtractorRegistry, Box<dyn Error + Send + Sync>>;
 type OpenBackend =
     dyn Fn(&EventStoreConfig) -> Result<Box<dyn EventStore>, Box<dyn Error + Send + Sync>>;
 type OnHalt = dyn Fn(&HaltReason) + Send + Sync;
@@ -15,6 +17,9 @@ type OnHalt = dyn Fn(&HaltReason) + Send + Sync;
 pub struct LifecycleOptions {
     /// Makes the allow-list of what is captured, once for each run.
     pub encoder_registry: Box<MakeEncoders>,
+    /// Makes the registry of what market data is marked, once for each run with
+    /// [`data_markers`](EventStoreConfig::data_markers).
+    pub extractor_registry: Box<MakeExtractors>,
     /// Opens the backend that a run is recorded to, once for each run. Default: redb files below
     /// `base_dir`, which are also what the boot sweep looks after.
     pub backend_opener: Box<OpenBackend>,
@@ -26,10 +31,11 @@ pub struct LifecycleOptions {
 }
 
 impl Default for LifecycleOptions {
-    /// Nothing is captured through taps, runs are files, and a halt is only logged.
+    /// Nothing is captured or marked through taps, runs are files, and a halt is only logged.
     fn default() -> Self {
         Self {
             encoder_registry: Box::new(|| Ok(EncoderRegistry::new())),
+            extractor_registry: Box::new(|| Ok(ExtractorRegistry::new())),
             backend_opener: Box::new(|config| {
                 Ok(Box::new(RedbBackend::with_disk_mode(&config.base_dir, config.disk_mode)))
             }),

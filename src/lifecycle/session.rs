@@ -6,8 +6,10 @@ use super::events::{
     RUN_ENDED_TOPIC, RUN_ENDED_TYPE, RUN_STARTED_TOPIC, RUN_STARTED_TYPE, run_ended_payload,
     run_started_payload,
 };
+use super::sidecar::{NewSidecar, Sidecar};
 use super::{EventStoreConfig, OpenError};
 use crate::format::{RecordBuilder, RecordTag};
+use crate::markers::{ExtractorRegistry, MarkerTap};
 use crate::model::{
     Clock, EntryDraft, InstanceId, RegisteredComponents, RunId, RunManifest, UnixNanos,
 };
@@ -31,6 +33,8 @@ pub struct RunSession {
     clock: Clock,
     writer: EventStoreWriter,
     reader: Arc<dyn RunReader>,
+    /// Behind the writer: it ends when the writer has.
+    sidecar: Option<Sidecar>,
 }
 
 /// What is new about a run, besides the configuration.
@@ -44,11 +48,14 @@ pub(super) struct NewRun {
     pub(super) newest_run_id: Option<RunId>,
     pub(super) flags: Vec<String>,
     pub(super) is_inline: bool,
+    /// How market data is marked, where it is.
+    pub(super) extractors: Option<ExtractorRegistry>,
 }
 
 impl RunSession {
     /// Opens a new run of `instance_id`: its file and manifest, its writer, and its first entry,
-    /// `RunStarted`, which is durable when this returns.
+    /// `RunStarted`, which is durable when this returns. It has no data-marker sidecar: for that, it takes
+    /// [`EventStoreLifecycle`](super::EventStoreLifecycle).
     pub fn open(
         config: &EventStoreConfig,
         instance_id: InstanceId,
@@ -65,6 +72,7 @@ impl RunSession {
             newest_run_id: None,
             flags: Vec::new(),
             is_inline: false,
+            extractors: None,
         };
         let store = RedbBackend::with_disk_mode(&config.base_dir, config.disk_mode);
         Self::open_on(Box::new(store), config, new)
@@ -104,10 +112,22 @@ impl RunSession {
         let path = run_path(&config.base_dir, &manifest.instance_id, manifest.run_id);
         store.open_run(manifest)?;
         let reader = store.reader().ok_or(SpawnError::NoOpenRun)?;
-        let start_writer =
-            if new.is_inline { EventStoreWriter::inline } else { EventStoreWriter::spawn };
-        let writer = start_writer(store, clock.clone(), halt, config.writer.clone())?;
-        let session = Self { run_id, parent_run_id, path, clock, writer, reader };
+        let markers = config.data_markers.as_ref().zip(new.extractors);
+        let (sidecar, outlet) = markers
+            .and_then(|(config, registry)| NewSidecar::make(&path, run_id, config, registry))
+            .unzip();
+        let start_writer = if new.is_inline {
+            EventStoreWriter::inline_marking
+        } else {
+            EventStoreWriter::spawn_marking
+        };
+        let writer = start_writer(store, clock.clone(), halt, config.writer.clone(), outlet)?;
+        let start_sidecar = |(sidecar, markers): (NewSidecar, _)| {
+            let watermark = writer.connection().watermark.clone();
+            sidecar.start(watermark, markers, config.writer.close_timeout)
+        };
+        let sidecar = sidecar.zip(config.data_markers.as_ref()).and_then(start_sidecar);
+        let session = Self { run_id, parent_run_id, path, clock, writer, reader, sidecar };
         session.start(&run_started, config.run_started_timeout)?;
         Ok(session)
     }
@@ -155,6 +175,11 @@ impl RunSession {
         self.writer.producers()
     }
 
+    /// What marks the market data that passes a tap, for an adapter of this run; `None` where none is marked.
+    pub(super) fn marker_tap(&self) -> Option<MarkerTap> {
+        self.sidecar.as_ref().map(Sidecar::tap)
+    }
+
     /// The read side of the run while it is recorded. To be dropped before the seal: as long as it is there, the
     /// run's file stays open, and the next sweep finds it in use.
     pub fn reader(&self) -> Arc<dyn RunReader> {
@@ -172,13 +197,15 @@ impl RunSession {
         let payload = run_ended_payload(self.run_id);
         // Only without a reader does the file close with the writer.
         drop(self.reader);
-        self.writer.close(&EntryDraft {
+        let mut report = self.writer.close(&EntryDraft {
             topic: RUN_ENDED_TOPIC,
             payload_type: RUN_ENDED_TYPE,
             ts_init,
             payload: &payload,
             ..EntryDraft::default()
-        })
+        })?;
+        report.markers = self.sidecar.and_then(Sidecar::seal);
+        Ok(report)
     }
 }
 

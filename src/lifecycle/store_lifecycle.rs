@@ -92,6 +92,12 @@ impl EventStoreLifecycle {
             return Ok(());
         };
         let registry = (self.options.encoder_registry)().map_err(OpenError::Encoders)?;
+        // Without it nothing could be marked, but recorded all the same.
+        let extractors = config.data_markers.is_some().then(|| (self.options.extractor_registry)());
+        let extractors = extractors.transpose().unwrap_or_else(|error| {
+            tracing::warn!("no data markers are recorded: {error}");
+            None
+        });
         let store = (self.options.backend_opener)(config).map_err(OpenError::Backend)?;
         let on_halt = Arc::clone(&self.options.on_halt);
         let halt = HaltSignal::with_callback(move |reason| on_halt(reason));
@@ -105,6 +111,7 @@ impl EventStoreLifecycle {
             newest_run_id: boot.sweep.newest_run_id,
             flags: is_replay.then(|| REPLAY_FLAG.to_owned()).into_iter().collect(),
             is_inline: self.options.is_inline,
+            extractors,
         };
         let session = RunSession::open_on(store, config, new)?;
         let registry = Arc::new(registry);
@@ -149,7 +156,11 @@ impl Boot {
 impl OpenRun {
     fn adapter(&self) -> Result<BusCaptureAdapter, ProducerError> {
         let producer = self.session.producers().producer()?;
-        Ok(BusCaptureAdapter::new(Arc::clone(&self.registry), producer))
+        let adapter = BusCaptureAdapter::new(Arc::clone(&self.registry), producer);
+        Ok(match self.session.marker_tap() {
+            Some(markers) => adapter.marking(markers),
+            None => adapter,
+        })
     }
 
     fn end(self, ts_init: Option<UnixNanos>) -> Result<CloseReport, CloseError> {
@@ -267,6 +278,6 @@ impl Drop for EventStoreLifecycle {
 
 /// A seal that nobody asked for: its report has nowhere else to go.
 fn log_seal(report: &CloseReport) {
-    let CloseReport { watermark, root, manifest } = report;
+    let CloseReport { watermark, root, manifest, .. } = report;
     tracing::info!("run {} sealed at entry {watermark}, root {root}", manifest.run_id);
 }

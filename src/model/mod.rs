@@ -7,6 +7,7 @@ mod entry;
 mod identity;
 mod index;
 mod manifest;
+mod marker;
 mod retention;
 mod run;
 mod time;
@@ -18,6 +19,10 @@ pub use identity::{RegisteredComponents, RunIdentity};
 pub use index::{IndexKind, IndexKindError, IndexKinds};
 pub(crate) use manifest::REPLAY_FLAG;
 pub use manifest::RunManifest;
+pub use marker::{
+    DataCursorSnapshot, DataMarkerClass, HiFiMarker, Marker, MarkerCounts, MarkerGap,
+    MarkerGapReason, MarkerManifest, StreamCursor, StreamDictEntry,
+};
 pub use retention::RetentionMode;
 pub use run::{InstanceId, InstanceIdError, RunId, RunIdError, RunStatus};
 pub use time::UnixNanos;

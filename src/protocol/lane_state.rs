@@ -1,12 +1,14 @@
 use crate::sync::{AtomicU64, CachePadded, Ordering};
 
-/// What the writer tells one producer. Ordinals count the producer's own submits from 1.
+/// What the writer and one producer tell each other. Ordinals count the producer's own submits from 1.
 #[derive(Debug)]
 pub(crate) struct LaneState {
     /// All submits up to this ordinal are durable. Only rises.
     durable: CachePadded<AtomicU64>,
     /// Once the run is closing: the last ordinal that is in the log. `UNDECIDED` before.
     last_admitted: CachePadded<AtomicU64>,
+    /// Marks of market data that the producer has shed so far.
+    marks_shed: AtomicU64,
 }
 
 const UNDECIDED: u64 = u64::MAX;
@@ -16,6 +18,7 @@ impl LaneState {
         Self {
             durable: CachePadded::new(AtomicU64::new(0)),
             last_admitted: CachePadded::new(AtomicU64::new(UNDECIDED)),
+            marks_shed: AtomicU64::new(0),
         }
     }
 
@@ -34,6 +37,16 @@ impl LaneState {
     pub(crate) fn set_last_admitted(&self, ordinal: u64) {
         // Release pairs with the Acquire in `last_admitted`.
         self.last_admitted.store(ordinal, Ordering::Release);
+    }
+
+    /// Producer: so many marks were shed so far.
+    pub(crate) fn set_marks_shed(&self, marks: u64) {
+        // Relaxed: a count. Marks that follow in the ring carry it too.
+        self.marks_shed.store(marks, Ordering::Relaxed);
+    }
+
+    pub(crate) fn marks_shed(&self) -> u64 {
+        self.marks_shed.load(Ordering::Relaxed)
     }
 
     /// The verdict of a closing writer, once there is one.

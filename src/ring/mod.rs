@@ -2,6 +2,7 @@
 
 mod durability;
 mod error;
+mod marks;
 mod names;
 mod producer;
 mod stall;

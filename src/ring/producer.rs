@@ -1,11 +1,12 @@
 use rtrb::RingBuffer;
 
+use super::marks::Marks;
 use super::names::{LocalNames, Lookup};
 use super::stall::push_when_room;
 use super::switch::order_after_other_producers;
 use super::{Durability, SubmitError, Ticket};
-use crate::format::{Line, RecordBuilder, RecordTag};
-use crate::model::{EntryDraft, UnixNanos};
+use crate::format::{DataMark, Line, RecordBuilder, RecordTag};
+use crate::model::{DataMarkerClass, EntryDraft, UnixNanos};
 use crate::protocol::{Admission, HaltReason, LaneState};
 use crate::sync::{Arc, Mutex};
 use crate::writer::{
@@ -28,12 +29,14 @@ pub struct Producer {
     /// The ordinal of the last push.
     ordinal: u64,
     reads_clock: bool,
+    /// Where market data is marked.
+    marks: Option<Marks>,
 }
 
 #[derive(Debug)]
-enum Sink {
+pub(super) enum Sink {
     Ring(rtrb::Producer<Line>),
-    Inline(Arc<Mutex<InlineWriter>>),
+    Inline { writer: Arc<Mutex<InlineWriter>>, lane: u32 },
 }
 
 impl EventStoreWriter {
@@ -74,8 +77,13 @@ impl Producer {
                 inbox.register(Lane::new(consumer, Arc::clone(&state)), config.producers_max)?;
                 Sink::Ring(ring)
             }
-            Mode::Inline(inline) => Sink::Inline(Arc::clone(inline)),
+            Mode::Inline(inline) => {
+                let lane = lock_inline(inline).number_lane();
+                Sink::Inline { writer: Arc::clone(inline), lane }
+            }
         };
+        let latest_entry = connection.latest_entry.clone();
+        let marks = latest_entry.map(|latest| Marks::new(latest, config.ring_lines));
         Ok(Self {
             sink,
             builder: RecordBuilder::new(config.record_limits()),
@@ -83,6 +91,7 @@ impl Producer {
             state,
             ordinal: 0,
             reads_clock: !connection.writer_stamps_publish_time(),
+            marks,
             connection,
         })
     }
@@ -100,6 +109,43 @@ impl Producer {
     /// Tells, from any thread, how far this producer's messages are durable.
     pub fn durability(&self) -> Durability {
         Durability::new(Arc::clone(&self.state), self.connection.clone())
+    }
+
+    /// Marks a piece of market data, where there is room; else it is counted as shed. Never waits. Nothing happens
+    /// in a run that is closing.
+    #[inline]
+    pub(crate) fn mark(&mut self, mark: &DataMark) {
+        // Or a writer that closes would not find an end of marks.
+        if let Some(marks) = &mut self.marks
+            && self.connection.gate.is_open()
+        {
+            marks.data(mark, &mut self.sink, &self.connection.order_clock, &self.state);
+        }
+    }
+
+    /// Announces a stream of market data, before its first mark. Says whether there was room.
+    pub(crate) fn announce_stream(
+        &mut self,
+        stream: u32,
+        class: DataMarkerClass,
+        identifier: &str,
+    ) -> bool {
+        let clock = &self.connection.order_clock;
+        self.marks.as_mut().is_some_and(|marks| {
+            marks.stream(stream, class, identifier, &mut self.sink, clock, &self.state)
+        })
+    }
+
+    /// Counts a piece of market data that could not be marked.
+    pub(crate) fn shed_mark(&mut self) {
+        if let Some(marks) = &mut self.marks {
+            marks.shed(&self.state);
+        }
+    }
+
+    /// The longest name, and so the longest identifier, that fits the ring.
+    pub(crate) fn name_bytes_max(&self) -> usize {
+        self.connection.config.name_bytes_max
     }
 
     /// Halts the run if it has ended and is not halted already.
@@ -139,7 +185,7 @@ impl Producer {
     ) -> Result<Ticket, SubmitError> {
         match &mut self.sink {
             Sink::Ring(_) => self.push_to_ring(topic, payload_type),
-            Sink::Inline(_) => self.commit_inline(topic, payload_type),
+            Sink::Inline { .. } => self.commit_inline(topic, payload_type),
         }
     }
 
@@ -149,6 +195,9 @@ impl Producer {
         // Before the names are looked up: the stamp waits for all that comes before it, while what
         // comes after is done in the time that reading the counter takes. 5 ns a submit.
         let stamp = self.connection.order_clock.stamp();
+        if let Some(marks) = &self.marks {
+            marks.entry_stamped(stamp);
+        }
         let topic_id = self.name_id(topic, stamp)?;
         let type_id = self.name_id(payload_type, stamp)?;
         let ts_publish =
@@ -197,10 +246,10 @@ impl Producer {
             topic: topic.to_owned(),
             payload_type: payload_type.to_owned(),
         };
-        let Sink::Inline(inline) = &self.sink else {
+        let Sink::Inline { writer, .. } = &self.sink else {
             unreachable!("the caller matched on the sink");
         };
-        let outcome = lock_inline(inline).submit(&record);
+        let outcome = lock_inline(writer).submit(&record);
         match outcome {
             InlineOutcome::Durable => {
                 self.ordinal += 1;

@@ -44,13 +44,13 @@ fn race(order_clock: OrderClock, barrier: AsymmetricBarrier, round: u64) {
     let overlap_bytes_min = if round.is_multiple_of(2) { 0 } else { 128 << 20 };
     let config = WriterConfig { ring_lines: 4096, overlap_bytes_min, ..WriterConfig::default() };
     let halt = HaltSignal::new();
-    let writer = EventStoreWriter::spawn_with(
-        order_clock,
-        barrier,
+    let writer = EventStoreWriter::spawn_on(
+        (order_clock, barrier),
         Box::new(store),
         Clock::default(),
         halt.clone(),
         config,
+        None,
     )
     .expect("the run is open");
 

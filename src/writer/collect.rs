@@ -45,11 +45,24 @@ impl Collector {
         core: &mut WriterCore,
         admit: impl FnOnce(&mut Vec<Lane>),
     ) -> Collected {
+        let known = self.lanes.len();
         admit(&mut self.lanes);
+        self.number_new_lanes(known);
         for lane in &mut self.lanes {
             lane.look();
         }
         self.merge_in_view(horizon, core)
+    }
+
+    /// Gives the lanes from `known` on the smallest numbers that no lane has.
+    fn number_new_lanes(&mut self, known: usize) {
+        for new in known..self.lanes.len() {
+            let (before, rest) = self.lanes.split_at_mut(new);
+            let is_free = |number: &u32| before.iter().all(|lane| lane.number() != *number);
+            // Of one number more than there are lanes, one is free.
+            let number = (0..=new as u32).find(is_free).expect("more numbers than lanes");
+            rest[0].set_number(number);
+        }
     }
 
     fn merge_in_view(&mut self, horizon: u64, core: &mut WriterCore) -> Collected {
@@ -103,9 +116,15 @@ impl Collector {
     }
 
     /// Lets go of the rings of producers that are gone, and says of how many.
-    pub(super) fn release_finished(&mut self) -> usize {
+    pub(super) fn release_finished(&mut self, core: &mut WriterCore) -> usize {
         let before = self.lanes.len();
-        self.lanes.retain(|lane| !lane.is_finished());
+        self.lanes.retain_mut(|lane| {
+            let is_finished = lane.is_finished();
+            if is_finished {
+                core.add_marks_shed(lane.take_marks_shed());
+            }
+            !is_finished
+        });
         before - self.lanes.len()
     }
 
@@ -113,9 +132,11 @@ impl Collector {
         self.lanes.iter().all(Lane::is_empty)
     }
 
-    pub(super) fn publish_verdicts(&self) {
-        for lane in &self.lanes {
+    /// Closing, with all rings empty.
+    pub(super) fn publish_verdicts(&mut self, core: &mut WriterCore) {
+        for lane in &mut self.lanes {
             lane.publish_verdict();
+            core.add_marks_shed(lane.take_marks_shed());
         }
     }
 }

@@ -6,7 +6,9 @@ use super::publish_time::PublishTime;
 use super::{CloseError, InlineRecord, Lane, WaitError, WriterConfig};
 use crate::format::{RecordBuilder, RecordTag};
 use crate::model::{Clock, EntryDraft};
-use crate::protocol::{HaltReason, HaltSignal, LaneInbox, OrderClock, RunGate, Watermark};
+use crate::protocol::{
+    HaltReason, HaltSignal, LaneInbox, LatestEntry, OrderClock, RunGate, Watermark,
+};
 use crate::sync::{Arc, Mutex};
 
 /// What a producer needs to know of its engine.
@@ -18,6 +20,8 @@ pub(crate) struct Connection {
     pub(crate) halt: HaltSignal,
     pub(crate) watermark: Watermark,
     pub(crate) order_clock: OrderClock,
+    /// Where market data is marked.
+    pub(crate) latest_entry: Option<LatestEntry>,
     pub(crate) clock: Clock,
 }
 
@@ -32,8 +36,9 @@ pub(crate) enum Mode {
 
 impl Connection {
     pub(super) fn new(mode: Mode, parts: Parts) -> Self {
-        let Parts { config, gate, halt, watermark, order_clock, clock } = parts;
-        Self { mode, config: Arc::new(config), gate, halt, watermark, order_clock, clock }
+        let Parts { config, gate, halt, watermark, order_clock, latest_entry, clock } = parts;
+        let config = Arc::new(config);
+        Self { mode, config, gate, halt, watermark, order_clock, latest_entry, clock }
     }
 
     /// Whether the writer, not the producer, fills in `ts_publish`.
@@ -119,6 +124,7 @@ pub(super) struct Parts {
     pub(super) halt: HaltSignal,
     pub(super) watermark: Watermark,
     pub(super) order_clock: OrderClock,
+    pub(super) latest_entry: Option<LatestEntry>,
     pub(super) clock: Clock,
 }
 

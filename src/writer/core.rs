@@ -1,5 +1,6 @@
 use super::committer::{Begun, Committed, Committer, Wait};
 use super::dedup::DedupWindow;
+use super::marker_outlet::MarkerOutlet;
 use super::names::NameTable;
 use super::ring_record::{InlineRecord, RingRecord};
 use super::{CloseReport, WriterConfig};
@@ -20,6 +21,8 @@ pub(crate) struct WriterCore {
     ts_init_max: Option<UnixNanos>,
     watermark: Watermark,
     halt: HaltSignal,
+    /// Where marks of market data go; `None` where they are not recorded.
+    markers: Option<MarkerOutlet>,
 }
 
 /// The run is halted; the reason is with the halt signal.
@@ -34,6 +37,7 @@ impl WriterCore {
         watermark: Watermark,
         halt: HaltSignal,
         config: &WriterConfig,
+        markers: Option<MarkerOutlet>,
     ) -> Result<Self, ReadFault> {
         let (names, ts_init_max) = match committer.store().reader() {
             Some(reader) => (NameTable::load(&*reader)?, ts_init_max(&*reader)?),
@@ -42,7 +46,7 @@ impl WriterCore {
         let frame = FrameBuilder::new(config.frame_limits(), tail.watermark + 1, names.len());
         let dedup = DedupWindow::new(config.dedup_window);
         let root = tail.root;
-        Ok(Self { committer, frame, names, dedup, root, ts_init_max, watermark, halt })
+        Ok(Self { committer, frame, names, dedup, root, ts_init_max, watermark, halt, markers })
     }
 
     /// Whether the frame under construction has room for one more record of `lines` lines.
@@ -67,6 +71,26 @@ impl WriterCore {
             return;
         }
         self.frame.push(record.head, record.tail, stamp);
+    }
+
+    /// Sends a mark on, to where it is behind all entries that have a `seq` so far. `shed` were shed before it.
+    #[inline]
+    pub(super) fn forward_mark(&mut self, mark: RingRecord<'_>, lane: u32, shed: u64) {
+        if let Some(markers) = &mut self.markers {
+            if shed > 0 {
+                markers.add_shed(shed);
+            }
+            markers.forward(mark, lane, self.frame.next_seq() - 1);
+        }
+    }
+
+    /// Counts marks that were shed, and that no later mark has told of.
+    pub(super) fn add_marks_shed(&mut self, marks: u64) {
+        if let Some(markers) = &mut self.markers
+            && marks > 0
+        {
+            markers.add_shed(marks);
+        }
     }
 
     /// Gives a record that came with its names a `seq`.
@@ -185,6 +209,7 @@ impl WriterCore {
             watermark: sealed.manifest.high_watermark,
             root: sealed.root,
             manifest: sealed.manifest,
+            markers: None,
         })
     }
 

@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use super::ConfigError;
 use crate::format::RecordLimitError;
-use crate::model::{Hash, RunManifest};
+use crate::model::{Hash, MarkerManifest, RunManifest};
 use crate::protocol::{HaltReason, RegisterError};
 use crate::store::{AnchorError, ReadFault, SealError};
 
@@ -114,4 +114,6 @@ pub struct CloseReport {
     pub root: Hash,
     /// The manifest as sealed.
     pub manifest: RunManifest,
+    /// What is in its data-marker sidecar; `None` where it has none that is sound.
+    pub markers: Option<MarkerManifest>,
 }

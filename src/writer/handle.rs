@@ -12,6 +12,7 @@ use super::connection::{Connection, Mode, Parts, lock_inline};
 use super::core::WriterCore;
 use super::idle::Idle;
 use super::inline::InlineWriter;
+use super::marker_outlet::MarkerOutlet;
 use super::os_thread::{pin, sleep_as_asked};
 use super::publish_time::PublishTime;
 use super::thread::WriterThread;
@@ -20,7 +21,9 @@ use super::{
     WriterConfig,
 };
 use crate::model::{Clock, ContentHash, EntryDraft, SnapshotAnchor};
-use crate::protocol::{HaltReason, HaltSignal, LaneInbox, OrderClock, RunGate, Watermark};
+use crate::protocol::{
+    HaltReason, HaltSignal, LaneInbox, LatestEntry, OrderClock, RunGate, Watermark,
+};
 use crate::store::EventStore;
 use crate::sync::{Arc, AsymmetricBarrier, Mutex};
 
@@ -52,20 +55,32 @@ impl EventStoreWriter {
         halt: HaltSignal,
         config: WriterConfig,
     ) -> Result<Self, SpawnError> {
-        Self::spawn_with(OrderClock::detect(), AsymmetricBarrier::new(), store, clock, halt, config)
+        Self::spawn_marking(store, clock, halt, config, None)
     }
 
-    /// As [`spawn`](Self::spawn), with the two parts that depend on the machine given.
-    pub(super) fn spawn_with(
-        order_clock: OrderClock,
-        barrier: AsymmetricBarrier,
+    /// As [`spawn`](Self::spawn); marks of market data go to `markers`.
+    pub(crate) fn spawn_marking(
         store: Box<dyn EventStore>,
         clock: Clock,
         halt: HaltSignal,
         config: WriterConfig,
+        markers: Option<MarkerOutlet>,
+    ) -> Result<Self, SpawnError> {
+        let machine = (OrderClock::detect(), AsymmetricBarrier::new());
+        Self::spawn_on(machine, store, clock, halt, config, markers)
+    }
+
+    /// As [`spawn_marking`](Self::spawn_marking), with what depends on the machine given.
+    pub(super) fn spawn_on(
+        machine: Machine,
+        store: Box<dyn EventStore>,
+        clock: Clock,
+        halt: HaltSignal,
+        config: WriterConfig,
+        markers: Option<MarkerOutlet>,
     ) -> Result<Self, SpawnError> {
         let (core, parts) =
-            prepare(store, Committer::start, order_clock, barrier, clock, halt, config)?;
+            prepare(store, Committer::start, machine, clock, halt, config, markers)?;
         let inbox = Arc::new(LaneInbox::new());
         let publish_time = PublishTime::new(&parts.clock, &parts.order_clock);
         // Unbounded, so that sending never blocks: every caller has a time limit of its own, and a
@@ -103,9 +118,20 @@ impl EventStoreWriter {
         halt: HaltSignal,
         config: WriterConfig,
     ) -> Result<Self, SpawnError> {
-        let (order_clock, barrier) = (OrderClock::counter(), AsymmetricBarrier::new());
+        Self::inline_marking(store, clock, halt, config, None)
+    }
+
+    /// As [`inline`](Self::inline); marks of market data go to `markers`.
+    pub(crate) fn inline_marking(
+        store: Box<dyn EventStore>,
+        clock: Clock,
+        halt: HaltSignal,
+        config: WriterConfig,
+        markers: Option<MarkerOutlet>,
+    ) -> Result<Self, SpawnError> {
+        let machine = (OrderClock::counter(), AsymmetricBarrier::new());
         let committer = |store, _: &WriterConfig| Ok(Committer::new(store));
-        let (core, parts) = prepare(store, committer, order_clock, barrier, clock, halt, config)?;
+        let (core, parts) = prepare(store, committer, machine, clock, halt, config, markers)?;
         let inline = Arc::new(Mutex::new(InlineWriter::new(core)));
         Ok(Self { connection: Connection::new(Mode::Inline(inline), parts), thread: None })
     }
@@ -220,14 +246,17 @@ impl Drop for EventStoreWriter {
     }
 }
 
+/// What the protocol takes from the machine.
+pub(super) type Machine = (OrderClock, AsymmetricBarrier);
+
 fn prepare(
     store: Box<dyn EventStore>,
     committer: impl FnOnce(Box<dyn EventStore>, &WriterConfig) -> std::io::Result<Committer>,
-    order_clock: OrderClock,
-    barrier: AsymmetricBarrier,
+    (order_clock, barrier): Machine,
     clock: Clock,
     halt: HaltSignal,
     config: WriterConfig,
+    markers: Option<MarkerOutlet>,
 ) -> Result<(WriterCore, Parts), SpawnError> {
     config.validate()?;
     let tail = store.tail().ok_or(SpawnError::NoOpenRun)?;
@@ -237,7 +266,8 @@ fn prepare(
     }
     let watermark = Watermark::new(tail.watermark);
     let committer = committer(store, &config).map_err(SpawnError::Thread)?;
-    let core = WriterCore::new(committer, tail, watermark.clone(), halt.clone(), &config)?;
+    let latest_entry = markers.is_some().then(LatestEntry::new);
+    let core = WriterCore::new(committer, tail, watermark.clone(), halt.clone(), &config, markers)?;
     let gate = RunGate::new(barrier);
-    Ok((core, Parts { config, gate, halt, watermark, order_clock, clock }))
+    Ok((core, Parts { config, gate, halt, watermark, order_clock, latest_entry, clock }))
 }

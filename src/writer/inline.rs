@@ -1,5 +1,7 @@
 use super::core::{Halted, WriterCore};
+use super::ring_record::RingRecord;
 use super::{AnchorRequestError, CloseError, CloseReport, InlineRecord};
+use crate::format::Line;
 use crate::model::{ContentHash, SnapshotAnchor};
 use crate::protocol::{HaltReason, RunGate};
 
@@ -8,6 +10,8 @@ use crate::protocol::{HaltReason, RunGate};
 pub(crate) struct InlineWriter {
     /// `None` once the run is closed or abandoned: with it goes the store's hold on the run.
     core: Option<WriterCore>,
+    /// Producers so far.
+    lanes: u32,
 }
 
 /// What became of an inline submit.
@@ -21,7 +25,20 @@ pub(crate) enum InlineOutcome {
 
 impl InlineWriter {
     pub(super) fn new(core: WriterCore) -> Self {
-        Self { core: Some(core) }
+        Self { core: Some(core), lanes: 0 }
+    }
+
+    /// A number for a new producer.
+    pub(crate) fn number_lane(&mut self) -> u32 {
+        self.lanes += 1;
+        self.lanes - 1
+    }
+
+    /// Sends a mark of market data on.
+    pub(crate) fn mark(&mut self, mark: &[Line], lane: u32) {
+        if let Some(core) = &mut self.core {
+            core.forward_mark(RingRecord { head: mark, tail: &[] }, lane, 0);
+        }
     }
 
     /// Gives the record a `seq` and commits it.

@@ -11,6 +11,8 @@ use crate::sync::Arc;
 pub(crate) struct Lane {
     ring: Consumer<Line>,
     state: Arc<LaneState>,
+    /// Among the lanes that the writer has at the time.
+    number: u32,
     /// The producer's numbers for names, to the run's.
     names: Vec<u32>,
     /// Lines that were in view when the round began and are not taken yet.
@@ -21,6 +23,8 @@ pub(crate) struct Lane {
     committing: u64,
     /// The ordinal last published as durable.
     durable: u64,
+    /// Marks that the producer has shed, as far as it is known here.
+    marks_shed: u64,
 }
 
 /// Why a lane's turn ended.
@@ -36,7 +40,25 @@ pub(super) enum TurnEnd {
 
 impl Lane {
     pub(crate) fn new(ring: Consumer<Line>, state: Arc<LaneState>) -> Self {
-        Self { ring, state, names: Vec::new(), in_view: 0, taken: 0, committing: 0, durable: 0 }
+        Self {
+            ring,
+            state,
+            number: 0,
+            names: Vec::new(),
+            in_view: 0,
+            taken: 0,
+            committing: 0,
+            durable: 0,
+            marks_shed: 0,
+        }
+    }
+
+    pub(super) fn number(&self) -> u32 {
+        self.number
+    }
+
+    pub(super) fn set_number(&mut self, number: u32) {
+        self.number = number;
     }
 
     /// Looks into the ring, after the horizon was taken.
@@ -76,6 +98,13 @@ impl Lane {
             if stamp > last || stamp >= horizon {
                 break TurnEnd::Limit;
             }
+            if record.is_mark() {
+                let shed = record.marks_shed();
+                core.forward_mark(record, self.number, shed - self.marks_shed);
+                self.marks_shed = shed;
+                at += record.lines();
+                continue;
+            }
             if !core.has_room(record.lines()) {
                 break TurnEnd::FrameFull;
             }
@@ -111,6 +140,12 @@ impl Lane {
             self.state.set_durable(self.committing);
         }
         is_news
+    }
+
+    /// With the ring empty: marks that were shed, and that no later mark has told of.
+    pub(super) fn take_marks_shed(&mut self) -> u64 {
+        let known = std::mem::replace(&mut self.marks_shed, self.state.marks_shed());
+        self.marks_shed - known
     }
 
     /// Closing, with the ring empty: the verdict on every push that raced with it.

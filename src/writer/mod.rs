@@ -16,6 +16,7 @@ mod handle;
 mod idle;
 mod inline;
 mod lane;
+mod marker_outlet;
 mod names;
 mod os_thread;
 mod publish_time;
@@ -33,6 +34,7 @@ pub(crate) use config::{check_range, duration_ms};
 pub(crate) use connection::{Connection, Mode, lock_inline};
 pub(crate) use inline::{InlineOutcome, InlineWriter};
 pub(crate) use lane::Lane;
+pub(crate) use marker_outlet::{MarkerInlet, MarkerOutlet, marker_channel};
 pub(crate) use ring_record::InlineRecord;
 
 #[cfg(test)]

@@ -92,7 +92,7 @@ impl WriterThread {
     }
 
     fn collect(&mut self, horizon: u64) -> Collected {
-        let released = self.collector.release_finished();
+        let released = self.collector.release_finished(&mut self.core);
         self.inbox.released(released);
         self.collector.collect(horizon, &mut self.core, |lanes| self.inbox.admit(lanes))
     }
@@ -164,7 +164,7 @@ impl WriterThread {
             self.check_halt()?;
             self.flush()?;
             if self.collector.all_empty() {
-                self.collector.publish_verdicts();
+                self.collector.publish_verdicts(&mut self.core);
                 return Ok(());
             }
         }

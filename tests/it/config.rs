@@ -26,6 +26,7 @@ fn unusual() -> EventStoreConfig {
             classes: vec![DataMarkerClass::Quote],
             safety_flush_interval: Duration::from_millis(20),
             channel_capacity: 5,
+            streams_max: 6,
             high_fidelity: vec!["ES".to_owned()],
         }),
         run_started_timeout: Duration::from_secs(9),

@@ -4,11 +4,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// From the top down, as `docs/architecture.md` lists them. `model` and `sync` may be used by all.
-const FOLDERS: [&str; 13] = [
+const FOLDERS: [&str; 14] = [
     "cli",
     "lifecycle",
     "bus",
     "capture",
+    "markers",
     "ring",
     "replay",
     "read",

@@ -12,6 +12,7 @@ mod inline;
 mod key_index;
 mod layers;
 mod lifecycle;
+mod markers;
 mod overlap;
 mod reader;
 mod replay;

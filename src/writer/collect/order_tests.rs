@@ -93,7 +93,7 @@ fn record(drain: Drain, clock: &OrderClock, submit_all: impl FnOnce(&Connection)
     let watermark = Watermark::new(0);
     let tail = store.tail().expect("a run is open");
     let committer = Committer::new(Box::new(store));
-    let mut core = WriterCore::new(committer, tail, watermark.clone(), halt.clone(), &config)
+    let mut core = WriterCore::new(committer, tail, watermark.clone(), halt.clone(), &config, None)
         .expect("an empty run");
     let inbox = Arc::new(LaneInbox::new());
     let connection = Connection {
@@ -102,6 +102,7 @@ fn record(drain: Drain, clock: &OrderClock, submit_all: impl FnOnce(&Connection)
         gate: RunGate::new(AsymmetricBarrier::new()),
         halt,
         watermark,
+        latest_entry: None,
         order_clock: clock.clone(),
         clock: Clock::default(),
     };

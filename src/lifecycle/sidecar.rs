@@ -1,0 +1,96 @@
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::SkippedFile;
+use crate::markers::{
+    DataMarkerConfig, ExtractorRegistry, MarkerBackend, MarkerLane, MarkerScope, MarkerStoreError,
+    MarkerTap, RedbMarkerBackend, recover_sidecar,
+};
+use crate::model::{MarkerCounts, MarkerManifest, RunId, RunStatus};
+use crate::protocol::Watermark;
+use crate::store::{guarded, sidecar_path};
+use crate::writer::{MarkerInlet, MarkerOutlet, marker_channel};
+
+/// The data-marker sidecar of the run that is being recorded.
+pub(super) struct Sidecar {
+    lane: MarkerLane,
+    scope: Arc<MarkerScope>,
+}
+
+/// A sidecar that is made, for a writer that is about to start.
+pub(super) struct NewSidecar {
+    backend: Box<dyn MarkerBackend>,
+    inlet: MarkerInlet,
+    scope: Arc<MarkerScope>,
+}
+
+impl NewSidecar {
+    /// Makes the sidecar of the run in the file at `run`, and the way from the writer to it. Where that fails, the run
+    /// goes on without.
+    pub(super) fn make(
+        run: &Path,
+        run_id: RunId,
+        config: &DataMarkerConfig,
+        registry: ExtractorRegistry,
+    ) -> Option<(Self, MarkerOutlet)> {
+        let mut backend = RedbMarkerBackend::new(sidecar_path(run));
+        let manifest = MarkerManifest {
+            run_id,
+            enabled_classes: config.classes.clone(),
+            high_fidelity: config.high_fidelity.clone(),
+            counts: MarkerCounts::default(),
+            status: RunStatus::Running,
+        };
+        if let Err(error) = backend.open(manifest) {
+            return warn(&error);
+        }
+        let (outlet, inlet) = marker_channel(config.channel_capacity);
+        let scope = Arc::new(MarkerScope::new(registry, config));
+        Some((Self { backend: Box::new(backend), inlet, scope }, outlet))
+    }
+
+    /// Starts to record what a writer with this watermark sends.
+    pub(super) fn start(
+        self,
+        watermark: Watermark,
+        config: &DataMarkerConfig,
+        patience: Duration,
+    ) -> Option<Sidecar> {
+        let Self { backend, inlet, scope } = self;
+        match MarkerLane::start(backend, inlet, watermark, config, patience) {
+            Ok(lane) => Some(Sidecar { lane, scope }),
+            Err(error) => warn(&error),
+        }
+    }
+}
+
+impl Sidecar {
+    pub(super) fn tap(&self) -> MarkerTap {
+        MarkerTap::new(Arc::clone(&self.scope))
+    }
+
+    /// Seals the sidecar of a run that was closed in order.
+    pub(super) fn seal(self) -> Option<MarkerManifest> {
+        self.lane.seal(RunStatus::Ended).map_or_else(|error| warn(&error), Some)
+    }
+}
+
+fn warn<T>(error: &MarkerStoreError) -> Option<T> {
+    tracing::warn!("the run has no sound data markers: {error}");
+    None
+}
+
+/// Seals what a process that died has left of the sidecar of the run at `run`. Returns what is wrong with it.
+pub(super) fn recover(run: &Path) -> Option<SkippedFile> {
+    let path = sidecar_path(run);
+    let recovered = guarded(|| recover_sidecar(&path));
+    let error = match recovered {
+        Ok(Ok(_) | Err(MarkerStoreError::Sealed { .. } | MarkerStoreError::NotFound { .. })) => {
+            return None;
+        }
+        Ok(Err(error)) => error.to_string(),
+        Err(panic) => panic,
+    };
+    Some(SkippedFile { path, error })
+}

@@ -1,0 +1,54 @@
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::model::DataMarkerClass;
+use crate::writer::{ConfigError, check_range, duration_ms};
+
+/// Settings of the data-marker sidecar.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct DataMarkerConfig {
+    /// The classes to mark. Default: all. Not empty, none twice.
+    pub classes: Vec<DataMarkerClass>,
+    /// The longest time without a cursor snapshot while data moves. 1 ms to 1 h. Default 1 s.
+    #[serde(rename = "safety_flush_interval_ms", with = "duration_ms")]
+    pub safety_flush_interval: Duration,
+    /// Markers that may wait for the sidecar before more are shed. 1 to 16 777 216. Default 10 000.
+    pub channel_capacity: usize,
+    /// Streams (instruments, by class) that a tap can mark. 1 to 1 048 576. Default 65 536. Data of more is shed.
+    pub streams_max: usize,
+    /// Instruments of which every record is marked with its fingerprint. Default: none.
+    pub high_fidelity: Vec<String>,
+}
+
+impl Default for DataMarkerConfig {
+    fn default() -> Self {
+        Self {
+            classes: DataMarkerClass::ALL.to_vec(),
+            safety_flush_interval: Duration::from_secs(1),
+            channel_capacity: 10_000,
+            streams_max: 65_536,
+            high_fidelity: Vec::new(),
+        }
+    }
+}
+
+impl DataMarkerConfig {
+    pub(crate) fn validate(&self) -> Result<(), ConfigError> {
+        let mut distinct = self.classes.clone();
+        distinct.sort_unstable();
+        distinct.dedup();
+        if distinct.is_empty() || distinct.len() != self.classes.len() {
+            return Err(ConfigError {
+                field: "data_markers.classes",
+                value: format!("{:?}", self.classes),
+                allowed: "at least one class, none twice".to_owned(),
+            });
+        }
+        let interval_ms = self.safety_flush_interval.as_millis();
+        check_range("data_markers.safety_flush_interval_ms", interval_ms, 1..=3_600_000)?;
+        check_range("data_markers.streams_max", self.streams_max, 1..=1 << 20)?;
+        check_range("data_markers.channel_capacity", self.channel_capacity, 1..=16 << 20)
+    }
+}

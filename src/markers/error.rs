@@ -1,0 +1,126 @@
+use std::io;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::format::{ManifestError, MarkerBlockError};
+use crate::model::RunStatus;
+use crate::store::BackendFault;
+
+/// Why an extractor was not registered.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ExtractorError {
+    /// The message type has an extractor already.
+    #[error("{type_name} is registered already")]
+    Duplicate {
+        /// The Rust type.
+        type_name: &'static str,
+    },
+}
+
+/// What went wrong with a sidecar. The run goes on without.
+#[derive(Debug, thiserror::Error)]
+pub enum MarkerStoreError {
+    /// No sidecar is open on this backend.
+    #[error("no sidecar is open on this backend")]
+    NotOpen,
+    /// The sidecar is sealed.
+    #[error("the sidecar is sealed as {status} and takes no more markers")]
+    Sealed {
+        /// Its terminal status.
+        status: RunStatus,
+    },
+    /// `Running` is no terminal status.
+    #[error("a sidecar cannot be sealed as Running")]
+    AsRunning,
+    /// Markers of a batch are not in order, or stand where others are.
+    #[error("markers {from} to {to} are not in order, or overlap others")]
+    OutOfOrder {
+        /// The first marker of the batch.
+        from: u64,
+        /// Its last.
+        to: u64,
+    },
+    /// A slot of the dictionary is written once.
+    #[error("slot {slot} of the dictionary is written already")]
+    StreamWritten {
+        /// The slot.
+        slot: u32,
+    },
+    /// There is something at the sidecar's place.
+    #[error("{path} is there already")]
+    Exists {
+        /// The file.
+        path: PathBuf,
+    },
+    /// There is no such sidecar.
+    #[error("there is no sidecar {path}")]
+    NotFound {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The sidecar is being recorded, or was left behind by a crash.
+    #[error("{path} is not sealed: it is being recorded, or was left behind by a crash or a halt")]
+    NotSealed {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The file could not be made or opened.
+    #[error("cannot open {path}: {source}")]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// The system's error.
+        source: io::Error,
+    },
+    /// A part that every sidecar has is missing.
+    #[error("the sidecar has no {what}")]
+    Missing {
+        /// The part.
+        what: &'static str,
+    },
+    /// The sidecar was written by another version of the format.
+    #[error("the sidecar has format version {found}; this program reads version {expected}")]
+    Version {
+        /// The version in the file.
+        found: u64,
+        /// The version this program reads.
+        expected: u64,
+    },
+    /// The manifest cannot be decoded.
+    #[error(transparent)]
+    Manifest(#[from] ManifestError),
+    /// A block of markers cannot be decoded.
+    #[error("the block at marker {first}: {source}")]
+    Block {
+        /// The block's key.
+        first: u64,
+        /// What is wrong.
+        source: MarkerBlockError,
+    },
+    /// A row of the dictionary cannot be decoded.
+    #[error("the dictionary: {0}")]
+    Dict(#[source] MarkerBlockError),
+    /// The thread of the sidecar could not be started.
+    #[error("cannot start the sidecar's thread: {0}")]
+    Thread(#[source] io::Error),
+    /// The thread of the sidecar hangs.
+    #[error("the sidecar was not sealed within {waited:?}")]
+    TimedOut {
+        /// How long it was waited for.
+        waited: Duration,
+    },
+    /// The disk or the file failed.
+    #[error(transparent)]
+    Fault(#[from] BackendFault),
+}
+
+impl MarkerStoreError {
+    pub(super) fn redb(error: impl Into<redb::Error>) -> Self {
+        Self::Fault(BackendFault::redb(error))
+    }
+
+    pub(super) fn unordered(from: u64) -> Self {
+        let what = format!("a block before marker {from} stands behind it");
+        Self::Fault(BackendFault::corrupted(what))
+    }
+}

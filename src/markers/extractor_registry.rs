@@ -1,0 +1,42 @@
+use std::any::{Any, TypeId, type_name};
+use std::collections::HashMap;
+
+use super::extractor::ErasedExtractor;
+use super::{Extractor, ExtractorError};
+
+/// Which message types are market data, and how each is marked. A type without an extractor passes the tap at the price of
+/// one look-up.
+///
+/// Built once, then shared by the taps of all threads.
+#[derive(Default)]
+pub struct ExtractorRegistry {
+    extractors: HashMap<TypeId, Box<dyn ErasedExtractor>, foldhash::fast::RandomState>,
+}
+
+impl ExtractorRegistry {
+    /// A registry that marks nothing.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Marks messages of type `T`, as they are published; envelopes are not opened.
+    pub fn register<T: 'static>(&mut self, extractor: Extractor<T>) -> Result<(), ExtractorError> {
+        let key = TypeId::of::<T>();
+        if self.extractors.contains_key(&key) {
+            return Err(ExtractorError::Duplicate { type_name: type_name::<T>() });
+        }
+        self.extractors.insert(key, Box::new(extractor));
+        Ok(())
+    }
+
+    #[inline]
+    pub(super) fn find(&self, message: &dyn Any) -> Option<&dyn ErasedExtractor> {
+        self.extractors.get(&message.type_id()).map(|extractor| &**extractor)
+    }
+}
+
+impl std::fmt::Debug for ExtractorRegistry {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ExtractorRegistry").field("types", &self.extractors.len()).finish()
+    }
+}

@@ -1,0 +1,139 @@
+use std::any::Any;
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use super::extractor::ErasedExtractor;
+use super::{DataMarkerConfig, DataPoint, ExtractorRegistry};
+use crate::format::{DataMark, MarkedRecord};
+use crate::model::{DataMarkerClass, UnixNanos};
+use crate::ring::Producer;
+
+/// What the taps of a run mark.
+#[derive(Debug)]
+pub(crate) struct MarkerScope {
+    registry: ExtractorRegistry,
+    is_enabled: [bool; DataMarkerClass::ALL.len()],
+    high_fidelity: HashSet<String>,
+    streams_max: usize,
+}
+
+/// Marks the market data that passes one thread's tap.
+#[derive(Debug)]
+pub(crate) struct MarkerTap {
+    scope: Arc<MarkerScope>,
+    /// By class, the number of each instrument's stream.
+    streams: [HashMap<Box<str>, u32, foldhash::fast::RandomState>; DataMarkerClass::ALL.len()],
+    /// By number.
+    cursors: Vec<TapCursor>,
+}
+
+/// How far a stream has come at this tap.
+#[derive(Debug, Default)]
+struct TapCursor {
+    count: u64,
+    ts_init: UnixNanos,
+    ts_init_hi: UnixNanos,
+    /// Records just before the last one that have its `ts_init`.
+    same_ts_ordinal: u32,
+    is_announced: bool,
+    is_high_fidelity: bool,
+}
+
+impl MarkerScope {
+    pub(crate) fn new(registry: ExtractorRegistry, config: &DataMarkerConfig) -> Self {
+        Self {
+            registry,
+            is_enabled: DataMarkerClass::ALL.map(|class| config.classes.contains(&class)),
+            high_fidelity: config.high_fidelity.iter().cloned().collect(),
+            streams_max: config.streams_max,
+        }
+    }
+}
+
+impl MarkerTap {
+    pub(crate) fn new(scope: Arc<MarkerScope>) -> Self {
+        Self { scope, streams: Default::default(), cursors: Vec::new() }
+    }
+
+    /// Marks `message` through `producer`, if it is market data that is to be marked.
+    #[inline]
+    pub(crate) fn observe(&mut self, message: &dyn Any, producer: &mut Producer) {
+        let scope = Arc::clone(&self.scope);
+        let Some(extractor) = scope.registry.find(message) else { return };
+        let class = extractor.class();
+        if !scope.is_enabled[class.index()] {
+            return;
+        }
+        let point = extractor.extract(message);
+        let Some(stream) = self.stream(class, point.identifier, producer) else { return };
+        let cursor = &mut self.cursors[stream as usize];
+        cursor.advance(&point);
+        if !cursor.is_announced {
+            cursor.is_announced = producer.announce_stream(stream, class, point.identifier);
+            if !cursor.is_announced {
+                return producer.shed_mark();
+            }
+        }
+        producer.mark(&DataMark {
+            stream,
+            count: cursor.count,
+            ts_event: point.ts_event,
+            ts_init: point.ts_init,
+            ts_init_hi: cursor.ts_init_hi,
+            record: cursor.record(extractor, message),
+        });
+    }
+
+    /// The number of a stream; `None` where it cannot have one.
+    #[inline]
+    fn stream(
+        &mut self,
+        class: DataMarkerClass,
+        identifier: &str,
+        producer: &mut Producer,
+    ) -> Option<u32> {
+        match self.streams[class.index()].get(identifier) {
+            Some(stream) => Some(*stream),
+            None => self.new_stream(class, identifier, producer),
+        }
+    }
+
+    #[cold]
+    fn new_stream(
+        &mut self,
+        class: DataMarkerClass,
+        identifier: &str,
+        producer: &mut Producer,
+    ) -> Option<u32> {
+        let has_room = self.cursors.len() < self.scope.streams_max;
+        if !has_room || identifier.len() > producer.name_bytes_max() {
+            producer.shed_mark();
+            return None;
+        }
+        let stream = self.cursors.len() as u32;
+        let is_high_fidelity = self.scope.high_fidelity.contains(identifier);
+        self.cursors.push(TapCursor { is_high_fidelity, ..TapCursor::default() });
+        self.streams[class.index()].insert(identifier.into(), stream);
+        Some(stream)
+    }
+}
+
+impl TapCursor {
+    #[inline]
+    fn advance(&mut self, point: &DataPoint<'_>) {
+        let repeats = self.count > 0 && self.ts_init == point.ts_init;
+        self.same_ts_ordinal = if repeats { self.same_ts_ordinal.saturating_add(1) } else { 0 };
+        self.count += 1;
+        self.ts_init = point.ts_init;
+        self.ts_init_hi = self.ts_init_hi.max(point.ts_init);
+    }
+
+    #[inline]
+    fn record(&self, extractor: &dyn ErasedExtractor, message: &dyn Any) -> Option<MarkedRecord> {
+        if !self.is_high_fidelity {
+            return None;
+        }
+        let fingerprint = extractor.fingerprint(message)?;
+        Some(MarkedRecord { fingerprint, same_ts_ordinal: self.same_ts_ordinal })
+    }
+}

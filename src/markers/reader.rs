@@ -1,0 +1,152 @@
+use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
+use std::path::Path;
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::redb_store::open_sealed_markers;
+use super::{MarkerSource, MarkerStoreError};
+use crate::format::{MarkerCodec, StoredMarker};
+use crate::model::{HiFiMarker, Marker, MarkerManifest, StreamCursor, StreamDictEntry};
+
+/// Reads a sidecar. Hashes come along with [`scan`](Self::scan); checking them is the
+/// [verifier](super::MarkerVerifier)'s.
+pub struct MarkerReader {
+    source: Arc<dyn MarkerSource>,
+    codec: MarkerCodec,
+}
+
+/// How far all streams had come at one place in the log.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct MarkerFold {
+    /// The streams that had moved, by slot.
+    pub cursors: BTreeMap<u32, StreamCursor>,
+    /// Markers that are missing before that place: some data may be counted later than it was seen, and none that came
+    /// at the very end of its stream.
+    pub missing: u64,
+}
+
+impl MarkerReader {
+    /// A reader of the sidecar behind `source`.
+    pub fn new(source: Arc<dyn MarkerSource>) -> Self {
+        Self { source, codec: MarkerCodec::default() }
+    }
+
+    /// A reader of the sealed sidecar at `path`. The file is not changed.
+    pub fn open_sealed(path: &Path) -> Result<Self, MarkerStoreError> {
+        Ok(Self::new(open_sealed_markers(path)?))
+    }
+
+    /// The manifest.
+    pub fn manifest(&self) -> Result<MarkerManifest, MarkerStoreError> {
+        self.source.manifest()
+    }
+
+    /// The streams, by slot.
+    pub fn streams(&self) -> Result<Vec<StreamDictEntry>, MarkerStoreError> {
+        let row = |(_, row): (u32, Bytes)| {
+            let stored = self.codec.decode_stream(&row).map_err(MarkerStoreError::Dict)?;
+            Ok(stored.stream)
+        };
+        self.source.streams()?.into_iter().map(row).collect()
+    }
+
+    /// All markers, in their order, with their hashes as stored.
+    pub fn scan(&self) -> MarkerScan<'_> {
+        MarkerScan { reader: self, block: Bytes::new(), first: 0, at: 0, next: 0, ended: false }
+    }
+
+    /// How far the streams had come when the entry `seq` was captured: the data that passed a tap before it. Reads the
+    /// sidecar from its beginning to that place.
+    pub fn fold_before(&self, seq: u64) -> Result<MarkerFold, MarkerStoreError> {
+        let mut fold = MarkerFold::default();
+        let mut missing = 0;
+        for stored in self.scan() {
+            let marker = stored?.marker;
+            match &marker {
+                Marker::Gap(gap) => missing += gap.to - gap.from + 1,
+                marker if marker.event_seq_before().is_some_and(|before| before >= seq) => break,
+                Marker::Cursor(snapshot) => {
+                    let cursors = snapshot.advanced.iter();
+                    fold.cursors.extend(cursors.map(|cursor| (cursor.slot, *cursor)));
+                }
+                Marker::HiFi(_) => {}
+            }
+            fold.missing = missing;
+        }
+        Ok(fold)
+    }
+
+    /// The high-fidelity markers of data that was seen behind the entries `behind`, in their order.
+    pub fn hifi(
+        &self,
+        behind: RangeInclusive<u64>,
+    ) -> impl Iterator<Item = Result<HiFiMarker, MarkerStoreError>> + '_ {
+        let end = *behind.end();
+        let is_over = move |marker: &Marker| marker.event_seq_before().is_some_and(|at| at > end);
+        self.scan()
+            .take_while(move |stored| !stored.as_ref().is_ok_and(|stored| is_over(&stored.marker)))
+            .filter_map(move |stored| match stored.map(|stored| stored.marker) {
+                Ok(Marker::HiFi(marker)) if behind.contains(&marker.event_seq_before) => {
+                    Some(Ok(marker))
+                }
+                Ok(_) => None,
+                Err(error) => Some(Err(error)),
+            })
+    }
+
+    pub(super) fn source(&self) -> &dyn MarkerSource {
+        &*self.source
+    }
+
+    pub(super) fn codec(&self) -> &MarkerCodec {
+        &self.codec
+    }
+}
+
+/// Walks the markers of a sidecar, in the memory of one block. Ends behind the first error.
+pub struct MarkerScan<'a> {
+    reader: &'a MarkerReader,
+    block: Bytes,
+    /// What the block is stored under.
+    first: u64,
+    /// The byte of the block where the next marker begins.
+    at: usize,
+    /// Where the next block is looked for.
+    next: u64,
+    ended: bool,
+}
+
+impl MarkerScan<'_> {
+    fn step(&mut self) -> Result<Option<StoredMarker>, MarkerStoreError> {
+        loop {
+            let rest = &self.block[self.at..];
+            let first = self.first;
+            let at = |source| MarkerStoreError::Block { first, source };
+            if let Some((stored, behind)) = self.reader.codec.decode(rest).map_err(at)? {
+                self.at = self.block.len() - behind.len();
+                return Ok(Some(stored));
+            }
+            let Some((first, block)) = self.reader.source.block_at_or_after(self.next)? else {
+                return Ok(None);
+            };
+            (self.first, self.block, self.at) = (first, block, 0);
+            let Some(next) = first.checked_add(1) else { return Ok(None) };
+            self.next = next;
+        }
+    }
+}
+
+impl Iterator for MarkerScan<'_> {
+    type Item = Result<StoredMarker, MarkerStoreError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.ended {
+            return None;
+        }
+        let item = self.step().transpose();
+        self.ended = !matches!(item, Some(Ok(_)));
+        item
+    }
+}

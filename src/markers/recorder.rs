@@ -1,0 +1,131 @@
+use std::collections::VecDeque;
+
+use super::MarkerBatch;
+use super::cursor_state::CursorState;
+use crate::format::{HiFiLine, Line, MarkHeader, announced_stream};
+use crate::model::{
+    DataCursorSnapshot, HiFiMarker, Marker, MarkerGap, MarkerGapReason, StreamDictEntry,
+};
+
+/// Makes markers of marks, in the order of the log. Without any I/O.
+#[derive(Debug)]
+pub(super) struct MarkerRecorder {
+    cursor: CursorState,
+    /// The last entry before the data that has moved the cursor since its last snapshot.
+    event_seq_before: u64,
+    /// Streams and markers that are not given to the store yet.
+    streams: Vec<StreamDictEntry>,
+    pending: VecDeque<Marker>,
+    /// The number of the next marker.
+    next_seq: u64,
+    /// Marks that were shed, as far as gaps tell of them.
+    shed: u64,
+}
+
+impl Default for MarkerRecorder {
+    fn default() -> Self {
+        Self {
+            cursor: CursorState::default(),
+            event_seq_before: 0,
+            streams: Vec::new(),
+            pending: VecDeque::new(),
+            next_seq: 1,
+            shed: 0,
+        }
+    }
+}
+
+impl MarkerRecorder {
+    /// Takes up one mark, as it came from the writer.
+    pub(super) fn take(&mut self, mark: &[Line]) {
+        let header = MarkHeader::of(&mark[0]);
+        let (lane, stream) = (header.lane.get(), header.stream.get());
+        self.note_shed(header.shed.get());
+        if header.is_stream() {
+            let (class, identifier) = announced_stream(mark);
+            self.streams.extend(self.cursor.announce(lane, stream, class, identifier));
+            return;
+        }
+        let event_seq_before = header.seq.get();
+        if event_seq_before != self.event_seq_before {
+            // An entry lies between the data so far and this.
+            self.snapshot();
+        }
+        self.event_seq_before = event_seq_before;
+        let ts_init_hi = header.ts_init_hi.get().into();
+        let slot = self.cursor.advance(lane, stream, header.count.get(), ts_init_hi);
+        if let Some(line) = mark.get(1) {
+            let record = HiFiLine::of(line);
+            let marker_seq = self.number(1);
+            self.pending.push_back(Marker::HiFi(HiFiMarker {
+                marker_seq,
+                event_seq_before,
+                slot,
+                ts_event: header.ts_event.get().into(),
+                ts_init: header.ts_init.get().into(),
+                same_ts_ordinal: record.same_ts_ordinal,
+                record_fingerprint: record.fingerprint,
+            }));
+        }
+    }
+
+    /// Writes down which streams have moved since the last snapshot, if any has.
+    pub(super) fn snapshot(&mut self) {
+        if !self.cursor.has_advanced() {
+            return;
+        }
+        let snapshot = DataCursorSnapshot {
+            marker_seq: self.number(1),
+            event_seq_before: self.event_seq_before,
+            ts_init: self.cursor.ts_init_max(),
+            advanced: self.cursor.take_advanced(),
+        };
+        self.pending.push_back(Marker::Cursor(snapshot));
+    }
+
+    /// So many marks were shed so far, in all.
+    pub(super) fn note_shed(&mut self, shed: u64) {
+        let new = shed - self.shed;
+        if new > 0 {
+            self.shed = shed;
+            // What came before comes before the gap.
+            self.snapshot();
+            let from = self.number(new);
+            let gap = MarkerGap { from, to: from + new - 1, reason: MarkerGapReason::Overflow };
+            self.pending.push_back(Marker::Gap(gap));
+        }
+    }
+
+    /// Markers that are not given to the store yet.
+    pub(super) fn pending(&self) -> usize {
+        self.pending.len()
+    }
+
+    /// What can be made durable: markers whose entry is, so that a crash leaves none that stands behind the log's end.
+    pub(super) fn take_batch(&mut self, watermark: u64) -> MarkerBatch {
+        let is_ahead =
+            |marker: &Marker| marker.event_seq_before().is_some_and(|before| before > watermark);
+        let end = self.pending.iter().position(is_ahead).unwrap_or(self.pending.len());
+        MarkerBatch {
+            streams: std::mem::take(&mut self.streams),
+            markers: self.pending.drain(..end).collect(),
+        }
+    }
+
+    /// Gives up what is pending, for a gap: the entries it stands behind will never be durable.
+    pub(super) fn give_up_pending(&mut self) {
+        let first = self.pending.front().map(|marker| marker.marker_seqs().0);
+        let last = self.pending.back().map(|marker| marker.marker_seqs().1);
+        if let (Some(from), Some(to)) = (first, last) {
+            let gap = MarkerGap { from, to, reason: MarkerGapReason::WriterClosed };
+            self.pending = VecDeque::from([Marker::Gap(gap)]);
+        }
+    }
+
+    /// Takes the next `count` numbers; returns the first.
+    fn number(&mut self, count: u64) -> u64 {
+        let first = self.next_seq;
+        self.next_seq += count;
+        first
+    }
+}

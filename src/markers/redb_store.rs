@@ -1,0 +1,252 @@
+use std::fs::File;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use redb::backends::FileBackend;
+use redb::{
+    Builder, Database, DatabaseError, ReadTransaction, ReadableDatabase, ReadableTable,
+    TableDefinition, TableError, WriteTransaction,
+};
+
+use super::log_cursor::LogCursor;
+use super::{MarkerBackend, MarkerBatch, MarkerSource, MarkerStoreError};
+use crate::format::{
+    MARKER_FORMAT_VERSION, MarkerCodec, decode_marker_manifest, encode_marker_manifest,
+};
+use crate::model::{MarkerCounts, MarkerManifest, RunStatus};
+
+/// First marker of a block to the block.
+const BLOCKS: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("marker_blocks");
+/// Slot to stream.
+const STREAMS: TableDefinition<'_, u32, &[u8]> = TableDefinition::new("streams");
+/// `format` and `manifest`.
+const META: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("meta");
+
+const FORMAT_ROW: &str = "format";
+const MANIFEST_ROW: &str = "manifest";
+
+/// Memory redb may hold of a sidecar's pages: some blocks, which are written once and not looked at again.
+const CACHE_BYTES: usize = 8 << 20;
+
+/// Keeps the sidecar of one run in a redb file.
+pub struct RedbMarkerBackend {
+    path: PathBuf,
+    codec: MarkerCodec,
+    sidecar: Option<(Arc<Database>, LogCursor)>,
+}
+
+impl RedbMarkerBackend {
+    /// A backend for the sidecar at `path`. Nothing is touched until it is opened.
+    pub fn new(path: impl Into<PathBuf>) -> Self {
+        Self { path: path.into(), codec: MarkerCodec::default(), sidecar: None }
+    }
+}
+
+impl MarkerBackend for RedbMarkerBackend {
+    /// The file must not be there yet.
+    fn open(&mut self, manifest: MarkerManifest) -> Result<(), MarkerStoreError> {
+        if self.sidecar.is_some() {
+            return Err(MarkerStoreError::Exists { path: self.path.clone() });
+        }
+        let file = File::options().read(true).write(true).create_new(true).open(&self.path);
+        let file = file.map_err(|error| match error.kind() {
+            io::ErrorKind::AlreadyExists => MarkerStoreError::Exists { path: self.path.clone() },
+            _ => MarkerStoreError::Io { path: self.path.clone(), source: error },
+        })?;
+        let cursor = LogCursor::fresh(manifest);
+        let database = open_file(file)?;
+        commit(&database, |transaction| {
+            transaction.open_table(BLOCKS)?;
+            transaction.open_table(STREAMS)?;
+            let mut meta = transaction.open_table(META)?;
+            meta.insert(FORMAT_ROW, MARKER_FORMAT_VERSION.to_le_bytes().as_slice())?;
+            meta.insert(MANIFEST_ROW, encode_marker_manifest(&cursor.manifest).as_slice())?;
+            Ok(())
+        })?;
+        self.sidecar = Some((Arc::new(database), cursor));
+        Ok(())
+    }
+
+    fn append(&mut self, batch: &MarkerBatch) -> Result<(), MarkerStoreError> {
+        let (database, cursor) = self.sidecar.as_mut().ok_or(MarkerStoreError::NotOpen)?;
+        let span = cursor.check(batch)?;
+        commit(database, |transaction| {
+            let mut streams = transaction.open_table(STREAMS)?;
+            for stream in &batch.streams {
+                streams.insert(stream.slot, self.codec.encode_stream(stream).as_slice())?;
+            }
+            if let Some((from, _)) = span {
+                let block = self.codec.encode_block(&batch.markers);
+                transaction.open_table(BLOCKS)?.insert(from, block.as_slice())?;
+            }
+            Ok(())
+        })?;
+        cursor.appended(batch, span);
+        Ok(())
+    }
+
+    fn seal(&mut self, status: RunStatus) -> Result<MarkerManifest, MarkerStoreError> {
+        let (database, cursor) = self.sidecar.as_mut().ok_or(MarkerStoreError::NotOpen)?;
+        let manifest = cursor.sealed_manifest(status)?;
+        write_manifest(database, &manifest)?;
+        cursor.manifest = manifest.clone();
+        Ok(manifest)
+    }
+
+    fn source(&self) -> Option<Arc<dyn MarkerSource>> {
+        let (database, _) = self.sidecar.as_ref()?;
+        Some(Arc::new(RedbMarkerSource(Arc::clone(database))))
+    }
+}
+
+/// Seals the sidecar that a process which died has left at `path`, with what is in it counted. One with a block that cannot
+/// be decoded is quarantined.
+pub(crate) fn recover_sidecar(path: &Path) -> Result<MarkerManifest, MarkerStoreError> {
+    // A sealed file never changes, and to open it for writing would be a change.
+    if let Ok(sealed) = open_sealed_markers(path) {
+        return Err(MarkerStoreError::Sealed { status: sealed.manifest()?.status });
+    }
+    let file = File::options().read(true).write(true).open(path);
+    let file = file.map_err(|source| open_error(path, source))?;
+    if file.metadata().map_err(|source| open_error(path, source))?.len() == 0 {
+        // redb would take it for a file to be made into a database.
+        return Err(MarkerStoreError::Missing { what: "content" });
+    }
+    let database = Arc::new(open_file(file)?);
+    let source = RedbMarkerSource(Arc::clone(&database));
+    let manifest = source.manifest()?;
+    if manifest.status.is_sealed() {
+        return Err(MarkerStoreError::Sealed { status: manifest.status });
+    }
+    let (status, counts) = match count(&source) {
+        Ok(counts) => (RunStatus::CrashedRecovered, counts),
+        Err(_damage) => (RunStatus::Quarantined, MarkerCounts::default()),
+    };
+    let manifest = MarkerManifest { counts, status, ..manifest };
+    write_manifest(&database, &manifest)?;
+    Ok(manifest)
+}
+
+fn count(source: &dyn MarkerSource) -> Result<MarkerCounts, MarkerStoreError> {
+    let codec = MarkerCodec::default();
+    let mut counts = MarkerCounts { dict: source.streams()?.len() as u64, ..Default::default() };
+    let mut from = 0;
+    while let Some((first, block)) = source.block_at_or_after(from)? {
+        let mut rest = &block[..];
+        let at = |source| MarkerStoreError::Block { first, source };
+        while let Some((stored, behind)) = codec.decode(rest).map_err(at)? {
+            counts.add(&stored.marker);
+            rest = behind;
+        }
+        from = first + 1;
+    }
+    Ok(counts)
+}
+
+/// Opens the sealed sidecar at `path` for reading. The file is not changed.
+pub fn open_sealed_markers(path: &Path) -> Result<Arc<dyn MarkerSource>, MarkerStoreError> {
+    let mut builder = Builder::new();
+    let database = match builder.set_cache_size(CACHE_BYTES).open_read_only(path) {
+        Ok(database) => database,
+        // A file that was not closed needs repair, which is a change.
+        Err(DatabaseError::DatabaseAlreadyOpen | DatabaseError::RepairAborted) => {
+            return Err(MarkerStoreError::NotSealed { path: path.to_owned() });
+        }
+        Err(DatabaseError::Storage(redb::StorageError::Io(source))) => {
+            return Err(open_error(path, source));
+        }
+        Err(error) => return Err(MarkerStoreError::redb(error)),
+    };
+    let source = RedbMarkerSource(Arc::new(database));
+    if !source.manifest()?.status.is_sealed() {
+        return Err(MarkerStoreError::NotSealed { path: path.to_owned() });
+    }
+    Ok(Arc::new(source))
+}
+
+fn open_error(path: &Path, source: io::Error) -> MarkerStoreError {
+    let path = path.to_owned();
+    match source.kind() {
+        io::ErrorKind::NotFound => MarkerStoreError::NotFound { path },
+        _ => MarkerStoreError::Io { path, source },
+    }
+}
+
+fn open_file(file: File) -> Result<Database, MarkerStoreError> {
+    let file = FileBackend::new(file).map_err(MarkerStoreError::redb)?;
+    let mut builder = Builder::new();
+    builder.set_cache_size(CACHE_BYTES).create_with_backend(file).map_err(MarkerStoreError::redb)
+}
+
+fn write_manifest(database: &Database, manifest: &MarkerManifest) -> Result<(), MarkerStoreError> {
+    commit(database, |transaction| {
+        let row = encode_marker_manifest(manifest);
+        transaction.open_table(META)?.insert(MANIFEST_ROW, row.as_slice())?;
+        Ok(())
+    })
+}
+
+fn commit(
+    database: &Database,
+    write: impl FnOnce(&WriteTransaction) -> Result<(), redb::Error>,
+) -> Result<(), MarkerStoreError> {
+    let transaction = database.begin_write().map_err(MarkerStoreError::redb)?;
+    write(&transaction).map_err(MarkerStoreError::redb)?;
+    transaction.commit().map_err(MarkerStoreError::redb)
+}
+
+struct RedbMarkerSource<D>(Arc<D>);
+
+impl<D: ReadableDatabase> RedbMarkerSource<D> {
+    fn meta(transaction: &ReadTransaction, row: &str) -> Result<Vec<u8>, MarkerStoreError> {
+        let missing = MarkerStoreError::Missing { what: "manifest" };
+        let table = match transaction.open_table(META) {
+            Ok(table) => table,
+            Err(TableError::TableDoesNotExist(_)) => return Err(missing),
+            Err(error) => return Err(MarkerStoreError::redb(error)),
+        };
+        let value = table.get(row).map_err(MarkerStoreError::redb)?;
+        value.map(|value| value.value().to_vec()).ok_or(missing)
+    }
+
+    fn read(&self) -> Result<ReadTransaction, MarkerStoreError> {
+        self.0.begin_read().map_err(MarkerStoreError::redb)
+    }
+}
+
+impl<D: ReadableDatabase + Send + Sync> MarkerSource for RedbMarkerSource<D> {
+    fn manifest(&self) -> Result<MarkerManifest, MarkerStoreError> {
+        let transaction = self.read()?;
+        let version = Self::meta(&transaction, FORMAT_ROW)?;
+        let version = version.try_into().map(u64::from_le_bytes);
+        let found = version.map_err(|_| MarkerStoreError::Missing { what: "format version" })?;
+        if found != MARKER_FORMAT_VERSION {
+            return Err(MarkerStoreError::Version { found, expected: MARKER_FORMAT_VERSION });
+        }
+        Ok(decode_marker_manifest(&Self::meta(&transaction, MANIFEST_ROW)?)?)
+    }
+
+    fn streams(&self) -> Result<Vec<(u32, Bytes)>, MarkerStoreError> {
+        let table = self.read()?.open_table(STREAMS).map_err(MarkerStoreError::redb)?;
+        let mut streams = Vec::new();
+        for row in table.iter().map_err(MarkerStoreError::redb)? {
+            let (slot, row) = row.map_err(MarkerStoreError::redb)?;
+            streams.push((slot.value(), Bytes::copy_from_slice(row.value())));
+        }
+        Ok(streams)
+    }
+
+    fn block_at_or_after(&self, from: u64) -> Result<Option<(u64, Bytes)>, MarkerStoreError> {
+        let table = self.read()?.open_table(BLOCKS).map_err(MarkerStoreError::redb)?;
+        let mut range = table.range(from..).map_err(MarkerStoreError::redb)?;
+        let Some(row) = range.next() else { return Ok(None) };
+        let (first, block) = row.map_err(MarkerStoreError::redb)?;
+        // A damaged tree may give a row that was not asked for, and a walk that believed it might not end.
+        if first.value() < from {
+            return Err(MarkerStoreError::unordered(from));
+        }
+        Ok(Some((first.value(), Bytes::copy_from_slice(block.value()))))
+    }
+}

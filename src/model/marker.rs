@@ -1,0 +1,201 @@
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::{Hash, RunId, RunStatus, UnixNanos};
+
+/// A class of market data that can be marked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum DataMarkerClass {
+    /// Changes to an order book.
+    BookDeltas,
+    /// The first ten levels of an order book.
+    BookDepth10,
+    /// Best bid and offer.
+    Quote,
+    /// Trades.
+    Trade,
+    /// Bars.
+    Bar,
+}
+
+impl DataMarkerClass {
+    /// All classes.
+    pub const ALL: [Self; 5] =
+        [Self::BookDeltas, Self::BookDepth10, Self::Quote, Self::Trade, Self::Bar];
+
+    /// The class's place in [`ALL`](Self::ALL), which is also its number in a sidecar.
+    pub const fn index(self) -> usize {
+        self as usize
+    }
+
+    /// The class's name, as it is serialized.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::BookDeltas => "BookDeltas",
+            Self::BookDepth10 => "BookDepth10",
+            Self::Quote => "Quote",
+            Self::Trade => "Trade",
+            Self::Bar => "Bar",
+        }
+    }
+}
+
+impl fmt::Display for DataMarkerClass {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// A stream of market data: one class of one instrument. Written once for each slot.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StreamDictEntry {
+    /// The stream's number in this sidecar, from 0.
+    pub slot: u32,
+    /// The class of its data.
+    pub data_cls: DataMarkerClass,
+    /// The instrument, or the type of bar.
+    pub identifier: String,
+}
+
+/// How far a stream had come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StreamCursor {
+    /// The stream.
+    pub slot: u32,
+    /// The largest `ts_init` of its data so far.
+    pub ts_init_hi: UnixNanos,
+    /// How much of its data had passed the taps since the run began.
+    pub count: u64,
+}
+
+/// How far the streams that had moved since the snapshot before had come, at one place in the order of the entries.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DataCursorSnapshot {
+    /// The marker's number, from 1.
+    pub marker_seq: u64,
+    /// The `seq` of the last entry before all this data was seen; 0 where none was.
+    pub event_seq_before: u64,
+    /// The largest `ts_init` of any data so far.
+    pub ts_init: UnixNanos,
+    /// The streams that have moved, by slot.
+    pub advanced: Vec<StreamCursor>,
+}
+
+/// One piece of data of an instrument that was chosen for it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HiFiMarker {
+    /// The marker's number, from 1.
+    pub marker_seq: u64,
+    /// The `seq` of the last entry before the data was seen; 0 where there was none.
+    pub event_seq_before: u64,
+    /// The stream.
+    pub slot: u32,
+    /// When it happened at its venue.
+    pub ts_event: UnixNanos,
+    /// When the record came to be.
+    pub ts_init: UnixNanos,
+    /// How many records of the same `ts_init` its thread had seen just before it in this stream.
+    pub same_ts_ordinal: u32,
+    /// BLAKE3 of the record, as its extractor writes it.
+    pub record_fingerprint: Hash,
+}
+
+/// Markers that are missing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MarkerGap {
+    /// The number of the first that is missing.
+    pub from: u64,
+    /// The number of the last.
+    pub to: u64,
+    /// Why they are missing.
+    pub reason: MarkerGapReason,
+}
+
+/// Why markers are missing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum MarkerGapReason {
+    /// They came faster than they could be written; or there were more streams than allowed.
+    Overflow,
+    /// They belong behind entries that never became durable.
+    WriterClosed,
+}
+
+impl fmt::Display for MarkerGapReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Overflow => "Overflow",
+            Self::WriterClosed => "WriterClosed",
+        })
+    }
+}
+
+/// A record of a sidecar that has a place in the order of its markers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Marker {
+    /// How far streams had come.
+    Cursor(DataCursorSnapshot),
+    /// One piece of data.
+    HiFi(HiFiMarker),
+    /// Markers that are missing.
+    Gap(MarkerGap),
+}
+
+impl Marker {
+    /// The numbers it stands for: the first and the last.
+    pub fn marker_seqs(&self) -> (u64, u64) {
+        match self {
+            Self::Cursor(DataCursorSnapshot { marker_seq, .. })
+            | Self::HiFi(HiFiMarker { marker_seq, .. }) => (*marker_seq, *marker_seq),
+            Self::Gap(gap) => (gap.from, gap.to),
+        }
+    }
+
+    /// Its place among the entries; `None` for a gap.
+    pub fn event_seq_before(&self) -> Option<u64> {
+        match self {
+            Self::Cursor(snapshot) => Some(snapshot.event_seq_before),
+            Self::HiFi(marker) => Some(marker.event_seq_before),
+            Self::Gap(_) => None,
+        }
+    }
+}
+
+/// What is in a sidecar, by kind.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MarkerCounts {
+    /// Cursor snapshots.
+    pub snapshots: u64,
+    /// High-fidelity markers.
+    pub hifi: u64,
+    /// Gaps.
+    pub gaps: u64,
+    /// Streams in the dictionary.
+    pub dict: u64,
+}
+
+impl MarkerCounts {
+    /// Counts one more.
+    pub fn add(&mut self, marker: &Marker) {
+        match marker {
+            Marker::Cursor(_) => self.snapshots += 1,
+            Marker::HiFi(_) => self.hifi += 1,
+            Marker::Gap(_) => self.gaps += 1,
+        }
+    }
+}
+
+/// What is known about a sidecar besides its records. Written when it is made, and once more when it is sealed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MarkerManifest {
+    /// The run it belongs to.
+    pub run_id: RunId,
+    /// The classes that were marked.
+    pub enabled_classes: Vec<DataMarkerClass>,
+    /// The instruments of which every record was marked.
+    pub high_fidelity: Vec<String>,
+    /// What is in it; zero until it is sealed.
+    pub counts: MarkerCounts,
+    /// `Running`, or how it was sealed.
+    pub status: RunStatus,
+}

@@ -1,0 +1,102 @@
+use super::producer::Sink;
+use super::switch::order_after_other_producers;
+use crate::format::{DataMark, Line, stream_mark};
+use crate::model::DataMarkerClass;
+use crate::protocol::{LaneState, LatestEntry, OrderClock};
+use crate::writer::lock_inline;
+
+/// The part of a producer that tells of market data. It never waits: where there is no room, marks are shed.
+#[derive(Debug)]
+pub(super) struct Marks {
+    latest_entry: LatestEntry,
+    /// What `latest_entry` was when the stamp was taken.
+    found: u64,
+    /// The stamp of the last mark.
+    stamp: u64,
+    /// Marks that were shed so far.
+    shed: u64,
+    /// Lines that marks leave to entries.
+    reserve_lines: usize,
+}
+
+/// One line in so many of a ring is for entries alone.
+const RESERVE_ONE_IN: usize = 4;
+
+impl Marks {
+    pub(super) fn new(latest_entry: LatestEntry, ring_lines: usize) -> Self {
+        let reserve_lines = ring_lines / RESERVE_ONE_IN;
+        Self { latest_entry, found: u64::MAX, stamp: 0, shed: 0, reserve_lines }
+    }
+
+    /// An entry was given `stamp`.
+    #[inline]
+    pub(super) fn entry_stamped(&self, stamp: u64) {
+        self.latest_entry.note(stamp);
+    }
+
+    /// The stamp of a mark, see [`LatestEntry`].
+    #[inline]
+    fn stamp(&mut self, clock: &OrderClock, state: &LaneState) -> u64 {
+        let found = self.latest_entry.get();
+        if found != self.found {
+            order_after_other_producers(state);
+            self.found = found;
+            self.stamp = clock.stamp();
+        }
+        self.stamp
+    }
+
+    #[inline]
+    pub(super) fn data(
+        &mut self,
+        mark: &DataMark,
+        sink: &mut Sink,
+        clock: &OrderClock,
+        state: &LaneState,
+    ) {
+        let stamp = self.stamp(clock, state);
+        let lines = mark.lines(stamp, self.shed);
+        if !self.push(lines.as_slice(), sink) {
+            self.shed(state);
+        }
+    }
+
+    /// Announces a stream; says whether there was room for that.
+    #[cold]
+    pub(super) fn stream(
+        &mut self,
+        stream: u32,
+        class: DataMarkerClass,
+        identifier: &str,
+        sink: &mut Sink,
+        clock: &OrderClock,
+        state: &LaneState,
+    ) -> bool {
+        let stamp = self.stamp(clock, state);
+        let lines = stream_mark(stream, class, identifier, stamp, self.shed);
+        self.push(&lines, sink)
+    }
+
+    /// Counts a mark that was not pushed.
+    #[cold]
+    pub(super) fn shed(&mut self, state: &LaneState) {
+        self.shed += 1;
+        state.set_marks_shed(self.shed);
+    }
+
+    #[inline]
+    fn push(&self, lines: &[Line], sink: &mut Sink) -> bool {
+        match sink {
+            Sink::Ring(ring) => {
+                let wanted = self.reserve_lines + lines.len();
+                // The writer's end is only looked at when what is known of it does not do.
+                (ring.cached_slots() >= wanted || ring.slots() >= wanted)
+                    && ring.push_entire_slice(lines).is_ok()
+            }
+            Sink::Inline { writer, lane } => {
+                lock_inline(writer).mark(lines, *lane);
+                true
+            }
+        }
+    }
+}

@@ -1,0 +1,73 @@
+//! Threads at full speed, that cause each other's messages: what caused comes first.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use super::node::{Decision, Node, Trade, decision, roomy};
+use tapline::lifecycle::DataMarkerConfig;
+
+const DECISIONS: u64 = 100_000;
+
+/// One thread sees data, another decides: each decision carries how much data it knew of, and each piece of data how
+/// many decisions.
+#[test]
+fn data_stands_before_what_it_caused_and_behind_what_caused_it() {
+    let node = Node::open(DataMarkerConfig { high_fidelity: vec!["ES".to_owned()], ..roomy() });
+    let (data, decisions, done) = (AtomicU64::new(0), AtomicU64::new(0), AtomicBool::new(false));
+    std::thread::scope(|scope| {
+        let mut feed = node.adapter();
+        let mut strategy = node.adapter();
+        let (data, decisions, done) = (&data, &decisions, &done);
+        scope.spawn(move || {
+            let mut count = 0;
+            while !done.load(Ordering::Relaxed) {
+                let known = decisions.load(Ordering::Acquire);
+                let trade = Trade { instrument: "ES", ts_init: 1 + known, price: 0 };
+                feed.capture("data", &trade).unwrap();
+                count += 1;
+                data.store(count, Ordering::Release);
+                if count % 64 == 0 {
+                    std::thread::yield_now();
+                }
+            }
+        });
+        scope.spawn(move || {
+            for number in 1..=DECISIONS {
+                let known = data.load(Ordering::Acquire);
+                strategy.capture("decisions", &Decision(known)).unwrap();
+                decisions.store(number, Ordering::Release);
+            }
+            done.store(true, Ordering::Relaxed);
+        });
+    });
+    let recorded = node.seal();
+    let manifest = recorded.verified();
+    let markers: Vec<_> = recorded.markers.hifi(0..=u64::MAX).map(Result::unwrap).collect();
+    // Where the writer could not keep up, all that is missing is said to be.
+    assert_eq!(manifest.counts.hifi, markers.len() as u64);
+
+    let mut next = markers.iter().peekable();
+    let mut seen = 0;
+    let mut alternations = 0;
+    for entry in &recorded.entries {
+        let before = seen;
+        while let Some(marker) = next.next_if(|marker| marker.event_seq_before < entry.seq) {
+            seen += 1;
+            // Entry n of the strategy is entry n + 1 of the run: RunStarted comes first.
+            let known = marker.ts_init.as_u64() - 1;
+            assert!(known < entry.seq, "data {seen} knew of decision {known}");
+            assert!(marker.event_seq_before > known || known == 0, "it came behind it");
+        }
+        alternations += u64::from(seen > before);
+        if let Some(known) = decision(entry)
+            && manifest.counts.gaps == 0
+        {
+            assert!(
+                seen >= known,
+                "entry {} knew of {known} data, and stands behind {seen}",
+                entry.seq
+            );
+        }
+    }
+    println!("{} data, {alternations} stretches of it, {} gaps", seen, manifest.counts.gaps);
+    assert!(alternations > 100, "the two threads did run at one time");
+}

@@ -1,0 +1,147 @@
+use std::path::{Path, PathBuf};
+
+use tapline::capture::{BusCaptureAdapter, Encoder, EncoderRegistry};
+use tapline::lifecycle::{
+    DataMarkerConfig, Environment, EventStoreConfig, EventStoreLifecycle, KernelEventStore,
+    LifecycleOptions,
+};
+use tapline::markers::{
+    DataPoint, Extractor, ExtractorRegistry, MarkerReader, MarkerVerifier, open_sealed_markers,
+};
+use tapline::store::{open_sealed_file, run_path};
+use tapline::writer::CloseReport;
+use tapline::{DataMarkerClass, Entry, MarkerManifest, RegisteredComponents, UnixNanos};
+
+use crate::support::{entries, instance};
+
+/// A trade. Market data: marked, not captured.
+pub(super) struct Trade {
+    pub(super) instrument: &'static str,
+    pub(super) ts_init: u64,
+    pub(super) price: u64,
+}
+
+/// What a node decided: captured, with the number that it carries.
+pub(super) struct Decision(pub(super) u64);
+
+/// A node with a sidecar.
+pub(super) struct Node {
+    folder: tempfile::TempDir,
+    lifecycle: EventStoreLifecycle,
+}
+
+/// What it left behind.
+pub(super) struct Recorded {
+    pub(super) report: CloseReport,
+    pub(super) markers: MarkerReader,
+    pub(super) entries: Vec<Entry>,
+    /// Kept for what is in it.
+    folder: tempfile::TempDir,
+    pub(super) run: PathBuf,
+}
+
+pub(super) fn fingerprint(trade: &Trade, hasher: &mut blake3::Hasher) {
+    hasher.update(trade.instrument.as_bytes()).update(&trade.price.to_le_bytes());
+}
+
+pub(super) fn options() -> LifecycleOptions {
+    LifecycleOptions {
+        encoder_registry: Box::new(|| {
+            let mut registry = EncoderRegistry::new();
+            registry.register(Encoder::new("Decision", |decision: &Decision, record| {
+                record.write_payload(&decision.0.to_le_bytes());
+                Ok(())
+            }))?;
+            Ok(registry)
+        }),
+        extractor_registry: Box::new(|| {
+            let mut registry = ExtractorRegistry::new();
+            let extractor = Extractor::new(DataMarkerClass::Trade, |trade: &Trade| DataPoint {
+                identifier: trade.instrument,
+                ts_event: (trade.ts_init - 1).into(),
+                ts_init: trade.ts_init.into(),
+            });
+            registry.register(extractor.fingerprinted_by(fingerprint))?;
+            Ok(registry)
+        }),
+        ..LifecycleOptions::default()
+    }
+}
+
+/// Settings under which nothing is shed.
+pub(super) fn roomy() -> DataMarkerConfig {
+    DataMarkerConfig { channel_capacity: 1 << 20, ..DataMarkerConfig::default() }
+}
+
+impl Node {
+    pub(super) fn open(markers: DataMarkerConfig) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let lifecycle = open_in(folder.path(), Some(markers));
+        Self { folder, lifecycle }
+    }
+
+    pub(super) fn adapter(&self) -> BusCaptureAdapter {
+        self.lifecycle.adapter().unwrap().expect("it has a configuration")
+    }
+
+    pub(super) fn seal(mut self) -> Recorded {
+        let report = self.lifecycle.seal(UnixNanos::new(1)).unwrap().expect("it is open");
+        let run = run_path(self.folder.path(), &instance(), report.manifest.run_id);
+        let entries = entries(&open_sealed_file(&run).unwrap());
+        let markers = MarkerReader::open_sealed(&sidecar(&run)).unwrap();
+        Recorded { report, markers, entries, folder: self.folder, run }
+    }
+}
+
+/// A lifecycle with an open run in `folder`.
+pub(super) fn open_in(folder: &Path, markers: Option<DataMarkerConfig>) -> EventStoreLifecycle {
+    let mut config = EventStoreConfig::new(folder);
+    // Marks do not wait for room as entries do.
+    config.writer.ring_lines = 1 << 18;
+    config.data_markers = markers;
+    let mut lifecycle = EventStoreLifecycle::new(Some(config), options());
+    lifecycle.open(&instance(), RegisteredComponents::default(), &Environment::Live).unwrap();
+    lifecycle
+}
+
+pub(super) fn sidecar(run: &Path) -> PathBuf {
+    run.with_extension("markers.redb")
+}
+
+/// The number a decision carries; `None` for an entry of the lifecycle.
+pub(super) fn decision(entry: &Entry) -> Option<u64> {
+    (entry.payload_type == "Decision")
+        .then(|| u64::from_le_bytes(entry.payload[..].try_into().unwrap()))
+}
+
+impl Recorded {
+    /// Asserts that the sidecar is sound, and returns its manifest.
+    pub(super) fn verified(&self) -> MarkerManifest {
+        assert!(self.folder.path().exists());
+        let source = open_sealed_markers(&sidecar(&self.run)).unwrap();
+        let manifest = &self.report.manifest;
+        let verifier = MarkerVerifier::new(source);
+        let report = verifier.beside(manifest.run_id, manifest.high_watermark).run();
+        assert_eq!((report.findings, report.findings_omitted), (Vec::new(), 0));
+        let sealed = report.manifest.expect("it can be read");
+        assert_eq!(Some(&sealed), self.report.markers.as_ref());
+        assert_eq!(sealed.counts, report.counts);
+        sealed
+    }
+
+    /// Of each instrument, how much of it had been seen when entry `seq` was captured.
+    pub(super) fn seen_before(&self, seq: u64) -> Vec<(String, u64, u64)> {
+        let fold = self.markers.fold_before(seq).unwrap();
+        assert_eq!(fold.missing, 0);
+        let streams = self.markers.streams().unwrap();
+        let mut seen: Vec<_> = streams
+            .into_iter()
+            .filter_map(|stream| {
+                let cursor = fold.cursors.get(&stream.slot)?;
+                Some((stream.identifier, cursor.count, cursor.ts_init_hi.as_u64()))
+            })
+            .collect();
+        seen.sort();
+        seen
+    }
+}

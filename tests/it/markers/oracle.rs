@@ -1,0 +1,182 @@
+//! Threads that take turns: the order in which they do is known, and has to be found again.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
+
+use tapline::{Marker, RunStatus};
+
+use super::node::{Decision, Node, Recorded, Trade, decision, fingerprint, roomy};
+use tapline::lifecycle::DataMarkerConfig;
+
+const INSTRUMENTS: [&str; 3] = ["ES", "NQ", "CL"];
+const STEPS_A_PRODUCER: u64 = 20_000;
+
+/// What happened, in the order of the turns.
+enum Step {
+    Entry(u64),
+    Data { instrument: &'static str, ts_init: u64 },
+}
+
+/// A source of numbers that look random, the same for each seed.
+struct Numbers(u64);
+
+impl Numbers {
+    fn below(&mut self, limit: u64) -> u64 {
+        // SplitMix64, Steele et al. 2014.
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        (z ^ (z >> 31)) % limit
+    }
+}
+
+/// Lets `producers` threads mix entries and data, one step at a time, whoever gets the turn.
+fn record(producers: u64, markers: DataMarkerConfig) -> (Recorded, Vec<Step>) {
+    let node = Node::open(markers);
+    let turns = Mutex::new(Vec::new());
+    std::thread::scope(|scope| {
+        for producer in 0..producers {
+            let mut adapter = node.adapter();
+            let turns = &turns;
+            scope.spawn(move || {
+                let mut numbers = Numbers(producer);
+                for _ in 0..STEPS_A_PRODUCER {
+                    let mut turns = turns.lock().unwrap_or_else(PoisonError::into_inner);
+                    let turn = turns.len() as u64;
+                    if numbers.below(4) == 0 {
+                        adapter.capture("decisions", &Decision(turn)).unwrap();
+                        turns.push(Step::Entry(turn));
+                    } else {
+                        let instrument = INSTRUMENTS[numbers.below(3) as usize];
+                        // Times repeat, and fall back now and then.
+                        let ts_init = 1_000_000 + turn / 3 - numbers.below(50);
+                        let trade = Trade { instrument, ts_init, price: turn };
+                        assert!(!adapter.capture("data", &trade).unwrap());
+                        turns.push(Step::Data { instrument, ts_init });
+                    }
+                }
+            });
+        }
+    });
+    (node.seal(), turns.into_inner().unwrap())
+}
+
+/// What had been seen of each instrument: how much, and its highest time.
+type Seen = BTreeMap<&'static str, (u64, u64)>;
+
+fn as_list(seen: &Seen) -> Vec<(String, u64, u64)> {
+    seen.iter().map(|(instrument, (count, hi))| ((*instrument).to_owned(), *count, *hi)).collect()
+}
+
+fn check(producers: u64) {
+    let (recorded, steps) = record(producers, roomy());
+    let manifest = recorded.verified();
+    assert_eq!((manifest.status, manifest.counts.gaps), (RunStatus::Ended, 0));
+    assert_eq!(manifest.counts.dict, 3);
+
+    // Between any two entries, data or none: what each snapshot has to say.
+    let mut expected: BTreeMap<u64, Vec<(String, u64, u64)>> = BTreeMap::new();
+    let mut seen = Seen::new();
+    // RunStarted is entry 1.
+    let mut seq = 1;
+    let mut boundaries = Vec::new();
+    for step in &steps {
+        match step {
+            Step::Entry(turn) => {
+                seq += 1;
+                assert_eq!(decision(&recorded.entries[seq as usize - 1]), Some(*turn));
+                boundaries.push((seq, as_list(&seen)));
+            }
+            Step::Data { instrument, ts_init } => {
+                let (count, hi) = seen.entry(instrument).or_default();
+                *count += 1;
+                *hi = (*hi).max(*ts_init);
+                expected.insert(seq, as_list(&seen));
+            }
+        }
+    }
+
+    // Every marker, in one walk.
+    let streams = recorded.markers.streams().unwrap();
+    let mut folded: BTreeMap<String, (u64, u64)> = BTreeMap::new();
+    let mut found = BTreeMap::new();
+    for (next, stored) in (1..).zip(recorded.markers.scan()) {
+        let Marker::Cursor(snapshot) = stored.unwrap().marker else { panic!("cursors only") };
+        assert_eq!(snapshot.marker_seq, next);
+        for cursor in &snapshot.advanced {
+            let identifier = &streams[cursor.slot as usize].identifier;
+            folded.insert(identifier.clone(), (cursor.count, cursor.ts_init_hi.as_u64()));
+        }
+        let list = folded.iter().map(|(id, (count, hi))| (id.clone(), *count, *hi)).collect();
+        // The interval may cut the data between two entries in two; the last one has it all.
+        found.insert(snapshot.event_seq_before, list);
+    }
+    assert_eq!(found, expected);
+
+    // And at some boundaries as a reader asks for them: the first, the last, and in between.
+    let some = boundaries.len() / 10;
+    let asked = boundaries.iter().step_by(some.max(1)).chain(boundaries.last());
+    for (seq, seen) in asked {
+        assert_eq!(recorded.seen_before(*seq), *seen, "before entry {seq}");
+    }
+}
+
+#[test]
+fn one_producer() {
+    check(1);
+}
+
+#[test]
+fn two_producers() {
+    check(2);
+}
+
+#[test]
+fn four_producers() {
+    check(4);
+}
+
+#[test]
+fn eight_producers() {
+    check(8);
+}
+
+/// Each piece of data of a chosen instrument has its own place, times, ordinal and fingerprint.
+#[test]
+fn high_fidelity_markers_tell_each_record() {
+    let markers = DataMarkerConfig { high_fidelity: vec!["NQ".to_owned()], ..roomy() };
+    let (recorded, steps) = record(1, markers);
+    let mut expected = Vec::new();
+    let (mut seq, mut last_ts, mut ordinal) = (1, 0, 0);
+    for (turn, step) in steps.iter().enumerate() {
+        match step {
+            Step::Entry(_) => seq += 1,
+            Step::Data { instrument: "NQ", ts_init } => {
+                ordinal = if *ts_init == last_ts { ordinal + 1 } else { 0 };
+                last_ts = *ts_init;
+                let mut hasher = blake3::Hasher::new();
+                let trade = Trade { instrument: "NQ", ts_init: *ts_init, price: turn as u64 };
+                fingerprint(&trade, &mut hasher);
+                expected.push((seq, *ts_init - 1, *ts_init, ordinal, hasher.finalize()));
+            }
+            Step::Data { .. } => {}
+        }
+    }
+    let manifest = recorded.verified();
+    assert_eq!(manifest.counts.hifi, expected.len() as u64);
+    assert!(expected.iter().any(|(_, _, _, ordinal, _)| *ordinal > 0), "times repeat");
+    let found: Vec<_> = recorded
+        .markers
+        .hifi(0..=u64::MAX)
+        .map(|marker| {
+            let marker = marker.unwrap();
+            let times = (marker.ts_event.as_u64(), marker.ts_init.as_u64());
+            let ordinal = marker.same_ts_ordinal;
+            (marker.event_seq_before, times.0, times.1, ordinal, marker.record_fingerprint)
+        })
+        .collect();
+    assert_eq!(found, expected);
+    let middle = recorded.markers.hifi(100..=200).count();
+    assert_eq!(middle, expected.iter().filter(|(seq, ..)| (100..=200).contains(seq)).count());
+}
