@@ -40,6 +40,7 @@ mod close;
 mod halt;
 mod horizon;
 mod lane_state;
+mod mark_stamp;
 mod parking;
 mod registration;
 mod watermark;

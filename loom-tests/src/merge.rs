@@ -10,6 +10,12 @@ pub(crate) struct Message {
     name: char,
 }
 
+impl Message {
+    pub(crate) fn new(stamp: u64, name: char) -> Self {
+        Self { stamp, name }
+    }
+}
+
 /// Submits as `Producer` does: the stamp first, then the push.
 pub(crate) fn submit(clock: &OrderClock, ring: &mut Pusher<Message>, name: char) {
     let stamp = clock.stamp();

@@ -63,8 +63,6 @@ pub(crate) struct DataMark {
     pub(crate) ts_event: UnixNanos,
     pub(crate) ts_init: UnixNanos,
     pub(crate) ts_init_hi: UnixNanos,
-    /// For a high-fidelity mark.
-    pub(crate) record: Option<MarkedRecord>,
 }
 
 /// What is known of one record.
@@ -72,20 +70,6 @@ pub(crate) struct DataMark {
 pub(crate) struct MarkedRecord {
     pub(crate) fingerprint: Hash,
     pub(crate) same_ts_ordinal: u32,
-}
-
-/// The lines of a mark.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct MarkLines {
-    lines: [Line; 2],
-    count: usize,
-}
-
-impl MarkLines {
-    #[inline]
-    pub(crate) fn as_slice(&self) -> &[Line] {
-        &self.lines[..self.count]
-    }
 }
 
 impl MarkHeader {
@@ -127,25 +111,32 @@ impl HiFiLine {
 }
 
 impl DataMark {
-    /// The mark, as one line or, for a high-fidelity mark, two.
+    /// The mark.
     #[inline]
-    pub(crate) fn lines(&self, stamp: u64, shed: u64) -> MarkLines {
-        let count = 1 + usize::from(self.record.is_some());
-        let header = MarkHeader {
+    pub(crate) fn line(&self, stamp: u64, shed: u64) -> [Line; 1] {
+        [self.header(stamp, shed, 1).to_line()]
+    }
+
+    /// The mark, with high fidelity.
+    pub(crate) fn lines(&self, record: &MarkedRecord, stamp: u64, shed: u64) -> [Line; 2] {
+        [self.header(stamp, shed, 2).to_line(), HiFiLine::line(record)]
+    }
+
+    #[inline]
+    fn header(&self, stamp: u64, shed: u64, lines: u32) -> MarkHeader {
+        MarkHeader {
             seq: U64::new(stamp),
             ts_init: U64::new(self.ts_init.as_u64()),
             count: U64::new(self.count),
             stream: U32::new(self.stream),
             lane: U32::ZERO,
             shed: U64::new(shed),
-            lines: U32::new(count as u32),
+            lines: U32::new(lines),
             flags: U16::new(RecordFlags::MARK.bits()),
             class: U16::ZERO,
             ts_event: U64::new(self.ts_event.as_u64()),
             ts_init_hi: U64::new(self.ts_init_hi.as_u64()),
-        };
-        let record = self.record.as_ref().map_or(Line::ZERO, HiFiLine::line);
-        MarkLines { lines: [header.to_line(), record], count }
+        }
     }
 }
 
@@ -200,11 +191,9 @@ mod tests {
             ts_event: 13.into(),
             ts_init: 17.into(),
             ts_init_hi: 19.into(),
-            record: Some(record),
         };
-        let lines = mark.lines(23, 29);
-        let [first, second] = lines.as_slice() else { panic!("two lines") };
-        let header = MarkHeader::of(first);
+        let [first, second] = mark.lines(&record, 23, 29);
+        let header = MarkHeader::of(&first);
         assert!(!header.is_stream());
         assert_eq!(
             [
@@ -219,8 +208,8 @@ mod tests {
             [23, 17, 11, 29, 13, 19]
         );
         assert_eq!((header.stream.get(), header.lines.get()), (7, 2));
-        assert_eq!(HiFiLine::of(second), record);
-        assert_eq!(DataMark { record: None, ..mark }.lines(23, 29).as_slice().len(), 1);
+        assert_eq!(HiFiLine::of(&second), record);
+        assert_eq!(MarkHeader::of(&mark.line(23, 29)[0]).lines.get(), 1);
     }
 
     #[test]

@@ -1,12 +1,12 @@
 use std::any::Any;
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use super::extractor::ErasedExtractor;
 use super::{DataMarkerConfig, DataPoint, ExtractorRegistry};
 use crate::format::{DataMark, MarkedRecord};
 use crate::model::{DataMarkerClass, UnixNanos};
-use crate::ring::Producer;
+use crate::ring::{NameMap, Producer};
 
 /// What the taps of a run mark.
 #[derive(Debug)]
@@ -22,7 +22,7 @@ pub(crate) struct MarkerScope {
 pub(crate) struct MarkerTap {
     scope: Arc<MarkerScope>,
     /// By class, the number of each instrument's stream.
-    streams: [HashMap<Box<str>, u32, foldhash::fast::RandomState>; DataMarkerClass::ALL.len()],
+    streams: [NameMap<u32>; DataMarkerClass::ALL.len()],
     /// By number.
     cursors: Vec<TapCursor>,
 }
@@ -58,15 +58,21 @@ impl MarkerTap {
     /// Marks `message` through `producer`, if it is market data that is to be marked.
     #[inline]
     pub(crate) fn observe(&mut self, message: &dyn Any, producer: &mut Producer) {
-        let scope = Arc::clone(&self.scope);
+        let Self { scope, streams, cursors } = self;
         let Some(extractor) = scope.registry.find(message) else { return };
         let class = extractor.class();
         if !scope.is_enabled[class.index()] {
             return;
         }
         let point = extractor.extract(message);
-        let Some(stream) = self.stream(class, point.identifier, producer) else { return };
-        let cursor = &mut self.cursors[stream as usize];
+        let streams = &mut streams[class.index()];
+        let known = streams.get(point.identifier);
+        let known =
+            known.or_else(|| new_stream(scope, streams, cursors, point.identifier, producer));
+        let Some(stream) = known else {
+            return producer.shed_mark();
+        };
+        let cursor = &mut cursors[stream as usize];
         cursor.advance(&point);
         if !cursor.is_announced {
             cursor.is_announced = producer.announce_stream(stream, class, point.identifier);
@@ -74,48 +80,36 @@ impl MarkerTap {
                 return producer.shed_mark();
             }
         }
-        producer.mark(&DataMark {
+        let mark = DataMark {
             stream,
             count: cursor.count,
             ts_event: point.ts_event,
             ts_init: point.ts_init,
             ts_init_hi: cursor.ts_init_hi,
-            record: cursor.record(extractor, message),
-        });
+        };
+        let record = if cursor.is_high_fidelity { cursor.record(extractor, message) } else { None };
+        producer.mark(&mark, record.as_ref());
     }
+}
 
-    /// The number of a stream; `None` where it cannot have one.
-    #[inline]
-    fn stream(
-        &mut self,
-        class: DataMarkerClass,
-        identifier: &str,
-        producer: &mut Producer,
-    ) -> Option<u32> {
-        match self.streams[class.index()].get(identifier) {
-            Some(stream) => Some(*stream),
-            None => self.new_stream(class, identifier, producer),
-        }
+/// A number for a new stream; `None` where it cannot have one.
+#[cold]
+fn new_stream(
+    scope: &MarkerScope,
+    streams: &mut NameMap<u32>,
+    cursors: &mut Vec<TapCursor>,
+    identifier: &str,
+    producer: &Producer,
+) -> Option<u32> {
+    let has_room = cursors.len() < scope.streams_max;
+    if !has_room || identifier.len() > producer.name_bytes_max() {
+        return None;
     }
-
-    #[cold]
-    fn new_stream(
-        &mut self,
-        class: DataMarkerClass,
-        identifier: &str,
-        producer: &mut Producer,
-    ) -> Option<u32> {
-        let has_room = self.cursors.len() < self.scope.streams_max;
-        if !has_room || identifier.len() > producer.name_bytes_max() {
-            producer.shed_mark();
-            return None;
-        }
-        let stream = self.cursors.len() as u32;
-        let is_high_fidelity = self.scope.high_fidelity.contains(identifier);
-        self.cursors.push(TapCursor { is_high_fidelity, ..TapCursor::default() });
-        self.streams[class.index()].insert(identifier.into(), stream);
-        Some(stream)
-    }
+    let stream = cursors.len() as u32;
+    let is_high_fidelity = scope.high_fidelity.contains(identifier);
+    cursors.push(TapCursor { is_high_fidelity, ..TapCursor::default() });
+    streams.insert(identifier, stream);
+    Some(stream)
 }
 
 impl TapCursor {

@@ -1,21 +1,7 @@
 use crate::sync::{Arc, AtomicU64, CachePadded, Ordering};
 
 /// The stamp of whichever entry was pushed last, by any producer: tells a tap whether market data needs a stamp of its
-/// own, or can go by that of the data before it.
-///
-/// Market data only has to be ordered against entries, and a stamp is what costs most of a mark. Let A see data x0,
-/// look here, and take a stamp t0 for it; then see data x, look here again and find the same. Then x may have the
-/// stamp t0 as well:
-///
-/// - An entry y that comes after x (x was seen before the code runs that causes y) is stamped after x0 was: t0 <
-///   stamp(y).
-/// - An entry y that comes before x has stored its stamp here before A looked for x. A found what it had found for
-///   x0, so y's store is no later than the one that A found then, and t0 was taken after that was found: stamp(y) < t0.
-///   Stamps that are found are never equal by chance, since a producer's stamps rise, and two of one value cannot be
-///   taken one after the other.
-///
-/// A mark may reach its ring after the writer has taken entries of later stamps. None of them comes after it, or the
-/// writer would have looked into the ring later than that; it is ordered behind them.
+/// own, see [`MarkStamp`].
 #[derive(Debug, Clone)]
 pub(crate) struct LatestEntry(Arc<CachePadded<AtomicU64>>);
 
@@ -31,11 +17,54 @@ impl LatestEntry {
         self.0.store(stamp, Ordering::Release);
     }
 
-    /// Producer: the last stamp that was noted, for comparison with what was found before. To be asked before a stamp
-    /// is taken.
     #[inline]
-    pub(crate) fn get(&self) -> u64 {
-        // Acquire pairs with the Release in `note`: the stamp that is taken next is later than the one found.
+    fn get(&self) -> u64 {
+        // Acquire pairs with the Release in `note`: a stamp that is taken next is later than the one found.
         self.0.load(Ordering::Acquire)
+    }
+}
+
+/// Order stamps for one producer's market data. To take a stamp is what costs most of a mark, and data only has to be
+/// ordered against entries: as long as none was pushed, the stamp before will do.
+///
+/// Let this producer see data x0, find some latest entry, and take a stamp t0; then see data x and find the same. Why x
+/// can have the stamp t0 as well:
+///
+/// - An entry y that comes after x (x was seen before the code runs that causes y) is stamped after x0 was: t0 <
+///   stamp(y).
+/// - An entry y that comes before x has been noted before this producer looked for x. It found what it had found for x0,
+///   so y was noted no later than what it found then, and t0 was taken after that: stamp(y) < t0. What is found is not the
+///   same by chance: a producer's stamps rise, and no two producers take the same one after the other.
+///
+/// A mark may reach its ring after the writer has taken entries of later stamps. None of them comes after it, or the
+/// writer would have looked into its ring later than that; it is ordered behind them.
+#[derive(Debug)]
+pub(crate) struct MarkStamp {
+    latest_entry: LatestEntry,
+    /// The latest entry when the stamp was taken.
+    found: Option<u64>,
+    stamp: u64,
+}
+
+impl MarkStamp {
+    pub(crate) fn new(latest_entry: LatestEntry) -> Self {
+        Self { latest_entry, found: None, stamp: 0 }
+    }
+
+    /// The stamp of a mark that is about to be pushed; `take` takes one from the order clock.
+    #[inline]
+    pub(crate) fn get(&mut self, take: impl FnOnce() -> u64) -> u64 {
+        let found = Some(self.latest_entry.get());
+        if found != self.found {
+            self.found = found;
+            self.stamp = take();
+        }
+        self.stamp
+    }
+
+    /// The producer has given an entry this stamp.
+    #[inline]
+    pub(crate) fn entry_stamped(&self, stamp: u64) {
+        self.latest_entry.note(stamp);
     }
 }

@@ -14,7 +14,7 @@ pub(crate) use gate::{Admission, RunGate};
 pub use halt::{HaltReason, HaltSignal};
 pub(crate) use inbox::{LaneInbox, RegisterError};
 pub(crate) use lane_state::LaneState;
-pub(crate) use latest_entry::LatestEntry;
+pub(crate) use latest_entry::{LatestEntry, MarkStamp};
 pub(crate) use order_clock::OrderClock;
 pub(crate) use parking::Parking;
 pub(crate) use watermark::Watermark;

@@ -1,18 +1,14 @@
 use super::producer::Sink;
 use super::switch::order_after_other_producers;
-use crate::format::{DataMark, Line, stream_mark};
+use crate::format::{DataMark, Line, MarkedRecord, stream_mark};
 use crate::model::DataMarkerClass;
-use crate::protocol::{LaneState, LatestEntry, OrderClock};
+use crate::protocol::{LaneState, LatestEntry, MarkStamp, OrderClock};
 use crate::writer::lock_inline;
 
 /// The part of a producer that tells of market data. It never waits: where there is no room, marks are shed.
 #[derive(Debug)]
 pub(super) struct Marks {
-    latest_entry: LatestEntry,
-    /// What `latest_entry` was when the stamp was taken.
-    found: u64,
-    /// The stamp of the last mark.
-    stamp: u64,
+    stamp: MarkStamp,
     /// Marks that were shed so far.
     shed: u64,
     /// Lines that marks leave to entries.
@@ -25,38 +21,38 @@ const RESERVE_ONE_IN: usize = 4;
 impl Marks {
     pub(super) fn new(latest_entry: LatestEntry, ring_lines: usize) -> Self {
         let reserve_lines = ring_lines / RESERVE_ONE_IN;
-        Self { latest_entry, found: u64::MAX, stamp: 0, shed: 0, reserve_lines }
+        Self { stamp: MarkStamp::new(latest_entry), shed: 0, reserve_lines }
     }
 
     /// An entry was given `stamp`.
     #[inline]
     pub(super) fn entry_stamped(&self, stamp: u64) {
-        self.latest_entry.note(stamp);
+        self.stamp.entry_stamped(stamp);
     }
 
-    /// The stamp of a mark, see [`LatestEntry`].
     #[inline]
     fn stamp(&mut self, clock: &OrderClock, state: &LaneState) -> u64 {
-        let found = self.latest_entry.get();
-        if found != self.found {
+        self.stamp.get(|| {
             order_after_other_producers(state);
-            self.found = found;
-            self.stamp = clock.stamp();
-        }
-        self.stamp
+            clock.stamp()
+        })
     }
 
     #[inline]
     pub(super) fn data(
         &mut self,
         mark: &DataMark,
+        record: Option<&MarkedRecord>,
         sink: &mut Sink,
         clock: &OrderClock,
         state: &LaneState,
     ) {
         let stamp = self.stamp(clock, state);
-        let lines = mark.lines(stamp, self.shed);
-        if !self.push(lines.as_slice(), sink) {
+        let is_pushed = match record {
+            None => self.push(&mark.line(stamp, self.shed), sink),
+            Some(record) => self.push(&mark.lines(record, stamp, self.shed), sink),
+        };
+        if !is_pushed {
             self.shed(state);
         }
     }

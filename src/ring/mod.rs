@@ -3,6 +3,7 @@
 mod durability;
 mod error;
 mod marks;
+mod name_map;
 mod names;
 mod producer;
 mod stall;
@@ -11,3 +12,5 @@ mod switch;
 pub use durability::{Durability, Ticket};
 pub use error::SubmitError;
 pub use producer::{Producer, Producers};
+
+pub(crate) use name_map::NameMap;

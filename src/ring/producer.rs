@@ -5,7 +5,7 @@ use super::names::{LocalNames, Lookup};
 use super::stall::push_when_room;
 use super::switch::order_after_other_producers;
 use super::{Durability, SubmitError, Ticket};
-use crate::format::{DataMark, Line, RecordBuilder, RecordTag};
+use crate::format::{DataMark, Line, MarkedRecord, RecordBuilder, RecordTag};
 use crate::model::{DataMarkerClass, EntryDraft, UnixNanos};
 use crate::protocol::{Admission, HaltReason, LaneState};
 use crate::sync::{Arc, Mutex};
@@ -111,15 +111,16 @@ impl Producer {
         Durability::new(Arc::clone(&self.state), self.connection.clone())
     }
 
-    /// Marks a piece of market data, where there is room; else it is counted as shed. Never waits. Nothing happens
+    /// Marks a piece of market data, with high fidelity where its `record` is given, if there is room; else it is counted as shed. Never waits. Nothing happens
     /// in a run that is closing.
     #[inline]
-    pub(crate) fn mark(&mut self, mark: &DataMark) {
+    pub(crate) fn mark(&mut self, mark: &DataMark, record: Option<&MarkedRecord>) {
         // Or a writer that closes would not find an end of marks.
         if let Some(marks) = &mut self.marks
             && self.connection.gate.is_open()
         {
-            marks.data(mark, &mut self.sink, &self.connection.order_clock, &self.state);
+            let clock = &self.connection.order_clock;
+            marks.data(mark, record, &mut self.sink, clock, &self.state);
         }
     }
 
