@@ -1,8 +1,8 @@
 use std::any::{Any, TypeId, type_name};
-use std::collections::HashMap;
 
 use super::encoder::{ErasedEncoder, PayloadType};
 use super::{Encoder, RegisterError};
+use crate::model::TypeMap;
 
 /// The allow-list: which message types are captured, and how. A type without an encoder passes the
 /// tap at the price of one look-up.
@@ -10,7 +10,7 @@ use super::{Encoder, RegisterError};
 /// Built once, then shared by the taps of all threads.
 #[derive(Default)]
 pub struct EncoderRegistry {
-    slots: HashMap<TypeId, Slot, foldhash::fast::RandomState>,
+    slots: TypeMap<Slot>,
 }
 
 enum Slot {

@@ -113,8 +113,8 @@ impl HiFiLine {
 impl DataMark {
     /// The mark.
     #[inline]
-    pub(crate) fn line(&self, stamp: u64, shed: u64) -> [Line; 1] {
-        [self.header(stamp, shed, 1).to_line()]
+    pub(crate) fn line(&self, stamp: u64, shed: u64) -> Line {
+        self.header(stamp, shed, 1).to_line()
     }
 
     /// The mark, with high fidelity.
@@ -209,7 +209,7 @@ mod tests {
         );
         assert_eq!((header.stream.get(), header.lines.get()), (7, 2));
         assert_eq!(HiFiLine::of(&second), record);
-        assert_eq!(MarkHeader::of(&mark.line(23, 29)[0]).lines.get(), 1);
+        assert_eq!(MarkHeader::of(&mark.line(23, 29)).lines.get(), 1);
     }
 
     #[test]

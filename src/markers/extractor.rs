@@ -1,4 +1,5 @@
 use std::any::Any;
+use std::marker::PhantomData;
 
 use crate::model::{DataMarkerClass, Hash, UnixNanos};
 
@@ -37,13 +38,9 @@ pub struct DataPoint<'a> {
 /// # Ok::<(), tapline::markers::ExtractorError>(())
 /// ```
 pub struct Extractor<T> {
-    class: DataMarkerClass,
-    extract: ExtractFn<T>,
-    fingerprint: Option<FingerprintFn<T>>,
+    erased: ErasedExtractor,
+    message: PhantomData<fn(&T)>,
 }
-
-type ExtractFn<T> = Box<dyn for<'a> Fn(&'a T) -> DataPoint<'a> + Send + Sync>;
-type FingerprintFn<T> = Box<dyn Fn(&T, &mut blake3::Hasher) + Send + Sync>;
 
 impl<T: 'static> Extractor<T> {
     /// An extractor for messages that are data of `class`.
@@ -51,7 +48,12 @@ impl<T: 'static> Extractor<T> {
         class: DataMarkerClass,
         extract: impl for<'a> Fn(&'a T) -> DataPoint<'a> + Send + Sync + 'static,
     ) -> Self {
-        Self { class, extract: Box::new(extract), fingerprint: None }
+        let erased = ErasedExtractor {
+            class,
+            extract: Box::new(move |message| message.downcast_ref().map(&extract)),
+            fingerprint: None,
+        };
+        Self { erased, message: PhantomData }
     }
 
     /// Adds how a record is told from others, for instruments that are marked with high fidelity: by the bytes that
@@ -62,35 +64,26 @@ impl<T: 'static> Extractor<T> {
         mut self,
         fingerprint: impl Fn(&T, &mut blake3::Hasher) + Send + Sync + 'static,
     ) -> Self {
-        self.fingerprint = Some(Box::new(fingerprint));
+        self.erased.fingerprint = Some(Box::new(move |message| {
+            let mut hasher = blake3::Hasher::new();
+            fingerprint(message.downcast_ref()?, &mut hasher);
+            Some(hasher.finalize())
+        }));
         self
     }
-}
 
-/// An extractor with its message type erased.
-pub(super) trait ErasedExtractor: Send + Sync {
-    fn class(&self) -> DataMarkerClass;
-    fn extract<'a>(&self, message: &'a dyn Any) -> DataPoint<'a>;
-    fn fingerprint(&self, message: &dyn Any) -> Option<Hash>;
-}
-
-impl<T: 'static> ErasedExtractor for Extractor<T> {
-    fn class(&self) -> DataMarkerClass {
-        self.class
-    }
-
-    fn extract<'a>(&self, message: &'a dyn Any) -> DataPoint<'a> {
-        (self.extract)(concrete(message))
-    }
-
-    fn fingerprint(&self, message: &dyn Any) -> Option<Hash> {
-        let fingerprint = self.fingerprint.as_ref()?;
-        let mut hasher = blake3::Hasher::new();
-        fingerprint(concrete(message), &mut hasher);
-        Some(hasher.finalize())
+    pub(super) fn erase(self) -> ErasedExtractor {
+        self.erased
     }
 }
 
-fn concrete<T: 'static>(message: &dyn Any) -> &T {
-    message.downcast_ref().expect("the registry finds extractors by the message's own type")
+/// An extractor with its message type erased. One function deep, since it runs for every message.
+pub(super) struct ErasedExtractor {
+    pub(super) class: DataMarkerClass,
+    /// `None` for a message of another type.
+    pub(super) extract: Box<ExtractFn>,
+    pub(super) fingerprint: Option<Box<FingerprintFn>>,
 }
+
+type ExtractFn = dyn for<'a> Fn(&'a dyn Any) -> Option<DataPoint<'a>> + Send + Sync;
+type FingerprintFn = dyn Fn(&dyn Any) -> Option<Hash> + Send + Sync;

@@ -1,8 +1,8 @@
 use std::any::{Any, TypeId, type_name};
-use std::collections::HashMap;
 
 use super::extractor::ErasedExtractor;
 use super::{Extractor, ExtractorError};
+use crate::model::TypeMap;
 
 /// Which message types are market data, and how each is marked. A type without an extractor passes the tap at the price of
 /// one look-up.
@@ -10,7 +10,7 @@ use super::{Extractor, ExtractorError};
 /// Built once, then shared by the taps of all threads.
 #[derive(Default)]
 pub struct ExtractorRegistry {
-    extractors: HashMap<TypeId, Box<dyn ErasedExtractor>, foldhash::fast::RandomState>,
+    extractors: TypeMap<ErasedExtractor>,
 }
 
 impl ExtractorRegistry {
@@ -25,13 +25,13 @@ impl ExtractorRegistry {
         if self.extractors.contains_key(&key) {
             return Err(ExtractorError::Duplicate { type_name: type_name::<T>() });
         }
-        self.extractors.insert(key, Box::new(extractor));
+        self.extractors.insert(key, extractor.erase());
         Ok(())
     }
 
     #[inline]
-    pub(super) fn find(&self, message: &dyn Any) -> Option<&dyn ErasedExtractor> {
-        self.extractors.get(&message.type_id()).map(|extractor| &**extractor)
+    pub(super) fn find(&self, message: &dyn Any) -> Option<&ErasedExtractor> {
+        self.extractors.get(&message.type_id())
     }
 }
 

@@ -2,7 +2,6 @@ use std::any::Any;
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use super::extractor::ErasedExtractor;
 use super::{DataMarkerConfig, DataPoint, ExtractorRegistry};
 use crate::format::{DataMark, MarkedRecord};
 use crate::model::{DataMarkerClass, UnixNanos};
@@ -60,11 +59,11 @@ impl MarkerTap {
     pub(crate) fn observe(&mut self, message: &dyn Any, producer: &mut Producer) {
         let Self { scope, streams, cursors } = self;
         let Some(extractor) = scope.registry.find(message) else { return };
-        let class = extractor.class();
+        let class = extractor.class;
         if !scope.is_enabled[class.index()] {
             return;
         }
-        let point = extractor.extract(message);
+        let Some(point) = (extractor.extract)(message) else { return };
         let streams = &mut streams[class.index()];
         let known = streams.get(point.identifier);
         let known =
@@ -87,8 +86,15 @@ impl MarkerTap {
             ts_init: point.ts_init,
             ts_init_hi: cursor.ts_init_hi,
         };
-        let record = if cursor.is_high_fidelity { cursor.record(extractor, message) } else { None };
-        producer.mark(&mark, record.as_ref());
+        match &extractor.fingerprint {
+            Some(fingerprint) if cursor.is_high_fidelity => {
+                let same_ts_ordinal = cursor.same_ts_ordinal;
+                let record = fingerprint(message)
+                    .map(|fingerprint| MarkedRecord { fingerprint, same_ts_ordinal });
+                producer.mark(&mark, record.as_ref());
+            }
+            _ => producer.mark(&mark, None),
+        }
     }
 }
 
@@ -120,14 +126,5 @@ impl TapCursor {
         self.count += 1;
         self.ts_init = point.ts_init;
         self.ts_init_hi = self.ts_init_hi.max(point.ts_init);
-    }
-
-    #[inline]
-    fn record(&self, extractor: &dyn ErasedExtractor, message: &dyn Any) -> Option<MarkedRecord> {
-        if !self.is_high_fidelity {
-            return None;
-        }
-        let fingerprint = extractor.fingerprint(message)?;
-        Some(MarkedRecord { fingerprint, same_ts_ordinal: self.same_ts_ordinal })
     }
 }

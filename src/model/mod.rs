@@ -11,6 +11,7 @@ mod marker;
 mod retention;
 mod run;
 mod time;
+mod type_map;
 
 pub use anchor::{ContentHash, ContentHashError, SnapshotAnchor};
 pub use clock::{Clock, SimulatedClock};
@@ -26,3 +27,4 @@ pub use marker::{
 pub use retention::RetentionMode;
 pub use run::{InstanceId, InstanceIdError, RunId, RunIdError, RunStatus};
 pub use time::UnixNanos;
+pub(crate) use type_map::TypeMap;

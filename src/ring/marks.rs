@@ -48,9 +48,14 @@ impl Marks {
         state: &LaneState,
     ) {
         let stamp = self.stamp(clock, state);
-        let is_pushed = match record {
-            None => self.push(&mark.line(stamp, self.shed), sink),
-            Some(record) => self.push(&mark.lines(record, stamp, self.shed), sink),
+        let is_pushed = match (record, &mut *sink) {
+            // The one that counts: a copy of known length, without a call.
+            (None, Sink::Ring(ring)) => {
+                has_room(ring, self.reserve_lines + 1)
+                    && ring.push(mark.line(stamp, self.shed)).is_ok()
+            }
+            (None, _) => self.push(&[mark.line(stamp, self.shed)], sink),
+            (Some(record), _) => self.push(&mark.lines(record, stamp, self.shed), sink),
         };
         if !is_pushed {
             self.shed(state);
@@ -80,13 +85,10 @@ impl Marks {
         state.set_marks_shed(self.shed);
     }
 
-    #[inline]
     fn push(&self, lines: &[Line], sink: &mut Sink) -> bool {
         match sink {
             Sink::Ring(ring) => {
-                let wanted = self.reserve_lines + lines.len();
-                // The writer's end is only looked at when what is known of it does not do.
-                (ring.cached_slots() >= wanted || ring.slots() >= wanted)
+                has_room(ring, self.reserve_lines + lines.len())
                     && ring.push_entire_slice(lines).is_ok()
             }
             Sink::Inline { writer, lane } => {
@@ -95,4 +97,10 @@ impl Marks {
             }
         }
     }
+}
+
+/// The writer's end is only looked at when what is known of it does not do.
+#[inline]
+fn has_room(ring: &rtrb::Producer<Line>, lines: usize) -> bool {
+    ring.cached_slots() >= lines || ring.slots() >= lines
 }
