@@ -93,10 +93,13 @@ fn options() -> LifecycleOptions {
         }),
         extractor_registry: Box::new(|| {
             let mut registry = ExtractorRegistry::new();
-            let extractor = Extractor::new(DataMarkerClass::Trade, |trade: &Trade| DataPoint {
-                identifier: trade.instrument,
-                ts_event: trade.ts_init.into(),
-                ts_init: trade.ts_init.into(),
+            let extractor = Extractor::new(|trade: &Trade| {
+                Some(DataPoint {
+                    class: DataMarkerClass::Trade,
+                    identifier: trade.instrument,
+                    ts_event: trade.ts_init.into(),
+                    ts_init: trade.ts_init.into(),
+                })
             });
             registry.register(extractor.fingerprinted_by(|trade, hasher| {
                 hasher.update(&trade.price.to_le_bytes());

@@ -3,6 +3,7 @@ use std::path::PathBuf;
 
 use super::snapshots::KeepError;
 use crate::lifecycle::{OpenError, RestoreParentError, SweepError};
+use crate::markers::MarkerStoreError;
 use crate::model::{IndexKindError, InstanceIdError};
 use crate::read::ReadError;
 use crate::store::OpenSealedError;
@@ -37,6 +38,8 @@ pub(super) enum CliError {
     Read { path: PathBuf, source: ReadError },
     #[error(transparent)]
     OpenSealed(#[from] OpenSealedError),
+    #[error("cannot read the data markers in {path}: {source}")]
+    Markers { path: PathBuf, source: MarkerStoreError },
     #[error(
         "run {path} could not be closed: {source}; what it has is durable up to its watermark, and it is left unsealed"
     )]

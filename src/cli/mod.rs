@@ -9,6 +9,7 @@ pub(crate) mod fuzzing;
 mod input;
 mod lookup;
 mod ls;
+mod markers;
 mod meter;
 mod ndjson;
 mod output;
@@ -52,6 +53,8 @@ enum Command {
     Lookup(lookup::Args),
     /// Seal the runs that a crash or a halt left behind, and say which one the next run continues from
     Recover(recover::Args),
+    /// Say which market data had been seen, at the end of a run or when an entry was captured
+    Markers(markers::Args),
     /// Check every entry, the hash chain, the index and the manifest of runs
     Verify(verify::Args),
     /// Plan which runs are kept, and with --apply remove the others
@@ -80,6 +83,7 @@ pub fn main() -> ExitCode {
         Command::Scan(args) => scan::run(&args),
         Command::Lookup(args) => lookup::run(&args),
         Command::Recover(args) => recover::run(&args),
+        Command::Markers(args) => markers::run(&args),
         Command::Verify(args) => verify::run(&args),
         Command::Retain(args) => retain::run(&args),
         Command::VerifyWorker(args) => verify_worker::run(&args),

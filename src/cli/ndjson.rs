@@ -13,7 +13,8 @@ use uuid::Uuid;
 
 use crate::capture::{EncodeError, Encoder};
 use crate::format::{KEY_HEADER_BYTES, LINE_BYTES};
-use crate::model::{Headers, IndexKind, IndexKinds, UnixNanos};
+use crate::markers::{DataPoint, Extractor};
+use crate::model::{DataMarkerClass, Headers, IndexKind, IndexKinds, UnixNanos};
 use crate::read::EntryRef;
 use crate::writer::WriterConfig;
 
@@ -224,6 +225,43 @@ pub(super) fn encoder() -> Encoder<InputMessage> {
         },
     )
     .identified_by(|message| message.identity)
+}
+
+/// Which input messages are market data: those of topics that begin with `data.` or `venue.`. A stream is a topic without
+/// the type it ends with, and its class follows from the type.
+pub(super) fn extractor() -> Extractor<InputMessage> {
+    fn extract(message: &InputMessage) -> Option<DataPoint<'_>> {
+        let is_data = ["data.", "venue."].iter().any(|start| message.topic.starts_with(start));
+        is_data.then(|| {
+            let ts_init = message.ts_init.unwrap_or_else(UnixNanos::now);
+            DataPoint {
+                class: data_class(&message.payload_type),
+                identifier: stream_of(&message.topic, &message.payload_type),
+                ts_event: ts_init,
+                ts_init,
+            }
+        })
+    }
+    Extractor::new(extract).fingerprinted_by(|message, hasher| {
+        hasher.update(&message.payload);
+    })
+}
+
+/// Changes of an order book (`OrderAdded`, `BookDeltas`, …), where the name does not say otherwise.
+fn data_class(payload_type: &str) -> DataMarkerClass {
+    let classes = [
+        ("Trade", DataMarkerClass::Trade),
+        ("Quote", DataMarkerClass::Quote),
+        ("Bar", DataMarkerClass::Bar),
+        ("BookDepth", DataMarkerClass::BookDepth10),
+    ];
+    let named = classes.iter().find(|(start, _)| payload_type.starts_with(start));
+    named.map_or(DataMarkerClass::BookDeltas, |(_, class)| *class)
+}
+
+fn stream_of<'a>(topic: &'a str, payload_type: &str) -> &'a str {
+    let without = topic.strip_suffix(payload_type).and_then(|topic| topic.strip_suffix('.'));
+    without.unwrap_or(topic)
 }
 
 /// An entry as a line of output, which is a line of input with more fields.

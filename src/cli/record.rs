@@ -22,6 +22,7 @@ use crate::lifecycle::{
     Environment, EventStoreConfig, EventStoreLifecycle, KernelEventStore, LifecycleOptions,
     RunSession,
 };
+use crate::markers::{DataMarkerConfig, ExtractorRegistry};
 use crate::model::{IndexKindError, IndexKinds, RegisteredComponents, RunId, UnixNanos};
 use crate::protocol::HaltSignal;
 use crate::store::DiskMode;
@@ -70,6 +71,12 @@ pub(super) struct Args {
     /// what is reported so survives whatever becomes of this process
     #[arg(long, value_name = "MS", value_parser = clap::value_parser!(u64).range(1..=60_000))]
     durable_every_ms: Option<u64>,
+    /// Record beside the run which market data was seen, and when
+    #[arg(long)]
+    markers: bool,
+    /// With --markers: mark every record of this instrument; can be given several times
+    #[arg(long = "high-fidelity", value_name = "INSTRUMENT", requires = "markers")]
+    high_fidelity: Vec<String>,
     /// Print the report as one JSON object
     #[arg(long)]
     json: bool,
@@ -116,7 +123,7 @@ pub(super) fn run(args: &Args) -> Result<Outcome, CliError> {
     .map_err(|error| CliError::Usage(error.to_string()))?;
 
     let config = config(args);
-    let mut lifecycle = lifecycle(&config);
+    let mut lifecycle = lifecycle(args, &config);
     let cache = match &input {
         Some(_) => None,
         None => Some(restored_portfolio(args, &mut lifecycle)?),
@@ -136,12 +143,7 @@ pub(super) fn run(args: &Args) -> Result<Outcome, CliError> {
     let keeper = cache.map(keep).transpose()?;
     let (done, reports) = unbounded();
     let (failed, failures) = unbounded();
-    let recorder = |registry| Recorder {
-        producers: session.producers(),
-        registry: Arc::new(registry),
-        stop: stop.clone(),
-        done,
-    };
+    let recorder = Recorder { lifecycle: &lifecycle, stop: stop.clone(), done };
     match input {
         Some(input) => {
             let parser = LineParser::new(
@@ -151,10 +153,12 @@ pub(super) fn run(args: &Args) -> Result<Outcome, CliError> {
             let (producers, rate) = (args.producers, args.rate);
             let bad_lines = Arc::clone(&bad_lines);
             let recording = FileRecording { input, parser, producers, rate, bad_lines, failed };
-            record_file::start(recording, &recorder(file_registry()))?;
+            record_file::start(recording, &recorder)?;
         }
-        None => demo::start(args.entries, args.producers, &recorder(demo::registry()))?,
+        None => demo::start(args.entries, args.producers, &recorder)?,
     }
+    // With it goes the last that could report a thread's end.
+    drop(recorder);
     let durable_every = args.durable_every_ms.map(Duration::from_millis);
     let measured = supervise(session, &reports, &halt, &stop, durable_every);
     let portfolio = keeper
@@ -191,6 +195,10 @@ fn config(args: &Args) -> EventStoreConfig {
         DiskModeArg::Direct => DiskMode::Direct,
         DiskModeArg::Buffered => DiskMode::Buffered,
     };
+    config.data_markers = args.markers.then(|| DataMarkerConfig {
+        high_fidelity: args.high_fidelity.clone(),
+        ..DataMarkerConfig::default()
+    });
     config.identity.binary_hash = format!("tapline {}", env!("CARGO_PKG_VERSION"));
     config
 }
@@ -199,10 +207,18 @@ fn open_error(args: &Args, source: crate::lifecycle::OpenError) -> CliError {
     CliError::Open { dir: args.place.dir.clone(), source }
 }
 
-fn lifecycle(config: &EventStoreConfig) -> EventStoreLifecycle {
-    // Halted or not is in the report.
-    let options =
-        LifecycleOptions { on_halt: Arc::new(|_reason| ()), ..LifecycleOptions::default() };
+fn lifecycle(args: &Args, config: &EventStoreConfig) -> EventStoreLifecycle {
+    let (encoders, extractors): (fn() -> _, fn() -> _) = match args.input {
+        Some(_) => (file_encoders, file_extractors),
+        None => (demo::encoders, demo::extractors),
+    };
+    let options = LifecycleOptions {
+        encoder_registry: Box::new(move || Ok(encoders())),
+        extractor_registry: Box::new(move || Ok(extractors())),
+        // Halted or not is in the report.
+        on_halt: Arc::new(|_reason| ()),
+        ..LifecycleOptions::default()
+    };
     EventStoreLifecycle::new(Some(config.clone()), options)
 }
 
@@ -238,9 +254,15 @@ fn open(args: &Args, lifecycle: &mut EventStoreLifecycle) -> Result<(), CliError
     opened.map_err(|source| open_error(args, source))
 }
 
-fn file_registry() -> EncoderRegistry {
+fn file_encoders() -> EncoderRegistry {
     let mut registry = EncoderRegistry::new();
     registry.register(ndjson::encoder()).expect("the registry is empty");
+    registry
+}
+
+fn file_extractors() -> ExtractorRegistry {
+    let mut registry = ExtractorRegistry::new();
+    registry.register(ndjson::extractor()).expect("the registry is empty");
     registry
 }
 
@@ -325,12 +347,12 @@ fn finish(
     let Recorded { portfolio, began, measured, bad_lines, run_id, parent_run_id, path, durable } =
         recorded;
     let elapsed_s = began.elapsed().as_secs_f64();
-    let (watermark, lifecycle_entries, root, error) = match closed {
-        Ok(Some(CloseReport { watermark, root, .. })) => {
-            (watermark, 2, Some(root.to_string()), None)
+    let (watermark, lifecycle_entries, root, markers, error) = match closed {
+        Ok(Some(CloseReport { watermark, root, markers, .. })) => {
+            (watermark, 2, Some(root.to_string()), markers, None)
         }
-        Ok(None) => (durable, 1, None, None),
-        Err(error) => (durable, 1, None, Some(error)),
+        Ok(None) => (durable, 1, None, None, None),
+        Err(error) => (durable, 1, None, None, Some(error)),
     };
     let entries = watermark.saturating_sub(lifecycle_entries);
     let report = Report {
@@ -349,6 +371,7 @@ fn finish(
         ack_ns: (&measured.ack_ns).into(),
         halted: halt.reason().map(Into::into),
         portfolio,
+        markers: markers.map(|markers| markers.counts),
         path,
     };
     let closed = match error {

@@ -64,7 +64,7 @@ const BATCH_MESSAGES: usize = 256;
 const BATCHES_WAITING: usize = 8;
 
 /// Starts the producers' threads and the reader.
-pub(super) fn start(recording: FileRecording, recorder: &Recorder) -> Result<(), CliError> {
+pub(super) fn start(recording: FileRecording, recorder: &Recorder<'_>) -> Result<(), CliError> {
     let per_producer = recording.rate.map(|rate| rate / recording.producers as f64);
     let mut queues = Vec::new();
     for index in 0..recording.producers {

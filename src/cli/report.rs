@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::demo::{Portfolio, StrategyBook};
 use super::error::CliError;
 use super::output::Output;
-use crate::model::RunId;
+use crate::model::{MarkerCounts, RunId};
 use crate::protocol::HaltReason;
 
 /// What `record` says at the end.
@@ -35,6 +35,9 @@ pub(super) struct Report {
     /// Of the demo: what its node knows of its orders and its money.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) portfolio: Option<PortfolioReport>,
+    /// What is in the data-marker sidecar.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) markers: Option<MarkerCounts>,
 }
 
 /// What the demo's node knows at the end.
@@ -121,6 +124,11 @@ impl Report {
             let StrategyBook { position, cash_ticks, orders_submitted, fills, .. } = book;
             out.line(format_args!(
                 "strategy {number} position {position}, cash {cash_ticks} ticks, {fills} fills of {orders_submitted} orders"
+            ))?;
+        }
+        if let Some(MarkerCounts { snapshots, hifi, gaps, dict }) = self.markers {
+            out.line(format_args!(
+                "markers    {dict} streams, {snapshots} snapshots, {hifi} high-fidelity, {gaps} gaps"
             ))?;
         }
         if let Some(halted) = &self.halted {

@@ -13,8 +13,8 @@ use uuid::Uuid;
 use super::error::CliError;
 use super::meter::Meter;
 use crate::bus::{BusTap, MessageBus, TapRefusal};
-use crate::capture::{BusCaptureAdapter, EncoderRegistry};
-use crate::ring::Producers;
+use crate::capture::BusCaptureAdapter;
+use crate::lifecycle::{EventStoreLifecycle, KernelEventStore};
 
 /// Set once, to end recording early.
 #[derive(Clone, Default)]
@@ -32,9 +32,9 @@ impl StopFlag {
 }
 
 /// Starts recording threads, each with a bus and a tap of its own.
-pub(super) struct Recorder {
-    pub(super) producers: Producers,
-    pub(super) registry: Arc<EncoderRegistry>,
+pub(super) struct Recorder<'a> {
+    /// With an open run.
+    pub(super) lifecycle: &'a EventStoreLifecycle,
     pub(super) stop: StopFlag,
     pub(super) done: Sender<WorkerReport>,
 }
@@ -45,15 +45,14 @@ pub(super) struct WorkerReport {
     pub(super) payload_bytes: u64,
 }
 
-impl Recorder {
+impl Recorder<'_> {
     /// Starts a thread named `name` that runs `work` with a tapped bus, and reports when it is done.
     pub(super) fn spawn(
         &self,
         name: &str,
         work: impl FnOnce(&Rc<MessageBus>, &StopFlag) + Send + 'static,
     ) -> Result<(), CliError> {
-        let producer = self.producers.producer()?;
-        let adapter = BusCaptureAdapter::new(Arc::clone(&self.registry), producer);
+        let adapter = self.lifecycle.adapter()?.expect("it has a configuration");
         let (stop, done) = (self.stop.clone(), self.done.clone());
         let spawned = std::thread::Builder::new().name(name.to_owned()).spawn(move || {
             let bus = Rc::new(MessageBus::new());

@@ -15,7 +15,7 @@ use super::verify_progress::VerifyProgress;
 use super::verify_worker::{Answer, Found, Line};
 use super::worker::{self, WorkerError};
 use crate::model::{Hash, RunId, RunStatus};
-use crate::store::run_files;
+use crate::store::{run_files, sidecar_path};
 
 #[derive(ClapArgs)]
 pub(super) struct Args {
@@ -53,6 +53,27 @@ struct Verdict<'a> {
     findings: Vec<&'a RawValue>,
     findings_omitted: u64,
     error: Option<&'a str>,
+    /// Of a run that has a sidecar.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    markers: Option<MarkersVerdict<'a>>,
+}
+
+#[derive(Serialize)]
+struct MarkersVerdict<'a> {
+    path: &'a Path,
+    status: Option<RunStatus>,
+    clean: bool,
+    markers_scanned: u64,
+    findings: Vec<&'a RawValue>,
+    findings_omitted: u64,
+    error: Option<&'a str>,
+}
+
+/// A run, and what came of it and of its sidecar.
+struct Looked {
+    path: PathBuf,
+    run: Verified,
+    sidecar: Option<(PathBuf, Verified)>,
 }
 
 /// What came of verifying one run.
@@ -60,7 +81,7 @@ enum Verified {
     /// All of it was looked at.
     Scanned(Answer),
     /// It was not, since what is in the file did not let it come to that.
-    Damaged { entries_scanned: u64, error: String },
+    Damaged { scanned: u64, error: String },
     /// It was not, and this says nothing about what is in the file.
     Refused(String),
 }
@@ -74,13 +95,18 @@ pub(super) fn run(args: &Args) -> Result<Outcome, CliError> {
     let mut out = Output::stdout();
     let mut outcome = Outcome::Clean;
     let mut failed = false;
-    for path in &paths {
-        let verified = verify(path, args);
-        print(&mut out, args.json, path, &verified)?;
-        match verified {
-            Verified::Scanned(scanned) if scanned.findings.is_empty() => {}
-            Verified::Scanned(_) | Verified::Damaged { .. } => outcome = Outcome::Findings,
-            Verified::Refused(_) => failed = true,
+    for path in paths {
+        let looked = verify(path, args);
+        print(&mut out, args.json, &looked)?;
+        for verified in [Some(&looked.run), looked.sidecar.as_ref().map(|(_, sidecar)| sidecar)] {
+            match verified {
+                None => {}
+                Some(Verified::Scanned(scanned)) if scanned.findings.is_empty() => {}
+                Some(Verified::Scanned(_) | Verified::Damaged { .. }) => {
+                    outcome = Outcome::Findings;
+                }
+                Some(Verified::Refused(_)) => failed = true,
+            }
         }
     }
     out.flush()?;
@@ -102,25 +128,56 @@ fn paths(args: &Args) -> Result<Vec<PathBuf>, CliError> {
     Ok(files.into_iter().map(|(_, path)| path).collect())
 }
 
+/// Verifies a run, and its sidecar where it has one.
+fn verify(path: PathBuf, args: &Args) -> Looked {
+    let run = ask_worker(&path, args, |command| {
+        if let Some(root) = args.root {
+            command.args(["--root", &root.to_string()]);
+        }
+        if let Some(threads) = args.threads {
+            command.args(["--threads", &threads.to_string()]);
+        }
+    });
+    let sidecar = sidecar_path(&path);
+    let sidecar = std::fs::symlink_metadata(&sidecar).is_ok().then(|| {
+        let known = match &run {
+            Verified::Scanned(scanned) => scanned.run_id.zip(scanned.watermark),
+            Verified::Damaged { .. } | Verified::Refused(_) => None,
+        };
+        let verified = ask_worker(&sidecar, args, |command| {
+            command.arg("--sidecar");
+            if let Some((run_id, watermark)) = known {
+                command.args(["--run-id", &run_id.to_string()]);
+                command.args(["--watermark", &watermark.to_string()]);
+            }
+        });
+        (sidecar, verified)
+    });
+    Looked { path, run, sidecar }
+}
+
 /// Has a worker look into the file, and takes for a finding about the file whatever becomes of it.
-fn verify(path: &Path, args: &Args) -> Verified {
-    let mut command = match worker_command(path, args) {
+fn ask_worker(path: &Path, args: &Args, ask: impl FnOnce(&mut Command)) -> Verified {
+    let mut command = match worker::this_program() {
         Ok(command) => command,
         Err(error) => return Verified::Refused(WorkerError::Start(error).to_string()),
     };
+    command.arg("verify-worker");
+    ask(&mut command);
+    command.arg("--").arg(path);
     let mut progress = VerifyProgress::new(path);
-    let mut entries_scanned = 0;
+    let mut scanned = 0;
     let mut verified = None;
     let ended = worker::run(&mut command, time_limit(path, args), |line| {
         match line {
             Some(Line::Progress(entries, of)) => {
-                entries_scanned = entries;
+                scanned = entries;
                 progress.reached(entries, of);
             }
-            Some(Line::Scanned(scanned)) => verified = Some(Verified::Scanned(scanned)),
+            Some(Line::Scanned(answer)) => verified = Some(Verified::Scanned(answer)),
             Some(Line::Refused(error)) => verified = Some(Verified::Refused(error)),
             Some(Line::Damaged(error)) => {
-                verified = Some(Verified::Damaged { entries_scanned, error });
+                verified = Some(Verified::Damaged { scanned, error });
             }
             None => {}
         }
@@ -132,20 +189,7 @@ fn verify(path: &Path, args: &Args) -> Verified {
         (Ok(()), None) => WorkerError::Silent,
         (Err(error), _) => error,
     };
-    Verified::Damaged { entries_scanned, error: error.to_string() }
-}
-
-fn worker_command(path: &Path, args: &Args) -> std::io::Result<Command> {
-    let mut command = worker::this_program()?;
-    command.arg("verify-worker");
-    if let Some(root) = args.root {
-        command.args(["--root", &root.to_string()]);
-    }
-    if let Some(threads) = args.threads {
-        command.args(["--threads", &threads.to_string()]);
-    }
-    command.arg("--").arg(path);
-    Ok(command)
+    Verified::Damaged { scanned, error: error.to_string() }
 }
 
 /// A minute for whatever there is to start with, and one more for each GiB: 17 MiB/s, which every disk
@@ -158,44 +202,97 @@ fn time_limit(path: &Path, args: &Args) -> Duration {
     Duration::from_secs(args.timeout.unwrap_or_else(by_size))
 }
 
-fn print(out: &mut Output, json: bool, path: &Path, verified: &Verified) -> Result<(), CliError> {
-    if !json {
-        return print_text(out, path, verified);
+fn print(out: &mut Output, json: bool, looked: &Looked) -> Result<(), CliError> {
+    let sidecar = looked.sidecar.as_ref();
+    if json {
+        let markers = sidecar.map(|(path, verified)| MarkersVerdict::new(path, verified));
+        return out.json_line(&Verdict::new(&looked.path, &looked.run, markers));
     }
-    let mut verdict = Verdict {
-        path,
-        run_id: None,
-        status: None,
-        clean: false,
-        entries_scanned: 0,
-        root: None,
-        findings: Vec::new(),
-        findings_omitted: 0,
-        error: None,
-    };
-    match verified {
-        Verified::Scanned(scanned) => {
-            verdict.run_id = scanned.run_id;
-            verdict.status = scanned.status;
-            verdict.clean = scanned.findings.is_empty();
-            verdict.entries_scanned = scanned.entries_scanned;
-            verdict.root = scanned.root.as_deref();
-            verdict.findings = scanned.findings.iter().map(|found| &*found.json).collect();
-            verdict.findings_omitted = scanned.findings_omitted;
-        }
-        Verified::Damaged { entries_scanned, error } => {
-            verdict.entries_scanned = *entries_scanned;
-            verdict.error = Some(error);
-        }
-        Verified::Refused(error) => verdict.error = Some(error),
+    print_text(out, &looked.path, "entries", &looked.run)?;
+    match sidecar {
+        Some((path, verified)) => print_text(out, path, "markers", verified),
+        None => Ok(()),
     }
-    out.json_line(&verdict)
 }
 
-fn print_text(out: &mut Output, path: &Path, verified: &Verified) -> Result<(), CliError> {
+/// What the verdicts on runs and sidecars have in common.
+struct Said<'a> {
+    status: Option<RunStatus>,
+    clean: bool,
+    scanned: u64,
+    findings: Vec<&'a RawValue>,
+    findings_omitted: u64,
+    error: Option<&'a str>,
+}
+
+impl<'a> Said<'a> {
+    fn new(verified: &'a Verified) -> Self {
+        let mut said = Self {
+            status: None,
+            clean: false,
+            scanned: 0,
+            findings: Vec::new(),
+            findings_omitted: 0,
+            error: None,
+        };
+        match verified {
+            Verified::Scanned(answer) => {
+                said.status = answer.status;
+                said.clean = answer.findings.is_empty();
+                said.scanned = answer.scanned;
+                said.findings = answer.findings.iter().map(|found| &*found.json).collect();
+                said.findings_omitted = answer.findings_omitted;
+            }
+            Verified::Damaged { scanned, error } => {
+                said.scanned = *scanned;
+                said.error = Some(error);
+            }
+            Verified::Refused(error) => said.error = Some(error),
+        }
+        said
+    }
+}
+
+impl<'a> Verdict<'a> {
+    fn new(path: &'a Path, verified: &'a Verified, markers: Option<MarkersVerdict<'a>>) -> Self {
+        let Said { status, clean, scanned, findings, findings_omitted, error } =
+            Said::new(verified);
+        let answer = match verified {
+            Verified::Scanned(answer) => Some(answer),
+            Verified::Damaged { .. } | Verified::Refused(_) => None,
+        };
+        Self {
+            path,
+            run_id: answer.and_then(|answer| answer.run_id),
+            status,
+            clean,
+            entries_scanned: scanned,
+            root: answer.and_then(|answer| answer.root.as_deref()),
+            findings,
+            findings_omitted,
+            error,
+            markers,
+        }
+    }
+}
+
+impl<'a> MarkersVerdict<'a> {
+    fn new(path: &'a Path, verified: &'a Verified) -> Self {
+        let Said { status, clean, scanned, findings, findings_omitted, error } =
+            Said::new(verified);
+        Self { path, status, clean, markers_scanned: scanned, findings, findings_omitted, error }
+    }
+}
+
+fn print_text(
+    out: &mut Output,
+    path: &Path,
+    what: &str,
+    verified: &Verified,
+) -> Result<(), CliError> {
     let path = path.display();
-    let scanned = match verified {
-        Verified::Scanned(scanned) => scanned,
+    let answer = match verified {
+        Verified::Scanned(answer) => answer,
         Verified::Damaged { error, .. } => {
             return out.line(format_args!("{path}: DAMAGED: {error}"));
         }
@@ -203,17 +300,16 @@ fn print_text(out: &mut Output, path: &Path, verified: &Verified) -> Result<(), 
             return out.line(format_args!("{path}: not verified: {error}"));
         }
     };
-    let status = scanned.status.map_or_else(|| "unknown".to_owned(), |status| status.to_string());
-    let word = if scanned.findings.is_empty() { "clean" } else { "DAMAGED" };
-    let entries = scanned.entries_scanned;
-    out.line(format_args!("{path}: {word}, {status}, {entries} entries"))?;
-    for Found { text, .. } in &scanned.findings {
+    let status = answer.status.map_or_else(|| "unknown".to_owned(), |status| status.to_string());
+    let word = if answer.findings.is_empty() { "clean" } else { "DAMAGED" };
+    out.line(format_args!("{path}: {word}, {status}, {} {what}", answer.scanned))?;
+    for Found { text, .. } in &answer.findings {
         out.line(format_args!("  {text}"))?;
     }
-    if scanned.findings_omitted > 0 {
-        out.line(format_args!("  and {} more", scanned.findings_omitted))?;
+    if answer.findings_omitted > 0 {
+        out.line(format_args!("  and {} more", answer.findings_omitted))?;
     }
-    if let Some(root) = &scanned.root {
+    if let Some(root) = &answer.root {
         out.line(format_args!("  root {root}"))?;
     }
     Ok(())

@@ -11,8 +11,9 @@ use serde_json::value::RawValue;
 
 use super::Outcome;
 use super::error::CliError;
-use crate::model::{Hash, RunId, RunStatus};
-use crate::read::{Finding, Verifier, VerifyReport};
+use crate::markers::{MarkerStoreError, MarkerVerifier, MarkerVerifyReport, open_sealed_markers};
+use crate::model::{Hash, MarkerCounts, RunId, RunStatus};
+use crate::read::{Verifier, VerifyReport};
 use crate::store::{BackendFault, OpenSealedError, changed_since_closed, open_sealed_file};
 
 #[derive(ClapArgs)]
@@ -22,6 +23,13 @@ pub(super) struct Args {
     root: Option<Hash>,
     #[arg(long)]
     threads: Option<NonZero<usize>>,
+    /// The file is the sidecar of a run, of which so much is known
+    #[arg(long)]
+    sidecar: bool,
+    #[arg(long, requires = "watermark")]
+    run_id: Option<RunId>,
+    #[arg(long)]
+    watermark: Option<u64>,
 }
 
 /// What a worker says, a line each.
@@ -38,12 +46,15 @@ pub(super) enum Line {
     Refused(String),
 }
 
-/// What a run was found to be.
+/// What a run, or a sidecar, was found to be.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Answer {
     pub(super) run_id: Option<RunId>,
     pub(super) status: Option<RunStatus>,
-    pub(super) entries_scanned: u64,
+    /// Of a run.
+    pub(super) watermark: Option<u64>,
+    /// Entries, or markers.
+    pub(super) scanned: u64,
     pub(super) root: Option<String>,
     pub(super) findings: Vec<Found>,
     pub(super) findings_omitted: u64,
@@ -57,19 +68,33 @@ pub(super) struct Found {
 }
 
 impl Found {
-    fn new(finding: &Finding) -> Self {
+    fn new(finding: &(impl Serialize + ToString)) -> Self {
         let json = serde_json::value::to_raw_value(finding);
         Self { json: json.expect("findings are plain data"), text: finding.to_string() }
     }
 }
 
-impl From<VerifyReport> for Answer {
-    fn from(report: VerifyReport) -> Self {
+impl Answer {
+    fn of_run(report: VerifyReport, watermark: Option<u64>) -> Self {
         Self {
             run_id: report.run_id,
             status: report.status,
-            entries_scanned: report.entries_scanned,
+            watermark,
+            scanned: report.entries_scanned,
             root: report.root.map(|root| root.to_string()),
+            findings: report.findings.iter().map(Found::new).collect(),
+            findings_omitted: report.findings_omitted,
+        }
+    }
+
+    fn of_sidecar(report: MarkerVerifyReport) -> Self {
+        let MarkerCounts { snapshots, hifi, gaps, dict: _ } = report.counts;
+        Self {
+            run_id: report.manifest.as_ref().map(|manifest| manifest.run_id),
+            status: report.manifest.as_ref().map(|manifest| manifest.status),
+            watermark: None,
+            scanned: snapshots + hifi + gaps,
+            root: None,
             findings: report.findings.iter().map(Found::new).collect(),
             findings_omitted: report.findings_omitted,
         }
@@ -83,7 +108,13 @@ pub(super) fn run(args: &Args) -> Result<Outcome, CliError> {
     end_with_parent();
     limit_memory(args.threads);
     std::panic::set_hook(Box::new(|panic| eprintln!("{panic}")));
-    let line = match open_sealed_file(&args.path) {
+    let line = if args.sidecar { verify_sidecar(args) } else { verify_run(args) };
+    say(&line).map_err(CliError::Output)?;
+    Ok(Outcome::Clean)
+}
+
+fn verify_run(args: &Args) -> Line {
+    match open_sealed_file(&args.path) {
         Ok(source) => {
             let mut verifier = Verifier::new(source.clone());
             if let Some(root) = args.root {
@@ -92,21 +123,35 @@ pub(super) fn run(args: &Args) -> Result<Outcome, CliError> {
             if let Some(threads) = args.threads {
                 verifier = verifier.threads(threads);
             }
-            let watermark = source.manifest().map_or(0, |manifest| manifest.high_watermark);
+            let watermark = source.manifest().map(|manifest| manifest.high_watermark).ok();
             let mut said = Instant::now();
             let report = verifier.run(|entries| {
                 if said.elapsed() >= PROGRESS_EVERY {
                     said = Instant::now();
                     // Should nobody listen, the last line will tell.
-                    let _ = say(&Line::Progress(entries, watermark));
+                    let _ = say(&Line::Progress(entries, watermark.unwrap_or(0)));
                 }
             });
-            Line::Scanned(report.into())
+            Line::Scanned(Answer::of_run(report, watermark))
         }
         Err(error) => could_not_open(&args.path, &error),
-    };
-    say(&line).map_err(CliError::Output)?;
-    Ok(Outcome::Clean)
+    }
+}
+
+fn verify_sidecar(args: &Args) -> Line {
+    match open_sealed_markers(&args.path) {
+        Ok(source) => {
+            let mut verifier = MarkerVerifier::new(source);
+            if let Some((run_id, watermark)) = args.run_id.zip(args.watermark) {
+                verifier = verifier.beside(run_id, watermark);
+            }
+            Line::Scanned(Answer::of_sidecar(verifier.run()))
+        }
+        Err(error @ (MarkerStoreError::NotSealed { .. } | MarkerStoreError::Io { .. })) => {
+            Line::Refused(error.to_string())
+        }
+        Err(error) => Line::Damaged(error.to_string()),
+    }
 }
 
 fn say(line: &Line) -> io::Result<()> {

@@ -6,6 +6,8 @@ use crate::model::{DataMarkerClass, Hash, UnixNanos};
 /// What is marked of a piece of market data.
 #[derive(Debug, Clone, Copy)]
 pub struct DataPoint<'a> {
+    /// What kind of data it is.
+    pub class: DataMarkerClass,
     /// The instrument, or the type of bar.
     pub identifier: &'a str,
     /// When it happened at its venue.
@@ -24,10 +26,13 @@ pub struct DataPoint<'a> {
 ///
 /// struct Trade { instrument: String, price: i64, size: u64, ts: u64 }
 ///
-/// let extractor = Extractor::new(DataMarkerClass::Trade, |trade: &Trade| DataPoint {
-///     identifier: &trade.instrument,
-///     ts_event: trade.ts.into(),
-///     ts_init: trade.ts.into(),
+/// let extractor = Extractor::new(|trade: &Trade| {
+///     Some(DataPoint {
+///         class: DataMarkerClass::Trade,
+///         identifier: &trade.instrument,
+///         ts_event: trade.ts.into(),
+///         ts_init: trade.ts.into(),
+///     })
 /// })
 /// .fingerprinted_by(|trade, hasher| {
 ///     hasher.update(&trade.price.to_le_bytes()).update(&trade.size.to_le_bytes());
@@ -43,14 +48,12 @@ pub struct Extractor<T> {
 }
 
 impl<T: 'static> Extractor<T> {
-    /// An extractor for messages that are data of `class`.
+    /// An extractor by what `extract` says of a message: `None` where it is no market data.
     pub fn new(
-        class: DataMarkerClass,
-        extract: impl for<'a> Fn(&'a T) -> DataPoint<'a> + Send + Sync + 'static,
+        extract: impl for<'a> Fn(&'a T) -> Option<DataPoint<'a>> + Send + Sync + 'static,
     ) -> Self {
         let erased = ErasedExtractor {
-            class,
-            extract: Box::new(move |message| message.downcast_ref().map(&extract)),
+            extract: Box::new(move |message| extract(message.downcast_ref()?)),
             fingerprint: None,
         };
         Self { erased, message: PhantomData }
@@ -79,8 +82,7 @@ impl<T: 'static> Extractor<T> {
 
 /// An extractor with its message type erased. One function deep, since it runs for every message.
 pub(super) struct ErasedExtractor {
-    pub(super) class: DataMarkerClass,
-    /// `None` for a message of another type.
+    /// `None` for what is no market data.
     pub(super) extract: Box<ExtractFn>,
     pub(super) fingerprint: Option<Box<FingerprintFn>>,
 }

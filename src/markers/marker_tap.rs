@@ -59,11 +59,11 @@ impl MarkerTap {
     pub(crate) fn observe(&mut self, message: &dyn Any, producer: &mut Producer) {
         let Self { scope, streams, cursors } = self;
         let Some(extractor) = scope.registry.find(message) else { return };
-        let class = extractor.class;
+        let Some(point) = (extractor.extract)(message) else { return };
+        let class = point.class;
         if !scope.is_enabled[class.index()] {
             return;
         }
-        let Some(point) = (extractor.extract)(message) else { return };
         let streams = &mut streams[class.index()];
         let known = streams.get(point.identifier);
         let known =

@@ -12,14 +12,6 @@ use crate::model::{Headers, IndexKind, UnixNanos};
 
 pub(super) const COMMAND_ENDPOINT: &str = "exec.SIM";
 pub(super) const ACCOUNT_ENDPOINT: &str = "account.SIM";
-pub(super) const QUOTE_TOPIC: &str = "data.quotes.ES.SIM";
-
-/// Best bid and offer. Market data: not captured.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Quote {
-    pub(super) bid_ticks: i64,
-    pub(super) ask_ticks: i64,
-}
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -136,7 +128,7 @@ impl Ids {
     }
 }
 
-pub(in crate::cli) fn registry() -> EncoderRegistry {
+pub(in crate::cli) fn encoders() -> EncoderRegistry {
     let mut registry = EncoderRegistry::new();
     register(&mut registry).expect("each type is registered once");
     registry

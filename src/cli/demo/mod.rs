@@ -10,13 +10,16 @@
 //!
 //! A command is captured where a strategy sends it. An order event is published twice, by the venue
 //! and by the strategy it reaches, and becomes one entry, by its event id. Timers and account
-//! queries stay on the strategy's bus. Quotes pass the taps uncaptured: they have no encoder.
+//! queries stay on the strategy's bus. Market data passes the taps uncaptured: it has no encoder. With a sidecar it is
+//! marked: the venue's on the venue's bus, and each quote once more on the bus of each strategy it reaches.
 
+mod market;
 mod messages;
 mod portfolio;
 mod portfolio_cache;
 mod snapshot_folder;
 mod strategy;
+mod tape;
 mod venue;
 
 use std::sync::Arc;
@@ -27,7 +30,8 @@ use crossbeam_channel::{bounded, unbounded};
 use super::error::CliError;
 use super::tap::Recorder;
 
-pub(super) use messages::registry;
+pub(super) use market::extractors;
+pub(super) use messages::encoders;
 pub(super) use portfolio::{Portfolio, StrategyBook};
 pub(super) use portfolio_cache::PortfolioCache;
 pub(super) use snapshot_folder::SnapshotFolder;
@@ -38,7 +42,11 @@ use venue::Venue;
 const QUOTES_WAITING: usize = 64;
 
 /// Starts the node's threads. They stop by themselves when about `entries` messages are captured.
-pub(super) fn start(entries: u64, strategies: u64, recorder: &Recorder) -> Result<(), CliError> {
+pub(super) fn start(
+    entries: u64,
+    strategies: u64,
+    recorder: &Recorder<'_>,
+) -> Result<(), CliError> {
     let budget = Budget::new(entries);
     let (commands, venue_inbox) = unbounded();
     let mut links = Vec::new();

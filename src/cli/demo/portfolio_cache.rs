@@ -70,7 +70,7 @@ mod tests {
 
     use super::super::messages::{
         COMMAND_ENDPOINT, EventHeader, OrderAccepted, OrderEvent, OrderFilled, Side, SubmitOrder,
-        TradingCommand, registry,
+        TradingCommand, encoders,
     };
     use super::*;
     use crate::bus::MessageBus;
@@ -108,7 +108,7 @@ mod tests {
             let bus = Rc::new(MessageBus::new());
             bus.register(COMMAND_ENDPOINT, |_command| {}).unwrap();
             let producer = writer.producer().unwrap();
-            bus.set_tap(Box::new(BusCaptureAdapter::new(Arc::new(registry()), producer)));
+            bus.set_tap(Box::new(BusCaptureAdapter::new(Arc::new(encoders()), producer)));
             Self { bus, writer, reader }
         }
 

@@ -7,9 +7,10 @@ use crossbeam_channel::{Receiver, Sender};
 use uuid::Uuid;
 
 use super::Budget;
+use super::market::{QUOTE_TOPIC, Quote};
 use super::messages::{
-    ACCOUNT_ENDPOINT, AccountState, COMMAND_ENDPOINT, CancelOrder, Ids, OrderEvent, QUOTE_TOPIC,
-    QueryAccount, Quote, Side, SubmitOrder, TradingCommand,
+    ACCOUNT_ENDPOINT, AccountState, COMMAND_ENDPOINT, CancelOrder, Ids, OrderEvent, QueryAccount,
+    Side, SubmitOrder, TradingCommand,
 };
 use crate::bus::{BusError, MessageBus, TimeEvent};
 use crate::cli::tap::StopFlag;

@@ -5,10 +5,12 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 use uuid::Uuid;
 
 use super::Budget;
+use super::market::Quote;
 use super::messages::{
     CancelOrder, EventHeader, Ids, OrderAccepted, OrderCanceled, OrderEvent, OrderFilled,
-    QUOTE_TOPIC, Quote, SubmitOrder, TradingCommand,
+    SubmitOrder, TradingCommand,
 };
+use super::tape::Tape;
 use crate::bus::{BusError, MessageBus};
 use crate::cli::tap::StopFlag;
 use crate::model::UnixNanos;
@@ -39,7 +41,7 @@ impl Venue {
             ids: Ids::new(0),
             orders: 0,
             open: HashMap::new(),
-            mid_ticks: 20_000,
+            tape: Tape::new(),
         };
         // Refused means halted: then there is nothing left to simulate.
         if session.trade().is_err() {
@@ -55,7 +57,7 @@ struct Session<'a> {
     orders: u64,
     /// Orders that are neither filled nor cancelled, by client order id, with their venue order id.
     open: HashMap<String, String>,
-    mid_ticks: i64,
+    tape: Tape,
 }
 
 impl Session<'_> {
@@ -73,9 +75,7 @@ impl Session<'_> {
 
     fn quote(&mut self) -> Result<(), BusError> {
         // A walk that needs no random source: up on three quotes, down on the next three.
-        self.mid_ticks += if (self.orders / 3).is_multiple_of(2) { 1 } else { -1 };
-        let quote = Quote { bid_ticks: self.mid_ticks - 1, ask_ticks: self.mid_ticks + 1 };
-        self.bus.publish(QUOTE_TOPIC, &quote)?;
+        let quote = self.tape.quote(self.bus, (self.orders / 3).is_multiple_of(2))?;
         for strategy in &self.venue.strategies {
             // A strategy that is busy misses a quote, as it would in life.
             let _ = strategy.quotes.try_send(quote);
@@ -96,7 +96,8 @@ impl Session<'_> {
         let event =
             self.header(order.strategy, &order.client_order_id, &venue_order_id, order.command_id);
         let (quantity, price_ticks) = (order.quantity, order.price_ticks);
-        self.emit(OrderEvent::Filled(OrderFilled { event, quantity, price_ticks }))
+        self.emit(OrderEvent::Filled(OrderFilled { event, quantity, price_ticks }))?;
+        self.tape.trade(self.bus, price_ticks, quantity)
     }
 
     fn cancel(&mut self, cancel: &CancelOrder) -> Result<(), BusError> {
