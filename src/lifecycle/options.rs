@@ -1,8 +1,9 @@
 use std::error::Error;
+use std::path::Path;
 
 use super::EventStoreConfig;
 use crate::capture::EncoderRegistry;
-use crate::markers::ExtractorRegistry;
+use crate::markers::{ExtractorRegistry, MarkerBackend, RedbMarkerBackend};
 use crate::protocol::HaltReason;
 use crate::store::{EventStore, RedbBackend};
 
@@ -10,6 +11,7 @@ type MakeEncoders = dyn Fn() -> Result<EncoderRegistry, Box<dyn Error + Send + S
 type MakeExtractors = dyn Fn() -> Result<ExtractorRegistry, Box<dyn Error + Send + Sync>>;
 type OpenBackend =
     dyn Fn(&EventStoreConfig) -> Result<Box<dyn EventStore>, Box<dyn Error + Send + Sync>>;
+pub(super) type OpenMarkers = dyn Fn(&Path) -> Box<dyn MarkerBackend>;
 type OnHalt = dyn Fn(&HaltReason) + Send + Sync;
 
 /// What a node's code, not its configuration, decides. Lives as long as the process and is never written
@@ -23,6 +25,8 @@ pub struct LifecycleOptions {
     /// Opens the backend that a run is recorded to, once for each run. Default: redb files below
     /// `base_dir`, which are also what the boot sweep looks after.
     pub backend_opener: Box<OpenBackend>,
+    /// Gives the backend of a run's data-marker sidecar, which belongs at that path. Default: a redb file.
+    pub marker_opener: Box<OpenMarkers>,
     /// Called once in each run that halts, on the thread that halts it: it must not wait for the engine.
     pub on_halt: std::sync::Arc<OnHalt>,
     /// Records without a writer thread: each submit commits on the thread that submits, and is durable when it
@@ -39,6 +43,7 @@ impl Default for LifecycleOptions {
             backend_opener: Box::new(|config| {
                 Ok(Box::new(RedbBackend::with_disk_mode(&config.base_dir, config.disk_mode)))
             }),
+            marker_opener: Box::new(|path| Box::new(RedbMarkerBackend::new(path))),
             on_halt: std::sync::Arc::new(|reason| tracing::error!("the run is halted: {reason}")),
             is_inline: false,
         }

@@ -6,6 +6,7 @@ use super::events::{
     RUN_ENDED_TOPIC, RUN_ENDED_TYPE, RUN_STARTED_TOPIC, RUN_STARTED_TYPE, run_ended_payload,
     run_started_payload,
 };
+use super::options::OpenMarkers;
 use super::sidecar::{NewSidecar, Sidecar};
 use super::{EventStoreConfig, OpenError};
 use crate::format::{RecordBuilder, RecordTag};
@@ -15,7 +16,7 @@ use crate::model::{
 };
 use crate::protocol::{HaltReason, HaltSignal};
 use crate::ring::{Producers, SubmitError};
-use crate::store::{EventStore, RedbBackend, RunReader, run_path};
+use crate::store::{EventStore, RedbBackend, RunReader, run_path, sidecar_path};
 use crate::writer::{
     CloseError, CloseReport, EventStoreWriter, SpawnError, WaitError, WriterConfig,
 };
@@ -38,7 +39,7 @@ pub struct RunSession {
 }
 
 /// What is new about a run, besides the configuration.
-pub(super) struct NewRun {
+pub(super) struct NewRun<'a> {
     pub(super) instance_id: InstanceId,
     pub(super) components: RegisteredComponents,
     pub(super) clock: Clock,
@@ -48,8 +49,8 @@ pub(super) struct NewRun {
     pub(super) newest_run_id: Option<RunId>,
     pub(super) flags: Vec<String>,
     pub(super) is_inline: bool,
-    /// How market data is marked, where it is.
-    pub(super) extractors: Option<ExtractorRegistry>,
+    /// How market data is marked, where it is, and what makes the backend of its sidecar.
+    pub(super) markers: Option<(ExtractorRegistry, &'a OpenMarkers)>,
 }
 
 impl RunSession {
@@ -72,7 +73,7 @@ impl RunSession {
             newest_run_id: None,
             flags: Vec::new(),
             is_inline: false,
-            extractors: None,
+            markers: None,
         };
         let store = RedbBackend::with_disk_mode(&config.base_dir, config.disk_mode);
         Self::open_on(Box::new(store), config, new)
@@ -81,7 +82,7 @@ impl RunSession {
     pub(super) fn open_on(
         mut store: Box<dyn EventStore>,
         config: &EventStoreConfig,
-        new: NewRun,
+        new: NewRun<'_>,
     ) -> Result<Self, OpenError> {
         config.validate()?;
         let NewRun { components, clock, halt, parent_run_id, .. } = new;
@@ -112,10 +113,11 @@ impl RunSession {
         let path = run_path(&config.base_dir, &manifest.instance_id, manifest.run_id);
         store.open_run(manifest)?;
         let reader = store.reader().ok_or(SpawnError::NoOpenRun)?;
-        let markers = config.data_markers.as_ref().zip(new.extractors);
-        let (sidecar, outlet) = markers
-            .and_then(|(config, registry)| NewSidecar::make(&path, run_id, config, registry))
-            .unzip();
+        let markers = config.data_markers.as_ref().zip(new.markers);
+        let make = |(config, (registry, opener)): (_, (_, &OpenMarkers))| {
+            NewSidecar::make(opener(&sidecar_path(&path)), run_id, config, registry)
+        };
+        let (sidecar, outlet) = markers.and_then(make).unzip();
         let start_writer = if new.is_inline {
             EventStoreWriter::inline_marking
         } else {

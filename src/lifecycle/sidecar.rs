@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::SkippedFile;
 use crate::markers::{
     DataMarkerConfig, ExtractorRegistry, MarkerBackend, MarkerLane, MarkerScope, MarkerStoreError,
-    MarkerTap, RedbMarkerBackend, recover_sidecar,
+    MarkerTap, recover_sidecar,
 };
 use crate::model::{MarkerCounts, MarkerManifest, RunId, RunStatus};
 use crate::protocol::Watermark;
@@ -26,15 +26,14 @@ pub(super) struct NewSidecar {
 }
 
 impl NewSidecar {
-    /// Makes the sidecar of the run in the file at `run`, and the way from the writer to it. Where that fails, the run
-    /// goes on without.
+    /// Makes the sidecar of a run on `backend`, and the way from the writer to it. Where that fails, the run goes on
+    /// without.
     pub(super) fn make(
-        run: &Path,
+        mut backend: Box<dyn MarkerBackend>,
         run_id: RunId,
         config: &DataMarkerConfig,
         registry: ExtractorRegistry,
     ) -> Option<(Self, MarkerOutlet)> {
-        let mut backend = RedbMarkerBackend::new(sidecar_path(run));
         let manifest = MarkerManifest {
             run_id,
             enabled_classes: config.classes.clone(),
@@ -45,9 +44,10 @@ impl NewSidecar {
         if let Err(error) = backend.open(manifest) {
             return warn(&error);
         }
-        let (outlet, inlet) = marker_channel(config.channel_capacity);
+        // The longest marks, those with high fidelity, take two lines.
+        let (outlet, inlet) = marker_channel(2 * config.channel_capacity);
         let scope = Arc::new(MarkerScope::new(registry, config));
-        Some((Self { backend: Box::new(backend), inlet, scope }, outlet))
+        Some((Self { backend, inlet, scope }, outlet))
     }
 
     /// Starts to record what a writer with this watermark sends.

@@ -111,7 +111,7 @@ impl EventStoreLifecycle {
             newest_run_id: boot.sweep.newest_run_id,
             flags: is_replay.then(|| REPLAY_FLAG.to_owned()).into_iter().collect(),
             is_inline: self.options.is_inline,
-            extractors,
+            markers: extractors.map(|extractors| (extractors, &*self.options.marker_opener)),
         };
         let session = RunSession::open_on(store, config, new)?;
         let registry = Arc::new(registry);

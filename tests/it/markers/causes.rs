@@ -25,7 +25,7 @@ fn data_stands_before_what_it_caused_and_behind_what_caused_it() {
                 feed.capture("data", &trade).unwrap();
                 count += 1;
                 data.store(count, Ordering::Release);
-                if count % 64 == 0 {
+                if count % 16 == 0 {
                     std::thread::yield_now();
                 }
             }
@@ -35,6 +35,10 @@ fn data_stands_before_what_it_caused_and_behind_what_caused_it() {
                 let known = data.load(Ordering::Acquire);
                 strategy.capture("decisions", &Decision(known)).unwrap();
                 decisions.store(number, Ordering::Release);
+                if number % 16 == 0 {
+                    // Where both share a core, they are to take turns.
+                    std::thread::yield_now();
+                }
             }
             done.store(true, Ordering::Relaxed);
         });

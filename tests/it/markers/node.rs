@@ -98,11 +98,20 @@ impl Node {
 
 /// A lifecycle with an open run in `folder`.
 pub(super) fn open_in(folder: &Path, markers: Option<DataMarkerConfig>) -> EventStoreLifecycle {
+    open_with(folder, markers, options())
+}
+
+/// The same, with options of its own.
+pub(super) fn open_with(
+    folder: &Path,
+    markers: Option<DataMarkerConfig>,
+    options: LifecycleOptions,
+) -> EventStoreLifecycle {
     let mut config = EventStoreConfig::new(folder);
     // Marks do not wait for room as entries do.
     config.writer.ring_lines = 1 << 18;
     config.data_markers = markers;
-    let mut lifecycle = EventStoreLifecycle::new(Some(config), options());
+    let mut lifecycle = EventStoreLifecycle::new(Some(config), options);
     lifecycle.open(&instance(), RegisteredComponents::default(), &Environment::Live).unwrap();
     lifecycle
 }

@@ -1,35 +1,261 @@
-//! A sidecar that cannot be made, and none that was asked for.
+//! A sidecar that cannot be made, one that fails or hangs, and none that was asked for: the run goes on.
 
 use std::fs;
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
-use tapline::UnixNanos;
-use tapline::lifecycle::{DataMarkerConfig, KernelEventStore};
-use tapline::markers::MarkerReader;
-use tapline::store::{open_sealed_file, run_path};
+use tapline::lifecycle::{
+    DataMarkerConfig, EventStoreLifecycle, KernelEventStore, LifecycleOptions,
+};
+use tapline::markers::{
+    ExtractorRegistry, MarkerBackend, MarkerBatch, MarkerReader, MarkerSource, MarkerStoreError,
+    MemoryMarkerBackend, RedbMarkerBackend,
+};
+use tapline::store::{BackendFault, open_sealed_file, run_path};
+use tapline::writer::CloseReport;
+use tapline::{Marker, MarkerGapReason, MarkerManifest, RunStatus, UnixNanos};
 
-use super::node::{Decision, Trade, open_in, roomy, sidecar};
-use crate::support::{entries, instance};
+use super::node::{Decision, Trade, open_in, open_with, options, roomy, sidecar};
+use crate::support::{Gate, entries, instance};
+
+fn with_opener(opener: impl Fn(&Path) -> Box<dyn MarkerBackend> + 'static) -> LifecycleOptions {
+    LifecycleOptions { marker_opener: Box::new(opener), ..options() }
+}
+
+/// Ten decisions among data.
+fn record_ten(lifecycle: &EventStoreLifecycle) {
+    let mut adapter = lifecycle.adapter().unwrap().unwrap();
+    for n in 1..=10 {
+        adapter.capture("data", &Trade { instrument: "ES", ts_init: n, price: 1 }).unwrap();
+        adapter.capture("decisions", &Decision(n)).unwrap();
+    }
+}
+
+/// The run is as it would be without a sidecar.
+fn assert_run_is_whole(report: &CloseReport) {
+    assert_eq!((report.watermark, &report.markers), (12, &None));
+    assert_eq!(report.manifest.status, RunStatus::Ended);
+}
 
 #[test]
 fn off_means_no_file() {
     let folder = tempfile::tempdir().unwrap();
     let mut lifecycle = open_in(folder.path(), None);
-    let mut adapter = lifecycle.adapter().unwrap().unwrap();
-    assert!(!adapter.capture("data", &Trade { instrument: "ES", ts_init: 1, price: 1 }).unwrap());
-    adapter.capture("decisions", &Decision(1)).unwrap();
+    record_ten(&lifecycle);
     let run = run_path(folder.path(), &instance(), lifecycle.run_id().unwrap());
     assert!(!sidecar(&run).exists());
     let report = lifecycle.seal(UnixNanos::new(1)).unwrap().unwrap();
-    assert_eq!((report.watermark, report.markers), (3, None));
+    assert_run_is_whole(&report);
     assert!(!sidecar(&run).exists());
+}
+
+#[test]
+fn what_is_in_the_sidecars_place_stays_and_the_run_goes_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let garbage = |path: &Path| -> Box<dyn MarkerBackend> {
+        fs::write(path, b"garbage").unwrap();
+        Box::new(RedbMarkerBackend::new(path))
+    };
+    let mut lifecycle = open_with(folder.path(), Some(roomy()), with_opener(garbage));
+    record_ten(&lifecycle);
+    let run = run_path(folder.path(), &instance(), lifecycle.run_id().unwrap());
+    assert_run_is_whole(&lifecycle.seal(UnixNanos::new(1)).unwrap().unwrap());
+    assert_eq!(fs::read(sidecar(&run)).unwrap(), b"garbage");
+    drop(lifecycle);
+    // The next boot says so, and is kept from nothing.
+    let mut lifecycle = open_in(folder.path(), None);
+    let sweep = lifecycle.boot(&instance()).unwrap().unwrap();
+    assert_eq!(sweep.skipped.len(), 1, "{sweep:?}");
+    assert_eq!(sweep.skipped[0].path, sidecar(&run));
+}
+
+#[test]
+fn a_folder_that_takes_no_sidecar_keeps_no_run_from_being_recorded() {
+    let folder = tempfile::tempdir().unwrap();
+    let nowhere = |path: &Path| -> Box<dyn MarkerBackend> {
+        Box::new(RedbMarkerBackend::new(path.join("no-such-folder/markers.redb")))
+    };
+    let mut lifecycle = open_with(folder.path(), Some(roomy()), with_opener(nowhere));
+    record_ten(&lifecycle);
+    assert_run_is_whole(&lifecycle.seal(UnixNanos::new(1)).unwrap().unwrap());
+}
+
+#[test]
+fn extractors_that_cannot_be_made_keep_no_run_from_being_recorded() {
+    let folder = tempfile::tempdir().unwrap();
+    let extractor_registry: Box<dyn Fn() -> Result<ExtractorRegistry, _>> =
+        Box::new(|| Err("no extractors".into()));
+    let options = LifecycleOptions { extractor_registry, ..options() };
+    let mut lifecycle = open_with(folder.path(), Some(roomy()), options);
+    record_ten(&lifecycle);
+    assert_run_is_whole(&lifecycle.seal(UnixNanos::new(1)).unwrap().unwrap());
+}
+
+/// A memory backend whose appends wait at a gate, or fail.
+struct Troubled {
+    inner: MemoryMarkerBackend,
+    gate: Gate,
+    fails: bool,
+    shared: Arc<std::sync::Mutex<Option<Arc<dyn MarkerSource>>>>,
+}
+
+impl MarkerBackend for Troubled {
+    fn open(&mut self, manifest: MarkerManifest) -> Result<(), MarkerStoreError> {
+        self.inner.open(manifest)?;
+        *self.shared.lock().unwrap() = self.inner.source();
+        Ok(())
+    }
+
+    fn append(&mut self, batch: &MarkerBatch) -> Result<(), MarkerStoreError> {
+        self.gate.pass();
+        if self.fails {
+            return Err(BackendFault::io(io::ErrorKind::StorageFull.into()).into());
+        }
+        self.inner.append(batch)
+    }
+
+    fn seal(&mut self, status: RunStatus) -> Result<MarkerManifest, MarkerStoreError> {
+        self.inner.seal(status)
+    }
+
+    fn source(&self) -> Option<Arc<dyn MarkerSource>> {
+        self.inner.source()
+    }
+}
+
+type Shared = Arc<std::sync::Mutex<Option<Arc<dyn MarkerSource>>>>;
+
+fn troubled(gate: &Gate, fails: bool) -> (LifecycleOptions, Shared) {
+    let (gate, shared) = (gate.clone(), Shared::default());
+    let source = Arc::clone(&shared);
+    let options = with_opener(move |_| {
+        let (gate, shared) = (gate.clone(), Arc::clone(&shared));
+        Box::new(Troubled { inner: MemoryMarkerBackend::new(), gate, fails, shared })
+    });
+    (options, source)
+}
+
+#[test]
+fn a_sidecar_whose_disk_is_full_ends_and_the_run_does_not() {
+    let folder = tempfile::tempdir().unwrap();
+    let (options, _) = troubled(&Gate::default(), true);
+    let mut lifecycle = open_with(folder.path(), Some(roomy()), options);
+    record_ten(&lifecycle);
+    assert_run_is_whole(&lifecycle.seal(UnixNanos::new(1)).unwrap().unwrap());
+    assert!(!lifecycle.is_halted());
+}
+
+/// A sidecar that hangs while ten times as much comes as may wait for it: entries go on at their pace, nothing halts,
+/// and what is missing is said to be. Counts are whole again with the first mark that gets through.
+#[test]
+fn an_overload_sheds_markers_and_never_entries() {
+    const DATA: u64 = 20_000;
+    let folder = tempfile::tempdir().unwrap();
+    let gate = Gate::default();
+    gate.shut();
+    let markers = DataMarkerConfig {
+        channel_capacity: 1_000,
+        safety_flush_interval: Duration::from_millis(1),
+        high_fidelity: vec!["NQ".to_owned()],
+        ..DataMarkerConfig::default()
+    };
+    let (options, source) = troubled(&gate, false);
+    let mut lifecycle = open_with(folder.path(), Some(markers), options);
+    let mut adapter = lifecycle.adapter().unwrap().unwrap();
+    let mut decisions = 0;
+    for n in 1..=DATA {
+        let instrument = if n % 10 == 0 { "NQ" } else { "ES" };
+        adapter.capture("data", &Trade { instrument, ts_init: n, price: n }).unwrap();
+        if n % 100 == 0 {
+            decisions += 1;
+            adapter.capture("decisions", &Decision(decisions)).unwrap();
+        }
+        if n == 100 {
+            gate.await_waiting();
+        }
+    }
+    // Entries become durable although the sidecar hangs.
+    let session = lifecycle.session().unwrap();
+    session.writer().wait_for_watermark(decisions + 1, Duration::from_secs(10)).unwrap();
+    assert!(!lifecycle.is_halted());
+    gate.open();
+    // It takes up again.
+    let began = Instant::now();
+    let mut last = DATA;
+    let reader = MarkerReader::new(source.lock().unwrap().clone().unwrap());
+    while reader.scan().count() < 100 && began.elapsed() < Duration::from_secs(10) {
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    for instrument in ["ES", "NQ"] {
+        last += 1;
+        adapter.capture("data", &Trade { instrument, ts_init: last, price: last }).unwrap();
+    }
+    drop(adapter);
+    let report = lifecycle.seal(UnixNanos::new(1)).unwrap().unwrap();
+    assert_eq!(report.watermark, decisions + 2);
+    let counts = report.markers.expect("it was sealed").counts;
+    assert!(counts.gaps >= 1, "{counts:?}");
+
+    let (mut next, mut hifi, mut missing) = (1, 0, 0);
+    for stored in reader.scan() {
+        let marker = stored.unwrap().marker;
+        let (from, to) = marker.marker_seqs();
+        assert_eq!(from, next, "no number is left out");
+        next = to + 1;
+        match marker {
+            Marker::Gap(gap) => {
+                assert_eq!(gap.reason, MarkerGapReason::Overflow);
+                missing += to - from + 1;
+            }
+            Marker::HiFi(_) => hifi += 1,
+            Marker::Cursor(_) => {}
+        }
+    }
+    assert!(missing > 10_000, "most was shed: {missing}");
+    assert!(hifi < DATA / 10);
+    let fold = reader.fold_before(u64::MAX).unwrap();
+    let seen: Vec<u64> = fold.cursors.values().map(|cursor| cursor.count).collect();
+    assert_eq!(seen.iter().sum::<u64>(), DATA + 2, "the last mark of each stream has it all");
+}
+
+/// Markers behind entries that never became durable are none: a gap says that they are missing.
+#[test]
+fn no_marker_stands_behind_the_end_of_a_halted_run() {
+    let folder = tempfile::tempdir().unwrap();
+    let (markers_options, source) = troubled(&Gate::default(), false);
+    let options = LifecycleOptions {
+        backend_opener: Box::new(|_| {
+            let fault = crate::support::Fault::DiskFull;
+            // RunStarted is the first commit.
+            Ok(Box::new(crate::support::FaultyStore::failing(2, fault)))
+        }),
+        ..markers_options
+    };
+    let mut lifecycle = open_with(folder.path(), Some(roomy()), options);
+    let mut adapter = lifecycle.adapter().unwrap().unwrap();
+    adapter.capture("data", &Trade { instrument: "ES", ts_init: 1, price: 1 }).unwrap();
+    adapter.capture("decisions", &Decision(1)).unwrap();
+    while !lifecycle.is_halted() {
+        std::thread::yield_now();
+    }
+    drop(adapter);
+    lifecycle.seal(UnixNanos::new(1)).unwrap_err();
+    drop(lifecycle);
+    let reader = MarkerReader::new(source.lock().unwrap().take().unwrap());
+    assert_eq!(reader.manifest().unwrap().status, RunStatus::Running, "left for the next boot");
+    for stored in reader.scan() {
+        let before = stored.unwrap().marker.event_seq_before();
+        assert!(before.is_none_or(|before| before <= 1), "{before:?}");
+    }
 }
 
 /// A run that was left behind is recovered together with its sidecar.
 #[test]
 fn a_sidecar_that_was_left_behind_is_sealed_with_the_next_boot() {
     let folder = tempfile::tempdir().unwrap();
-    let markers =
-        DataMarkerConfig { safety_flush_interval: std::time::Duration::from_millis(1), ..roomy() };
+    let markers = DataMarkerConfig { safety_flush_interval: Duration::from_millis(1), ..roomy() };
     let mut lifecycle = open_in(folder.path(), Some(markers.clone()));
     let first = run_path(folder.path(), &instance(), lifecycle.run_id().unwrap());
     let mut adapter = lifecycle.adapter().unwrap().unwrap();
@@ -46,7 +272,7 @@ fn a_sidecar_that_was_left_behind_is_sealed_with_the_next_boot() {
     let entries = entries(&open_sealed_file(&first).unwrap());
     let reader = MarkerReader::open_sealed(&sidecar(&first)).unwrap();
     let manifest = reader.manifest().unwrap();
-    assert_eq!(manifest.status, tapline::RunStatus::CrashedRecovered);
+    assert_eq!(manifest.status, RunStatus::CrashedRecovered);
     for stored in reader.scan() {
         let before = stored.unwrap().marker.event_seq_before();
         assert!(before.is_none_or(|before| before <= entries.len() as u64));

@@ -122,7 +122,7 @@ impl Gate {
         }
     }
 
-    fn pass(&self) {
+    pub(crate) fn pass(&self) {
         let mut state = self.0.0.lock().expect("no panic");
         while state.shut {
             state.waiting = true;

@@ -1,0 +1,238 @@
+//! How a sidecar's backend behaves, whatever it keeps its markers in.
+
+use std::sync::Arc;
+
+use tapline::format::MarkerCodec;
+use tapline::markers::{
+    MarkerBackend, MarkerBatch, MarkerReader, MarkerStoreError, MarkerVerifier,
+    MemoryMarkerBackend, RedbMarkerBackend, open_sealed_markers,
+};
+use tapline::{
+    DataCursorSnapshot, DataMarkerClass, HiFiMarker, Marker, MarkerCounts, MarkerGap,
+    MarkerGapReason, MarkerManifest, RunStatus, StreamCursor, StreamDictEntry,
+};
+
+use crate::support::{assert_matches, run_id};
+
+/// A backend, and the folder it may need.
+struct Place {
+    folder: tempfile::TempDir,
+    in_memory: bool,
+}
+
+impl Place {
+    fn backend(&self) -> Box<dyn MarkerBackend> {
+        if self.in_memory {
+            Box::new(MemoryMarkerBackend::new())
+        } else {
+            Box::new(RedbMarkerBackend::new(self.folder.path().join("run.markers.redb")))
+        }
+    }
+
+    fn opened(&self) -> Box<dyn MarkerBackend> {
+        let mut backend = self.backend();
+        backend.open(manifest()).unwrap();
+        backend
+    }
+}
+
+macro_rules! on_both_backends {
+    ($($behaviour:ident)*) => {
+        mod memory {
+            $(#[test] fn $behaviour() {
+                let folder = tempfile::tempdir().unwrap();
+                super::$behaviour(&super::Place { folder, in_memory: true });
+            })*
+        }
+        mod redb {
+            $(#[test] fn $behaviour() {
+                let folder = tempfile::tempdir().unwrap();
+                super::$behaviour(&super::Place { folder, in_memory: false });
+            })*
+        }
+    };
+}
+
+on_both_backends! {
+    a_sidecar_begins_running_and_empty
+    batches_are_scanned_in_the_order_of_their_markers
+    batches_that_are_out_of_order_are_refused
+    a_slot_of_the_dictionary_is_written_once
+    a_sealed_sidecar_takes_nothing_more
+    nothing_is_appended_before_it_is_open
+}
+
+pub(super) fn manifest() -> MarkerManifest {
+    MarkerManifest {
+        run_id: run_id(1),
+        enabled_classes: DataMarkerClass::ALL.to_vec(),
+        high_fidelity: vec!["ES".to_owned()],
+        counts: MarkerCounts::default(),
+        status: RunStatus::Running,
+    }
+}
+
+pub(super) fn stream(slot: u32) -> StreamDictEntry {
+    let identifier = format!("instrument {slot}");
+    StreamDictEntry { slot, data_cls: DataMarkerClass::Quote, identifier }
+}
+
+/// A snapshot in which one stream has moved.
+pub(super) fn cursor(marker_seq: u64, event_seq_before: u64, slot: u32, count: u64) -> Marker {
+    let ts_init_hi = (1_000 + count).into();
+    Marker::Cursor(DataCursorSnapshot {
+        marker_seq,
+        event_seq_before,
+        ts_init: (1_000 + marker_seq).into(),
+        advanced: vec![StreamCursor { slot, ts_init_hi, count }],
+    })
+}
+
+pub(super) fn hifi(marker_seq: u64, event_seq_before: u64, slot: u32) -> Marker {
+    Marker::HiFi(HiFiMarker {
+        marker_seq,
+        event_seq_before,
+        slot,
+        ts_event: 5.into(),
+        ts_init: 6.into(),
+        same_ts_ordinal: 7,
+        record_fingerprint: blake3::hash(b"record"),
+    })
+}
+
+pub(super) fn gap(from: u64, to: u64) -> Marker {
+    Marker::Gap(MarkerGap { from, to, reason: MarkerGapReason::Overflow })
+}
+
+pub(super) fn batch(streams: &[u32], markers: Vec<Marker>) -> MarkerBatch {
+    MarkerBatch { streams: streams.iter().map(|slot| stream(*slot)).collect(), markers }
+}
+
+fn scanned(backend: &dyn MarkerBackend) -> Vec<Marker> {
+    let reader = MarkerReader::new(backend.source().expect("it is open"));
+    let codec = MarkerCodec::default();
+    let scan = reader.scan().map(|stored| {
+        let stored = stored.unwrap();
+        assert!(stored.is_intact);
+        // The hash that comes along is that of the marker, as whoever encodes it anew finds.
+        let block = codec.encode_block(std::slice::from_ref(&stored.marker));
+        assert_eq!(block[block.len() - 32..], *stored.hash.as_bytes());
+        stored.marker
+    });
+    scan.collect()
+}
+
+fn a_sidecar_begins_running_and_empty(place: &Place) {
+    let counts = MarkerCounts { snapshots: 7, hifi: 7, gaps: 7, dict: 7 };
+    let mut backend = place.backend();
+    assert!(backend.source().is_none());
+    let claims = MarkerManifest { counts, status: RunStatus::Ended, ..manifest() };
+    backend.open(claims).unwrap();
+    let source = backend.source().unwrap();
+    assert_eq!(source.manifest().unwrap(), manifest());
+    assert_eq!((source.streams().unwrap(), source.block_at_or_after(0).unwrap()), (vec![], None));
+    assert_matches!(backend.open(manifest()), Err(MarkerStoreError::Exists { .. }));
+}
+
+fn batches_are_scanned_in_the_order_of_their_markers(place: &Place) {
+    let mut backend = place.opened();
+    let all = [
+        cursor(1, 0, 0, 1),
+        hifi(2, 1, 0),
+        gap(3, 5),
+        cursor(6, 1, 1, 9),
+        gap(7, 7),
+        cursor(8, 2, 0, 2),
+    ];
+    backend.append(&batch(&[1], all[5..].to_vec())).unwrap();
+    backend.append(&batch(&[], all[..2].to_vec())).unwrap();
+    backend.append(&batch(&[0], all[2..5].to_vec())).unwrap();
+    backend.append(&batch(&[2], vec![])).unwrap();
+    assert_eq!(scanned(&*backend), all);
+    let reader = MarkerReader::new(backend.source().unwrap());
+    assert_eq!(reader.streams().unwrap(), [stream(0), stream(1), stream(2)]);
+
+    let sealed = backend.seal(RunStatus::Ended).unwrap();
+    let counts = MarkerCounts { snapshots: 3, hifi: 1, gaps: 2, dict: 3 };
+    assert_eq!(sealed, MarkerManifest { counts, status: RunStatus::Ended, ..manifest() });
+    assert_eq!(reader.manifest().unwrap(), sealed);
+    let fold = reader.fold_before(2).unwrap();
+    let counts: Vec<_> = fold.cursors.values().map(|cursor| (cursor.slot, cursor.count)).collect();
+    assert_eq!((counts, fold.missing), (vec![(0, 1), (1, 9)], 4), "all that was seen behind 1");
+    assert_eq!(reader.fold_before(3).unwrap().cursors[&0].count, 2);
+    assert_eq!(reader.fold_before(1).unwrap().cursors.len(), 1);
+    assert_eq!(reader.fold_before(0).unwrap().cursors.len(), 0);
+    let report = MarkerVerifier::new(backend.source().unwrap()).beside(run_id(1), 2).run();
+    assert_eq!(report.findings, []);
+}
+
+fn batches_that_are_out_of_order_are_refused(place: &Place) {
+    let mut backend = place.opened();
+    backend.append(&batch(&[0], vec![cursor(5, 1, 0, 1), gap(6, 9)])).unwrap();
+    let refused = [
+        vec![cursor(5, 1, 0, 2)],
+        vec![cursor(9, 1, 0, 2)],
+        vec![gap(3, 5)],
+        vec![cursor(4, 1, 0, 2), cursor(10, 1, 0, 3)],
+        vec![cursor(11, 1, 0, 2), cursor(11, 1, 0, 3)],
+        vec![cursor(12, 1, 0, 2), cursor(11, 1, 0, 3)],
+        vec![gap(14, 13)],
+        vec![cursor(0, 1, 0, 2)],
+    ];
+    for markers in refused {
+        let refusal = backend.append(&batch(&[], markers));
+        assert_matches!(refusal, Err(MarkerStoreError::OutOfOrder { .. }));
+    }
+    backend.append(&batch(&[], vec![cursor(4, 1, 0, 1)])).unwrap();
+    backend.append(&batch(&[], vec![cursor(10, 1, 0, 2)])).unwrap();
+    assert_eq!(scanned(&*backend).len(), 4, "nothing of what was refused");
+    assert_eq!(backend.seal(RunStatus::Ended).unwrap().counts.snapshots, 3);
+}
+
+fn a_slot_of_the_dictionary_is_written_once(place: &Place) {
+    let mut backend = place.opened();
+    backend.append(&batch(&[0], vec![])).unwrap();
+    let again = StreamDictEntry { identifier: "another".to_owned(), ..stream(0) };
+    let refusal = backend.append(&MarkerBatch { streams: vec![again], markers: vec![] });
+    assert_matches!(refusal, Err(MarkerStoreError::StreamWritten { slot: 0 }));
+    let reader = MarkerReader::new(backend.source().unwrap());
+    assert_eq!(reader.streams().unwrap(), [stream(0)]);
+}
+
+fn a_sealed_sidecar_takes_nothing_more(place: &Place) {
+    let mut backend = place.opened();
+    assert_matches!(backend.seal(RunStatus::Running), Err(MarkerStoreError::AsRunning));
+    backend.seal(RunStatus::CrashedRecovered).unwrap();
+    let status = RunStatus::CrashedRecovered;
+    let refusal = backend.append(&batch(&[0], vec![]));
+    assert_matches!(refusal, Err(MarkerStoreError::Sealed { status: found }) if found == status);
+    let refusal = backend.seal(RunStatus::Ended);
+    assert_matches!(refusal, Err(MarkerStoreError::Sealed { status: found }) if found == status);
+}
+
+fn nothing_is_appended_before_it_is_open(place: &Place) {
+    let mut backend = place.backend();
+    assert_matches!(backend.append(&batch(&[0], vec![])), Err(MarkerStoreError::NotOpen));
+    assert_matches!(backend.seal(RunStatus::Ended), Err(MarkerStoreError::NotOpen));
+}
+
+#[test]
+fn a_file_is_opened_for_reading_once_it_is_sealed() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("run.markers.redb");
+    let refusal = |path: &std::path::Path| open_sealed_markers(path).map(|_| ());
+    assert_matches!(refusal(&path), Err(MarkerStoreError::NotFound { .. }));
+    let mut backend = RedbMarkerBackend::new(&path);
+    backend.open(manifest()).unwrap();
+    assert_matches!(refusal(&path), Err(MarkerStoreError::NotSealed { .. }));
+    backend.append(&batch(&[0], vec![cursor(1, 0, 0, 1)])).unwrap();
+    backend.seal(RunStatus::Ended).unwrap();
+    drop(backend);
+    let source = open_sealed_markers(&path).unwrap();
+    let other = Arc::clone(&source);
+    assert_eq!(MarkerReader::new(source).scan().count(), 1);
+    assert_eq!(other.manifest().unwrap().counts.snapshots, 1);
+    // What is there is not written over.
+    let refusal = RedbMarkerBackend::new(&path).open(manifest());
+    assert_matches!(refusal, Err(MarkerStoreError::Exists { .. }));
+}
