@@ -137,8 +137,8 @@ fn main() {
     }
     for (ns, (name, node)) in ns.iter_mut().zip(nodes) {
         ns.sort_by(f64::total_cmp);
-        let at = |part: f64| ns[((ns.len() - 1) as f64 * part) as usize];
-        println!("{name:14} {:6.1} ns a message (p10 {:.1}, p90 {:.1})", at(0.5), at(0.1), at(0.9));
+        let at = |percent: usize| ns[(ns.len() - 1) * percent / 100];
+        println!("{name:14} {:6.1} ns a message (p10 {:.1}, p90 {:.1})", at(50), at(10), at(90));
         node.seal();
     }
 }

@@ -71,15 +71,29 @@ pub(super) struct Args {
     /// what is reported so survives whatever becomes of this process
     #[arg(long, value_name = "MS", value_parser = clap::value_parser!(u64).range(1..=60_000))]
     durable_every_ms: Option<u64>,
-    /// Record beside the run which market data was seen, and when
+    #[command(flatten)]
+    markers: MarkerArgs,
+    /// Print the report as one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(ClapArgs)]
+struct MarkerArgs {
+    /// Record beside the run which market data was seen, and when. With --input, that is every line whose topic
+    /// begins with `data.` or `venue.`
     #[arg(long)]
     markers: bool,
     /// With --markers: mark every record of this instrument; can be given several times
     #[arg(long = "high-fidelity", value_name = "INSTRUMENT", requires = "markers")]
     high_fidelity: Vec<String>,
-    /// Print the report as one JSON object
-    #[arg(long)]
-    json: bool,
+}
+
+impl MarkerArgs {
+    fn config(&self) -> Option<DataMarkerConfig> {
+        let high_fidelity = self.high_fidelity.clone();
+        self.markers.then(|| DataMarkerConfig { high_fidelity, ..DataMarkerConfig::default() })
+    }
 }
 
 /// Exit code after a second interrupt: as the shell has it for SIGINT. The run is left unsealed.
@@ -195,10 +209,7 @@ fn config(args: &Args) -> EventStoreConfig {
         DiskModeArg::Direct => DiskMode::Direct,
         DiskModeArg::Buffered => DiskMode::Buffered,
     };
-    config.data_markers = args.markers.then(|| DataMarkerConfig {
-        high_fidelity: args.high_fidelity.clone(),
-        ..DataMarkerConfig::default()
-    });
+    config.data_markers = args.markers.config();
     config.identity.binary_hash = format!("tapline {}", env!("CARGO_PKG_VERSION"));
     config
 }

@@ -6,7 +6,7 @@ use crate::sync::Arc;
 #[derive(Debug)]
 pub(crate) struct NameMap<V> {
     all: HashMap<Arc<str>, V, foldhash::fast::RandomState>,
-    recent: [Option<Recent<V>>; RECENT_SLOTS],
+    recent: Box<[Option<Recent<V>>; RECENT_SLOTS]>,
 }
 
 #[derive(Debug)]
@@ -20,7 +20,7 @@ const RECENT_SLOTS: usize = 256;
 
 impl<V> Default for NameMap<V> {
     fn default() -> Self {
-        Self { all: HashMap::default(), recent: [const { None }; RECENT_SLOTS] }
+        Self { all: HashMap::default(), recent: Box::new([const { None }; RECENT_SLOTS]) }
     }
 }
 

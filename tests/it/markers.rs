@@ -3,6 +3,7 @@
 
 mod backends;
 mod causes;
+mod joined;
 mod node;
 mod oracle;
 mod setup;

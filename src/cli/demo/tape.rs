@@ -7,6 +7,8 @@ use crate::model::UnixNanos;
 
 /// Trades to a bar.
 const TRADES_A_BAR: u32 = 100;
+/// Ticks from the best price to each level of the book.
+const LEVELS: [i64; 10] = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9];
 /// Quotes between two snapshots of the book.
 const QUOTES_A_DEPTH: u64 = 64;
 
@@ -33,8 +35,8 @@ impl Tape {
         bus.publish(BOOK_DELTA_TOPIC, &BookDelta { price_ticks, quantity: 10, ts_init })?;
         if self.quotes.is_multiple_of(QUOTES_A_DEPTH) {
             let depth = BookDepth10 {
-                bids_ticks: std::array::from_fn(|level| bid_ticks - level as i64),
-                asks_ticks: std::array::from_fn(|level| ask_ticks + level as i64),
+                bids_ticks: LEVELS.map(|level| bid_ticks - level),
+                asks_ticks: LEVELS.map(|level| ask_ticks + level),
                 ts_init,
             };
             bus.publish(BOOK_DEPTH_TOPIC, &depth)?;

@@ -1,0 +1,151 @@
+use super::{MarkerReader, MarkerStoreError};
+use crate::model::{DataMarkerClass, Marker, StreamCursor, StreamDictEntry, UnixNanos};
+use crate::replay::{
+    CatalogError, DataRequest, MarketDataClass, MarketRecord, ReplayCatalog, TimeRange,
+};
+
+/// A stream as the node knew it when it captured an entry, with what a catalog has of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StreamAtEntry {
+    /// The stream.
+    pub stream: StreamDictEntry,
+    /// How far it had come.
+    pub cursor: StreamCursor,
+    /// The catalog's records of the last stretch up to the cursor's `ts_init_hi`, in their order. Empty for a class
+    /// that catalogs do not have.
+    pub records: Vec<MarketRecord>,
+    /// What of that stretch the catalog does not have.
+    pub missing: Vec<TimeRange>,
+    /// How many of the last records share the time `ts_init_hi`, so that some of them may have come only after the entry.
+    /// 0 where it is known how many had been seen: there is one such record, or high-fidelity markers tell, and the others
+    /// are left out.
+    pub uncertain: usize,
+}
+
+/// Why a sidecar could not be joined with a catalog.
+#[derive(Debug, thiserror::Error)]
+pub enum MarkerJoinError {
+    /// The sidecar could not be read.
+    #[error(transparent)]
+    Markers(#[from] MarkerStoreError),
+    /// The catalog failed.
+    #[error("cannot read {class} of {identifier} from the catalog: {source}")]
+    Catalog {
+        /// The class.
+        class: MarketDataClass,
+        /// The instrument.
+        identifier: String,
+        /// The catalog's error.
+        source: CatalogError,
+    },
+}
+
+/// What the node had seen of each stream when it captured entry `seq`: its cursors, and the records of the catalog from
+/// `lookback_ns` nanoseconds before each cursor's `ts_init_hi` up to it.
+///
+/// The catalog is believed to have every record that passed a tap, under the `ts_init` it had there; nothing here checks
+/// that. `count` of the cursor and the fingerprints of high-fidelity markers are there to be compared with.
+pub fn join_at_entry(
+    markers: &MarkerReader,
+    catalog: &dyn ReplayCatalog,
+    seq: u64,
+    lookback_ns: u64,
+) -> Result<Vec<StreamAtEntry>, MarkerJoinError> {
+    let fold = markers.fold_before(seq)?;
+    let streams = markers.streams()?;
+    let known = streams.into_iter().filter_map(|stream| {
+        let cursor = *fold.cursors.get(&stream.slot)?;
+        Some((stream, cursor))
+    });
+    known
+        .map(|(stream, cursor)| {
+            let mut at_entry = StreamAtEntry {
+                stream,
+                cursor,
+                records: Vec::new(),
+                missing: Vec::new(),
+                uncertain: 0,
+            };
+            if let Some(class) = catalog_class(at_entry.stream.data_cls) {
+                at_entry.load(class, catalog, lookback_ns)?;
+                let seen_at_hi = seen_at(markers, at_entry.cursor, seq)?;
+                at_entry.cut(seen_at_hi);
+            }
+            Ok(at_entry)
+        })
+        .collect()
+}
+
+const fn catalog_class(class: DataMarkerClass) -> Option<MarketDataClass> {
+    match class {
+        DataMarkerClass::Quote => Some(MarketDataClass::Quote),
+        DataMarkerClass::Trade => Some(MarketDataClass::Trade),
+        DataMarkerClass::Bar => Some(MarketDataClass::Bar),
+        DataMarkerClass::BookDeltas | DataMarkerClass::BookDepth10 => None,
+    }
+}
+
+/// How many records of the time `ts_init_hi` had been seen before the entry, where high-fidelity markers tell.
+fn seen_at(
+    markers: &MarkerReader,
+    cursor: StreamCursor,
+    seq: u64,
+) -> Result<Option<usize>, MarkerStoreError> {
+    let mut seen = None;
+    for stored in markers.scan() {
+        match stored?.marker {
+            Marker::HiFi(marker) if marker.event_seq_before >= seq => break,
+            Marker::HiFi(marker)
+                if marker.slot == cursor.slot && marker.ts_init == cursor.ts_init_hi =>
+            {
+                seen = seen.max(Some(marker.same_ts_ordinal as usize + 1));
+            }
+            _ => {}
+        }
+    }
+    Ok(seen)
+}
+
+impl StreamAtEntry {
+    fn load(
+        &mut self,
+        class: MarketDataClass,
+        catalog: &dyn ReplayCatalog,
+        lookback_ns: u64,
+    ) -> Result<(), MarkerJoinError> {
+        let to = self.cursor.ts_init_hi;
+        let from = UnixNanos::new(to.as_u64().saturating_sub(lookback_ns));
+        let instrument = self.stream.identifier.clone();
+        let failed = |source| {
+            let identifier = self.stream.identifier.clone();
+            MarkerJoinError::Catalog { class, identifier, source }
+        };
+        let range = TimeRange { from, to };
+        let request = DataRequest { class, instrument, range, required: false };
+        let coverage = catalog.plan(&request).map_err(failed)?;
+        for slice in &coverage.slices {
+            for record in catalog.load(slice).map_err(failed)? {
+                let record = record.map_err(failed)?;
+                if slice.range.contains(record.ts_init()) {
+                    self.records.push(record);
+                }
+            }
+        }
+        self.missing = coverage.missing;
+        Ok(())
+    }
+
+    /// Of the records that share the last time, leaves out those that had not been seen, where that is known.
+    fn cut(&mut self, seen_at_hi: Option<usize>) {
+        let hi = self.cursor.ts_init_hi;
+        let at_hi = self.records.iter().rev().take_while(|record| record.ts_init() == hi).count();
+        match seen_at_hi {
+            Some(seen) => {
+                let before = self.records.len() - at_hi;
+                self.records.truncate(before + seen.min(at_hi));
+            }
+            None if at_hi > 1 => self.uncertain = at_hi,
+            None => {}
+        }
+    }
+}

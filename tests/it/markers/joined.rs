@@ -1,0 +1,108 @@
+//! What a node had seen at an entry, out of a catalog.
+
+use tapline::markers::{
+    MarkerBackend, MarkerJoinError, MarkerReader, MemoryMarkerBackend, StreamAtEntry, join_at_entry,
+};
+use tapline::replay::{MarketRecord, TimeRange};
+use tapline::{DataMarkerClass, HiFiMarker, Marker, StreamDictEntry};
+
+use super::backends::{cursor, hifi, manifest, stream};
+use crate::support::assert_matches;
+use crate::support::market::{MemoryCatalog, quote, slice};
+
+/// A sidecar of two quote streams and one of book changes.
+fn sidecar(markers: Vec<Marker>) -> MarkerReader {
+    let mut backend = MemoryMarkerBackend::new();
+    backend.open(manifest()).unwrap();
+    let book = StreamDictEntry { data_cls: DataMarkerClass::BookDeltas, ..stream(2) };
+    let streams = vec![stream(0), stream(1), book];
+    backend.append(&tapline::markers::MarkerBatch { streams, markers }).unwrap();
+    MarkerReader::new(backend.source().unwrap())
+}
+
+/// Quotes of instrument 0 at the times 1001 to 1010, three of them at 1004; of instrument 1 from 1005 on.
+fn catalog() -> MemoryCatalog {
+    let times = [1001, 1002, 1003, 1004, 1004, 1004, 1005, 1008, 1010];
+    let quotes = |from: u64| {
+        let quotes = times.into_iter().zip(1..).filter(move |(time, _)| *time >= from);
+        quotes.map(|(time, bid)| Some(quote(time, bid))).collect::<Vec<_>>()
+    };
+    MemoryCatalog::default()
+        .and(slice("instrument 0", TimeRange::new(1000, 1100)), &within(quotes(0), 1000..=1100))
+        .and(slice("instrument 1", TimeRange::new(1005, 1100)), &within(quotes(1005), 1005..=1100))
+}
+
+fn within(
+    quotes: Vec<Option<MarketRecord>>,
+    range: std::ops::RangeInclusive<u64>,
+) -> Vec<Option<MarketRecord>> {
+    let is_in = |quote: &Option<MarketRecord>| {
+        quote.is_some_and(|quote| range.contains(&quote.ts_init().as_u64()))
+    };
+    quotes.into_iter().filter(is_in).collect()
+}
+
+fn bids(at_entry: &StreamAtEntry) -> Vec<i64> {
+    let bid = |record: &MarketRecord| match record {
+        MarketRecord::Quote(quote) => quote.bid_price,
+        other => panic!("{other:?}"),
+    };
+    at_entry.records.iter().map(bid).collect()
+}
+
+#[test]
+fn the_records_up_to_the_cursor_and_no_others() {
+    // Stream 0 stands at 1003 before entry 5 and at 1008 before entry 9; stream 1 begins behind 5.
+    let markers = sidecar(vec![
+        cursor(1, 4, 0, 3),
+        cursor(2, 6, 0, 8),
+        cursor(3, 7, 1, 10),
+        cursor(4, 8, 2, 1),
+    ]);
+    let catalog = catalog();
+    assert_eq!(join_at_entry(&markers, &catalog, 4, 100).unwrap(), []);
+
+    let at_5 = join_at_entry(&markers, &catalog, 5, 100).unwrap();
+    assert_eq!(at_5.len(), 1, "of stream 1 nothing was seen");
+    assert_eq!((at_5[0].stream.slot, at_5[0].cursor.count), (0, 3));
+    assert_eq!((bids(&at_5[0]), at_5[0].uncertain), (vec![1, 2, 3], 0));
+    assert_eq!(at_5[0].missing, [TimeRange::new(903, 999)]);
+
+    let at_9 = join_at_entry(&markers, &catalog, 9, 2).unwrap();
+    assert_eq!(at_9.iter().map(|at| at.stream.slot).collect::<Vec<_>>(), [0, 1, 2]);
+    assert_eq!((bids(&at_9[0]), at_9[0].missing.len()), (vec![8], 0), "1006 to 1008");
+    assert_eq!(bids(&at_9[1]), [8, 9], "1008 to 1010");
+    assert_eq!((at_9[2].records.len(), at_9[2].missing.len()), (0, 0), "no catalog has those");
+}
+
+#[test]
+fn records_of_one_time_are_told_apart_by_high_fidelity_markers_alone() {
+    let cursors = |marker_seq| cursor(marker_seq, 4, 0, 4);
+    let markers = sidecar(vec![cursors(1)]);
+    let at_5 = &join_at_entry(&markers, &catalog(), 5, 0).unwrap()[0];
+    assert_eq!((bids(at_5), at_5.uncertain), (vec![4, 5, 6], 3));
+
+    let marker = |marker_seq, event_seq_before, same_ts_ordinal| {
+        let Marker::HiFi(marker) = hifi(marker_seq, event_seq_before, 0) else { unreachable!() };
+        Marker::HiFi(HiFiMarker { ts_init: 1004.into(), same_ts_ordinal, ..marker })
+    };
+    // The third comes behind the entry.
+    let markers = sidecar(vec![marker(1, 4, 0), marker(2, 4, 1), cursors(3), marker(4, 5, 2)]);
+    let at_5 = &join_at_entry(&markers, &catalog(), 5, 0).unwrap()[0];
+    assert_eq!((bids(at_5), at_5.uncertain), (vec![4, 5], 0));
+}
+
+#[test]
+fn a_catalog_that_fails_is_named() {
+    let markers = sidecar(vec![cursor(1, 4, 0, 3)]);
+    let fails = MemoryCatalog { fails_to_plan: true, ..MemoryCatalog::default() };
+    let error = join_at_entry(&markers, &fails, 5, 0).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "cannot read quote of instrument 0 from the catalog: the index is gone"
+    );
+    let unreadable =
+        MemoryCatalog::default().and(slice("instrument 0", TimeRange::new(1000, 1100)), &[None]);
+    let error = join_at_entry(&markers, &unreadable, 5, 100).unwrap_err();
+    assert_matches!(error, MarkerJoinError::Catalog { .. });
+}
