@@ -70,7 +70,7 @@ fn orders(orders: &[&str]) -> BTreeSet<String> {
     orders.iter().map(|order| (*order).to_owned()).collect()
 }
 
-/// EXECUTIONS_A
+/// 79 771 executions, 6 s.
 #[test]
 fn data_stands_behind_the_entry_that_caused_it() {
     let seen = explore(|| {
@@ -92,7 +92,7 @@ fn data_stands_behind_the_entry_that_caused_it() {
     assert_eq!(seen, orders(&["wy", "yw", "wyx", "ywx"]));
 }
 
-/// EXECUTIONS_B
+/// 4 788 executions, 0.4 s.
 #[test]
 fn data_stands_before_the_entry_it_caused() {
     let seen = explore(|| {

@@ -150,6 +150,9 @@ fn verify_sidecar(args: &Args) -> Line {
         Err(error @ (MarkerStoreError::NotSealed { .. } | MarkerStoreError::Io { .. })) => {
             Line::Refused(error.to_string())
         }
+        Err(MarkerStoreError::Fault(fault @ BackendFault::Other(_))) => {
+            Line::Refused(fault.to_string())
+        }
         Err(error) => Line::Damaged(error.to_string()),
     }
 }

@@ -154,8 +154,10 @@ pub fn open_sealed_markers(path: &Path) -> Result<Arc<dyn MarkerSource>, MarkerS
         Err(DatabaseError::DatabaseAlreadyOpen | DatabaseError::RepairAborted) => {
             return Err(MarkerStoreError::NotSealed { path: path.to_owned() });
         }
-        Err(DatabaseError::Storage(redb::StorageError::Io(source))) => {
-            return Err(open_error(path, source));
+        Err(DatabaseError::Storage(redb::StorageError::Io(error)))
+            if error.kind() == io::ErrorKind::NotFound =>
+        {
+            return Err(open_error(path, error));
         }
         Err(error) => return Err(MarkerStoreError::redb(error)),
     };

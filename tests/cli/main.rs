@@ -10,6 +10,7 @@ mod disks;
 mod interrupt;
 mod lookup;
 mod ls;
+mod markers;
 mod payloads;
 mod real_input;
 mod recover;

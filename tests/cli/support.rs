@@ -145,8 +145,11 @@ impl Sandbox {
     pub(crate) fn run_files(&self) -> Vec<PathBuf> {
         let files = std::fs::read_dir(self.instance()).into_iter().flatten();
         let paths = files.map(|file| file.expect("readable").path());
-        let mut runs: Vec<PathBuf> =
-            paths.filter(|path| path.extension().is_some_and(|kind| kind == "redb")).collect();
+        let is_run = |path: &PathBuf| {
+            path.extension().is_some_and(|kind| kind == "redb")
+                && path.file_stem().is_some_and(|stem| Path::new(stem).extension().is_none())
+        };
+        let mut runs: Vec<PathBuf> = paths.filter(is_run).collect();
         runs.sort();
         runs
     }
