@@ -1,16 +1,23 @@
 //! After warm-up the capture path allocates nothing: counted by the allocator, over all threads.
 
 use std::alloc::System;
-use std::sync::Arc;
+use std::rc::Rc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 use tapline::bus::MessageBus;
 use tapline::capture::{BusCaptureAdapter, Encoder, EncoderRegistry};
+use tapline::lifecycle::{
+    DataMarkerConfig, Environment, EventStoreConfig, EventStoreLifecycle, KernelEventStore,
+    LifecycleOptions,
+};
+use tapline::markers::{DataPoint, Extractor, ExtractorRegistry};
 use tapline::store::{EventStore, MemoryBackend, MemoryDisk};
 use tapline::writer::{EventStoreWriter, WriterConfig};
 use tapline::{
-    Clock, EntryDraft, HaltSignal, Headers, IndexKind, InstanceId, RunId, RunManifest, UnixNanos,
+    Clock, DataMarkerClass, EntryDraft, HaltSignal, Headers, IndexKind, InstanceId,
+    RegisteredComponents, RunId, RunManifest, UnixNanos,
 };
 use uuid::Uuid;
 
@@ -25,8 +32,12 @@ struct Filled {
 
 const TOPICS: [&str; 3] = ["events.order.S-1", "events.order.S-2", "events.order.S-3"];
 
+/// The allocator counts for all threads, so for one test at a time.
+static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+
 #[test]
 fn capturing_allocates_nothing() {
+    let _alone = ONE_AT_A_TIME.lock();
     let mut store = MemoryBackend::new(MemoryDisk::default());
     let instance: InstanceId = "alloc".parse().expect("a valid id");
     let start = UnixNanos::new(1);
@@ -73,4 +84,61 @@ fn capturing_allocates_nothing() {
     bus.clear_tap();
     let ended = EntryDraft { topic: "e", payload_type: "E", ..EntryDraft::default() };
     assert_eq!(writer.close(&ended).expect("memory").watermark, 4001);
+}
+
+struct Quote {
+    instrument: &'static str,
+    ts_init: u64,
+}
+
+const INSTRUMENTS: [&str; 3] =
+    ["ESH4.CME", "NQH4.CME", "an instrument with a long name, CLG4.NYMEX"];
+
+#[test]
+fn marking_market_data_allocates_nothing() {
+    let _alone = ONE_AT_A_TIME.lock();
+    let folder = tempfile::tempdir().expect("a folder for temporary files");
+    let mut config = EventStoreConfig::new(folder.path());
+    // The sidecar's thread takes up every mark, but has nothing to write down meanwhile.
+    let safety_flush_interval = Duration::from_secs(3600);
+    config.data_markers =
+        Some(DataMarkerConfig { safety_flush_interval, ..DataMarkerConfig::default() });
+    let options = LifecycleOptions {
+        extractor_registry: Box::new(|| {
+            let mut registry = ExtractorRegistry::new();
+            registry.register(Extractor::new(|quote: &Quote| {
+                Some(DataPoint {
+                    class: DataMarkerClass::Quote,
+                    identifier: quote.instrument,
+                    ts_event: quote.ts_init.into(),
+                    ts_init: quote.ts_init.into(),
+                })
+            }))?;
+            Ok(registry)
+        }),
+        ..LifecycleOptions::default()
+    };
+    let mut lifecycle = EventStoreLifecycle::new(Some(config), options);
+    let instance: InstanceId = "alloc".parse().expect("a valid id");
+    let components = RegisteredComponents::default();
+    lifecycle.open(&instance, components, &Environment::Live).expect("a folder of its own");
+    let bus = Rc::new(MessageBus::new());
+    lifecycle.tap(&bus).expect("the run is open");
+    let publish = |count: u64| {
+        for (ts_init, instrument) in (0..count).zip(INSTRUMENTS.iter().cycle()) {
+            bus.publish("data.quotes", &Quote { instrument, ts_init }).expect("never refused");
+        }
+    };
+    publish(1000);
+    // What was announced is taken up.
+    std::thread::sleep(Duration::from_millis(50));
+
+    let region = Region::new(ALLOCATOR);
+    publish(3000);
+    let change = region.change();
+    assert_eq!((change.allocations, change.reallocations), (0, 0), "{change:?}");
+
+    let report = lifecycle.seal(UnixNanos::new(1)).expect("sealed").expect("it was open");
+    let counts = report.markers.expect("it has a sidecar").counts;
+    assert_eq!((counts.dict, counts.gaps), (3, 0), "{counts:?}");
 }

@@ -126,4 +126,10 @@ mod tests {
             [now(run(1, CrashedRecovered)), now(run(2, CrashedRecovered)), now(run(3, Ended))];
         assert_eq!(choose_parent(&runs), Some(id(2)));
     }
+
+    #[test]
+    fn of_one_left_behind_now_and_one_before_the_newer_had_a_choice() {
+        let now = |run: Known| Known { is_recovered_now: true, ..run };
+        assert_eq!(choose_parent(&[run(1, CrashedRecovered), now(run(2, Ended))]), None);
+    }
 }

@@ -20,10 +20,11 @@ pub(crate) struct MarkerScope {
 #[derive(Debug)]
 pub(crate) struct MarkerTap {
     scope: Arc<MarkerScope>,
-    /// By class, the number of each instrument's stream.
-    streams: [NameMap<u32>; DataMarkerClass::ALL.len()],
-    /// By number.
+    /// By class, each instrument's place in `cursors`.
+    streams: [NameMap<usize>; DataMarkerClass::ALL.len()],
     cursors: Vec<TapCursor>,
+    /// Streams that are announced so far. Their numbers count up from 0 in the order of their announcements.
+    announced: u32,
 }
 
 /// How far a stream has come at this tap.
@@ -34,7 +35,8 @@ struct TapCursor {
     ts_init_hi: UnixNanos,
     /// Records just before the last one that have its `ts_init`.
     same_ts_ordinal: u32,
-    is_announced: bool,
+    /// The stream's number, once it is announced.
+    number: Option<u32>,
     is_high_fidelity: bool,
 }
 
@@ -51,34 +53,27 @@ impl MarkerScope {
 
 impl MarkerTap {
     pub(crate) fn new(scope: Arc<MarkerScope>) -> Self {
-        Self { scope, streams: Default::default(), cursors: Vec::new() }
+        Self { scope, streams: Default::default(), cursors: Vec::new(), announced: 0 }
     }
 
     /// Marks `message` through `producer`, if it is market data that is to be marked.
     #[inline]
     pub(crate) fn observe(&mut self, message: &dyn Any, producer: &mut Producer) {
-        let Self { scope, streams, cursors } = self;
-        let Some(extractor) = scope.registry.find(message) else { return };
+        let Some(extractor) = self.scope.registry.find(message) else { return };
         let Some(point) = (extractor.extract)(message) else { return };
-        let class = point.class;
-        if !scope.is_enabled[class.index()] {
+        if !self.scope.is_enabled[point.class.index()] {
             return;
         }
-        let streams = &mut streams[class.index()];
-        let known = streams.get(point.identifier);
-        let known =
-            known.or_else(|| new_stream(scope, streams, cursors, point.identifier, producer));
-        let Some(stream) = known else {
+        let known = self.streams[point.class.index()].get(point.identifier);
+        let Some(index) = known.or_else(|| self.new_stream(&point, producer)) else {
             return producer.shed_mark();
         };
-        let cursor = &mut cursors[stream as usize];
+        let cursor = &mut self.cursors[index];
         cursor.advance(&point);
-        if !cursor.is_announced {
-            cursor.is_announced = producer.announce_stream(stream, class, point.identifier);
-            if !cursor.is_announced {
-                return producer.shed_mark();
-            }
-        }
+        let Some(stream) = cursor.number.or_else(|| self.announce(index, &point, producer)) else {
+            return producer.shed_mark();
+        };
+        let cursor = &self.cursors[index];
         let mark = DataMark {
             stream,
             count: cursor.count,
@@ -86,36 +81,45 @@ impl MarkerTap {
             ts_init: point.ts_init,
             ts_init_hi: cursor.ts_init_hi,
         };
-        match &extractor.fingerprint {
-            Some(fingerprint) if cursor.is_high_fidelity => {
-                let same_ts_ordinal = cursor.same_ts_ordinal;
-                let record = fingerprint(message)
-                    .map(|fingerprint| MarkedRecord { fingerprint, same_ts_ordinal });
-                producer.mark(&mark, record.as_ref());
-            }
-            _ => producer.mark(&mark, None),
+        if !cursor.is_high_fidelity {
+            return producer.mark(&mark, None);
         }
+        let same_ts_ordinal = cursor.same_ts_ordinal;
+        let fingerprint = self.scope.registry.fingerprint(message);
+        let record = fingerprint.map(|fingerprint| MarkedRecord { fingerprint, same_ts_ordinal });
+        producer.mark(&mark, record.as_ref());
     }
-}
 
-/// A number for a new stream; `None` where it cannot have one.
-#[cold]
-fn new_stream(
-    scope: &MarkerScope,
-    streams: &mut NameMap<u32>,
-    cursors: &mut Vec<TapCursor>,
-    identifier: &str,
-    producer: &Producer,
-) -> Option<u32> {
-    let has_room = cursors.len() < scope.streams_max;
-    if !has_room || identifier.len() > producer.name_bytes_max() {
-        return None;
+    /// The place of a new stream; `None` where there can be no more.
+    #[cold]
+    fn new_stream(&mut self, point: &DataPoint<'_>, producer: &Producer) -> Option<usize> {
+        let has_room = self.cursors.len() < self.scope.streams_max;
+        if !has_room || point.identifier.len() > producer.name_bytes_max() {
+            return None;
+        }
+        let index = self.cursors.len();
+        let is_high_fidelity = self.scope.high_fidelity.contains(point.identifier);
+        self.cursors.push(TapCursor { is_high_fidelity, ..TapCursor::default() });
+        self.streams[point.class.index()].insert(point.identifier, index);
+        Some(index)
     }
-    let stream = cursors.len() as u32;
-    let is_high_fidelity = scope.high_fidelity.contains(identifier);
-    cursors.push(TapCursor { is_high_fidelity, ..TapCursor::default() });
-    streams.insert(identifier, stream);
-    Some(stream)
+
+    /// Announces a stream; `None` where there is no room for that. Its data is counted meanwhile.
+    #[cold]
+    fn announce(
+        &mut self,
+        index: usize,
+        point: &DataPoint<'_>,
+        producer: &mut Producer,
+    ) -> Option<u32> {
+        let number = self.announced;
+        if !producer.announce_stream(number, point.class, point.identifier) {
+            return None;
+        }
+        self.announced += 1;
+        self.cursors[index].number = Some(number);
+        Some(number)
+    }
 }
 
 impl TapCursor {

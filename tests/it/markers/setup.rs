@@ -280,3 +280,54 @@ fn a_sidecar_that_was_left_behind_is_sealed_with_the_next_boot() {
     lifecycle.seal(UnixNanos::new(2)).unwrap();
     assert!(fs::exists(sidecar(&first)).unwrap());
 }
+
+/// A ring too full for the announcement of a first stream: it is announced later, behind another, and nothing is mixed up.
+#[test]
+fn streams_that_could_not_be_announced_at_first_are_announced_later() {
+    let folder = tempfile::tempdir().unwrap();
+    let gate = Gate::default();
+    let (options, source) = troubled(&Gate::default(), false);
+    let store = gate.clone();
+    let options = LifecycleOptions {
+        backend_opener: Box::new(move |_| Ok(Box::new(crate::support::FaultyStore::gated(&store)))),
+        ..options
+    };
+    let mut config = tapline::lifecycle::EventStoreConfig::new(folder.path());
+    config.writer.ring_lines = 64;
+    config.writer.record_bytes_max = 4096;
+    config.data_markers = Some(roomy());
+    let mut lifecycle = EventStoreLifecycle::new(Some(config), options);
+    let components = tapline::RegisteredComponents::default();
+    lifecycle.open(&instance(), components, &tapline::lifecycle::Environment::Live).unwrap();
+
+    let mut adapter = lifecycle.adapter().unwrap().unwrap();
+    let trade = |instrument, n| Trade { instrument, ts_init: n, price: n };
+    gate.shut();
+    adapter.capture("decisions", &Decision(0)).unwrap();
+    // The writer stands before the store with it, and takes nothing more.
+    gate.await_waiting();
+    for n in 1..=26 {
+        adapter.capture("decisions", &Decision(n)).unwrap();
+    }
+    for n in 1..=5 {
+        adapter.capture("data", &trade("ES", n)).unwrap();
+    }
+    gate.open();
+    lifecycle.session().unwrap().writer().flush(Duration::from_secs(10)).unwrap();
+    adapter.capture("data", &trade("NQ", 6)).unwrap();
+    adapter.capture("data", &trade("ES", 7)).unwrap();
+    drop(adapter);
+    let report = lifecycle.seal(UnixNanos::new(1)).unwrap().unwrap();
+    let counts = report.markers.expect("it was sealed").counts;
+    assert_eq!((counts.dict, counts.gaps), (2, 1), "{counts:?}");
+    let reader = MarkerReader::new(source.lock().unwrap().take().unwrap());
+    let fold = reader.fold_before(u64::MAX).unwrap();
+    let seen: Vec<_> = reader
+        .streams()
+        .unwrap()
+        .into_iter()
+        .map(|stream| (stream.identifier, fold.cursors[&stream.slot].count))
+        .collect();
+    assert_eq!(seen, [("NQ".to_owned(), 1), ("ES".to_owned(), 6)]);
+    assert_eq!(fold.missing, 5);
+}
