@@ -4,7 +4,7 @@
 //! is the median of many turns, with the least and the most; what counts is the difference of the medians.
 
 use std::hint::black_box;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use tapline::capture::{BusCaptureAdapter, Encoder, EncoderRegistry};
@@ -12,7 +12,7 @@ use tapline::lifecycle::{
     DataMarkerConfig, Environment, EventStoreConfig, EventStoreLifecycle, KernelEventStore,
     LifecycleOptions,
 };
-use tapline::markers::{DataPoint, Extractor, ExtractorRegistry};
+use tapline::markers::{DataPoint, Extractor, ExtractorRegistry, MarkerReader};
 use tapline::{DataMarkerClass, RegisteredComponents, UnixNanos};
 
 struct Trade {
@@ -38,6 +38,7 @@ const INSTRUMENTS: [&str; 8] = [
 const MESSAGES: u64 = 64;
 
 struct Node {
+    folder: PathBuf,
     lifecycle: EventStoreLifecycle,
     adapter: BusCaptureAdapter,
 }
@@ -46,6 +47,8 @@ impl Node {
     fn open(folder: &Path, markers: Option<DataMarkerConfig>) -> Self {
         let mut config = EventStoreConfig::new(folder);
         config.data_markers = markers;
+        // What is measured is the pace, not when a disk is too slow for a live node.
+        config.writer.halt_threshold = Duration::from_secs(10);
         let mut lifecycle = EventStoreLifecycle::new(Some(config), options());
         let instance = "bench".parse().expect("a valid name");
         lifecycle
@@ -53,7 +56,7 @@ impl Node {
             .expect("a folder of its own");
         let adapter =
             lifecycle.adapter().expect("the run is open").expect("it has a configuration");
-        Self { lifecycle, adapter }
+        Self { folder: folder.to_owned(), lifecycle, adapter }
     }
 
     fn data(&mut self, from: u64) -> Duration {
@@ -71,13 +74,14 @@ impl Node {
         self.adapter.capture("decisions", &Decision([7; 256])).expect("the run is open");
     }
 
-    fn seal(mut self) {
+    /// Seals the run; the markers that were shed.
+    fn seal(mut self) -> u64 {
+        let run_id = self.lifecycle.run_id().expect("the run is open");
         drop(self.adapter);
-        let report =
-            self.lifecycle.seal(UnixNanos::now()).expect("it is sealed").expect("it is open");
-        if let Some(markers) = report.markers {
-            println!("  {:?}", markers.counts);
-        }
+        self.lifecycle.seal(UnixNanos::now()).expect("it is sealed");
+        let sidecar = self.folder.join(format!("bench/{run_id}.markers.redb"));
+        let Ok(markers) = MarkerReader::open_sealed(&sidecar) else { return 0 };
+        markers.fold_before(u64::MAX).expect("it was written just now").missing
     }
 }
 
@@ -110,17 +114,15 @@ fn options() -> LifecycleOptions {
     }
 }
 
-fn main() {
-    let is_test = std::env::args().any(|arg| arg == "--test");
-    let turns = if is_test { 20 } else { 20_000 };
-    let folder = tempfile::tempdir().expect("a folder for temporary files");
+/// What a piece of market data costs the thread that publishes it.
+fn tap_cost(folder: &Path, turns: u64) {
     let cursors = DataMarkerConfig::default();
     let high_fidelity = INSTRUMENTS.map(str::to_owned).to_vec();
     let everything = DataMarkerConfig { high_fidelity, ..DataMarkerConfig::default() };
     let mut nodes = [
-        ("off", Node::open(&folder.path().join("off"), None)),
-        ("cursors", Node::open(&folder.path().join("cursors"), Some(cursors))),
-        ("high fidelity", Node::open(&folder.path().join("hifi"), Some(everything))),
+        ("off", Node::open(&folder.join("off"), None)),
+        ("cursors", Node::open(&folder.join("cursors"), Some(cursors))),
+        ("high fidelity", Node::open(&folder.join("hifi"), Some(everything))),
     ];
     let mut ns = [const { Vec::new() }; 3];
     for turn in 0..turns {
@@ -135,10 +137,84 @@ fn main() {
             std::thread::sleep(Duration::from_millis(3));
         }
     }
+    println!("a piece of market data, ns:");
     for (ns, (name, node)) in ns.iter_mut().zip(nodes) {
-        ns.sort_by(f64::total_cmp);
-        let at = |percent: usize| ns[(ns.len() - 1) * percent / 100];
-        println!("{name:14} {:6.1} ns a message (p10 {:.1}, p90 {:.1})", at(50), at(10), at(90));
-        node.seal();
+        let [p10, p50, p90] = [10, 50, 90].map(|percent| percentile(ns, percent));
+        let shed = node.seal();
+        println!("  {name:14} p50 {p50:.1}, p10 {p10:.1}, p90 {p90:.1}; {shed} markers shed");
     }
+}
+
+/// Entries a second with one piece of market data before each, as fast as they are taken; and the time from an entry to its
+/// durability, each with ten pieces before it. With a sidecar and without, in turns.
+fn beside_entries(folder: &Path, rounds: usize, entries: u64) {
+    let mut per_s = [const { Vec::new() }; 2];
+    let mut ack_us = [const { Vec::new() }; 2];
+    let (mut ratios, mut shed) = (Vec::new(), 0);
+    for round in 0..rounds {
+        for (mode, markers) in [None, Some(DataMarkerConfig::default())].into_iter().enumerate() {
+            let mut node = Node::open(&folder.join(format!("{round}-{mode}")), markers);
+            per_s[mode].push(node.saturate(entries));
+            node.acknowledge(entries / 500, &mut ack_us[mode]);
+            shed += node.seal();
+        }
+        ratios.push(per_s[1][round] / per_s[0][round]);
+    }
+    println!("entries beside as much market data, and acknowledgement:");
+    for (name, (per_s, ack_us)) in ["off", "on"].iter().zip(per_s.iter_mut().zip(&mut ack_us)) {
+        let [least, median, most] = [0, 50, 100].map(|percent| percentile(per_s, percent));
+        let [p50, p99] = [50, 99].map(|percent| percentile(ack_us, percent));
+        println!(
+            "  {name:3} {median:.0} entries/s ({least:.0} to {most:.0}); ack p50 {p50:.1} us, p99 {p99:.1} us"
+        );
+    }
+    let [least, median, most] = [0, 50, 100].map(|percent| percentile(&mut ratios, percent));
+    println!("  on/off, by rounds: {median:.3} ({least:.3} to {most:.3}); {shed} markers shed");
+}
+
+impl Node {
+    /// Entries a second until all are durable.
+    fn saturate(&mut self, entries: u64) -> f64 {
+        let began = Instant::now();
+        for n in 0..entries {
+            let instrument = INSTRUMENTS[(n % 8) as usize];
+            let trade = Trade { instrument, ts_init: n, price: n };
+            self.adapter.capture("data.trades", &trade).expect("the run is open");
+            self.decision();
+        }
+        self.wait_until_durable();
+        entries as f64 / began.elapsed().as_secs_f64()
+    }
+
+    fn acknowledge(&mut self, entries: u64, us: &mut Vec<f64>) {
+        for n in 0..entries {
+            for data in 0..10 {
+                let instrument = INSTRUMENTS[(data % 8) as usize];
+                let trade = Trade { instrument, ts_init: n, price: data };
+                self.adapter.capture("data.trades", &trade).expect("the run is open");
+            }
+            let began = Instant::now();
+            self.decision();
+            self.wait_until_durable();
+            us.push(began.elapsed().as_nanos() as f64 / 1000.0);
+        }
+    }
+
+    fn wait_until_durable(&self) {
+        let last = self.adapter.last_ticket().expect("an entry was captured");
+        self.adapter.durability().wait(last, Duration::from_secs(60)).expect("it becomes durable");
+    }
+}
+
+fn percentile(values: &mut [f64], percent: usize) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values[(values.len() - 1) * percent / 100]
+}
+
+fn main() {
+    let is_test = std::env::args().any(|arg| arg == "--test");
+    let folder = tempfile::tempdir().expect("a folder for temporary files");
+    let (turns, rounds, entries) = if is_test { (20, 1, 2000) } else { (20_000, 11, 500_000) };
+    tap_cost(&folder.path().join("tap"), turns);
+    beside_entries(&folder.path().join("entries"), rounds, entries);
 }

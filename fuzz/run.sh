@@ -15,7 +15,7 @@ cd "$(dirname "$0")"
 
 amount=${1:-10}
 shift || true
-all=(frame frame_round_trip manifest ndjson key_block run_rows run_file)
+all=(frame frame_round_trip manifest ndjson key_block marker_rows run_rows run_file)
 targets=("${@:-${all[@]}}")
 case $amount in
     *runs) limit=-runs=${amount%runs} ;;

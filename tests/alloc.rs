@@ -2,7 +2,7 @@
 
 use std::alloc::System;
 use std::rc::Rc;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
@@ -32,12 +32,14 @@ struct Filled {
 
 const TOPICS: [&str; 3] = ["events.order.S-1", "events.order.S-2", "events.order.S-3"];
 
-/// The allocator counts for all threads, so for one test at a time.
-static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
-
+/// One test, since the allocator counts for all threads, those of the test harness too.
 #[test]
+fn the_capture_path_allocates_nothing() {
+    capturing_allocates_nothing();
+    marking_market_data_allocates_nothing();
+}
+
 fn capturing_allocates_nothing() {
-    let _alone = ONE_AT_A_TIME.lock();
     let mut store = MemoryBackend::new(MemoryDisk::default());
     let instance: InstanceId = "alloc".parse().expect("a valid id");
     let start = UnixNanos::new(1);
@@ -94,9 +96,7 @@ struct Quote {
 const INSTRUMENTS: [&str; 3] =
     ["ESH4.CME", "NQH4.CME", "an instrument with a long name, CLG4.NYMEX"];
 
-#[test]
 fn marking_market_data_allocates_nothing() {
-    let _alone = ONE_AT_A_TIME.lock();
     let folder = tempfile::tempdir().expect("a folder for temporary files");
     let mut config = EventStoreConfig::new(folder.path());
     // The sidecar's thread takes up every mark, but has nothing to write down meanwhile.

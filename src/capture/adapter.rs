@@ -2,7 +2,7 @@ use std::any::Any;
 use std::sync::Arc;
 
 use super::{CaptureError, EncodeError, EncoderRegistry};
-use crate::markers::MarkerTap;
+use crate::markers::{MarkerTap, Observed};
 use crate::ring::{Durability, Producer, SubmitError, Ticket};
 
 /// Captures messages of one thread: looks up the encoder, encodes into the producer's record, pushes.
@@ -56,9 +56,11 @@ impl BusCaptureAdapter {
         if self.stopped {
             return Err(CaptureError::Halted { reason: self.producer.halt_reason() });
         }
-        if let Some(markers) = &mut self.markers {
-            // Ahead of the entry that the message may become: whatever comes of it has been seen.
-            markers.observe(message, &mut self.producer);
+        // Ahead of the entry that the message may become: whatever comes of it has been seen.
+        if let Some(markers) = &mut self.markers
+            && markers.observe(message, &mut self.producer) == Observed::OnlyData
+        {
+            return Ok(false);
         }
         let registry = &*self.registry;
         let Some((encoder, message)) = registry.find(message) else {

@@ -62,6 +62,11 @@ impl EncoderRegistry {
         Ok(())
     }
 
+    /// Whether messages of a type may be captured.
+    pub(crate) fn has(&self, message: TypeId) -> bool {
+        self.slots.contains_key(&message)
+    }
+
     /// The encoder for `message`, with the message it is for: the innermost of its envelopes.
     #[inline]
     pub(super) fn find<'a>(

@@ -10,7 +10,7 @@ use super::options::OpenMarkers;
 use super::sidecar::{NewSidecar, Sidecar};
 use super::{EventStoreConfig, OpenError};
 use crate::format::{RecordBuilder, RecordTag};
-use crate::markers::{ExtractorRegistry, MarkerTap};
+use crate::markers::{MarkerScope, MarkerTap};
 use crate::model::{
     Clock, EntryDraft, InstanceId, RegisteredComponents, RunId, RunManifest, UnixNanos,
 };
@@ -49,8 +49,8 @@ pub(super) struct NewRun<'a> {
     pub(super) newest_run_id: Option<RunId>,
     pub(super) flags: Vec<String>,
     pub(super) is_inline: bool,
-    /// How market data is marked, where it is, and what makes the backend of its sidecar.
-    pub(super) markers: Option<(ExtractorRegistry, &'a OpenMarkers)>,
+    /// What market data is marked, where it is, and what makes the backend of its sidecar.
+    pub(super) markers: Option<(MarkerScope, &'a OpenMarkers)>,
 }
 
 impl RunSession {
@@ -114,8 +114,8 @@ impl RunSession {
         store.open_run(manifest)?;
         let reader = store.reader().ok_or(SpawnError::NoOpenRun)?;
         let markers = config.data_markers.as_ref().zip(new.markers);
-        let make = |(config, (registry, opener)): (_, (_, &OpenMarkers))| {
-            NewSidecar::make(opener(&sidecar_path(&path)), run_id, config, registry)
+        let make = |(config, (scope, opener)): (_, (_, &OpenMarkers))| {
+            NewSidecar::make(opener(&sidecar_path(&path)), run_id, config, scope)
         };
         let (sidecar, outlet) = markers.and_then(make).unzip();
         let start_writer = if new.is_inline {

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use super::SkippedFile;
 use crate::markers::{
-    DataMarkerConfig, ExtractorRegistry, MarkerBackend, MarkerLane, MarkerScope, MarkerStoreError,
-    MarkerTap, recover_sidecar,
+    DataMarkerConfig, MarkerBackend, MarkerLane, MarkerScope, MarkerStoreError, MarkerTap,
+    recover_sidecar,
 };
 use crate::model::{MarkerCounts, MarkerManifest, RunId, RunStatus};
 use crate::protocol::Watermark;
@@ -32,7 +32,7 @@ impl NewSidecar {
         mut backend: Box<dyn MarkerBackend>,
         run_id: RunId,
         config: &DataMarkerConfig,
-        registry: ExtractorRegistry,
+        scope: MarkerScope,
     ) -> Option<(Self, MarkerOutlet)> {
         let manifest = MarkerManifest {
             run_id,
@@ -46,8 +46,7 @@ impl NewSidecar {
         }
         // The longest marks, those with high fidelity, take two lines.
         let (outlet, inlet) = marker_channel(2 * config.channel_capacity);
-        let scope = Arc::new(MarkerScope::new(registry, config));
-        Some((Self { backend, inlet, scope }, outlet))
+        Some((Self { backend, inlet, scope: Arc::new(scope) }, outlet))
     }
 
     /// Starts to record what a writer with this watermark sends.

@@ -13,6 +13,7 @@ use super::{
 };
 use crate::bus::MessageBus;
 use crate::capture::{BusCaptureAdapter, EncoderRegistry};
+use crate::markers::MarkerScope;
 use crate::model::{InstanceId, REPLAY_FLAG, RegisteredComponents, RunId, UnixNanos};
 use crate::protocol::HaltSignal;
 use crate::replay::StateCache;
@@ -92,12 +93,7 @@ impl EventStoreLifecycle {
             return Ok(());
         };
         let registry = (self.options.encoder_registry)().map_err(OpenError::Encoders)?;
-        // Without it nothing could be marked, but recorded all the same.
-        let extractors = config.data_markers.is_some().then(|| (self.options.extractor_registry)());
-        let extractors = extractors.transpose().unwrap_or_else(|error| {
-            tracing::warn!("no data markers are recorded: {error}");
-            None
-        });
+        let markers = self.marker_scope(config, &registry);
         let store = (self.options.backend_opener)(config).map_err(OpenError::Backend)?;
         let on_halt = Arc::clone(&self.options.on_halt);
         let halt = HaltSignal::with_callback(move |reason| on_halt(reason));
@@ -111,12 +107,30 @@ impl EventStoreLifecycle {
             newest_run_id: boot.sweep.newest_run_id,
             flags: is_replay.then(|| REPLAY_FLAG.to_owned()).into_iter().collect(),
             is_inline: self.options.is_inline,
-            markers: extractors.map(|extractors| (extractors, &*self.options.marker_opener)),
+            markers: markers.map(|scope| (scope, &*self.options.marker_opener)),
         };
         let session = RunSession::open_on(store, config, new)?;
         let registry = Arc::new(registry);
         self.open = Some(OpenRun { session, halt, registry, tapped: Vec::new() });
         Ok(())
+    }
+
+    /// What is marked of market data. Without extractors nothing is, and the run is recorded all the same.
+    fn marker_scope(
+        &self,
+        config: &EventStoreConfig,
+        encoders: &EncoderRegistry,
+    ) -> Option<MarkerScope> {
+        let markers = config.data_markers.as_ref()?;
+        match (self.options.extractor_registry)() {
+            Ok(extractors) => {
+                Some(MarkerScope::new(extractors, |message| encoders.has(message), markers))
+            }
+            Err(error) => {
+                tracing::warn!("no data markers are recorded: {error}");
+                None
+            }
+        }
     }
 
     /// Lets go of the open run, whatever comes of it.

@@ -55,6 +55,7 @@ impl<T: 'static> Extractor<T> {
         let erased = ErasedExtractor {
             extract: Box::new(move |message| extract(message.downcast_ref()?)),
             fingerprint: None,
+            is_captured: true,
         };
         Self { erased, message: PhantomData }
     }
@@ -85,6 +86,8 @@ pub(super) struct ErasedExtractor {
     /// `None` for what is no market data.
     pub(super) extract: Box<ExtractFn>,
     pub(super) fingerprint: Option<Box<FingerprintFn>>,
+    /// Whether messages of the type may have an encoder too.
+    pub(super) is_captured: bool,
 }
 
 type ExtractFn = dyn for<'a> Fn(&'a dyn Any) -> Option<DataPoint<'a>> + Send + Sync;

@@ -29,6 +29,12 @@ impl ExtractorRegistry {
         Ok(())
     }
 
+    pub(super) fn note_captured(&mut self, is_captured: impl Fn(TypeId) -> bool) {
+        for (message, extractor) in &mut self.extractors {
+            extractor.is_captured = is_captured(*message);
+        }
+    }
+
     #[inline]
     pub(super) fn find(&self, message: &dyn Any) -> Option<&ErasedExtractor> {
         self.extractors.get(&message.type_id())

@@ -1,4 +1,4 @@
-use std::any::Any;
+use std::any::{Any, TypeId};
 use std::collections::HashSet;
 use std::sync::Arc;
 
@@ -14,6 +14,15 @@ pub(crate) struct MarkerScope {
     is_enabled: [bool; DataMarkerClass::ALL.len()],
     high_fidelity: HashSet<String>,
     streams_max: usize,
+}
+
+/// What a message is to a tap that marks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Observed {
+    /// Nothing but market data: no encoder has to be looked for.
+    OnlyData,
+    /// Something that may have an encoder.
+    PerhapsMessage,
 }
 
 /// Marks the market data that passes one thread's tap.
@@ -41,7 +50,13 @@ struct TapCursor {
 }
 
 impl MarkerScope {
-    pub(crate) fn new(registry: ExtractorRegistry, config: &DataMarkerConfig) -> Self {
+    /// `is_captured` says which types have an encoder too.
+    pub(crate) fn new(
+        mut registry: ExtractorRegistry,
+        is_captured: impl Fn(TypeId) -> bool,
+        config: &DataMarkerConfig,
+    ) -> Self {
+        registry.note_captured(is_captured);
         Self {
             registry,
             is_enabled: DataMarkerClass::ALL.map(|class| config.classes.contains(&class)),
@@ -58,19 +73,29 @@ impl MarkerTap {
 
     /// Marks `message` through `producer`, if it is market data that is to be marked.
     #[inline]
-    pub(crate) fn observe(&mut self, message: &dyn Any, producer: &mut Producer) {
-        let Some(extractor) = self.scope.registry.find(message) else { return };
-        let Some(point) = (extractor.extract)(message) else { return };
-        if !self.scope.is_enabled[point.class.index()] {
-            return;
+    pub(crate) fn observe(&mut self, message: &dyn Any, producer: &mut Producer) -> Observed {
+        let Some(extractor) = self.scope.registry.find(message) else {
+            return Observed::PerhapsMessage;
+        };
+        let observed =
+            if extractor.is_captured { Observed::PerhapsMessage } else { Observed::OnlyData };
+        if let Some(point) = (extractor.extract)(message)
+            && self.scope.is_enabled[point.class.index()]
+        {
+            self.mark(&point, message, producer);
         }
+        observed
+    }
+
+    #[inline]
+    fn mark(&mut self, point: &DataPoint<'_>, message: &dyn Any, producer: &mut Producer) {
         let known = self.streams[point.class.index()].get(point.identifier);
-        let Some(index) = known.or_else(|| self.new_stream(&point, producer)) else {
+        let Some(index) = known.or_else(|| self.new_stream(point, producer)) else {
             return producer.shed_mark();
         };
         let cursor = &mut self.cursors[index];
-        cursor.advance(&point);
-        let Some(stream) = cursor.number.or_else(|| self.announce(index, &point, producer)) else {
+        cursor.advance(point);
+        let Some(stream) = cursor.number.or_else(|| self.announce(index, point, producer)) else {
             return producer.shed_mark();
         };
         let cursor = &self.cursors[index];

@@ -38,5 +38,5 @@ pub use store::{MarkerBackend, MarkerBatch, MarkerSource};
 pub use verifier::{MarkerVerifier, MarkerVerifyReport};
 
 pub(crate) use lane::MarkerLane;
-pub(crate) use marker_tap::{MarkerScope, MarkerTap};
+pub(crate) use marker_tap::{MarkerScope, MarkerTap, Observed};
 pub(crate) use redb_store::recover_sidecar;

@@ -61,11 +61,15 @@ impl MarkerReader {
     /// sidecar from its beginning to that place.
     pub fn fold_before(&self, seq: u64) -> Result<MarkerFold, MarkerStoreError> {
         let mut fold = MarkerFold::default();
-        let mut missing = 0;
+        let mut missing: u64 = 0;
         for stored in self.scan() {
             let marker = stored?.marker;
             match &marker {
-                Marker::Gap(gap) => missing += gap.to - gap.from + 1,
+                // Of a gap that was tampered with, anything may be said.
+                Marker::Gap(gap) => {
+                    let markers = gap.to.saturating_sub(gap.from).saturating_add(1);
+                    missing = missing.saturating_add(markers);
+                }
                 marker if marker.event_seq_before().is_some_and(|before| before >= seq) => break,
                 Marker::Cursor(snapshot) => {
                     let cursors = snapshot.advanced.iter();

@@ -209,7 +209,7 @@ impl Walk {
         let behind = self.last_seq;
         if first <= behind || last < first {
             report.push(MarkerFinding::MarkerOverlap { marker_seq: first, behind });
-        } else if first > behind + 1 {
+        } else if first - behind > 1 {
             report.push(MarkerFinding::MarkersMissing { from: behind + 1, to: first - 1 });
         }
         self.last_seq = behind.max(last);

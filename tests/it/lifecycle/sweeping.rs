@@ -195,8 +195,10 @@ fn files_that_are_no_runs_are_reported_and_left_alone() {
     let instance_folder = folder.join("node-1");
     fs::write(instance_folder.join("notes.redb"), &whole).unwrap();
     fs::create_dir(path(folder, 6)).unwrap();
-    // Neither runs nor anybody's business.
-    fs::write(instance_folder.join(format!("{}.markers.redb", run_id(1))), b"a sidecar").unwrap();
+    // No run, but not the sidecar that it should be either.
+    let sidecar = format!("{}.markers.redb", run_id(1));
+    fs::write(instance_folder.join(&sidecar), b"a sidecar").unwrap();
+    // Nobody's business.
     fs::write(instance_folder.join("README"), b"").unwrap();
 
     let report = sweep(folder);
@@ -205,12 +207,13 @@ fn files_that_are_no_runs_are_reported_and_left_alone() {
     let skipped: Vec<_> =
         report.skipped.iter().map(|file| file.path.file_name().unwrap().to_owned()).collect();
     let name = |n| path(folder, n).file_name().unwrap().to_owned();
-    assert_eq!(skipped, ["notes.redb".into(), name(2), name(3), name(4), name(5), name(6)]);
+    let notes = "notes.redb".into();
+    assert_eq!(skipped, [notes, sidecar.into(), name(2), name(3), name(4), name(5), name(6)]);
     for file in &report.skipped {
         assert!(!file.error.is_empty());
     }
     assert_eq!(report.skipped[0].error, "its name is not that of a run");
-    assert!(report.skipped[4].error.contains("does not hold run"), "{}", report.skipped[4].error);
+    assert!(report.skipped[5].error.contains("does not hold run"), "{}", report.skipped[5].error);
     assert_eq!(fs::read(path(folder, 3)).unwrap(), b"this is no run file");
 }
 
