@@ -2,7 +2,7 @@ use std::any::{Any, TypeId, type_name};
 
 use super::extractor::ErasedExtractor;
 use super::{Extractor, ExtractorError};
-use crate::model::{Hash, TypeMap};
+use crate::model::TypeMap;
 
 /// Which message types are market data, and how each is marked. A type without an extractor passes the tap at the price of
 /// one look-up.
@@ -38,11 +38,6 @@ impl ExtractorRegistry {
     #[inline]
     pub(super) fn find(&self, message: &dyn Any) -> Option<&ErasedExtractor> {
         self.extractors.get(&message.type_id())
-    }
-
-    /// What tells a record from others; `None` where its extractor does not say.
-    pub(super) fn fingerprint(&self, message: &dyn Any) -> Option<Hash> {
-        self.find(message)?.fingerprint.as_ref()?(message)
     }
 }
 

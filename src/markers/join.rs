@@ -1,5 +1,7 @@
+use std::collections::{BTreeMap, HashMap};
+
 use super::{MarkerReader, MarkerStoreError};
-use crate::model::{DataMarkerClass, Marker, StreamCursor, StreamDictEntry, UnixNanos};
+use crate::model::{DataMarkerClass, HiFiMarker, StreamCursor, StreamDictEntry, UnixNanos};
 use crate::replay::{
     CatalogError, DataRequest, MarketDataClass, MarketRecord, ReplayCatalog, TimeRange,
 };
@@ -52,6 +54,7 @@ pub fn join_at_entry(
     lookback_ns: u64,
 ) -> Result<Vec<StreamAtEntry>, MarkerJoinError> {
     let fold = markers.fold_before(seq)?;
+    let seen = seen_at_hi(markers, &fold.cursors, seq)?;
     let streams = markers.streams()?;
     let known = streams.into_iter().filter_map(|stream| {
         let cursor = *fold.cursors.get(&stream.slot)?;
@@ -68,8 +71,7 @@ pub fn join_at_entry(
             };
             if let Some(class) = catalog_class(at_entry.stream.data_cls) {
                 at_entry.load(class, catalog, lookback_ns)?;
-                let seen_at_hi = seen_at(markers, at_entry.cursor, seq)?;
-                at_entry.cut(seen_at_hi);
+                at_entry.cut(seen.get(&cursor.slot).copied());
             }
             Ok(at_entry)
         })
@@ -85,22 +87,19 @@ const fn catalog_class(class: DataMarkerClass) -> Option<MarketDataClass> {
     }
 }
 
-/// How many records of the time `ts_init_hi` had been seen before the entry, where high-fidelity markers tell.
-fn seen_at(
+/// By slot: how many records of the time of its cursor had been seen before the entry, where high-fidelity markers tell.
+fn seen_at_hi(
     markers: &MarkerReader,
-    cursor: StreamCursor,
+    cursors: &BTreeMap<u32, StreamCursor>,
     seq: u64,
-) -> Result<Option<usize>, MarkerStoreError> {
-    let mut seen = None;
-    for stored in markers.scan() {
-        match stored?.marker {
-            Marker::HiFi(marker) if marker.event_seq_before >= seq => break,
-            Marker::HiFi(marker)
-                if marker.slot == cursor.slot && marker.ts_init == cursor.ts_init_hi =>
-            {
-                seen = seen.max(Some(marker.same_ts_ordinal as usize + 1));
-            }
-            _ => {}
+) -> Result<HashMap<u32, usize>, MarkerStoreError> {
+    let mut seen = HashMap::new();
+    let Some(last) = seq.checked_sub(1) else { return Ok(seen) };
+    for marker in markers.hifi(0..=last) {
+        let HiFiMarker { slot, ts_init, same_ts_ordinal, .. } = marker?;
+        if cursors.get(&slot).is_some_and(|cursor| cursor.ts_init_hi == ts_init) {
+            let seen = seen.entry(slot).or_insert(0);
+            *seen = (*seen).max(same_ts_ordinal as usize + 1);
         }
     }
     Ok(seen)

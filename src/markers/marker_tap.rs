@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::{DataMarkerConfig, DataPoint, ExtractorRegistry};
 use crate::format::{DataMark, MarkedRecord};
-use crate::model::{DataMarkerClass, UnixNanos};
+use crate::model::{DataMarkerClass, Hash, UnixNanos};
 use crate::ring::{NameMap, Producer};
 
 /// What the taps of a run mark.
@@ -29,8 +29,14 @@ pub(crate) enum Observed {
 #[derive(Debug)]
 pub(crate) struct MarkerTap {
     scope: Arc<MarkerScope>,
+    streams: TapStreams,
+}
+
+/// The streams that have passed one tap.
+#[derive(Debug, Default)]
+struct TapStreams {
     /// By class, each instrument's place in `cursors`.
-    streams: [NameMap<usize>; DataMarkerClass::ALL.len()],
+    indices: [NameMap<usize>; DataMarkerClass::ALL.len()],
     cursors: Vec<TapCursor>,
     /// Streams that are announced so far. Their numbers count up from 0 in the order of their announcements.
     announced: u32,
@@ -68,29 +74,40 @@ impl MarkerScope {
 
 impl MarkerTap {
     pub(crate) fn new(scope: Arc<MarkerScope>) -> Self {
-        Self { scope, streams: Default::default(), cursors: Vec::new(), announced: 0 }
+        Self { scope, streams: TapStreams::default() }
     }
 
     /// Marks `message` through `producer`, if it is market data that is to be marked.
     #[inline]
     pub(crate) fn observe(&mut self, message: &dyn Any, producer: &mut Producer) -> Observed {
-        let Some(extractor) = self.scope.registry.find(message) else {
+        let Self { scope, streams } = self;
+        let Some(extractor) = scope.registry.find(message) else {
             return Observed::PerhapsMessage;
         };
         let observed =
             if extractor.is_captured { Observed::PerhapsMessage } else { Observed::OnlyData };
         if let Some(point) = (extractor.extract)(message)
-            && self.scope.is_enabled[point.class.index()]
+            && scope.is_enabled[point.class.index()]
         {
-            self.mark(&point, message, producer);
+            let fingerprint = || extractor.fingerprint.as_ref()?(message);
+            streams.mark(scope, &point, fingerprint, producer);
         }
         observed
     }
+}
 
+impl TapStreams {
+    /// `fingerprint` is asked where the stream is marked with high fidelity.
     #[inline]
-    fn mark(&mut self, point: &DataPoint<'_>, message: &dyn Any, producer: &mut Producer) {
-        let known = self.streams[point.class.index()].get(point.identifier);
-        let Some(index) = known.or_else(|| self.new_stream(point, producer)) else {
+    fn mark(
+        &mut self,
+        scope: &MarkerScope,
+        point: &DataPoint<'_>,
+        fingerprint: impl FnOnce() -> Option<Hash>,
+        producer: &mut Producer,
+    ) {
+        let known = self.indices[point.class.index()].get(point.identifier);
+        let Some(index) = known.or_else(|| self.add(scope, point, producer)) else {
             return producer.shed_mark();
         };
         let cursor = &mut self.cursors[index];
@@ -110,22 +127,26 @@ impl MarkerTap {
             return producer.mark(&mark, None);
         }
         let same_ts_ordinal = cursor.same_ts_ordinal;
-        let fingerprint = self.scope.registry.fingerprint(message);
-        let record = fingerprint.map(|fingerprint| MarkedRecord { fingerprint, same_ts_ordinal });
+        let record = fingerprint().map(|fingerprint| MarkedRecord { fingerprint, same_ts_ordinal });
         producer.mark(&mark, record.as_ref());
     }
 
     /// The place of a new stream; `None` where there can be no more.
     #[cold]
-    fn new_stream(&mut self, point: &DataPoint<'_>, producer: &Producer) -> Option<usize> {
-        let has_room = self.cursors.len() < self.scope.streams_max;
+    fn add(
+        &mut self,
+        scope: &MarkerScope,
+        point: &DataPoint<'_>,
+        producer: &Producer,
+    ) -> Option<usize> {
+        let has_room = self.cursors.len() < scope.streams_max;
         if !has_room || point.identifier.len() > producer.name_bytes_max() {
             return None;
         }
         let index = self.cursors.len();
-        let is_high_fidelity = self.scope.high_fidelity.contains(point.identifier);
+        let is_high_fidelity = scope.high_fidelity.contains(point.identifier);
         self.cursors.push(TapCursor { is_high_fidelity, ..TapCursor::default() });
-        self.streams[point.class.index()].insert(point.identifier, index);
+        self.indices[point.class.index()].insert(point.identifier, index);
         Some(index)
     }
 

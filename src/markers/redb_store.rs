@@ -11,7 +11,7 @@ use redb::{
 };
 
 use super::log_cursor::LogCursor;
-use super::{MarkerBackend, MarkerBatch, MarkerSource, MarkerStoreError};
+use super::{MarkerBackend, MarkerBatch, MarkerReader, MarkerSource, MarkerStoreError};
 use crate::format::{
     MARKER_FORMAT_VERSION, MarkerCodec, decode_marker_manifest, encode_marker_manifest,
 };
@@ -115,12 +115,12 @@ pub(crate) fn recover_sidecar(path: &Path) -> Result<MarkerManifest, MarkerStore
         return Err(MarkerStoreError::Missing { what: "content" });
     }
     let database = Arc::new(open_file(file)?);
-    let source = RedbMarkerSource(Arc::clone(&database));
-    let manifest = source.manifest()?;
+    let reader = MarkerReader::new(Arc::new(RedbMarkerSource(Arc::clone(&database))));
+    let manifest = reader.manifest()?;
     if manifest.status.is_sealed() {
         return Err(MarkerStoreError::Sealed { status: manifest.status });
     }
-    let (status, counts) = match count(&source) {
+    let (status, counts) = match count(&reader) {
         Ok(counts) => (RunStatus::CrashedRecovered, counts),
         Err(_damage) => (RunStatus::Quarantined, MarkerCounts::default()),
     };
@@ -129,18 +129,11 @@ pub(crate) fn recover_sidecar(path: &Path) -> Result<MarkerManifest, MarkerStore
     Ok(manifest)
 }
 
-fn count(source: &dyn MarkerSource) -> Result<MarkerCounts, MarkerStoreError> {
-    let codec = MarkerCodec::default();
-    let mut counts = MarkerCounts { dict: source.streams()?.len() as u64, ..Default::default() };
-    let mut from = 0;
-    while let Some((first, block)) = source.block_at_or_after(from)? {
-        let mut rest = &block[..];
-        let at = |source| MarkerStoreError::Block { first, source };
-        while let Some((stored, behind)) = codec.decode(rest).map_err(at)? {
-            counts.add(&stored.marker);
-            rest = behind;
-        }
-        from = first + 1;
+fn count(reader: &MarkerReader) -> Result<MarkerCounts, MarkerStoreError> {
+    let dict = reader.source().streams()?.len() as u64;
+    let mut counts = MarkerCounts { dict, ..MarkerCounts::default() };
+    for stored in reader.scan() {
+        counts.add(&stored?.marker);
     }
     Ok(counts)
 }

@@ -76,10 +76,8 @@ impl WriterCore {
     /// Sends a mark on, to where it is behind all entries that have a `seq` so far. `shed` were shed before it.
     #[inline]
     pub(super) fn forward_mark(&mut self, mark: RingRecord<'_>, lane: u32, shed: u64) {
+        self.add_marks_shed(shed);
         if let Some(markers) = &mut self.markers {
-            if shed > 0 {
-                markers.add_shed(shed);
-            }
             markers.forward(mark, lane, self.frame.next_seq() - 1);
         }
     }
