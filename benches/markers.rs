@@ -21,6 +21,12 @@ struct Trade {
     price: u64,
 }
 
+impl Trade {
+    fn nth(n: u64) -> Self {
+        Self { instrument: INSTRUMENTS[(n % 8) as usize], ts_init: n, price: n }
+    }
+}
+
 struct Decision([u8; 256]);
 
 const INSTRUMENTS: [&str; 8] = [
@@ -35,7 +41,7 @@ const INSTRUMENTS: [&str; 8] = [
 ];
 
 /// Messages between two looks at the clock, which takes as long as a message does.
-const MESSAGES: u64 = 64;
+const MESSAGES: usize = 64;
 
 struct Node {
     folder: PathBuf,
@@ -49,6 +55,9 @@ impl Node {
         config.data_markers = markers;
         // What is measured is the pace, not when a disk is too slow for a live node.
         config.writer.halt_threshold = Duration::from_secs(10);
+        if let Ok(lines) = std::env::var("RING") {
+            config.writer.ring_lines = lines.parse().unwrap();
+        }
         let mut lifecycle = EventStoreLifecycle::new(Some(config), options());
         let instance = "bench".parse().expect("a valid name");
         lifecycle
@@ -60,11 +69,11 @@ impl Node {
     }
 
     fn data(&mut self, from: u64) -> Duration {
+        // What a tap sees has been made before, not the moment before.
+        let trades: [Trade; MESSAGES] = std::array::from_fn(|n| Trade::nth(from + n as u64));
         let began = Instant::now();
-        for n in from..from + MESSAGES {
-            let instrument = INSTRUMENTS[(n % 8) as usize];
-            let trade = Trade { instrument, ts_init: n, price: n };
-            let captured = self.adapter.capture("data.trades", black_box(&trade));
+        for trade in black_box(&trades) {
+            let captured = self.adapter.capture("data.trades", trade);
             assert!(!captured.expect("the run is open"));
         }
         began.elapsed()
@@ -130,7 +139,7 @@ fn tap_cost(folder: &Path, turns: u64) {
             if turn % 16 == 0 {
                 node.decision();
             }
-            ns.push(node.data(turn * MESSAGES).as_nanos() as f64 / MESSAGES as f64);
+            ns.push(node.data(turn * MESSAGES as u64).as_nanos() as f64 / MESSAGES as f64);
         }
         if turn % 128 == 0 {
             // The rings are drained before they shed.
@@ -177,9 +186,7 @@ impl Node {
     fn saturate(&mut self, entries: u64) -> f64 {
         let began = Instant::now();
         for n in 0..entries {
-            let instrument = INSTRUMENTS[(n % 8) as usize];
-            let trade = Trade { instrument, ts_init: n, price: n };
-            self.adapter.capture("data.trades", &trade).expect("the run is open");
+            self.adapter.capture("data.trades", &Trade::nth(n)).expect("the run is open");
             self.decision();
         }
         self.wait_until_durable();
@@ -189,9 +196,9 @@ impl Node {
     fn acknowledge(&mut self, entries: u64, us: &mut Vec<f64>) {
         for n in 0..entries {
             for data in 0..10 {
-                let instrument = INSTRUMENTS[(data % 8) as usize];
-                let trade = Trade { instrument, ts_init: n, price: data };
-                self.adapter.capture("data.trades", &trade).expect("the run is open");
+                self.adapter
+                    .capture("data.trades", &Trade::nth(10 * n + data))
+                    .expect("the run is open");
             }
             let began = Instant::now();
             self.decision();
@@ -212,9 +219,16 @@ fn percentile(values: &mut [f64], percent: usize) -> f64 {
 }
 
 fn main() {
-    let is_test = std::env::args().any(|arg| arg == "--test");
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let is_test = args.iter().any(|arg| arg == "--test");
+    let parts: Vec<&String> = args.iter().filter(|arg| !arg.starts_with("--")).collect();
+    let is_asked = |part: &str| parts.is_empty() || parts.iter().any(|asked| *asked == part);
     let folder = tempfile::tempdir().expect("a folder for temporary files");
     let (turns, rounds, entries) = if is_test { (20, 1, 2000) } else { (20_000, 11, 500_000) };
-    tap_cost(&folder.path().join("tap"), turns);
-    beside_entries(&folder.path().join("entries"), rounds, entries);
+    if is_asked("tap") {
+        tap_cost(&folder.path().join("tap"), turns);
+    }
+    if is_asked("entries") {
+        beside_entries(&folder.path().join("entries"), rounds, entries);
+    }
 }

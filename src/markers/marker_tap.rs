@@ -35,24 +35,30 @@ pub(crate) struct MarkerTap {
 /// The streams that have passed one tap.
 #[derive(Debug, Default)]
 struct TapStreams {
-    /// By class, each instrument's place in `cursors`.
-    indices: [NameMap<usize>; DataMarkerClass::ALL.len()],
-    cursors: Vec<TapCursor>,
+    /// By class and instrument.
+    cursors: [NameMap<TapCursor>; DataMarkerClass::ALL.len()],
     /// Streams that are announced so far. Their numbers count up from 0 in the order of their announcements.
     announced: u32,
 }
 
 /// How far a stream has come at this tap.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct TapCursor {
-    count: u64,
-    ts_init: UnixNanos,
-    ts_init_hi: UnixNanos,
-    /// Records just before the last one that have its `ts_init`.
-    same_ts_ordinal: u32,
     /// The stream's number, once it is announced.
     number: Option<u32>,
-    is_high_fidelity: bool,
+    count: u64,
+    ts_init_hi: UnixNanos,
+    /// Where the stream is marked with high fidelity.
+    last_record: Option<LastRecord>,
+}
+
+/// What tells a record from those of the same `ts_init`.
+#[derive(Debug, Default)]
+struct LastRecord {
+    /// `None` ahead of the first one.
+    ts_init: Option<UnixNanos>,
+    /// Records just before it that have its `ts_init`.
+    same_ts_ordinal: u32,
 }
 
 impl MarkerScope {
@@ -106,75 +112,106 @@ impl TapStreams {
         fingerprint: impl FnOnce() -> Option<Hash>,
         producer: &mut Producer,
     ) {
-        let known = self.indices[point.class.index()].get(point.identifier);
-        let Some(index) = known.or_else(|| self.add(scope, point, producer)) else {
-            return producer.shed_mark();
-        };
-        let cursor = &mut self.cursors[index];
-        cursor.advance(point);
-        let Some(stream) = cursor.number.or_else(|| self.announce(index, point, producer)) else {
-            return producer.shed_mark();
-        };
-        let cursor = &self.cursors[index];
-        let mark = DataMark {
-            stream,
-            count: cursor.count,
-            ts_event: point.ts_event,
-            ts_init: point.ts_init,
-            ts_init_hi: cursor.ts_init_hi,
-        };
-        if !cursor.is_high_fidelity {
-            return producer.mark(&mark, None);
+        let known = self.cursors[point.class.index()].get_mut(point.identifier);
+        if let Some(cursor) = known
+            && let Some(stream) = cursor.number
+        {
+            cursor.mark(stream, point, fingerprint, producer);
+        } else {
+            self.announce(scope, point, fingerprint, producer);
         }
-        let same_ts_ordinal = cursor.same_ts_ordinal;
-        let record = fingerprint().map(|fingerprint| MarkedRecord { fingerprint, same_ts_ordinal });
-        producer.mark(&mark, record.as_ref());
     }
 
-    /// The place of a new stream; `None` where there can be no more.
+    /// Announces a stream and marks its data; that is only counted where there is no room.
     #[cold]
-    fn add(
+    fn announce(
+        &mut self,
+        scope: &MarkerScope,
+        point: &DataPoint<'_>,
+        fingerprint: impl FnOnce() -> Option<Hash>,
+        producer: &mut Producer,
+    ) {
+        let (number, class) = (self.announced, point.class);
+        let Some(cursor) = self.cursor(scope, point, producer) else {
+            return producer.shed_mark();
+        };
+        if !producer.announce_stream(number, class, point.identifier) {
+            cursor.count(point);
+            return producer.shed_mark();
+        }
+        cursor.number = Some(number);
+        cursor.mark(number, point, fingerprint, producer);
+        self.announced += 1;
+    }
+
+    /// The cursor of a stream, which may be new; `None` where there can be no more.
+    fn cursor(
         &mut self,
         scope: &MarkerScope,
         point: &DataPoint<'_>,
         producer: &Producer,
-    ) -> Option<usize> {
-        let has_room = self.cursors.len() < scope.streams_max;
-        if !has_room || point.identifier.len() > producer.name_bytes_max() {
-            return None;
+    ) -> Option<&mut TapCursor> {
+        let streams: usize = self.cursors.iter().map(NameMap::len).sum();
+        let of_class = &mut self.cursors[point.class.index()];
+        if of_class.get_mut(point.identifier).is_none() {
+            let is_too_long = point.identifier.len() > producer.name_bytes_max();
+            if streams == scope.streams_max || is_too_long {
+                return None;
+            }
+            of_class.insert(point.identifier, TapCursor::new(scope, point.identifier));
         }
-        let index = self.cursors.len();
-        let is_high_fidelity = scope.high_fidelity.contains(point.identifier);
-        self.cursors.push(TapCursor { is_high_fidelity, ..TapCursor::default() });
-        self.indices[point.class.index()].insert(point.identifier, index);
-        Some(index)
-    }
-
-    /// Announces a stream; `None` where there is no room for that. Its data is counted meanwhile.
-    #[cold]
-    fn announce(
-        &mut self,
-        index: usize,
-        point: &DataPoint<'_>,
-        producer: &mut Producer,
-    ) -> Option<u32> {
-        let number = self.announced;
-        if !producer.announce_stream(number, point.class, point.identifier) {
-            return None;
-        }
-        self.announced += 1;
-        self.cursors[index].number = Some(number);
-        Some(number)
+        of_class.get_mut(point.identifier)
     }
 }
 
 impl TapCursor {
+    fn new(scope: &MarkerScope, identifier: &str) -> Self {
+        let is_high_fidelity = scope.high_fidelity.contains(identifier);
+        Self {
+            number: None,
+            count: 0,
+            ts_init_hi: UnixNanos::default(),
+            last_record: is_high_fidelity.then(LastRecord::default),
+        }
+    }
+
     #[inline]
-    fn advance(&mut self, point: &DataPoint<'_>) {
-        let repeats = self.count > 0 && self.ts_init == point.ts_init;
-        self.same_ts_ordinal = if repeats { self.same_ts_ordinal.saturating_add(1) } else { 0 };
+    fn mark(
+        &mut self,
+        stream: u32,
+        point: &DataPoint<'_>,
+        fingerprint: impl FnOnce() -> Option<Hash>,
+        producer: &mut Producer,
+    ) {
+        let same_ts_ordinal = self.count(point);
+        let mark = DataMark {
+            stream,
+            count: self.count,
+            ts_event: point.ts_event,
+            ts_init: point.ts_init,
+            ts_init_hi: self.ts_init_hi,
+        };
+        if let Some(same_ts_ordinal) = same_ts_ordinal
+            && let Some(fingerprint) = fingerprint()
+        {
+            return producer.mark_record(&mark, &MarkedRecord { fingerprint, same_ts_ordinal });
+        }
+        producer.mark(&mark);
+    }
+
+    /// Counts a record; which of its `ts_init` it is, where the stream is marked with high fidelity.
+    #[inline]
+    fn count(&mut self, point: &DataPoint<'_>) -> Option<u32> {
         self.count += 1;
-        self.ts_init = point.ts_init;
         self.ts_init_hi = self.ts_init_hi.max(point.ts_init);
+        self.last_record.as_mut().map(|last| last.follow(point.ts_init))
+    }
+}
+
+impl LastRecord {
+    fn follow(&mut self, ts_init: UnixNanos) -> u32 {
+        let repeats = self.ts_init.replace(ts_init) == Some(ts_init);
+        self.same_ts_ordinal = if repeats { self.same_ts_ordinal.saturating_add(1) } else { 0 };
+        self.same_ts_ordinal
     }
 }

@@ -26,8 +26,8 @@ impl LocalNames {
 
     #[inline]
     pub(super) fn lookup(&mut self, name: &str) -> Result<Lookup, SubmitError> {
-        match self.ids.get(name) {
-            Some(id) => Ok(Lookup::Known(id)),
+        match self.ids.get_mut(name) {
+            Some(id) => Ok(Lookup::Known(*id)),
             None => self.check_new(name),
         }
     }
