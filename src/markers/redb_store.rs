@@ -16,6 +16,7 @@ use crate::format::{
     MARKER_FORMAT_VERSION, MarkerCodec, decode_marker_manifest, encode_marker_manifest,
 };
 use crate::model::{MarkerCounts, MarkerManifest, RunStatus};
+use crate::store::sync_folder;
 
 /// First marker of a block to the block.
 const BLOCKS: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("marker_blocks");
@@ -51,9 +52,10 @@ impl MarkerBackend for RedbMarkerBackend {
             return Err(MarkerStoreError::Exists { path: self.path.clone() });
         }
         let file = File::options().read(true).write(true).create_new(true).open(&self.path);
+        let failed = |source| MarkerStoreError::Io { path: self.path.clone(), source };
         let file = file.map_err(|error| match error.kind() {
             io::ErrorKind::AlreadyExists => MarkerStoreError::Exists { path: self.path.clone() },
-            _ => MarkerStoreError::Io { path: self.path.clone(), source: error },
+            _ => failed(error),
         })?;
         let cursor = LogCursor::fresh(manifest);
         let database = open_file(file)?;
@@ -65,6 +67,8 @@ impl MarkerBackend for RedbMarkerBackend {
             meta.insert(MANIFEST_ROW, encode_marker_manifest(&cursor.manifest).as_slice())?;
             Ok(())
         })?;
+        // Or a power cut could take the file's name, and with it all that is committed from here.
+        self.path.parent().map_or(Ok(()), sync_folder).map_err(failed)?;
         self.sidecar = Some((Arc::new(database), cursor));
         Ok(())
     }
