@@ -124,6 +124,7 @@ impl Scan {
     /// Loads the frame with `seq`, or, behind the end of the log, with its last entry. False when
     /// the log begins after it.
     fn load_reverse(&mut self, seq: u64) -> Result<bool, ReadError> {
+        let came_from_later = self.cursor.range().is_some();
         if self.load_around(seq)? {
             return Ok(true);
         }
@@ -132,14 +133,23 @@ impl Scan {
             _ => 0,
         };
         self.to = last;
+        let gap = ReadError::Gap { from: self.from.max(last + 1), to: seq };
+        if came_from_later {
+            return Err(gap);
+        }
         match self.source.frame_at_or_after(last + 1)? {
-            Some((next, _)) if next > seq => {
-                Err(ReadError::Gap { from: self.from.max(last + 1), to: seq })
-            }
-            // Nothing behind the last frame is missing. One that begins at or before `seq` was
-            // committed since the first look; this scan began before it.
+            Some((next, _)) if next > seq => Err(gap),
+            // Committed since the first look, and this scan began before it; or it would not be found now either.
+            Some((next, _)) if !self.finds(next)? => Err(ReadFault::unfindable_frame(next).into()),
+            // Nothing behind the last frame is missing.
             _ => Ok(self.from <= self.to),
         }
+    }
+
+    /// Whether a search comes to the frame that begins at `first_seq`.
+    fn finds(&self, first_seq: u64) -> Result<bool, ReadError> {
+        let found = self.source.frame_at_or_before(first_seq)?;
+        Ok(found.is_some_and(|(found, _)| found == first_seq))
     }
 
     /// Loads the last frame that begins at or before `seq`, and says whether it holds `seq`.

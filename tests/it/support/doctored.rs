@@ -1,4 +1,5 @@
 use std::io;
+use std::ops::RangeInclusive;
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
@@ -23,8 +24,8 @@ pub(crate) struct Doctored {
     /// From this `seq` on, frames cannot be read.
     broken_from: u64,
     panics: bool,
-    /// From this `seq` on, a search does not come to frames, a walk does.
-    lost_from: u64,
+    /// A search does not come to the frames that begin here, a walk does.
+    lost: RangeInclusive<u64>,
     meanwhile: Mutex<Box<dyn FnMut() + Send>>,
 }
 
@@ -39,9 +40,9 @@ impl Doctored {
         Arc::new(Self { broken_from: seq, ..Self::sound(inner) })
     }
 
-    /// Comes past frames that begin at `seq` or later only when it walks, as in a damaged tree.
-    pub(crate) fn lost_from(inner: Arc<dyn RunReader>, seq: u64) -> Arc<Self> {
-        Arc::new(Self { lost_from: seq, ..Self::sound(inner) })
+    /// Comes past frames that begin at these `seq` only when it walks, as in a damaged tree.
+    pub(crate) fn lost(inner: Arc<dyn RunReader>, seq: RangeInclusive<u64>) -> Arc<Self> {
+        Arc::new(Self { lost: seq, ..Self::sound(inner) })
     }
 
     /// Panics over frames that begin at `seq` or later.
@@ -64,7 +65,7 @@ impl Doctored {
             broken: None,
             broken_from: u64::MAX,
             panics: false,
-            lost_from: u64::MAX,
+            lost: u64::MAX..=u64::MAX - 1,
             meanwhile,
         }
     }
@@ -99,7 +100,8 @@ impl RunReader for Doctored {
     }
 
     fn frame_at_or_before(&self, seq: u64) -> Result<Option<(u64, Bytes)>, ReadFault> {
-        let frame = self.inner(Part::Frames)?.frame_at_or_before(seq.min(self.lost_from - 1));
+        let seq = if self.lost.contains(&seq) { self.lost.start() - 1 } else { seq };
+        let frame = self.inner(Part::Frames)?.frame_at_or_before(seq);
         (self.meanwhile.lock().unwrap())();
         frame
     }
