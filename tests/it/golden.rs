@@ -9,6 +9,7 @@ mod decode;
 mod document;
 mod files;
 mod run;
+mod sidecar;
 
 use std::fs;
 use std::path::PathBuf;

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use redb::{Database, ReadableTable, TableDefinition};
+use redb::{Database, ReadableTable};
 use tapline::format::MarkerCodec;
 use tapline::markers::{
     MarkerBackend, MarkerFinding, MarkerVerifier, RedbMarkerBackend, open_sealed_markers,
@@ -11,10 +11,7 @@ use tapline::{DataMarkerClass, Marker, MarkerManifest, RunStatus, StreamDictEntr
 
 use super::backends::{batch, cursor, gap, hifi, manifest, stream};
 use crate::support::run_id;
-
-const BLOCKS: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("marker_blocks");
-const STREAMS: TableDefinition<'_, u32, &[u8]> = TableDefinition::new("streams");
-const META: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("meta");
+use crate::support::tamper::{MARKER_BLOCKS, META, STREAMS};
 
 /// The markers of a sound sidecar, beside a run of 9 entries.
 fn sound() -> Vec<Marker> {
@@ -62,7 +59,7 @@ fn found(edit: impl FnOnce(&redb::WriteTransaction)) -> Vec<MarkerFinding> {
 /// What is found where the one block is replaced.
 fn found_with_block(change: impl FnOnce(&mut Vec<u8>)) -> Vec<MarkerFinding> {
     found(|transaction| {
-        let mut table = transaction.open_table(BLOCKS).unwrap();
+        let mut table = transaction.open_table(MARKER_BLOCKS).unwrap();
         let mut block = table.get(1).unwrap().unwrap().value().to_vec();
         change(&mut block);
         table.insert(1, block.as_slice()).unwrap();
@@ -176,7 +173,7 @@ fn a_stream_that_nobody_knows() {
 #[test]
 fn a_block_moved() {
     let found = found(|transaction| {
-        let mut table = transaction.open_table(BLOCKS).unwrap();
+        let mut table = transaction.open_table(MARKER_BLOCKS).unwrap();
         let block = table.remove(1).unwrap().unwrap().value().to_vec();
         table.insert(77, block.as_slice()).unwrap();
     });
@@ -186,7 +183,7 @@ fn a_block_moved() {
 #[test]
 fn a_block_removed() {
     let found = found(|transaction| {
-        transaction.open_table(BLOCKS).unwrap().remove(1).unwrap().unwrap();
+        transaction.open_table(MARKER_BLOCKS).unwrap().remove(1).unwrap().unwrap();
     });
     let counts = [("snapshots", 4), ("high-fidelity markers", 1), ("gaps", 1)];
     let count = |(what, manifest)| MarkerFinding::CountMismatch { what, manifest, found: 0 };

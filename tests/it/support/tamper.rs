@@ -11,6 +11,11 @@ pub(crate) const KEYS: TableDefinition<'_, (u16, u128), &[u8]> = TableDefinition
 pub(crate) const NAMES: TableDefinition<'_, u32, &str> = TableDefinition::new("names");
 pub(crate) const META: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("meta");
 
+// Of a sidecar, which has a `META` too.
+pub(crate) const MARKER_BLOCKS: TableDefinition<'_, u64, &[u8]> =
+    TableDefinition::new("marker_blocks");
+pub(crate) const STREAMS: TableDefinition<'_, u32, &[u8]> = TableDefinition::new("streams");
+
 /// Edits a run file in one transaction.
 pub(crate) fn edit(path: &Path, edit: impl FnOnce(&WriteTransaction)) {
     let database = Database::open(path).expect("a run file opens with stock redb");
