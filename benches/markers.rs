@@ -3,6 +3,7 @@
 //! Everything is measured in turns, with and without a sidecar, so that what else the machine does falls on both. A figure
 //! is the median of many turns, with the least and the most; what counts is the difference of the medians.
 
+use std::collections::VecDeque;
 use std::hint::black_box;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -154,8 +155,8 @@ fn tap_cost(folder: &Path, turns: u64) {
     }
 }
 
-/// Entries a second with one piece of market data before each, as fast as they are taken; and the time from an entry to its
-/// durability, each with ten pieces before it. With a sidecar and without, in turns.
+/// Entries a second with one piece of market data before each, as fast as they are taken; and the time that ten pieces and an
+/// entry behind them take until it is durable. With a sidecar and without, in turns.
 fn beside_entries(folder: &Path, rounds: usize, entries: u64) {
     let mut per_s = [const { Vec::new() }; 2];
     let mut ack_us = [const { Vec::new() }; 2];
@@ -181,7 +182,70 @@ fn beside_entries(folder: &Path, rounds: usize, entries: u64) {
     println!("  on/off, by rounds: {median:.3} ({least:.3} to {most:.3}); {shed} markers shed");
 }
 
+/// Entries at a fixed rate, each behind ten pieces of market data: the time from when an entry is due to its durability.
+/// With a sidecar and without, in turns.
+fn at_a_rate(folder: &Path, rounds: usize, entries: u64) {
+    let mut p50_us = [const { Vec::new() }; 2];
+    let mut p99_us = [const { Vec::new() }; 2];
+    let (mut ratios, mut shed) = (Vec::new(), 0);
+    for round in 0..rounds {
+        for (mode, markers) in [None, Some(DataMarkerConfig::default())].into_iter().enumerate() {
+            let mut node = Node::open(&folder.join(format!("{round}-{mode}")), markers);
+            let mut us = node.pace(entries);
+            p50_us[mode].push(percentile(&mut us, 50));
+            p99_us[mode].push(percentile(&mut us, 99));
+            shed += node.seal();
+        }
+        ratios.push(p50_us[1][round] / p50_us[0][round]);
+    }
+    let per_s = Duration::from_secs(1).as_nanos() / PACE.as_nanos();
+    println!("{per_s} entries/s, {} pieces of market data/s, acknowledgement in us:", 10 * per_s);
+    for (name, (p50, p99)) in ["off", "on"].iter().zip(p50_us.iter_mut().zip(&mut p99_us)) {
+        let [least, median, most] = [0, 50, 100].map(|percent| percentile(p50, percent));
+        let p99 = percentile(p99, 50);
+        println!("  {name:3} p50 {median:.1} ({least:.1} to {most:.1}), p99 {p99:.1}");
+    }
+    let [least, median, most] = [0, 50, 100].map(|percent| percentile(&mut ratios, percent));
+    println!("  on/off, by rounds: {median:.3} ({least:.3} to {most:.3}); {shed} markers shed");
+}
+
+/// From one entry to the next, where they come at a fixed rate.
+const PACE: Duration = Duration::from_micros(50);
+
 impl Node {
+    /// Microseconds from when each entry is due until it is durable.
+    fn pace(&mut self, entries: u64) -> Vec<f64> {
+        let durability = self.adapter.durability();
+        let (mut us, mut pending) = (Vec::new(), VecDeque::new());
+        let mut due = Instant::now();
+        let mut captured = 0;
+        while (us.len() as u64) < entries {
+            while let Some((ticket, due)) = pending.front()
+                && durability.is_durable(*ticket)
+            {
+                let due: &Instant = due;
+                us.push(due.elapsed().as_nanos() as f64 / 1000.0);
+                pending.pop_front();
+            }
+            if captured < entries && Instant::now() >= due {
+                self.data_and_decision(captured);
+                let ticket = self.adapter.last_ticket().expect("an entry was captured");
+                pending.push_back((ticket, due));
+                due += PACE;
+                captured += 1;
+            }
+        }
+        us
+    }
+
+    fn data_and_decision(&mut self, n: u64) {
+        for data in 0..10 {
+            let trade = Trade::nth(10 * n + data);
+            self.adapter.capture("data.trades", &trade).expect("the run is open");
+        }
+        self.decision();
+    }
+
     /// Entries a second until all are durable.
     fn saturate(&mut self, entries: u64) -> f64 {
         let began = Instant::now();
@@ -195,13 +259,8 @@ impl Node {
 
     fn acknowledge(&mut self, entries: u64, us: &mut Vec<f64>) {
         for n in 0..entries {
-            for data in 0..10 {
-                self.adapter
-                    .capture("data.trades", &Trade::nth(10 * n + data))
-                    .expect("the run is open");
-            }
             let began = Instant::now();
-            self.decision();
+            self.data_and_decision(n);
             self.wait_until_durable();
             us.push(began.elapsed().as_nanos() as f64 / 1000.0);
         }
@@ -230,5 +289,8 @@ fn main() {
     }
     if is_asked("entries") {
         beside_entries(&folder.path().join("entries"), rounds, entries);
+    }
+    if is_asked("rate") {
+        at_a_rate(&folder.path().join("rate"), rounds, entries / 10);
     }
 }

@@ -180,11 +180,11 @@ fn read_marker(fields: &mut Fields<'_>) -> String {
     let body = fields.0;
     let (text, what) = match kind {
         1 => {
-            let mut text = format!("cursors {:?}", [8, 8, 8].map(|bytes| fields.number(bytes)));
-            for _ in 0..fields.number(4) {
-                text += &format!(" {:?}", [4, 8, 8].map(|bytes| fields.number(bytes)));
-            }
-            (text, "cursor snapshot")
+            let snapshot = [8, 8, 8].map(|bytes| fields.number(bytes));
+            let cursors: Vec<_> = (0..fields.number(4))
+                .map(|_| [4, 8, 8].map(|bytes| fields.number(bytes)))
+                .collect();
+            (format!("cursors {snapshot:?} {cursors:?}"), "cursor snapshot")
         }
         2 => {
             let numbers = [8, 8, 4, 8, 8, 4].map(|bytes| fields.number(bytes));
@@ -212,10 +212,10 @@ fn a_sidecar_has_the_documented_layout() {
     }
     let fingerprint = blake3::hash(b"a trade").to_hex();
     let expected = [
-        format!("cursors [1, 0, {}] [0, {}, 2] [1, {}, 1]", TS + 101, TS + 2, TS + 1),
+        format!("cursors [1, 0, {}] [[0, {}, 2], [1, {}, 1]]", TS + 101, TS + 2, TS + 1),
         format!("record [2, 7, 1, {}, {}, 3] {fingerprint}", TS + 1, TS + 2),
         "gap [3, 9, 1]".to_owned(),
-        format!("cursors [10, 8, {}] [1, {}, 9]", TS + 110, TS + 9),
+        format!("cursors [10, 8, {}] [[1, {}, 9]]", TS + 110, TS + 9),
     ];
     assert_eq!(read, expected);
     assert_eq!(sidecar.blocks.keys().collect::<Vec<_>>(), [&1, &10]);

@@ -25,7 +25,7 @@ pub(crate) struct Doctored {
     broken_from: u64,
     panics: bool,
     /// A search does not come to the frames that begin here, a walk does.
-    lost: RangeInclusive<u64>,
+    lost: Option<RangeInclusive<u64>>,
     meanwhile: Mutex<Box<dyn FnMut() + Send>>,
 }
 
@@ -42,7 +42,7 @@ impl Doctored {
 
     /// Comes past frames that begin at these `seq` only when it walks, as in a damaged tree.
     pub(crate) fn lost(inner: Arc<dyn RunReader>, seq: RangeInclusive<u64>) -> Arc<Self> {
-        Arc::new(Self { lost: seq, ..Self::sound(inner) })
+        Arc::new(Self { lost: Some(seq), ..Self::sound(inner) })
     }
 
     /// Panics over frames that begin at `seq` or later.
@@ -60,14 +60,7 @@ impl Doctored {
 
     fn sound(inner: Arc<dyn RunReader>) -> Self {
         let meanwhile: Mutex<Box<dyn FnMut() + Send>> = Mutex::new(Box::new(|| {}));
-        Self {
-            inner,
-            broken: None,
-            broken_from: u64::MAX,
-            panics: false,
-            lost: u64::MAX..=u64::MAX - 1,
-            meanwhile,
-        }
+        Self { inner, broken: None, broken_from: u64::MAX, panics: false, lost: None, meanwhile }
     }
 
     fn inner(&self, part: Part) -> Result<&dyn RunReader, ReadFault> {
@@ -100,7 +93,8 @@ impl RunReader for Doctored {
     }
 
     fn frame_at_or_before(&self, seq: u64) -> Result<Option<(u64, Bytes)>, ReadFault> {
-        let seq = if self.lost.contains(&seq) { self.lost.start() - 1 } else { seq };
+        let lost = self.lost.as_ref().filter(|lost| lost.contains(&seq));
+        let seq = lost.map_or(seq, |lost| lost.start() - 1);
         let frame = self.inner(Part::Frames)?.frame_at_or_before(seq);
         (self.meanwhile.lock().unwrap())();
         frame
