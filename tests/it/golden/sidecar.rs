@@ -15,6 +15,7 @@ use tapline::{
 };
 
 use super::{assert_golden, golden};
+use crate::support::raw::Bytes;
 use crate::support::tamper::{MARKER_BLOCKS, META, STREAMS};
 use crate::support::{hex, run_id};
 
@@ -150,32 +151,15 @@ fn a_sidecar_of_before_is_read() {
     assert_eq!(read, markers());
 }
 
-/// Takes a row apart as documented: no length is written that the kind does not tell.
-struct Fields<'a>(&'a [u8]);
-
-impl<'a> Fields<'a> {
-    fn take(&mut self, bytes: usize) -> &'a [u8] {
-        let (taken, rest) = self.0.split_at(bytes);
-        self.0 = rest;
-        taken
-    }
-
-    fn number(&mut self, bytes: usize) -> u64 {
-        let mut number = [0; 8];
-        number[..bytes].copy_from_slice(self.take(bytes));
-        u64::from_le_bytes(number)
-    }
-
-    /// The hash that follows `body`, which has to be that of it.
-    fn check_hash(&mut self, body: &[u8], what: &str) {
-        let key = blake3::hash(format!("tapline data marker: {what}").as_bytes());
-        let expected = blake3::keyed_hash(key.as_bytes(), body);
-        assert_eq!(hex::encode(self.take(32)), expected.to_hex().as_str(), "{what}");
-    }
+/// Takes off the hash that follows `body`, which has to be that of it.
+fn check_hash(fields: &mut Bytes<'_>, body: &[u8], what: &str) {
+    let key = blake3::hash(format!("tapline data marker: {what}").as_bytes());
+    let expected = blake3::keyed_hash(key.as_bytes(), body);
+    assert_eq!(hex::encode(fields.take(32)), expected.to_hex().as_str(), "{what}");
 }
 
 /// Reads one marker as text, by `docs/format.md` alone.
-fn read_marker(fields: &mut Fields<'_>) -> String {
+fn read_marker(fields: &mut Bytes<'_>) -> String {
     let kind = fields.number(1);
     let body = fields.0;
     let (text, what) = match kind {
@@ -194,7 +178,7 @@ fn read_marker(fields: &mut Fields<'_>) -> String {
         other => panic!("{other} is no kind"),
     };
     let body = &body[..body.len() - fields.0.len()];
-    fields.check_hash(body, what);
+    check_hash(fields, body, what);
     text
 }
 
@@ -205,7 +189,7 @@ fn a_sidecar_has_the_documented_layout() {
     let mut read = Vec::new();
     for block in sidecar.blocks.values() {
         let block = hex::decode(block);
-        let mut fields = Fields(&block);
+        let mut fields = Bytes(&block);
         while !fields.0.is_empty() {
             read.push(read_marker(&mut fields));
         }
@@ -222,11 +206,11 @@ fn a_sidecar_has_the_documented_layout() {
 
     for (slot, class) in [(0, 2), (1, 3)] {
         let row = hex::decode(&sidecar.streams[&slot]);
-        let mut fields = Fields(&row);
+        let mut fields = Bytes(&row);
         assert_eq!((fields.number(4), fields.number(1)), (u64::from(slot), class));
         assert_eq!(fields.take(8), b"ESH4.CME");
         let body = &row[..13];
-        fields.check_hash(body, "stream");
+        check_hash(&mut fields, body, "stream");
         assert!(fields.0.is_empty());
     }
 }

@@ -24,10 +24,10 @@ pub(crate) struct RawFrame {
 }
 
 /// Takes parts off the front of some bytes.
-struct Bytes<'a>(&'a [u8]);
+pub(crate) struct Bytes<'a>(pub(crate) &'a [u8]);
 
 impl<'a> Bytes<'a> {
-    fn take(&mut self, len: usize) -> &'a [u8] {
+    pub(crate) fn take(&mut self, len: usize) -> &'a [u8] {
         let (front, rest) = self.0.split_at(len);
         self.0 = rest;
         front
@@ -35,6 +35,13 @@ impl<'a> Bytes<'a> {
 
     fn array<const N: usize>(&mut self) -> [u8; N] {
         self.take(N).try_into().expect("`take` gives as much as asked for")
+    }
+
+    /// A little-endian number of up to eight bytes.
+    pub(crate) fn number(&mut self, len: usize) -> u64 {
+        let mut number = [0; 8];
+        number[..len].copy_from_slice(self.take(len));
+        u64::from_le_bytes(number)
     }
 
     fn u16(&mut self) -> u16 {
