@@ -114,6 +114,12 @@ weaken 'gate: a push is admitted until the end' \
 weaken 'gate: the end is asked for last' \
     close::nobody_hears_a_falsehood_when_the_store_fails_while_closing gate.rs \
     's/if closed/if self.is_closed()/'
+weaken 'gate: an open run that is halted meanwhile is not asked for its verdict' \
+    close::a_halt_after_the_end_changes_no_answer gate.rs \
+    's/^( *)if self.*== OPEN && .*$/\1if self.0.state.load(Ordering::Relaxed) == OPEN {\n\1    if halt.is_halted() { return Admission::Halted; }/'
+weaken 'gate: the halt is asked for last' \
+    close::a_halt_after_the_end_changes_no_answer gate.rs \
+    's/if halted \{/if halt.is_halted() {/'
 weaken 'gate: close without Release' \
     close::nobody_hears_a_falsehood_when_the_store_fails_while_closing gate.rs \
     's/store\(CLOSED, Ordering::Release\)/store(CLOSED, Ordering::Relaxed)/'

@@ -66,8 +66,8 @@ impl RunGate {
         self.0.barrier.light();
         // Relaxed: the barrier before it orders this load after the push; what CLOSING announces is
         // read from the lane, with Acquire.
-        if self.0.state.load(Ordering::Relaxed) == OPEN {
-            return if halt.is_halted() { Admission::Halted } else { Admission::Accepted };
+        if self.0.state.load(Ordering::Relaxed) == OPEN && !halt.is_halted() {
+            return Admission::Accepted;
         }
         self.await_verdict(lane, ordinal, halt)
     }
@@ -75,14 +75,16 @@ impl RunGate {
     #[cold]
     fn await_verdict(&self, lane: &LaneState, ordinal: u64, halt: &HaltSignal) -> Admission {
         loop {
-            // Asked first: who sees the end sees the verdict or the halt that came before it. Asked
-            // last, the writer could commit the message, halt and end between the questions, and
-            // the message would be called refused.
+            // In this order, for each may come between two questions. Who sees the end sees the verdict,
+            // or the halt that kept the writer from giving one: asked for the end last, it could take a
+            // message that is durable for refused. Who sees a halt of a node whose run has ended in order
+            // sees the verdict: asked for the halt last, it could take such a message for uncertain.
             let closed = self.is_closed();
+            let halted = halt.is_halted();
             if let Some(last) = lane.last_admitted() {
                 return if ordinal <= last { Admission::Accepted } else { Admission::Refused };
             }
-            if halt.is_halted() {
+            if halted {
                 return Admission::Halted;
             }
             if closed {
