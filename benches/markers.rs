@@ -56,9 +56,6 @@ impl Node {
         config.data_markers = markers;
         // What is measured is the pace, not when a disk is too slow for a live node.
         config.writer.halt_threshold = Duration::from_secs(10);
-        if let Ok(lines) = std::env::var("RING") {
-            config.writer.ring_lines = lines.parse().unwrap();
-        }
         let mut lifecycle = EventStoreLifecycle::new(Some(config), options());
         let instance = "bench".parse().expect("a valid name");
         lifecycle
@@ -156,56 +153,68 @@ fn tap_cost(folder: &Path, turns: u64) {
 }
 
 /// Entries a second with one piece of market data before each, as fast as they are taken; and the time that ten pieces and an
-/// entry behind them take until it is durable. With a sidecar and without, in turns.
+/// entry behind them take until it is durable.
 fn beside_entries(folder: &Path, rounds: usize, entries: u64) {
     let mut per_s = [const { Vec::new() }; 2];
     let mut ack_us = [const { Vec::new() }; 2];
-    let (mut ratios, mut shed) = (Vec::new(), 0);
-    for round in 0..rounds {
-        for (mode, markers) in [None, Some(DataMarkerConfig::default())].into_iter().enumerate() {
-            let mut node = Node::open(&folder.join(format!("{round}-{mode}")), markers);
-            per_s[mode].push(node.saturate(entries));
-            node.acknowledge(entries / 500, &mut ack_us[mode]);
-            shed += node.seal();
-        }
-        ratios.push(per_s[1][round] / per_s[0][round]);
-    }
+    let shed = in_turns(folder, rounds, |mode, node| {
+        per_s[mode].push(node.saturate(entries));
+        node.acknowledge(entries / 500, &mut ack_us[mode]);
+    });
     println!("entries beside as much market data, and acknowledgement:");
-    for (name, (per_s, ack_us)) in ["off", "on"].iter().zip(per_s.iter_mut().zip(&mut ack_us)) {
-        let [least, median, most] = [0, 50, 100].map(|percent| percentile(per_s, percent));
+    let ratios = ratios(&per_s);
+    for (name, (per_s, ack_us)) in MODES.iter().zip(per_s.iter_mut().zip(&mut ack_us)) {
+        let [least, median, most] = spread(per_s);
         let [p50, p99] = [50, 99].map(|percent| percentile(ack_us, percent));
         println!(
             "  {name:3} {median:.0} entries/s ({least:.0} to {most:.0}); ack p50 {p50:.1} us, p99 {p99:.1} us"
         );
     }
-    let [least, median, most] = [0, 50, 100].map(|percent| percentile(&mut ratios, percent));
-    println!("  on/off, by rounds: {median:.3} ({least:.3} to {most:.3}); {shed} markers shed");
+    print_ratios(ratios, shed);
 }
 
 /// Entries at a fixed rate, each behind ten pieces of market data: the time from when an entry is due to its durability.
-/// With a sidecar and without, in turns.
 fn at_a_rate(folder: &Path, rounds: usize, entries: u64) {
     let mut p50_us = [const { Vec::new() }; 2];
     let mut p99_us = [const { Vec::new() }; 2];
-    let (mut ratios, mut shed) = (Vec::new(), 0);
-    for round in 0..rounds {
-        for (mode, markers) in [None, Some(DataMarkerConfig::default())].into_iter().enumerate() {
-            let mut node = Node::open(&folder.join(format!("{round}-{mode}")), markers);
-            let mut us = node.pace(entries);
-            p50_us[mode].push(percentile(&mut us, 50));
-            p99_us[mode].push(percentile(&mut us, 99));
-            shed += node.seal();
-        }
-        ratios.push(p50_us[1][round] / p50_us[0][round]);
-    }
+    let shed = in_turns(folder, rounds, |mode, node| {
+        let mut us = node.pace(entries);
+        p50_us[mode].push(percentile(&mut us, 50));
+        p99_us[mode].push(percentile(&mut us, 99));
+    });
     let per_s = Duration::from_secs(1).as_nanos() / PACE.as_nanos();
     println!("{per_s} entries/s, {} pieces of market data/s, acknowledgement in us:", 10 * per_s);
-    for (name, (p50, p99)) in ["off", "on"].iter().zip(p50_us.iter_mut().zip(&mut p99_us)) {
-        let [least, median, most] = [0, 50, 100].map(|percent| percentile(p50, percent));
+    let ratios = ratios(&p50_us);
+    for (name, (p50, p99)) in MODES.iter().zip(p50_us.iter_mut().zip(&mut p99_us)) {
+        let [least, median, most] = spread(p50);
         let p99 = percentile(p99, 50);
         println!("  {name:3} p50 {median:.1} ({least:.1} to {most:.1}), p99 {p99:.1}");
     }
-    let [least, median, most] = [0, 50, 100].map(|percent| percentile(&mut ratios, percent));
+    print_ratios(ratios, shed);
+}
+
+const MODES: [&str; 2] = ["off", "on"];
+
+/// Measures a node without a sidecar and one with it, in each round; the markers that were shed.
+fn in_turns(folder: &Path, rounds: usize, mut measure: impl FnMut(usize, &mut Node)) -> u64 {
+    let mut shed = 0;
+    for round in 0..rounds {
+        for (mode, markers) in [None, Some(DataMarkerConfig::default())].into_iter().enumerate() {
+            let mut node = Node::open(&folder.join(format!("{round}-{mode}")), markers);
+            measure(mode, &mut node);
+            shed += node.seal();
+        }
+    }
+    shed
+}
+
+/// By rounds, while the figures are still in their order.
+fn ratios([off, on]: &[Vec<f64>; 2]) -> Vec<f64> {
+    on.iter().zip(off).map(|(on, off)| on / off).collect()
+}
+
+fn print_ratios(mut ratios: Vec<f64>, shed: u64) {
+    let [least, median, most] = spread(&mut ratios);
     println!("  on/off, by rounds: {median:.3} ({least:.3} to {most:.3}); {shed} markers shed");
 }
 
@@ -270,6 +279,11 @@ impl Node {
         let last = self.adapter.last_ticket().expect("an entry was captured");
         self.adapter.durability().wait(last, Duration::from_secs(60)).expect("it becomes durable");
     }
+}
+
+/// Least, median and most.
+fn spread(values: &mut [f64]) -> [f64; 3] {
+    [0, 50, 100].map(|percent| percentile(values, percent))
 }
 
 fn percentile(values: &mut [f64], percent: usize) -> f64 {

@@ -61,14 +61,13 @@ impl MarkerReader {
     /// sidecar from its beginning to that place.
     pub fn fold_before(&self, seq: u64) -> Result<MarkerFold, MarkerStoreError> {
         let mut fold = MarkerFold::default();
-        let mut missing: u64 = 0;
         for stored in self.scan() {
             let marker = stored?.marker;
             match &marker {
                 // Of a gap that was tampered with, anything may be said.
                 Marker::Gap(gap) => {
                     let markers = gap.to.saturating_sub(gap.from).saturating_add(1);
-                    missing = missing.saturating_add(markers);
+                    fold.missing = fold.missing.saturating_add(markers);
                 }
                 marker if marker.event_seq_before().is_some_and(|before| before >= seq) => break,
                 Marker::Cursor(snapshot) => {
@@ -77,7 +76,6 @@ impl MarkerReader {
                 }
                 Marker::HiFi(_) => {}
             }
-            fold.missing = missing;
         }
         Ok(fold)
     }

@@ -16,7 +16,7 @@ use crate::format::{
     MARKER_FORMAT_VERSION, MarkerCodec, decode_marker_manifest, encode_marker_manifest,
 };
 use crate::model::{MarkerCounts, MarkerManifest, RunStatus};
-use crate::store::sync_folder;
+use crate::store::sync_name;
 
 /// First marker of a block to the block.
 const BLOCKS: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("marker_blocks");
@@ -68,7 +68,7 @@ impl MarkerBackend for RedbMarkerBackend {
             Ok(())
         })?;
         // Or a power cut could take the file's name, and with it all that is committed from here.
-        self.path.parent().map_or(Ok(()), sync_folder).map_err(failed)?;
+        sync_name(&self.path).map_err(failed)?;
         self.sidecar = Some((Arc::new(database), cursor));
         Ok(())
     }

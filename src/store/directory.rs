@@ -104,7 +104,11 @@ pub(crate) fn remove_run(run: &Path) -> Result<(), (PathBuf, io::Error)> {
 
 fn remove_durably(file: &Path) -> io::Result<()> {
     fs::remove_file(file)?;
-    // A name is content of its folder.
+    sync_name(file)
+}
+
+/// Makes it durable that a file is where it is, or that it is gone: a name is content of its folder.
+pub(crate) fn sync_name(file: &Path) -> io::Result<()> {
     file.parent().map_or(Ok(()), sync_folder)
 }
 

@@ -23,9 +23,11 @@ mod run_file;
 
 #[cfg(feature = "cli")]
 pub(crate) use changed_since_closed::changed_since_closed;
+#[cfg(feature = "cli")]
+pub(crate) use directory::sync_folder;
 pub use directory::{RunListing, list_runs, run_files, run_path};
 pub(crate) use directory::{
-    make_folder, read_sealed, remove_run, remove_unborn_runs, sidecar_path, sync_folder,
+    make_folder, read_sealed, remove_run, remove_unborn_runs, sidecar_path, sync_name,
 };
 pub use disk_probe::{DiskOp, DiskProbe};
 pub use error::{AnchorError, AppendError, OpenRunError, OpenSealedError, ReadFault, SealError};

@@ -11,13 +11,15 @@ mod files;
 mod run;
 mod sidecar;
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::PathBuf;
 
+use redb::{Key, ReadTransaction, ReadableTable, TableDefinition, WriteTransaction};
 use tapline::{Headers, IndexKind};
 use uuid::Uuid;
 
-use crate::support::Message;
+use crate::support::{Message, hex};
 
 fn path(name: &str) -> PathBuf {
     [env!("CARGO_MANIFEST_DIR"), "tests", "golden", name].iter().collect()
@@ -44,6 +46,33 @@ fn assert_golden(name: &str, text: &str) {
          docs/format.md up to date.\nNow:\n{text}",
         differs.unwrap_or(golden.lines().count().min(text.lines().count())) + 1,
     );
+}
+
+/// The rows of a table, byte strings as hexadecimal digits.
+fn hex_rows<K>(
+    transaction: &ReadTransaction,
+    table: TableDefinition<'_, K, &[u8]>,
+) -> BTreeMap<K, String>
+where
+    K: for<'a> Key<SelfType<'a> = K> + Ord,
+{
+    let rows = transaction.open_table(table).unwrap();
+    let rows = rows.iter().unwrap().map(Result::unwrap);
+    rows.map(|(key, row)| (key.value(), hex::encode(row.value()))).collect()
+}
+
+/// Puts such rows into a table.
+fn put_hex_rows<K>(
+    transaction: &WriteTransaction,
+    table: TableDefinition<'_, K, &[u8]>,
+    rows: &BTreeMap<K, String>,
+) where
+    K: for<'a> Key<SelfType<'a> = K> + Ord,
+{
+    let mut table = transaction.open_table(table).unwrap();
+    for (key, row) in rows {
+        table.insert(key, hex::decode(row).as_slice()).unwrap();
+    }
 }
 
 /// The two messages of the golden frame: one with every optional part, one with none.

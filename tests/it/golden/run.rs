@@ -11,7 +11,7 @@ use tapline::{
     Clock, ContentHash, HaltSignal, IndexKind, Producer, RunManifest, SimulatedClock, UnixNanos,
 };
 
-use super::{assert_golden, golden};
+use super::{assert_golden, golden, hex_rows, put_hex_rows};
 use crate::support::tamper::{FRAMES, KEYS, META, NAMES};
 use crate::support::{Message, Place, hex, instance, manifest, run_id};
 
@@ -51,9 +51,7 @@ fn export(path: &Path, root: &str) -> Export {
         (format!("{tier}:{first:032x}"), hex::encode(block.value()))
     });
     let keys = keys.collect();
-    let rows = transaction.open_table(FRAMES).unwrap();
-    let frames = rows.iter().unwrap().map(Result::unwrap);
-    let frames = frames.map(|(seq, frame)| (seq.value(), hex::encode(frame.value()))).collect();
+    let frames = hex_rows(&transaction, FRAMES);
     Export { root: root.to_owned(), meta, names, keys, frames }
 }
 
@@ -156,10 +154,7 @@ fn import(path: &Path, run: &Export) {
             let id = (tier.parse().unwrap(), u128::from_str_radix(first, 16).unwrap());
             keys.insert(id, hex::decode(block).as_slice()).unwrap();
         }
-        let mut frames = transaction.open_table(FRAMES).unwrap();
-        for (seq, frame) in &run.frames {
-            frames.insert(seq, hex::decode(frame).as_slice()).unwrap();
-        }
+        put_hex_rows(&transaction, FRAMES, &run.frames);
     }
     transaction.commit().unwrap();
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use redb::{Database, ReadableDatabase, ReadableTable};
+use redb::{Database, ReadableDatabase};
 use serde::{Deserialize, Serialize};
 use tapline::markers::{
     MarkerBackend, MarkerBatch, MarkerReader, MarkerVerifier, RedbMarkerBackend,
@@ -14,7 +14,7 @@ use tapline::{
     MarkerGapReason, MarkerManifest, RunStatus, StreamCursor, StreamDictEntry,
 };
 
-use super::{assert_golden, golden};
+use super::{assert_golden, golden, hex_rows, put_hex_rows};
 use crate::support::raw::Bytes;
 use crate::support::tamper::{MARKER_BLOCKS, META, STREAMS};
 use crate::support::{hex, run_id};
@@ -93,12 +93,8 @@ fn export(path: &Path) -> Export {
     let transaction = database.begin_read().unwrap();
     let meta = transaction.open_table(META).unwrap();
     let row = |name: &str| meta.get(name).unwrap().unwrap().value().to_vec();
-    let rows = transaction.open_table(STREAMS).unwrap();
-    let streams = rows.iter().unwrap().map(Result::unwrap);
-    let streams = streams.map(|(slot, row)| (slot.value(), hex::encode(row.value()))).collect();
-    let rows = transaction.open_table(MARKER_BLOCKS).unwrap();
-    let blocks = rows.iter().unwrap().map(Result::unwrap);
-    let blocks = blocks.map(|(first, row)| (first.value(), hex::encode(row.value()))).collect();
+    let streams = hex_rows(&transaction, STREAMS);
+    let blocks = hex_rows(&transaction, MARKER_BLOCKS);
     let manifest = String::from_utf8(row("manifest")).unwrap();
     Export { format: hex::encode(&row("format")), manifest, streams, blocks }
 }
@@ -110,15 +106,9 @@ fn import(path: &Path, sidecar: &Export) {
         let mut meta = transaction.open_table(META).unwrap();
         meta.insert("format", hex::decode(&sidecar.format).as_slice()).unwrap();
         meta.insert("manifest", sidecar.manifest.as_bytes()).unwrap();
-        let mut streams = transaction.open_table(STREAMS).unwrap();
-        for (slot, row) in &sidecar.streams {
-            streams.insert(slot, hex::decode(row).as_slice()).unwrap();
-        }
-        let mut blocks = transaction.open_table(MARKER_BLOCKS).unwrap();
-        for (first, block) in &sidecar.blocks {
-            blocks.insert(first, hex::decode(block).as_slice()).unwrap();
-        }
     }
+    put_hex_rows(&transaction, STREAMS, &sidecar.streams);
+    put_hex_rows(&transaction, MARKER_BLOCKS, &sidecar.blocks);
     transaction.commit().unwrap();
 }
 
