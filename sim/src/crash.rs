@@ -9,6 +9,7 @@ use tapline::read::{Direction, EventStoreReader, Verifier};
 use tapline::store::{list_runs, open_sealed_file};
 use tempfile::TempDir;
 
+use crate::sidecar::SidecarState;
 use crate::support::instance;
 use crate::volume::Files;
 use crate::workload::{Expected, State};
@@ -59,32 +60,19 @@ pub(crate) fn check_boot(
         runs => return Err(format!("{} runs where there was one", runs.len())),
     };
     let possible = expected.possible(done);
-    if possible.iter().any(|state| matches(found.as_ref(), state.as_ref())) {
+    if possible.contains(&found) {
         return Ok(());
     }
     Err(format!("after {done} actions there is {found:?}, but possible are {possible:?}"))
 }
 
-/// A run that was recovered is sealed too, with a root of its own.
-fn matches(found: Option<&(RunStatus, State)>, expected: Option<&State>) -> bool {
-    match (found, expected) {
-        (None, None) => true,
-        (Some((RunStatus::Ended, found)), Some(expected)) => found == expected,
-        (Some((RunStatus::CrashedRecovered, found)), Some(expected)) => {
-            expected.root.is_none()
-                && (found.watermark, &found.anchor) == (expected.watermark, &expected.anchor)
-        }
-        _ => false,
-    }
-}
-
-fn look_at(path: &Path, expected: &Expected) -> Result<(RunStatus, State), String> {
+fn look_at(path: &Path, expected: &Expected) -> Result<State, String> {
     let source = open_sealed_file(path).map_err(|error| error.to_string())?;
     let report = Verifier::new(source.clone()).run(|_| {});
     if !report.findings.is_empty() {
         return Err(format!("the sealed run has {:?}", report.findings));
     }
-    let root = source.root().map_err(|error| error.to_string())?;
+    let sealed_root = source.root().map_err(|error| error.to_string())?;
     let reader = EventStoreReader::new(source);
     let manifest = reader.manifest().map_err(|error| error.to_string())?;
     if manifest.run_id != expected.manifest.run_id
@@ -104,5 +92,12 @@ fn look_at(path: &Path, expected: &Expected) -> Result<(RunStatus, State), Strin
         return Err(format!("{watermark} entries, but a watermark of {}", manifest.high_watermark));
     }
     let anchor = reader.anchor().map_err(|error| error.to_string())?;
-    Ok((manifest.status, State { watermark, anchor, root }))
+    // A run that was recovered is sealed too, with a root of its own.
+    let root = match manifest.status {
+        RunStatus::Ended => sealed_root,
+        RunStatus::CrashedRecovered => None,
+        status => return Err(format!("the run is {status}")),
+    };
+    let sidecar = SidecarState::of_sealed(path, watermark, expected)?;
+    Ok(State { watermark, anchor, root, sidecar })
 }

@@ -4,11 +4,14 @@ use std::collections::HashSet;
 
 use fastrand::Rng;
 use tapline::RunStatus;
+use tapline::markers::RedbMarkerBackend;
 use tapline::read::Verifier;
 use tapline::store::{EventStore, RedbBackend, list_runs};
 
 use crate::campaign::Counts;
 use crate::crash::{Scratch, check_boot};
+use crate::sidecar::sidecar_path;
+use crate::stores::Stores;
 use crate::support::instance;
 use crate::tape::{Step, Tape};
 use crate::volume::{Files, Loss, Volume};
@@ -26,11 +29,10 @@ pub(crate) fn run(seed: u64, scratch: &Scratch, counts: &mut Counts) -> Result<(
     let expected = workload.expected();
     let tape = Tape::default();
     scratch.restore(&Files::new());
-    let mut store = RedbBackend::with_disk_mode(scratch.base_dir(), workload.disk_mode)
-        .probed(std::sync::Arc::new(tape.clone()));
-    workload.play(&mut store, |through, _| tape.done(through))?;
-    // What is done to close the file is part of it.
-    drop(store);
+    let mut stores = Stores::on_disk(&scratch.base_dir(), workload.disk_mode, &tape);
+    workload.play(&mut stores, |through, _| tape.done(through))?;
+    // What is done to close the files is part of it.
+    drop(stores);
     let mut cutter = Cutter { expected: &expected, scratch, seen: HashSet::new(), counts };
     let mut lot = Rng::with_seed(seed);
     cutter.cut_everywhere(Volume::default(), 0, &tape.take(), &mut lot, true)
@@ -108,6 +110,9 @@ fn recover(scratch: &Scratch, tape: &Tape) -> Result<(), String> {
     let runs = list_runs(&base_dir, &instance()).map_err(|error| error.to_string())?;
     for run in runs {
         let Some(run_id) = run.run_id else { continue };
+        let sidecar = RedbMarkerBackend::new(sidecar_path(&run.path));
+        // There may be none, or a sealed one: whatever comes of it, the run is next.
+        let _ = sidecar.probed(std::sync::Arc::new(tape.clone())).recover();
         // One that is sealed is closed by it, if need be.
         if store.take_up(&instance(), run_id).is_ok() {
             let reader = store.reader().ok_or("there is no run")?;

@@ -1,13 +1,12 @@
 //! Disk faults: a workload is played over and over, and each time another operation of its disk fails.
 
 use std::io::ErrorKind;
-use std::sync::Arc;
 
 use fastrand::Rng;
-use tapline::store::RedbBackend;
 
 use crate::campaign::Counts;
 use crate::crash::{Scratch, check_boot};
+use crate::stores::Stores;
 use crate::tape::{Fault, Step, Tape};
 use crate::volume::{Files, Loss, Volume};
 use crate::workload::{Expected, Workload};
@@ -41,9 +40,8 @@ pub(crate) fn run(seed: u64, scratch: &Scratch, counts: &mut Counts) -> Result<(
 
 fn play(workload: &Workload, scratch: &Scratch, tape: &Tape) -> Result<(), String> {
     scratch.restore(&Files::new());
-    let store = RedbBackend::with_disk_mode(scratch.base_dir(), workload.disk_mode);
-    let mut store = store.probed(Arc::new(tape.clone()));
-    workload.play(&mut store, |through, _| tape.done(through))
+    let mut stores = Stores::on_disk(&scratch.base_dir(), workload.disk_mode, tape);
+    workload.play(&mut stores, |through, _| tape.done(through))
 }
 
 fn strike(

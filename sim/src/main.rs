@@ -16,6 +16,8 @@ mod faults;
 mod history;
 mod log_check;
 mod model;
+mod sidecar;
+mod stores;
 mod support;
 mod tape;
 mod volume;

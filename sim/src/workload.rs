@@ -1,12 +1,16 @@
-//! What is done to a store, drawn by lot from a seed, and what it has to hold after each action.
+//! What is done to a run and its sidecar, drawn by lot from a seed, and what they have to hold after each action.
 
 use fastrand::Rng;
+use tapline::markers::MarkerBatch;
 use tapline::read::{Direction, EventStoreReader};
-use tapline::store::{DiskMode, EventStore, MemoryBackend};
+use tapline::store::DiskMode;
 use tapline::{
-    ContentHash, Entry, Hash, IndexKind, RunManifest, RunStatus, SnapshotAnchor, UnixNanos,
+    ContentHash, Entry, Hash, IndexKind, Marker, RunManifest, RunStatus, SnapshotAnchor,
+    StreamDictEntry, UnixNanos,
 };
 
+use crate::sidecar::{MarkerMaker, SidecarState, marker_manifest};
+use crate::stores::Stores;
 use crate::support::{FrameMaker, Message, manifest};
 
 #[derive(Debug)]
@@ -15,6 +19,9 @@ enum Action {
     Append(Vec<Message>),
     Anchor,
     Seal,
+    OpenSidecar,
+    Mark(MarkerBatch),
+    SealSidecar,
 }
 
 /// A run, from its opening on.
@@ -24,19 +31,22 @@ pub(crate) struct Workload {
     actions: Vec<Action>,
 }
 
-/// What a store holds of the run.
+/// What there is of the run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct State {
     pub(crate) watermark: u64,
     pub(crate) anchor: Option<SnapshotAnchor>,
-    /// Once it is sealed.
+    /// Once it is sealed by its own node.
     pub(crate) root: Option<Hash>,
+    pub(crate) sidecar: Option<SidecarState>,
 }
 
 /// A workload's run, as a store that never fails has it.
 pub(crate) struct Expected {
     pub(crate) manifest: RunManifest,
     pub(crate) entries: Vec<Entry>,
+    pub(crate) streams: Vec<StreamDictEntry>,
+    pub(crate) markers: Vec<Marker>,
     /// After so many actions; nothing before the first.
     states: Vec<Option<State>>,
 }
@@ -46,10 +56,16 @@ impl Workload {
         let mut lot = Rng::with_seed(seed);
         let disk_mode = if lot.bool() { DiskMode::Direct } else { DiskMode::Buffered };
         let mut actions = vec![Action::Open];
-        let mut n = 0;
+        let has_sidecar = lot.bool();
+        if has_sidecar {
+            actions.push(Action::OpenSidecar);
+        }
+        let (mut n, mut markers) = (0, MarkerMaker::default());
         for _ in 0..lot.usize(2..12) {
             if n > 0 && lot.u8(..) < 40 {
                 actions.push(Action::Anchor);
+            } else if has_sidecar && lot.u8(..) < 90 {
+                actions.push(Action::Mark(markers.batch(n, &mut lot)));
             } else {
                 let count = if lot.bool() { 1 } else { lot.u64(1..40) };
                 actions
@@ -59,6 +75,9 @@ impl Workload {
         }
         if lot.bool() {
             actions.push(Action::Seal);
+            if has_sidecar {
+                actions.push(Action::SealSidecar);
+            }
         }
         Self { disk_mode, actions }
     }
@@ -66,45 +85,57 @@ impl Workload {
     /// Does one thing after the other, up to the first that fails; `done` hears how many are through.
     pub(crate) fn play(
         &self,
-        store: &mut dyn EventStore,
-        mut done: impl FnMut(usize, &dyn EventStore),
+        stores: &mut Stores,
+        mut done: impl FnMut(usize, &Stores),
     ) -> Result<(), String> {
         let mut frames = FrameMaker::new();
         let mut end_ts_init = None;
         for (action, through) in self.actions.iter().zip(1..) {
+            let Stores { run, sidecar } = stores;
             match action {
-                Action::Open => {
-                    store.open_run(manifest(1)).map_err(|error| error.to_string())?;
-                }
+                Action::Open => run.open_run(manifest(1)).map(drop).map_err(told)?,
                 Action::Append(messages) => {
-                    let appended = store.append(&frames.frame(messages));
-                    appended.map_err(|error| error.to_string())?;
+                    run.append(&frames.frame(messages)).map_err(told)?;
                     end_ts_init = messages.last().map(|last| UnixNanos::new(last.ts_init));
                 }
                 Action::Anchor => {
-                    let anchor = anchor_at(store.tail().map_or(0, |tail| tail.watermark));
-                    store.record_anchor(&anchor).map_err(|error| error.to_string())?;
+                    let anchor = anchor_at(run.tail().map_or(0, |tail| tail.watermark));
+                    run.record_anchor(&anchor).map_err(told)?;
                 }
                 Action::Seal => {
-                    let sealed = store.seal(RunStatus::Ended, end_ts_init);
-                    sealed.map_err(|error| error.to_string())?;
+                    run.seal(RunStatus::Ended, end_ts_init).map(drop).map_err(told)?;
                 }
+                Action::OpenSidecar => sidecar.open(marker_manifest()).map_err(told)?,
+                Action::Mark(batch) => sidecar.append(batch).map_err(told)?,
+                Action::SealSidecar => sidecar.seal(RunStatus::Ended).map(drop).map_err(told)?,
             }
-            done(through, store);
+            done(through, stores);
         }
         Ok(())
     }
 
     pub(crate) fn expected(&self) -> Expected {
-        let mut store = MemoryBackend::default();
+        let mut stores = Stores::in_memory();
         let mut states = vec![None];
-        self.play(&mut store, |_, store| states.push(Some(state_of(store))))
+        self.play(&mut stores, |_, stores| states.push(Some(state_of(stores))))
             .expect("memory does not fail");
-        let reader = EventStoreReader::new(store.reader().expect("a run is open"));
+        let reader = EventStoreReader::new(stores.run.reader().expect("a run is open"));
         let entries = reader.scan(1, u64::MAX, Direction::Forward);
         let entries = entries.map(|entry| entry.expect("memory is readable")).collect();
-        Expected { manifest: manifest(1), entries, states }
+        let batches = || {
+            self.actions.iter().filter_map(|action| match action {
+                Action::Mark(batch) => Some(batch),
+                _ => None,
+            })
+        };
+        let streams = batches().flat_map(|batch| batch.streams.clone()).collect();
+        let markers = batches().flat_map(|batch| batch.markers.clone()).collect();
+        Expected { manifest: manifest(1), entries, streams, markers, states }
     }
+}
+
+fn told(error: impl std::error::Error) -> String {
+    error.to_string()
 }
 
 impl Expected {
@@ -115,12 +146,13 @@ impl Expected {
     }
 }
 
-fn state_of(store: &dyn EventStore) -> State {
-    let reader = store.reader().expect("a run is open");
+fn state_of(stores: &Stores) -> State {
+    let reader = stores.run.reader().expect("a run is open");
     State {
         watermark: reader.watermark().expect("memory is readable"),
         anchor: reader.anchor().expect("memory is readable"),
         root: reader.root().expect("memory is readable"),
+        sidecar: stores.sidecar.source().map(SidecarState::of_recorded),
     }
 }
 

@@ -11,7 +11,7 @@ use super::sidecar;
 use crate::model::{InstanceId, RunId, RunStatus};
 use crate::read::Finding;
 use crate::store::{
-    OpenRunError, OpenSealedError, RunListing, guarded, list_runs, read_sealed, remove_unborn_runs,
+    OpenRunError, OpenSealedError, RunListing, guarded, list_runs, read_sealed, remove_unborn_files,
 };
 
 /// What a sweep over an instance's runs came to.
@@ -108,7 +108,7 @@ pub(super) fn sweep(
 ) -> Result<SweepReport, SweepError> {
     let path = base_dir.join(instance_id.as_str());
     let at = |source| SweepError::List { path: path.clone(), source };
-    remove_unborn_runs(base_dir, instance_id).map_err(at)?;
+    remove_unborn_files(base_dir, instance_id).map_err(at)?;
     let mut report = SweepReport::default();
     let mut known = Vec::new();
     for listing in list_runs(base_dir, instance_id).map_err(at)? {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::SkippedFile;
 use crate::markers::{
     DataMarkerConfig, MarkerBackend, MarkerLane, MarkerScope, MarkerStoreError, MarkerTap,
-    recover_sidecar,
+    RedbMarkerBackend,
 };
 use crate::model::{MarkerCounts, MarkerManifest, RunId, RunStatus};
 use crate::protocol::Watermark;
@@ -83,7 +83,7 @@ fn warn<T>(error: &MarkerStoreError) -> Option<T> {
 /// Seals what a process that died has left of the sidecar of the run at `run`. Returns what is wrong with it.
 pub(super) fn recover(run: &Path) -> Option<SkippedFile> {
     let path = sidecar_path(run);
-    let recovered = guarded(|| recover_sidecar(&path));
+    let recovered = guarded(|| RedbMarkerBackend::new(&path).recover());
     let error = match recovered {
         Ok(Ok(_) | Err(MarkerStoreError::Sealed { .. } | MarkerStoreError::NotFound { .. })) => {
             return None;

@@ -39,4 +39,3 @@ pub use verifier::{MarkerVerifier, MarkerVerifyReport};
 
 pub(crate) use lane::MarkerLane;
 pub(crate) use marker_tap::{MarkerScope, MarkerTap, Observed};
-pub(crate) use redb_store::recover_sidecar;

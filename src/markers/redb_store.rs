@@ -1,10 +1,9 @@
-use std::fs::File;
+use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bytes::Bytes;
-use redb::backends::FileBackend;
 use redb::{
     Builder, Database, DatabaseError, ReadTransaction, ReadableDatabase, ReadableTable,
     TableDefinition, TableError, WriteTransaction,
@@ -16,7 +15,7 @@ use crate::format::{
     MARKER_FORMAT_VERSION, MarkerCodec, decode_marker_manifest, encode_marker_manifest,
 };
 use crate::model::{MarkerCounts, MarkerManifest, RunStatus};
-use crate::store::sync_name;
+use crate::store::{DiskMode, DiskProbe, RunFile, make_file};
 
 /// First marker of a block to the block.
 const BLOCKS: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("marker_blocks");
@@ -34,6 +33,7 @@ const CACHE_BYTES: usize = 8 << 20;
 /// Keeps the sidecar of one run in a redb file.
 pub struct RedbMarkerBackend {
     path: PathBuf,
+    probe: Option<Arc<dyn DiskProbe>>,
     codec: MarkerCodec,
     sidecar: Option<(Arc<Database>, LogCursor)>,
 }
@@ -41,7 +41,68 @@ pub struct RedbMarkerBackend {
 impl RedbMarkerBackend {
     /// A backend for the sidecar at `path`. Nothing is touched until it is opened.
     pub fn new(path: impl Into<PathBuf>) -> Self {
-        Self { path: path.into(), codec: MarkerCodec::default(), sidecar: None }
+        Self { path: path.into(), probe: None, codec: MarkerCodec::default(), sidecar: None }
+    }
+
+    /// The same backend, with `probe` asked before each thing it does to the file from now on.
+    #[must_use]
+    pub fn probed(self, probe: Arc<dyn DiskProbe>) -> Self {
+        Self { probe: Some(probe), ..self }
+    }
+
+    /// Seals the sidecar that a process which died has left, with what is in it counted; it is not opened. One with a block
+    /// that cannot be decoded is quarantined. Returns its manifest.
+    pub fn recover(&self) -> Result<MarkerManifest, MarkerStoreError> {
+        // A sealed file never changes, and to open it for writing would be a change.
+        if let Ok(sealed) = open_sealed_markers(&self.path) {
+            return Err(MarkerStoreError::Sealed { status: sealed.manifest()?.status });
+        }
+        let failed = |source| open_error(&self.path, source);
+        let file = File::options().read(true).write(true).open(&self.path).map_err(failed)?;
+        if file.metadata().map_err(failed)?.len() == 0 {
+            // redb would take it for a file to be made into a database.
+            return Err(MarkerStoreError::Missing { what: "content" });
+        }
+        let database = Arc::new(self.open_file(&self.path, file)?);
+        let reader = MarkerReader::new(Arc::new(RedbMarkerSource(Arc::clone(&database))));
+        let manifest = reader.manifest()?;
+        if manifest.status.is_sealed() {
+            return Err(MarkerStoreError::Sealed { status: manifest.status });
+        }
+        let (status, counts) = match count(&reader) {
+            Ok(counts) => (RunStatus::CrashedRecovered, counts),
+            Err(_damage) => (RunStatus::Quarantined, MarkerCounts::default()),
+        };
+        let manifest = MarkerManifest { counts, status, ..manifest };
+        write_manifest(&database, &manifest)?;
+        Ok(manifest)
+    }
+
+    fn open_file(&self, path: &Path, file: File) -> Result<Database, MarkerStoreError> {
+        // Its blocks are small, and a commit of them can wait.
+        let file = RunFile::new(file, path, DiskMode::Buffered, self.probe.clone());
+        let file = file.map_err(MarkerStoreError::redb)?;
+        let mut builder = Builder::new();
+        let builder = builder.set_cache_size(CACHE_BYTES);
+        builder.create_with_backend(file).map_err(MarkerStoreError::redb)
+    }
+
+    fn initialize(
+        &self,
+        path: &Path,
+        file: File,
+        manifest: &MarkerManifest,
+    ) -> Result<Database, MarkerStoreError> {
+        let database = self.open_file(path, file)?;
+        commit(&database, |transaction| {
+            transaction.open_table(BLOCKS)?;
+            transaction.open_table(STREAMS)?;
+            let mut meta = transaction.open_table(META)?;
+            meta.insert(FORMAT_ROW, MARKER_FORMAT_VERSION.to_le_bytes().as_slice())?;
+            meta.insert(MANIFEST_ROW, encode_marker_manifest(manifest).as_slice())?;
+            Ok(())
+        })?;
+        Ok(database)
     }
 }
 
@@ -51,24 +112,14 @@ impl MarkerBackend for RedbMarkerBackend {
         if self.sidecar.is_some() {
             return Err(MarkerStoreError::Exists { path: self.path.clone() });
         }
-        let file = File::options().read(true).write(true).create_new(true).open(&self.path);
-        let failed = |source| MarkerStoreError::Io { path: self.path.clone(), source };
-        let file = file.map_err(|error| match error.kind() {
-            io::ErrorKind::AlreadyExists => MarkerStoreError::Exists { path: self.path.clone() },
-            _ => failed(error),
-        })?;
+        let failed = |path: &Path, source| MarkerStoreError::Io { path: path.to_owned(), source };
+        if fs::exists(&self.path).map_err(|source| failed(&self.path, source))? {
+            return Err(MarkerStoreError::Exists { path: self.path.clone() });
+        }
         let cursor = LogCursor::fresh(manifest);
-        let database = open_file(file)?;
-        commit(&database, |transaction| {
-            transaction.open_table(BLOCKS)?;
-            transaction.open_table(STREAMS)?;
-            let mut meta = transaction.open_table(META)?;
-            meta.insert(FORMAT_ROW, MARKER_FORMAT_VERSION.to_le_bytes().as_slice())?;
-            meta.insert(MANIFEST_ROW, encode_marker_manifest(&cursor.manifest).as_slice())?;
-            Ok(())
+        let database = make_file(&self.path, self.probe.as_deref(), failed, |unborn, file| {
+            self.initialize(unborn, file, &cursor.manifest)
         })?;
-        // Or a power cut could take the file's name, and with it all that is committed from here.
-        sync_name(&self.path).map_err(failed)?;
         self.sidecar = Some((Arc::new(database), cursor));
         Ok(())
     }
@@ -103,34 +154,6 @@ impl MarkerBackend for RedbMarkerBackend {
         let (database, _) = self.sidecar.as_ref()?;
         Some(Arc::new(RedbMarkerSource(Arc::clone(database))))
     }
-}
-
-/// Seals the sidecar that a process which died has left at `path`, with what is in it counted. One with a block that cannot
-/// be decoded is quarantined.
-pub(crate) fn recover_sidecar(path: &Path) -> Result<MarkerManifest, MarkerStoreError> {
-    // A sealed file never changes, and to open it for writing would be a change.
-    if let Ok(sealed) = open_sealed_markers(path) {
-        return Err(MarkerStoreError::Sealed { status: sealed.manifest()?.status });
-    }
-    let file = File::options().read(true).write(true).open(path);
-    let file = file.map_err(|source| open_error(path, source))?;
-    if file.metadata().map_err(|source| open_error(path, source))?.len() == 0 {
-        // redb would take it for a file to be made into a database.
-        return Err(MarkerStoreError::Missing { what: "content" });
-    }
-    let database = Arc::new(open_file(file)?);
-    let reader = MarkerReader::new(Arc::new(RedbMarkerSource(Arc::clone(&database))));
-    let manifest = reader.manifest()?;
-    if manifest.status.is_sealed() {
-        return Err(MarkerStoreError::Sealed { status: manifest.status });
-    }
-    let (status, counts) = match count(&reader) {
-        Ok(counts) => (RunStatus::CrashedRecovered, counts),
-        Err(_damage) => (RunStatus::Quarantined, MarkerCounts::default()),
-    };
-    let manifest = MarkerManifest { counts, status, ..manifest };
-    write_manifest(&database, &manifest)?;
-    Ok(manifest)
 }
 
 fn count(reader: &MarkerReader) -> Result<MarkerCounts, MarkerStoreError> {
@@ -171,12 +194,6 @@ fn open_error(path: &Path, source: io::Error) -> MarkerStoreError {
         io::ErrorKind::NotFound => MarkerStoreError::NotFound { path },
         _ => MarkerStoreError::Io { path, source },
     }
-}
-
-fn open_file(file: File) -> Result<Database, MarkerStoreError> {
-    let file = FileBackend::new(file).map_err(MarkerStoreError::redb)?;
-    let mut builder = Builder::new();
-    builder.set_cache_size(CACHE_BYTES).create_with_backend(file).map_err(MarkerStoreError::redb)
 }
 
 fn write_manifest(database: &Database, manifest: &MarkerManifest) -> Result<(), MarkerStoreError> {

@@ -6,9 +6,11 @@ use super::{BackendFault, OpenSealedError, ReadFault, RunReader, guarded, open_s
 use crate::model::{InstanceId, RunId, RunManifest};
 
 const RUN_SUFFIX: &str = ".redb";
-/// Of a file that is not a run yet.
+/// Of a file that is no run, or sidecar, yet.
 pub(super) const UNBORN_EXTENSION: &str = "new";
 const SIDECAR_SUFFIX: &str = ".markers.redb";
+/// Between the run's id and the extension.
+const SIDECAR_INFIX: &str = ".markers";
 
 /// Where a run is kept.
 pub fn run_path(base_dir: &Path, instance_id: &InstanceId, run_id: RunId) -> PathBuf {
@@ -112,15 +114,15 @@ pub(crate) fn sync_name(file: &Path) -> io::Result<()> {
     file.parent().map_or(Ok(()), sync_folder)
 }
 
-/// Deletes what an instance's processes left of runs that they died before they had made: files that hold
-/// no entry and have no run's name yet. Only for whoever alone makes runs of this instance.
-pub(crate) fn remove_unborn_runs(base_dir: &Path, instance_id: &InstanceId) -> io::Result<()> {
+/// Deletes what an instance's processes left of runs and sidecars that they died before they had made: files that
+/// hold no entry and do not have their name yet. Only for whoever alone makes runs of this instance.
+pub(crate) fn remove_unborn_files(base_dir: &Path, instance_id: &InstanceId) -> io::Result<()> {
     for entry in entries(base_dir, instance_id)? {
         let path = entry.path();
+        let is_unborn = path.extension().is_some_and(|extension| extension == UNBORN_EXTENSION);
         let stem = path.file_stem().and_then(|stem| stem.to_str());
-        let is_unborn = path.extension().is_some_and(|extension| extension == UNBORN_EXTENSION)
-            && stem.is_some_and(|stem| stem.parse::<RunId>().is_ok());
-        if is_unborn {
+        let run = stem.map(|stem| stem.strip_suffix(SIDECAR_INFIX).unwrap_or(stem));
+        if is_unborn && run.is_some_and(|run| run.parse::<RunId>().is_ok()) {
             // One that cannot be deleted is in nobody's way.
             let _ = fs::remove_file(path);
         }

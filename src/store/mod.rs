@@ -13,6 +13,7 @@ mod fault;
 mod fill_ahead;
 mod guard;
 mod memory;
+mod new_file;
 mod redb_backend;
 mod redb_keys;
 mod redb_reader;
@@ -27,7 +28,7 @@ pub(crate) use changed_since_closed::changed_since_closed;
 pub(crate) use directory::sync_folder;
 pub use directory::{RunListing, list_runs, run_files, run_path};
 pub(crate) use directory::{
-    make_folder, read_sealed, remove_run, remove_unborn_runs, sidecar_path, sync_name,
+    make_folder, read_sealed, remove_run, remove_unborn_files, sidecar_path,
 };
 pub use disk_probe::{DiskOp, DiskProbe};
 pub use error::{AnchorError, AppendError, OpenRunError, OpenSealedError, ReadFault, SealError};
@@ -35,5 +36,7 @@ pub use event_store::{EventStore, RunOpening, RunReader, SealedRun, Tail};
 pub use fault::BackendFault;
 pub(crate) use guard::{guarded, panic_text};
 pub use memory::{MemoryBackend, MemoryDisk};
+pub(crate) use new_file::make_file;
 pub use redb_backend::{RedbBackend, open_sealed, open_sealed_file};
 pub use run_file::DiskMode;
+pub(crate) use run_file::RunFile;

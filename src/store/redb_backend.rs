@@ -6,7 +6,8 @@ use std::sync::Arc;
 use redb::{Builder, Database, DatabaseError, WriteTransaction};
 
 use super::cursor::RunCursor;
-use super::directory::{UNBORN_EXTENSION, make_folder, run_path, sync_folder};
+use super::directory::{make_folder, run_path};
+use super::new_file::make_file;
 use super::redb_keys::{KeyWriter, sort_blocks};
 use super::redb_reader::{RedbReader, SealedDatabase};
 use super::redb_tables::{ANCHOR_ROW, MANIFEST_ROW, write_frame, write_meta, write_new_run};
@@ -14,7 +15,7 @@ use super::region_size::shrink_regions;
 use super::repair_watch::repair_watch;
 use super::run_file::RunFile;
 use super::{
-    AnchorError, AppendError, BackendFault, DiskMode, DiskOp, DiskProbe, EventStore, OpenRunError,
+    AnchorError, AppendError, BackendFault, DiskMode, DiskProbe, EventStore, OpenRunError,
     OpenSealedError, ReadFault, RunOpening, RunReader, SealError, SealedRun, Tail,
 };
 use crate::format::{SealedFrame, encode_anchor, encode_manifest, run_root};
@@ -98,10 +99,6 @@ impl RedbBackend {
         Ok(())
     }
 
-    fn probe(&self, path: &Path, op: DiskOp<'_>) -> io::Result<()> {
-        self.probe.as_ref().map_or(Ok(()), |probe| probe.before(path, op))
-    }
-
     fn run_file(&self, path: &Path, file: File) -> Result<RunFile, OpenRunError> {
         RunFile::new(file, path, self.disk_mode, self.probe.clone())
             .map_err(|error| open_error(path, error))
@@ -121,20 +118,10 @@ impl RedbBackend {
             move |source| OpenRunError::Io { path, source }
         };
         make_folder(folder).map_err(at(folder))?;
-        // A file gets the name of a run once it is one: a crash before that leaves nothing that could
-        // be taken for a damaged run.
-        let unborn = path.with_extension(UNBORN_EXTENSION);
-        self.probe(&unborn, DiskOp::Create).map_err(at(&unborn))?;
-        let file = File::options().read(true).write(true).create(true).truncate(true).open(&unborn);
-        let database = self.initialize(&unborn, file.map_err(at(&unborn))?, &manifest);
-        let database = database.inspect_err(|_error| {
-            let _ = fs::remove_file(&unborn);
+        let failed = |path: &Path, error| at(path)(error);
+        let database = make_file(path, self.probe.as_deref(), failed, |unborn, file| {
+            self.initialize(unborn, file, &manifest)
         })?;
-        self.probe(&unborn, DiskOp::Rename { to: path }).map_err(at(path))?;
-        fs::rename(&unborn, path).map_err(at(path))?;
-        // The commit made the file's content durable; its name is content of the folder.
-        self.probe(path, DiskOp::SyncFolder).map_err(at(folder))?;
-        sync_folder(folder).map_err(at(folder))?;
         Ok(OpenRun::new(database, RunCursor::fresh(manifest), Vec::new()))
     }
 

@@ -32,7 +32,7 @@ const DIRECT_BYTES_MIN: usize = 64 << 10;
 /// redb's own file backend, with large writes taken past the page cache. The file is an ordinary
 /// redb file either way.
 #[derive(Debug)]
-pub(super) struct RunFile {
+pub(crate) struct RunFile {
     file: FileBackend,
     direct: Option<DirectFile>,
     /// Locked by redb's one writer alone.
@@ -45,7 +45,7 @@ pub(super) struct RunFile {
 
 impl RunFile {
     /// `file` must be the open file at `path`.
-    pub(super) fn new(
+    pub(crate) fn new(
         file: File,
         path: &Path,
         mode: DiskMode,
@@ -65,7 +65,7 @@ impl RunFile {
     /// the process: nothing in it is durable.
     fn check_not_removed(&self) -> io::Result<()> {
         match &self.named {
-            Some(file) if !has_name(file)? => Err(io::Error::other("the run file was removed")),
+            Some(file) if !has_name(file)? => Err(io::Error::other("its file was removed")),
             _ => Ok(()),
         }
     }

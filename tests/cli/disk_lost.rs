@@ -66,7 +66,7 @@ fn a_folder_that_is_removed() {
         assert_eq!(durable_reported(&ran.stderr), 1001, "nothing is durable any more");
         let report = ran.report();
         let reason = report.halted.as_ref().map(|halted| &*halted.reason);
-        assert_eq!(reason, Some("the store failed: the run file was removed"));
+        assert_eq!(reason, Some("the store failed: its file was removed"));
         assert_eq!((report.entries, report.watermark), (1000, 1001));
         assert_eq!(report.root, None);
         assert!(!sandbox.instance().exists(), "nobody made it anew");
@@ -90,7 +90,7 @@ fn a_run_file_that_is_removed_before_the_seal() {
     running.close_stdin();
 
     let ran = running.end().exits(2);
-    assert!(ran.stderr.contains("the run file was removed"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("its file was removed"), "{}", ran.stderr);
     let report = ran.report();
     assert_eq!((report.watermark, report.root), (11, None));
 }

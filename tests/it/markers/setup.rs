@@ -147,6 +147,19 @@ fn a_sidecar_whose_disk_is_full_ends_and_the_run_does_not() {
     assert!(!lifecycle.is_halted());
 }
 
+/// What is written into a file without a name is gone with the process: it is no record.
+#[cfg(unix)]
+#[test]
+fn a_sidecar_that_is_removed_ends_and_the_run_does_not() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut lifecycle = open_in(folder.path(), Some(roomy()));
+    let run = run_path(folder.path(), &instance(), lifecycle.run_id().unwrap());
+    fs::remove_file(sidecar(&run)).unwrap();
+    record_ten(&lifecycle);
+    assert_run_is_whole(&lifecycle.seal(UnixNanos::new(1)).unwrap().unwrap());
+    assert!(!lifecycle.is_halted() && !sidecar(&run).exists());
+}
+
 /// A sidecar that hangs while ten times as much comes as may wait for it: entries go on at their pace, nothing halts,
 /// and what is missing is said to be. Counts are whole again with the first mark that gets through.
 #[test]

@@ -1,0 +1,143 @@
+//! What is recorded in a sidecar, and what is found there.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use fastrand::Rng;
+use tapline::markers::{
+    MarkerBatch, MarkerReader, MarkerSource, MarkerVerifier, open_sealed_markers,
+};
+use tapline::{
+    DataCursorSnapshot, DataMarkerClass, HiFiMarker, Marker, MarkerCounts, MarkerGap,
+    MarkerGapReason, MarkerManifest, RunStatus, StreamCursor, StreamDictEntry, UnixNanos,
+};
+
+use crate::support::manifest;
+use crate::workload::Expected;
+
+/// How much there is of what was recorded, from its beginning.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct SidecarState {
+    streams: usize,
+    markers: usize,
+    /// By its own node.
+    is_sealed: bool,
+}
+
+impl SidecarState {
+    /// Of a sidecar that is being recorded, in memory.
+    pub(crate) fn of_recorded(source: Arc<dyn MarkerSource>) -> Self {
+        let reader = MarkerReader::new(source);
+        let status = reader.manifest().expect("memory is readable").status;
+        Self {
+            streams: reader.streams().expect("memory is readable").len(),
+            markers: reader.scan().count(),
+            is_sealed: status.is_sealed(),
+        }
+    }
+
+    /// Of the sidecar beside the sealed run at `run`, where there is one: it verifies, and what is in it is what was
+    /// recorded, from its beginning.
+    pub(crate) fn of_sealed(
+        run: &Path,
+        watermark: u64,
+        expected: &Expected,
+    ) -> Result<Option<Self>, String> {
+        let path = sidecar_path(run);
+        if !path.exists() {
+            return Ok(None);
+        }
+        let source = open_sealed_markers(&path).map_err(|error| error.to_string())?;
+        let verifier = MarkerVerifier::new(Arc::clone(&source));
+        let report = verifier.beside(expected.manifest.run_id, watermark).run();
+        if !report.is_clean() {
+            return Err(format!("the sidecar has {:?}", report.findings));
+        }
+        let reader = MarkerReader::new(source);
+        let streams = reader.streams().map_err(|error| error.to_string())?;
+        let markers: Result<Vec<_>, _> =
+            reader.scan().map(|stored| stored.map(|stored| stored.marker)).collect();
+        let markers = markers.map_err(|error| error.to_string())?;
+        if !expected.streams.starts_with(&streams) || !expected.markers.starts_with(&markers) {
+            return Err("the sidecar has what was not recorded".to_owned());
+        }
+        let is_sealed = match reader.manifest().map_err(|error| error.to_string())?.status {
+            RunStatus::Ended => true,
+            RunStatus::CrashedRecovered => false,
+            status => return Err(format!("the sidecar is {status}")),
+        };
+        Ok(Some(Self { streams: streams.len(), markers: markers.len(), is_sealed }))
+    }
+}
+
+pub(crate) fn sidecar_path(run: &Path) -> PathBuf {
+    run.with_extension("markers.redb")
+}
+
+/// The manifest of the sidecar before it is opened.
+pub(crate) fn marker_manifest() -> MarkerManifest {
+    MarkerManifest {
+        run_id: manifest(1).run_id,
+        enabled_classes: vec![DataMarkerClass::Trade],
+        high_fidelity: Vec::new(),
+        counts: MarkerCounts::default(),
+        status: RunStatus::Running,
+    }
+}
+
+/// Makes batches, each going on where the one before has ended.
+#[derive(Debug, Default)]
+pub(crate) struct MarkerMaker {
+    /// Of each stream, how much of it was seen.
+    seen: Vec<u64>,
+    marker_seq: u64,
+}
+
+impl MarkerMaker {
+    /// Markers behind the entry `event_seq_before`.
+    pub(crate) fn batch(&mut self, event_seq_before: u64, lot: &mut Rng) -> MarkerBatch {
+        let mut batch = MarkerBatch::default();
+        for _ in 0..lot.usize(1..30) {
+            if self.seen.is_empty() || lot.u8(..) < 10 {
+                batch.streams.push(stream(self.seen.len() as u32));
+                self.seen.push(0);
+            }
+            batch.markers.push(self.marker(event_seq_before, lot));
+        }
+        batch
+    }
+
+    fn marker(&mut self, event_seq_before: u64, lot: &mut Rng) -> Marker {
+        self.marker_seq += 1;
+        let marker_seq = self.marker_seq;
+        if lot.u8(..) < 10 {
+            let to = marker_seq + lot.u64(..5);
+            self.marker_seq = to;
+            let reason = MarkerGapReason::Overflow;
+            return Marker::Gap(MarkerGap { from: marker_seq, to, reason });
+        }
+        let slot = lot.usize(..self.seen.len());
+        self.seen[slot] += lot.u64(1..100);
+        let (slot, count) = (slot as u32, self.seen[slot]);
+        let ts_init = UnixNanos::new(1_000 * marker_seq);
+        if lot.bool() {
+            let record_fingerprint = blake3::hash(&marker_seq.to_le_bytes());
+            return Marker::HiFi(HiFiMarker {
+                marker_seq,
+                event_seq_before,
+                slot,
+                ts_event: ts_init,
+                ts_init,
+                same_ts_ordinal: 0,
+                record_fingerprint,
+            });
+        }
+        let advanced = vec![StreamCursor { slot, ts_init_hi: ts_init, count }];
+        Marker::Cursor(DataCursorSnapshot { marker_seq, event_seq_before, ts_init, advanced })
+    }
+}
+
+fn stream(slot: u32) -> StreamDictEntry {
+    let identifier = format!("ES{slot}.CME");
+    StreamDictEntry { slot, data_cls: DataMarkerClass::Trade, identifier }
+}

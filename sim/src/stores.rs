@@ -1,0 +1,32 @@
+//! Where a run and its sidecar are kept.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use tapline::markers::{MarkerBackend, MemoryMarkerBackend, RedbMarkerBackend};
+use tapline::store::{DiskMode, EventStore, MemoryBackend, RedbBackend, run_path};
+
+use crate::sidecar::sidecar_path;
+use crate::support::{instance, manifest};
+use crate::tape::Tape;
+
+pub(crate) struct Stores {
+    pub(crate) run: Box<dyn EventStore>,
+    pub(crate) sidecar: Box<dyn MarkerBackend>,
+}
+
+impl Stores {
+    pub(crate) fn in_memory() -> Self {
+        let run = Box::new(MemoryBackend::default());
+        Self { run, sidecar: Box::new(MemoryMarkerBackend::default()) }
+    }
+
+    /// In files below `base_dir`; what is done to them is on the tape.
+    pub(crate) fn on_disk(base_dir: &Path, disk_mode: DiskMode, tape: &Tape) -> Self {
+        let probe = || Arc::new(tape.clone());
+        let run = RedbBackend::with_disk_mode(base_dir, disk_mode).probed(probe());
+        let path = run_path(base_dir, &instance(), manifest(1).run_id);
+        let sidecar = RedbMarkerBackend::new(sidecar_path(&path)).probed(probe());
+        Self { run: Box::new(run), sidecar: Box::new(sidecar) }
+    }
+}
