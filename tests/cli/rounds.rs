@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use tapline::lifecycle::{RUN_ENDED_TYPE, RUN_STARTED_TYPE};
+use tapline::markers::MarkerReader;
 use tapline::{Entry, RunStatus};
 
 use crate::running::Running;
@@ -44,6 +45,9 @@ pub(crate) struct Tally {
     pub(crate) sealed: u64,
     /// Entries in what was recovered.
     pub(crate) entries_kept: usize,
+    /// Sidecars beside what was recovered, and markers in them.
+    pub(crate) sidecars: u64,
+    pub(crate) markers_kept: u64,
 }
 
 impl Rounds {
@@ -67,11 +71,12 @@ impl Rounds {
         let rounds = asked.unwrap_or(rounds);
         for round in 0..rounds {
             let producers = if round % 2 == 0 { 1 } else { 4 };
+            let markers = if round % 4 < 2 { &[][..] } else { &["--markers"] };
             let runs_before = self.sandbox.run_files().len();
-            let mut recording = self.start(producers);
+            let mut recording = self.start(producers, markers);
             befall(&mut recording, &mut self.random);
             let ran = recording.end();
-            println!("round {round}, {producers} producers");
+            println!("round {round}, {producers} producers {markers:?}");
             self.check(&ran, producers, runs_before);
         }
         let Tally { unborn, cut_off, unsealed, sealed, .. } = self.tally;
@@ -80,8 +85,9 @@ impl Rounds {
         self.tally
     }
 
-    fn start(&self, producers: u64) -> Running {
+    fn start(&self, producers: u64, markers: &[&str]) -> Running {
         let mut command = self.sandbox.command("record");
+        command.args(markers);
         command.arg("--input").arg(&self.input).args(["--durable-every-ms", "1"]);
         Running::start(command.arg("--producers").arg(producers.to_string()))
     }
@@ -135,10 +141,32 @@ impl Rounds {
         self.tally.cut_off += u64::from(!has_end);
         self.tally.unsealed += u64::from(has_end);
         self.tally.entries_kept += entries.len();
+        self.check_sidecar(path, entries.len() as u64, producers);
 
         // The next recording names it, and ends in order.
         let next = self.sandbox.record(numbered_lines(3), &[]).exits(0).json();
         assert_eq!(&next["parent_run_id"], parent);
+    }
+
+    /// Each message is market data too, and seen just before it is captured: of one producer, what had been seen is
+    /// as many messages as there are entries before, of which the run's start is one.
+    fn check_sidecar(&mut self, run: &Path, watermark: u64, producers: u64) {
+        let sidecar = run.with_extension("markers.redb");
+        if !sidecar.exists() {
+            // None was asked for, or it was not made yet.
+            return;
+        }
+        let reader = MarkerReader::open_sealed(&sidecar).expect("it was sealed with the run");
+        let markers = reader.scan().map(|stored| stored.expect("it can be read").marker);
+        let behind: Vec<u64> = markers.filter_map(|marker| marker.event_seq_before()).collect();
+        let last = behind.last().copied().unwrap_or(0);
+        assert!(last <= watermark, "a marker stands behind entry {last} of {watermark}");
+        let fold = reader.fold_before(u64::MAX).expect("it can be read");
+        if producers == 1 && fold.missing == 0 {
+            assert_eq!(fold.cursors.values().map(|cursor| cursor.count).sum::<u64>(), last);
+        }
+        self.tally.sidecars += 1;
+        self.tally.markers_kept += behind.len() as u64;
     }
 
     /// Whether `entries`, without lifecycle entries, are what each producer's messages begin with.
