@@ -57,11 +57,19 @@ impl SidecarState {
         let streams = reader.streams().map_err(|error| error.to_string())?;
         let markers: Result<Vec<_>, _> =
             reader.scan().map(|stored| stored.map(|stored| stored.marker)).collect();
-        let markers = markers.map_err(|error| error.to_string())?;
+        let mut markers = markers.map_err(|error| error.to_string())?;
+        let status = reader.manifest().map_err(|error| error.to_string())?.status;
+        // Recovery says that some may be missing.
+        let is_told = |marker: &mut Marker| {
+            matches!(marker, Marker::Gap(MarkerGap { reason: MarkerGapReason::WriterClosed, .. }))
+        };
+        if status == RunStatus::CrashedRecovered && markers.pop_if(is_told).is_none() {
+            return Err("recovery has not said that markers may be missing".to_owned());
+        }
         if !expected.streams.starts_with(&streams) || !expected.markers.starts_with(&markers) {
             return Err("the sidecar has what was not recorded".to_owned());
         }
-        let is_sealed = match reader.manifest().map_err(|error| error.to_string())?.status {
+        let is_sealed = match status {
             RunStatus::Ended => true,
             RunStatus::CrashedRecovered => false,
             status => return Err(format!("the sidecar is {status}")),

@@ -54,7 +54,7 @@ impl BusCaptureAdapter {
     /// As [`capture`](Self::capture), for a message whose type is erased.
     pub fn capture_any(&mut self, topic: &str, message: &dyn Any) -> Result<bool, CaptureError> {
         if self.stopped {
-            return Err(CaptureError::Halted { reason: self.producer.halt_reason() });
+            return Err(stopped(&self.producer));
         }
         // Ahead of the entry that the message may become: whatever comes of it has been seen.
         if let Some(markers) = &mut self.markers
@@ -122,6 +122,18 @@ impl BusCaptureAdapter {
     }
 }
 
+/// What a message meets after a final refusal. The run may have been closing then, and have ended since.
+#[cold]
+fn stopped(producer: &Producer) -> CaptureError {
+    producer.halt_if_ended(TOO_LATE);
+    match producer.halt_given() {
+        Some(reason) => CaptureError::Halted { reason },
+        None => CaptureError::Closing,
+    }
+}
+
+const TOO_LATE: &str = "a message reached the tap after the run was closed";
+
 /// A final refusal: stops this adapter, and halts the run, unless it is halted already or still
 /// closing. A run that closes in order must not be halted by a tap that was cleared too late.
 #[cold]
@@ -133,6 +145,6 @@ fn refused(
 ) -> CaptureError {
     *stopped = true;
     // A message that reaches the tap of a closed run would go unrecorded: the node must not go on.
-    producer.halt_if_ended("a message reached the tap after the run was closed");
+    producer.halt_if_ended(TOO_LATE);
     CaptureError::Submit { payload_type: payload_type.to_owned(), source }
 }

@@ -37,7 +37,7 @@ pub enum CaptureError {
         /// What went wrong.
         source: EncodeError,
     },
-    /// The engine refused the message. The run is halted now.
+    /// The engine refused the message: the run is halted, closing or closed. Of one that is closed, this has halted the node.
     #[error("{payload_type} was not captured: {source}")]
     Submit {
         /// The payload type the encoder is registered for.
@@ -45,6 +45,9 @@ pub enum CaptureError {
         /// Why it was refused.
         source: SubmitError,
     },
+    /// A message was refused before, and the run is closing still; nothing was tried.
+    #[error("nothing is captured any more, the run is closing")]
+    Closing,
     /// The run was halted before; nothing was tried.
     #[error("nothing is captured any more, the run is halted: {reason}")]
     Halted {

@@ -147,6 +147,9 @@ fn verify_sidecar(args: &Args) -> Line {
             }
             Line::Scanned(Answer::of_sidecar(verifier.run()))
         }
+        Err(MarkerStoreError::NotSealed { .. }) if changed_since_closed(&args.path) => {
+            damaged_since_closed(&args.path)
+        }
         Err(error @ (MarkerStoreError::NotSealed { .. } | MarkerStoreError::Io { .. })) => {
             Line::Refused(error.to_string())
         }
@@ -169,10 +172,9 @@ fn say(line: &Line) -> io::Result<()> {
 /// system, or that the run is not over.
 fn could_not_open(path: &Path, error: &OpenSealedError) -> Line {
     match error {
-        OpenSealedError::NotSealed { .. } if changed_since_closed(path) => Line::Damaged(format!(
-            "{} was closed in order, and changed since: it was cut, or its structure does not fit",
-            path.display()
-        )),
+        OpenSealedError::NotSealed { .. } if changed_since_closed(path) => {
+            damaged_since_closed(path)
+        }
         OpenSealedError::NotSealed { .. } | OpenSealedError::NotFound { .. } => {
             Line::Refused(error.to_string())
         }
@@ -185,6 +187,13 @@ fn could_not_open(path: &Path, error: &OpenSealedError) -> Line {
             Line::Damaged(error.to_string())
         }
     }
+}
+
+fn damaged_since_closed(path: &Path) -> Line {
+    let path = path.display();
+    Line::Damaged(format!(
+        "{path} was closed in order, and changed since: it was cut, or its structure does not fit"
+    ))
 }
 
 /// Ends this process when the one that waits for it is gone: its end of our stdin closes then.

@@ -22,7 +22,7 @@ pub(crate) struct MarkHeader {
     pub(crate) stream: U32,
     /// The producer, by the writer's number.
     pub(crate) lane: U32,
-    /// Marks that were shed before this one: by the producer; behind the writer, by all.
+    /// Behind the writer: marks that were shed before this one, by all.
     pub(crate) shed: U64,
     /// Lines of the whole mark.
     pub(crate) lines: U32,
@@ -113,24 +113,24 @@ impl HiFiLine {
 impl DataMark {
     /// The mark.
     #[inline]
-    pub(crate) fn line(&self, stamp: u64, shed: u64) -> Line {
-        self.header(stamp, shed, 1).to_line()
+    pub(crate) fn line(&self, stamp: u64) -> Line {
+        self.header(stamp, 1).to_line()
     }
 
     /// The mark, with high fidelity.
-    pub(crate) fn lines(&self, record: &MarkedRecord, stamp: u64, shed: u64) -> [Line; 2] {
-        [self.header(stamp, shed, 2).to_line(), HiFiLine::line(record)]
+    pub(crate) fn lines(&self, record: &MarkedRecord, stamp: u64) -> [Line; 2] {
+        [self.header(stamp, 2).to_line(), HiFiLine::line(record)]
     }
 
     #[inline]
-    fn header(&self, stamp: u64, shed: u64, lines: u32) -> MarkHeader {
+    fn header(&self, stamp: u64, lines: u32) -> MarkHeader {
         MarkHeader {
             seq: U64::new(stamp),
             ts_init: U64::new(self.ts_init.as_u64()),
             count: U64::new(self.count),
             stream: U32::new(self.stream),
             lane: U32::ZERO,
-            shed: U64::new(shed),
+            shed: U64::ZERO,
             lines: U32::new(lines),
             flags: U16::new(RecordFlags::MARK.bits()),
             class: U16::ZERO,
@@ -146,16 +146,15 @@ pub(crate) fn stream_mark(
     class: DataMarkerClass,
     identifier: &str,
     stamp: u64,
-    shed: u64,
 ) -> Vec<Line> {
-    let mut lines = vec![Line::ZERO; 1 + lines_for(identifier.len())];
+    let mut lines = vec![Line::ZERO; stream_mark_lines(identifier.len())];
     let header = MarkHeader {
         seq: U64::new(stamp),
         ts_init: U64::ZERO,
         count: U64::new(identifier.len() as u64),
         stream: U32::new(stream),
         lane: U32::ZERO,
-        shed: U64::new(shed),
+        shed: U64::ZERO,
         lines: U32::new(lines.len() as u32),
         flags: U16::new(RecordFlags::MARK.with(RecordFlags::STREAM).bits()),
         class: U16::new(class.index() as u16),
@@ -165,6 +164,11 @@ pub(crate) fn stream_mark(
     lines[0] = header.to_line();
     lines[1..].as_mut_bytes()[..identifier.len()].copy_from_slice(identifier.as_bytes());
     lines
+}
+
+/// Lines of the mark that announces a stream whose identifier has so many bytes.
+pub(crate) fn stream_mark_lines(identifier_bytes: usize) -> usize {
+    1 + lines_for(identifier_bytes)
 }
 
 /// The stream that an announcement is about.
@@ -192,30 +196,23 @@ mod tests {
             ts_init: 17.into(),
             ts_init_hi: 19.into(),
         };
-        let [first, second] = mark.lines(&record, 23, 29);
+        let [first, second] = mark.lines(&record, 23);
         let header = MarkHeader::of(&first);
         assert!(!header.is_stream());
         assert_eq!(
-            [
-                header.seq,
-                header.ts_init,
-                header.count,
-                header.shed,
-                header.ts_event,
-                header.ts_init_hi
-            ]
-            .map(U64::get),
-            [23, 17, 11, 29, 13, 19]
+            [header.seq, header.ts_init, header.count, header.ts_event, header.ts_init_hi]
+                .map(U64::get),
+            [23, 17, 11, 13, 19]
         );
         assert_eq!((header.stream.get(), header.lines.get()), (7, 2));
         assert_eq!(HiFiLine::of(&second), record);
-        assert_eq!(MarkHeader::of(&mark.line(23, 29)).lines.get(), 1);
+        assert_eq!(MarkHeader::of(&mark.line(23)).lines.get(), 1);
     }
 
     #[test]
     fn an_announcement_says_which_stream() {
         let identifier = "E".repeat(65);
-        let lines = stream_mark(2, DataMarkerClass::Bar, &identifier, 5, 0);
+        let lines = stream_mark(2, DataMarkerClass::Bar, &identifier, 5);
         assert_eq!(lines.len(), 3);
         assert!(MarkHeader::of(&lines[0]).is_stream());
         assert_eq!(announced_stream(&lines), (DataMarkerClass::Bar, &*identifier));

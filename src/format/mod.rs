@@ -40,7 +40,7 @@ pub use record::{
 pub use record_builder::{RecordBuilder, RecordLimitError, RecordLimits};
 
 pub(crate) use data_mark::{
-    DataMark, HiFiLine, MarkHeader, MarkedRecord, announced_stream, stream_mark,
+    DataMark, HiFiLine, MarkHeader, MarkedRecord, announced_stream, stream_mark, stream_mark_lines,
 };
 pub(crate) use frame::{FRAME_OVERHEAD_BYTES, PER_RECORD_BYTES};
 pub(crate) use key_merge::{KeyMerge, Wanted};

@@ -114,8 +114,10 @@ impl RunSession {
         store.open_run(manifest)?;
         let reader = store.reader().ok_or(SpawnError::NoOpenRun)?;
         let markers = config.data_markers.as_ref().zip(new.markers);
+        let name_bytes_max = config.writer.name_bytes_max;
         let make = |(config, (scope, opener)): (_, (_, &OpenMarkers))| {
-            NewSidecar::make(opener(&sidecar_path(&path)), run_id, config, scope)
+            let backend = opener(&sidecar_path(&path));
+            NewSidecar::make(backend, run_id, config, name_bytes_max, scope)
         };
         let (sidecar, outlet) = markers.and_then(make).unzip();
         let start_writer = if new.is_inline {

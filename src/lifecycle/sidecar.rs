@@ -3,6 +3,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::SkippedFile;
+use crate::format::stream_mark_lines;
 use crate::markers::{
     DataMarkerConfig, MarkerBackend, MarkerLane, MarkerScope, MarkerStoreError, MarkerTap,
     RedbMarkerBackend,
@@ -32,6 +33,7 @@ impl NewSidecar {
         mut backend: Box<dyn MarkerBackend>,
         run_id: RunId,
         config: &DataMarkerConfig,
+        name_bytes_max: usize,
         scope: MarkerScope,
     ) -> Option<(Self, MarkerOutlet)> {
         let manifest = MarkerManifest {
@@ -44,8 +46,9 @@ impl NewSidecar {
         if let Err(error) = backend.open(manifest) {
             return warn(&error);
         }
-        // The longest marks, those with high fidelity, take two lines.
-        let (outlet, inlet) = marker_channel(2 * config.channel_capacity);
+        // Marks with high fidelity take two lines. An announcement that never fits would hold back all that comes after.
+        let lines = (2 * config.channel_capacity).max(stream_mark_lines(name_bytes_max));
+        let (outlet, inlet) = marker_channel(lines);
         Some((Self { backend, inlet, scope: Arc::new(scope) }, outlet))
     }
 
@@ -85,6 +88,9 @@ pub(super) fn recover(run: &Path) -> Option<SkippedFile> {
     let path = sidecar_path(run);
     let recovered = guarded(|| RedbMarkerBackend::new(&path).recover());
     let error = match recovered {
+        Ok(Ok(MarkerManifest { status: status @ RunStatus::Quarantined, .. })) => {
+            format!("damaged, and sealed as {status}: `tapline verify` says what is wrong")
+        }
         Ok(Ok(_) | Err(MarkerStoreError::Sealed { .. } | MarkerStoreError::NotFound { .. })) => {
             return None;
         }

@@ -103,6 +103,9 @@ pub enum MarkerStoreError {
     /// The thread of the sidecar could not be started.
     #[error("cannot start the sidecar's thread: {0}")]
     Thread(#[source] io::Error),
+    /// The thread of the sidecar has panicked.
+    #[error("the sidecar's thread has panicked")]
+    Died,
     /// The thread of the sidecar hangs.
     #[error("the sidecar was not sealed within {waited:?}")]
     TimedOut {

@@ -1,4 +1,4 @@
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::{MarkerReader, MarkerStoreError};
 use crate::model::{DataMarkerClass, HiFiMarker, StreamCursor, StreamDictEntry, UnixNanos};
@@ -54,7 +54,11 @@ pub fn join_at_entry(
     lookback_ns: u64,
 ) -> Result<Vec<StreamAtEntry>, MarkerJoinError> {
     let fold = markers.fold_before(seq)?;
-    let seen = seen_at_hi(markers, &fold.cursors, seq)?;
+    // With markers missing, those that are there do not tell how many records had been seen.
+    let seen = match fold.missing {
+        0 => seen_at_hi(markers, &fold.cursors, seq)?,
+        _ => HashMap::new(),
+    };
     let streams = markers.streams()?;
     let known = streams.into_iter().filter_map(|stream| {
         let cursor = *fold.cursors.get(&stream.slot)?;
@@ -87,22 +91,28 @@ const fn catalog_class(class: DataMarkerClass) -> Option<MarketDataClass> {
     }
 }
 
-/// By slot: how many records of the time of its cursor had been seen before the entry, where high-fidelity markers tell.
+/// By slot: how many records of the time of its cursor had been seen before the entry, where high-fidelity markers tell. They
+/// do not where records of that time were counted from the first one more than once: at two taps, or because times fell
+/// back.
 fn seen_at_hi(
     markers: &MarkerReader,
     cursors: &BTreeMap<u32, StreamCursor>,
     seq: u64,
 ) -> Result<HashMap<u32, usize>, MarkerStoreError> {
-    let mut seen = HashMap::new();
-    let Some(last) = seq.checked_sub(1) else { return Ok(seen) };
+    let mut counted = HashMap::new();
+    let Some(last) = seq.checked_sub(1) else { return Ok(counted) };
+    let mut started_again = HashSet::new();
     for marker in markers.hifi(0..=last) {
         let HiFiMarker { slot, ts_init, same_ts_ordinal, .. } = marker?;
         if cursors.get(&slot).is_some_and(|cursor| cursor.ts_init_hi == ts_init) {
-            let seen = seen.entry(slot).or_insert(0);
-            *seen = (*seen).max(same_ts_ordinal as usize + 1);
+            let seen = counted.insert(slot, same_ts_ordinal as usize + 1);
+            if seen.unwrap_or(0) != same_ts_ordinal as usize {
+                started_again.insert(slot);
+            }
         }
     }
-    Ok(seen)
+    counted.retain(|slot, _| !started_again.contains(slot));
+    Ok(counted)
 }
 
 impl StreamAtEntry {

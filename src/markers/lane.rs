@@ -53,7 +53,7 @@ impl MarkerLane {
             watermark,
             recorder: MarkerRecorder::default(),
             interval: config.safety_flush_interval,
-            last_commit: Instant::now(),
+            last_flush: Instant::now(),
             straddling: Vec::new(),
         };
         let thread = std::thread::Builder::new().name("tapline-markers".to_owned());
@@ -82,18 +82,21 @@ impl MarkerLane {
             // A thread that failed does not take it; its error comes back instead.
             let _ = seal_as.send(status);
         }
-        match self.end() {
-            Ok(sealed) => sealed?.ok_or(MarkerStoreError::NotOpen),
-            Err(_timeout) => Err(MarkerStoreError::TimedOut { waited: self.patience }),
-        }
+        self.end()?.ok_or(MarkerStoreError::NotOpen)
     }
 
-    fn end(
-        &mut self,
-    ) -> Result<Result<Option<MarkerManifest>, MarkerStoreError>, RecvTimeoutError> {
+    /// Waits for the thread, once: one whose disk hangs is left behind.
+    fn end(&mut self) -> Result<Option<MarkerManifest>, MarkerStoreError> {
         self.seal_as = None;
-        let outcome = self.outcome.recv_timeout(self.patience);
-        if let (Ok(_), Some(thread)) = (&outcome, self.thread.take()) {
+        let thread = self.thread.take();
+        let outcome = match self.outcome.recv_timeout(self.patience) {
+            Ok(outcome) => outcome,
+            Err(RecvTimeoutError::Timeout) => {
+                return Err(MarkerStoreError::TimedOut { waited: self.patience });
+            }
+            Err(RecvTimeoutError::Disconnected) => Err(MarkerStoreError::Died),
+        };
+        if let Some(thread) = thread {
             let _ = thread.join();
         }
         outcome
@@ -103,7 +106,7 @@ impl MarkerLane {
 impl Drop for MarkerLane {
     fn drop(&mut self) {
         if self.thread.is_some() {
-            // Its file is let go of, unless its disk hangs: then it is left behind.
+            // Its file is let go of, unless its disk hangs.
             let _ = self.end();
         }
     }
@@ -115,7 +118,8 @@ struct Worker {
     watermark: Watermark,
     recorder: MarkerRecorder,
     interval: Duration,
-    last_commit: Instant,
+    /// When the interval was last over; commits of full batches do not count.
+    last_flush: Instant,
     /// A mark that lies around the end of the ring.
     straddling: Vec<Line>,
 }
@@ -128,7 +132,8 @@ impl Worker {
             let is_last = self.inlet.is_abandoned();
             let has_room = is_last || self.recorder.pending() < PENDING_MARKERS_MAX;
             let took = has_room && self.take();
-            if self.last_commit.elapsed() >= self.interval {
+            if self.last_flush.elapsed() >= self.interval {
+                self.last_flush = Instant::now();
                 self.recorder.snapshot();
                 self.commit()?;
             } else if self.recorder.pending() >= BATCH_MARKERS {
@@ -178,7 +183,6 @@ impl Worker {
     }
 
     fn commit(&mut self) -> Result<(), MarkerStoreError> {
-        self.last_commit = Instant::now();
         let batch = self.recorder.take_batch(self.watermark.get());
         if batch.is_empty() { Ok(()) } else { self.backend.append(&batch) }
     }

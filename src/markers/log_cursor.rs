@@ -8,7 +8,7 @@ use crate::model::{Marker, MarkerCounts, MarkerManifest, RunStatus};
 pub(super) struct LogCursor {
     pub(super) manifest: MarkerManifest,
     counts: MarkerCounts,
-    /// First and last marker of each block.
+    /// First and last marker of each stretch of blocks.
     blocks: BTreeMap<u64, u64>,
     slots: BTreeSet<u32>,
 }
@@ -46,7 +46,13 @@ impl LogCursor {
 
     /// The batch has been appended; `span` is what [`check`](Self::check) returned.
     pub(super) fn appended(&mut self, batch: &MarkerBatch, span: Option<(u64, u64)>) {
-        self.blocks.extend(span);
+        if let Some((from, to)) = span {
+            // Of batches that follow each other, one span is kept, however many there are.
+            match self.blocks.range_mut(..from).next_back() {
+                Some((_, last)) if *last + 1 == from => *last = to,
+                _ => drop(self.blocks.insert(from, to)),
+            }
+        }
         batch.markers.iter().for_each(|marker| self.counts.add(marker));
         self.slots.extend(batch.streams.iter().map(|stream| stream.slot));
         self.counts.dict = self.slots.len() as u64;

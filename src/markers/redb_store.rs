@@ -10,11 +10,13 @@ use redb::{
 };
 
 use super::log_cursor::LogCursor;
-use super::{MarkerBackend, MarkerBatch, MarkerReader, MarkerSource, MarkerStoreError};
+use super::{
+    MarkerBackend, MarkerBatch, MarkerSource, MarkerStoreError, MarkerVerifier, MarkerVerifyReport,
+};
 use crate::format::{
     MARKER_FORMAT_VERSION, MarkerCodec, decode_marker_manifest, encode_marker_manifest,
 };
-use crate::model::{MarkerCounts, MarkerManifest, RunStatus};
+use crate::model::{Marker, MarkerGap, MarkerGapReason, MarkerManifest, RunStatus};
 use crate::store::{DiskMode, DiskProbe, RunFile, make_file};
 
 /// First marker of a block to the block.
@@ -50,8 +52,9 @@ impl RedbMarkerBackend {
         Self { probe: Some(probe), ..self }
     }
 
-    /// Seals the sidecar that a process which died has left, with what is in it counted; it is not opened. One with a block
-    /// that cannot be decoded is quarantined. Returns its manifest.
+    /// Seals the sidecar that a process which died has left, with what is in it counted; it is not opened. How many markers
+    /// were lost with the process nobody knows: a gap of one at the end says that some may be. One in which the verifier
+    /// finds anything wrong is quarantined, and stays as it is. Returns its manifest.
     pub fn recover(&self) -> Result<MarkerManifest, MarkerStoreError> {
         // A sealed file never changes, and to open it for writing would be a change.
         if let Ok(sealed) = open_sealed_markers(&self.path) {
@@ -64,17 +67,28 @@ impl RedbMarkerBackend {
             return Err(MarkerStoreError::Missing { what: "content" });
         }
         let database = Arc::new(self.open_file(&self.path, file)?);
-        let reader = MarkerReader::new(Arc::new(RedbMarkerSource(Arc::clone(&database))));
-        let manifest = reader.manifest()?;
+        let source = Arc::new(RedbMarkerSource(Arc::clone(&database)));
+        let manifest = source.manifest()?;
         if manifest.status.is_sealed() {
             return Err(MarkerStoreError::Sealed { status: manifest.status });
         }
-        let (status, counts) = match count(&reader) {
-            Ok(counts) => (RunStatus::CrashedRecovered, counts),
-            Err(_damage) => (RunStatus::Quarantined, MarkerCounts::default()),
-        };
-        let manifest = MarkerManifest { counts, status, ..manifest };
-        write_manifest(&database, &manifest)?;
+        let verifier = MarkerVerifier::new(Arc::clone(&source) as Arc<dyn MarkerSource>);
+        let MarkerVerifyReport { mut counts, findings, last_marker_seq, .. } = verifier.run();
+        if !findings.is_empty() {
+            let manifest = MarkerManifest { counts, status: RunStatus::Quarantined, ..manifest };
+            commit(&database, |transaction| put_manifest(transaction, &manifest))?;
+            return Ok(manifest);
+        }
+        let place = last_marker_seq + 1;
+        let reason = MarkerGapReason::WriterClosed;
+        let gap = Marker::Gap(MarkerGap { from: place, to: place, reason });
+        counts.add(&gap);
+        let manifest = MarkerManifest { counts, status: RunStatus::CrashedRecovered, ..manifest };
+        commit(&database, |transaction| {
+            let block = self.codec.encode_block(&[gap]);
+            transaction.open_table(BLOCKS)?.insert(place, block.as_slice())?;
+            put_manifest(transaction, &manifest)
+        })?;
         Ok(manifest)
     }
 
@@ -145,7 +159,7 @@ impl MarkerBackend for RedbMarkerBackend {
     fn seal(&mut self, status: RunStatus) -> Result<MarkerManifest, MarkerStoreError> {
         let (database, cursor) = self.sidecar.as_mut().ok_or(MarkerStoreError::NotOpen)?;
         let manifest = cursor.sealed_manifest(status)?;
-        write_manifest(database, &manifest)?;
+        commit(database, |transaction| put_manifest(transaction, &manifest))?;
         cursor.manifest = manifest.clone();
         Ok(manifest)
     }
@@ -154,15 +168,6 @@ impl MarkerBackend for RedbMarkerBackend {
         let (database, _) = self.sidecar.as_ref()?;
         Some(Arc::new(RedbMarkerSource(Arc::clone(database))))
     }
-}
-
-fn count(reader: &MarkerReader) -> Result<MarkerCounts, MarkerStoreError> {
-    let dict = reader.source().streams()?.len() as u64;
-    let mut counts = MarkerCounts { dict, ..MarkerCounts::default() };
-    for stored in reader.scan() {
-        counts.add(&stored?.marker);
-    }
-    Ok(counts)
 }
 
 /// Opens the sealed sidecar at `path` for reading. The file is not changed.
@@ -196,12 +201,13 @@ fn open_error(path: &Path, source: io::Error) -> MarkerStoreError {
     }
 }
 
-fn write_manifest(database: &Database, manifest: &MarkerManifest) -> Result<(), MarkerStoreError> {
-    commit(database, |transaction| {
-        let row = encode_marker_manifest(manifest);
-        transaction.open_table(META)?.insert(MANIFEST_ROW, row.as_slice())?;
-        Ok(())
-    })
+fn put_manifest(
+    transaction: &WriteTransaction,
+    manifest: &MarkerManifest,
+) -> Result<(), redb::Error> {
+    let row = encode_marker_manifest(manifest);
+    transaction.open_table(META)?.insert(MANIFEST_ROW, row.as_slice())?;
+    Ok(())
 }
 
 fn commit(

@@ -14,6 +14,8 @@ pub struct MarkerVerifyReport {
     pub manifest: Option<MarkerManifest>,
     /// What was found in the sidecar.
     pub counts: MarkerCounts,
+    /// The last number that a marker has, or a gap covers; 0 for none.
+    pub last_marker_seq: u64,
     /// What is wrong, the first [`FINDINGS_MAX`](Self::FINDINGS_MAX) of it.
     pub findings: Vec<MarkerFinding>,
     /// How much more is.
@@ -63,6 +65,7 @@ impl MarkerVerifier {
         let slots = self.check_dictionary(&mut report);
         let mut walk = Walk::new(slots, self.run.map_or(u64::MAX, |(_, watermark)| watermark));
         self.check_blocks(&mut walk, &mut report);
+        report.last_marker_seq = walk.last_seq;
         self.check_manifest(&mut report);
         report
     }

@@ -98,9 +98,16 @@ impl RunGate {
 
     /// Writer: from here on a push that the rings do not show yet waits for the verdict.
     pub(crate) fn begin_close(&self) {
-        // Relaxed: the heavy barrier orders it before the loads of the rings' tails.
-        self.0.state.store(CLOSING, Ordering::Relaxed);
+        // The heavy barrier orders it before the loads of the rings' tails. Release pairs with the Acquire in
+        // `is_closing`.
+        self.0.state.store(CLOSING, Ordering::Release);
         self.0.barrier.heavy();
+    }
+
+    /// Anybody: whether the writer has begun to end. Who sees that sees all that it did before; it answers nothing more.
+    pub(crate) fn is_closing(&self) -> bool {
+        // Acquire pairs with the Release in `begin_close` and `close`.
+        self.0.state.load(Ordering::Acquire) != OPEN
     }
 
     /// Anybody: whether the writer has ended.

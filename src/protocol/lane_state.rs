@@ -41,7 +41,8 @@ impl LaneState {
 
     /// Producer: so many marks were shed so far.
     pub(crate) fn set_marks_shed(&self, marks: u64) {
-        // Relaxed: a count. Marks that follow in the ring carry it too.
+        // Relaxed: the writer asks after it has looked into the ring, and so hears of what was shed before anything
+        // that it takes from there.
         self.marks_shed.store(marks, Ordering::Relaxed);
     }
 

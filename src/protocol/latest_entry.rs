@@ -10,16 +10,18 @@ impl LatestEntry {
         Self(Arc::new(CachePadded::new(AtomicU64::new(0))))
     }
 
-    /// Producer: an entry has been given `stamp`. Before anything can be caused by it.
+    /// Producer: the entry of this stamp has been pushed. Before anybody is told so.
     #[inline]
-    pub(crate) fn note(&self, stamp: u64) {
-        // Release pairs with the Acquire in `get`.
-        self.0.store(stamp, Ordering::Release);
+    fn note(&self, stamp: u64) {
+        // Release pairs with the Acquire in `get`. A swap, not a store, which would end what earlier entries have
+        // released: whoever finds this one has to see their pushes too.
+        self.0.swap(stamp, Ordering::Release);
     }
 
     #[inline]
     fn get(&self) -> u64 {
-        // Acquire pairs with the Release in `note`: a stamp that is taken next is later than the one found.
+        // Acquire pairs with the Release in `note`: a stamp that is taken next is later than the one found, and who
+        // takes a horizon after it sees the pushes of all entries noted so far.
         self.0.load(Ordering::Acquire)
     }
 }
@@ -31,13 +33,18 @@ impl LatestEntry {
 /// can have the stamp t0 as well:
 ///
 /// - An entry y that comes after x (x was seen before the code runs that causes y) is stamped after x0 was: t0 <
-///   stamp(y).
-/// - An entry y that comes before x has been noted before this producer looked for x. It found what it had found for x0,
-///   so y was noted no later than what it found then, and t0 was taken after that: stamp(y) < t0. What is found is not the
-///   same by chance: a producer's stamps rise, and no two producers take the same one after the other.
+///   stamp(y). And the mark of x was pushed before y was stamped, so that a writer that takes y sees it.
+/// - An entry y that comes before x has been pushed, and then noted, before this producer looked for x. It found what it
+///   had found for x0, so y was noted no later than what it found then, and t0 was taken after that: stamp(y) < t0. And y's
+///   push was visible before t0 was taken, so that a writer that takes x, whose horizon is later, sees it. What is found is
+///   not the same by chance: a producer's stamps rise, and no two producers take the same one after the other.
+///
+/// Noted when it is stamped, an entry would be too early: its push could still be to come when the writer looks into its
+/// ring, and data that was caused by it be taken in the same round, from a ring that is looked into later.
 ///
 /// A mark may reach its ring after the writer has taken entries of later stamps. None of them comes after it, or the
-/// writer would have looked into its ring later than that; it is ordered behind them.
+/// writer would have looked into its ring later than that; it is ordered behind them. So is data that was caused by an entry
+/// which is known to be durable but not noted yet.
 #[derive(Debug)]
 pub(crate) struct MarkStamp {
     latest_entry: LatestEntry,
@@ -62,9 +69,9 @@ impl MarkStamp {
         self.stamp
     }
 
-    /// The producer has given an entry this stamp.
+    /// The producer has pushed the entry of this stamp.
     #[inline]
-    pub(crate) fn entry_stamped(&self, stamp: u64) {
+    pub(crate) fn entry_pushed(&self, stamp: u64) {
         self.latest_entry.note(stamp);
     }
 }

@@ -1,5 +1,5 @@
 use super::producer::Sink;
-use super::switch::order_after_other_producers;
+use super::switch::{note_other_producers, order_after_other_producers};
 use crate::format::{DataMark, Line, MarkedRecord, stream_mark};
 use crate::model::DataMarkerClass;
 use crate::protocol::{LaneState, LatestEntry, MarkStamp, OrderClock};
@@ -26,12 +26,12 @@ impl Marks {
         Self { stamp: MarkStamp::new(latest_entry), shed: 0, reserve_lines, room_lines: 0 }
     }
 
-    /// An entry was given `stamp`.
+    /// The entry of this stamp was pushed.
     #[inline]
-    pub(super) fn entry_stamped(&mut self, stamp: u64) {
-        // The entry takes room too.
+    pub(super) fn entry_pushed(&mut self, stamp: u64) {
+        // It took room too.
         self.room_lines = 0;
-        self.stamp.entry_stamped(stamp);
+        self.stamp.entry_pushed(stamp);
     }
 
     #[expect(clippy::inline_always, reason = "3 ns of the 19 that a mark costs")]
@@ -43,14 +43,14 @@ impl Marks {
         clock: &OrderClock,
         state: &LaneState,
     ) {
-        let line = mark.line(self.stamp(clock, state), self.shed);
+        let line = mark.line(self.stamp(clock, state));
         // A copy of known length, without a call.
         let is_pushed = match sink {
             Sink::Ring(ring) => self.takes_room(ring, 1) && ring.push(line).is_ok(),
             Sink::Inline { .. } => self.push(&[line], sink),
         };
         if !is_pushed {
-            self.shed(state);
+            self.shed(sink, state);
         }
     }
 
@@ -62,14 +62,16 @@ impl Marks {
         clock: &OrderClock,
         state: &LaneState,
     ) {
-        let lines = mark.lines(record, self.stamp(clock, state), self.shed);
+        let lines = mark.lines(record, self.stamp(clock, state));
         if !self.push(&lines, sink) {
-            self.shed(state);
+            self.shed(sink, state);
         }
     }
 
     #[inline]
     fn stamp(&mut self, clock: &OrderClock, state: &LaneState) -> u64 {
+        // A stamp that was taken before orders nothing that this thread has pushed since.
+        note_other_producers(state);
         self.stamp.get(|| take_stamp(clock, state))
     }
 
@@ -85,15 +87,20 @@ impl Marks {
         state: &LaneState,
     ) -> bool {
         let stamp = self.stamp(clock, state);
-        let lines = stream_mark(stream, class, identifier, stamp, self.shed);
+        let lines = stream_mark(stream, class, identifier, stamp);
         self.push(&lines, sink)
     }
 
     /// Counts a mark that was not pushed.
     #[cold]
-    pub(super) fn shed(&mut self, state: &LaneState) {
-        self.shed += 1;
-        state.set_marks_shed(self.shed);
+    pub(super) fn shed(&mut self, sink: &Sink, state: &LaneState) {
+        match sink {
+            Sink::Ring(_) => {
+                self.shed += 1;
+                state.set_marks_shed(self.shed);
+            }
+            Sink::Inline { writer, .. } => lock_inline(writer).shed_mark(),
+        }
     }
 
     fn push(&mut self, lines: &[Line], sink: &mut Sink) -> bool {

@@ -150,7 +150,7 @@ impl Producer {
     /// Counts a piece of market data that could not be marked.
     pub(crate) fn shed_mark(&mut self) {
         if let Some(marks) = &mut self.marks {
-            marks.shed(&self.state);
+            marks.shed(&self.sink, &self.state);
         }
     }
 
@@ -166,9 +166,9 @@ impl Producer {
         }
     }
 
-    /// Why the run is halted.
-    pub(crate) fn halt_reason(&self) -> HaltReason {
-        self.connection.halt_reason()
+    /// Why the run is halted, if it is.
+    pub(crate) fn halt_given(&self) -> Option<HaltReason> {
+        self.connection.halt.is_halted().then(|| self.connection.halt_reason())
     }
 
     /// The record under construction, begun anew, for an encoder to fill.
@@ -206,9 +206,6 @@ impl Producer {
         // Before the names are looked up: the stamp waits for all that comes before it, while what
         // comes after is done in the time that reading the counter takes. 5 ns a submit.
         let stamp = self.connection.order_clock.stamp();
-        if let Some(marks) = &mut self.marks {
-            marks.entry_stamped(stamp);
-        }
         let topic_id = self.name_id(topic, stamp)?;
         let type_id = self.name_id(payload_type, stamp)?;
         let ts_publish =
@@ -217,6 +214,9 @@ impl Producer {
         push(&mut self.sink, record, &self.connection)?;
         // Pushed, whatever comes of it: the writer counts the record too.
         self.ordinal += 1;
+        if let Some(marks) = &mut self.marks {
+            marks.entry_pushed(stamp);
+        }
         match self.connection.gate.admit(&self.state, self.ordinal, &self.connection.halt) {
             Admission::Accepted => Ok(Ticket::new(self.ordinal)),
             Admission::Refused | Admission::Halted => Err(SubmitError::Closed),

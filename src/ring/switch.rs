@@ -3,9 +3,12 @@ use std::cell::Cell;
 use crate::protocol::LaneState;
 use crate::sync::{Ordering, fence};
 
+/// Pushed through several producers, and not ordered since. No state has this address.
+const SEVERAL: usize = 0;
+
 thread_local! {
     /// The producer this thread pushed through last, by the address of its state.
-    static LAST: Cell<usize> = const { Cell::new(0) };
+    static LAST: Cell<usize> = const { Cell::new(SEVERAL) };
 }
 
 /// Before a stamp is taken: makes what this thread has pushed through *another* producer visible.
@@ -23,5 +26,14 @@ pub(super) fn order_after_other_producers(state: &LaneState) {
     if LAST.get() != this {
         LAST.set(this);
         fence(Ordering::SeqCst);
+    }
+}
+
+/// Before a push whose stamp was taken long ago, as that of a mark of market data may be: makes the next
+/// [`order_after_other_producers`] of this thread order what it has pushed by then, through whichever producers.
+#[inline]
+pub(super) fn note_other_producers(state: &LaneState) {
+    if LAST.get() != std::ptr::from_ref(state).addr() {
+        LAST.set(SEVERAL);
     }
 }

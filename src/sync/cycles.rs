@@ -20,9 +20,10 @@ impl CycleCounter {
         imp::read()
     }
 
-    /// Reads the counter before any later load of this thread begins.
+    /// Reads the counter after every earlier load of this thread, and before any later one begins.
     #[inline]
     pub(crate) fn before_loads(self) -> u64 {
+        imp::fence_loads();
         let cycles = imp::read();
         imp::fence_loads();
         cycles

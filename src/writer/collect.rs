@@ -50,6 +50,8 @@ impl Collector {
         self.number_new_lanes(known);
         for lane in &mut self.lanes {
             lane.look();
+            // What was shed before anything that is taken in this round is told before it.
+            core.add_marks_shed(lane.take_marks_shed());
         }
         self.merge_in_view(horizon, core)
     }

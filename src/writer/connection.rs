@@ -61,23 +61,25 @@ impl Connection {
         let deadline = Instant::now().checked_add(timeout);
         let ended = || self.halt.is_halted() || self.gate.is_closed();
         self.halt.parking().wait_until(deadline, || is_durable() || ended());
+        // Asked before: what was durable when the run ended or halted is not called anything else.
+        let (closed, halted) = (self.gate.is_closed(), self.halt.is_halted());
         if is_durable() {
             Ok(())
-        } else if self.halt.is_halted() {
+        } else if halted {
             Err(WaitError::Halted(self.halt_reason()))
-        } else if self.gate.is_closed() {
+        } else if closed {
             Err(WaitError::Closed)
         } else {
             Err(WaitError::TimedOut { waited: timeout })
         }
     }
 
-    /// Waits for the writer's answer, or its end. Halts the run when neither comes within
-    /// `threshold`.
+    /// Waits for the writer's answer, or for it to end: then what it has not answered it never will. Halts the run when
+    /// neither comes within `threshold`.
     pub(super) fn await_reply<T>(&self, reply: &Reply<T>, threshold: Duration) -> Option<T> {
         let asked = Instant::now();
         let deadline = asked.checked_add(threshold);
-        let done = || reply.is_given() || self.gate.is_closed();
+        let done = || reply.is_given() || self.gate.is_closing();
         if !self.halt.parking().wait_until(deadline, done) {
             let stalled_for = asked.elapsed();
             self.halt.fire(HaltReason::BackpressureStall { stalled_for, threshold });

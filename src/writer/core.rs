@@ -73,16 +73,15 @@ impl WriterCore {
         self.frame.push(record.head, record.tail, stamp);
     }
 
-    /// Sends a mark on, to where it is behind all entries that have a `seq` so far. `shed` were shed before it.
+    /// Sends a mark on, to where it is behind all entries that have a `seq` so far.
     #[inline]
-    pub(super) fn forward_mark(&mut self, mark: RingRecord<'_>, lane: u32, shed: u64) {
-        self.add_marks_shed(shed);
+    pub(super) fn forward_mark(&mut self, mark: RingRecord<'_>, lane: u32) {
         if let Some(markers) = &mut self.markers {
             markers.forward(mark, lane, self.frame.next_seq() - 1);
         }
     }
 
-    /// Counts marks that were shed, and that no later mark has told of.
+    /// Counts marks that were shed, ahead of those that are sent on from now on.
     pub(super) fn add_marks_shed(&mut self, marks: u64) {
         if let Some(markers) = &mut self.markers
             && marks > 0

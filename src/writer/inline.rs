@@ -1,9 +1,12 @@
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+
 use super::core::{Halted, WriterCore};
 use super::ring_record::RingRecord;
+use super::thread::writer_died;
 use super::{AnchorRequestError, CloseError, CloseReport, InlineRecord};
 use crate::format::Line;
 use crate::model::{ContentHash, SnapshotAnchor};
-use crate::protocol::{HaltReason, RunGate};
+use crate::protocol::{HaltReason, HaltSignal, RunGate};
 
 /// The writer without a thread: whoever submits commits.
 #[derive(Debug)]
@@ -19,7 +22,7 @@ pub(crate) struct InlineWriter {
 pub(crate) enum InlineOutcome {
     /// It is durable.
     Durable,
-    /// The run is closed or halted; it is not in the log.
+    /// The run is closed or halted.
     Refused,
 }
 
@@ -37,7 +40,14 @@ impl InlineWriter {
     /// Sends a mark of market data on.
     pub(crate) fn mark(&mut self, mark: &[Line], lane: u32) {
         if let Some(core) = &mut self.core {
-            core.forward_mark(RingRecord { head: mark, tail: &[] }, lane, 0);
+            core.forward_mark(RingRecord { head: mark, tail: &[] }, lane);
+        }
+    }
+
+    /// Counts a mark of market data that was shed.
+    pub(crate) fn shed_mark(&mut self) {
+        if let Some(core) = &mut self.core {
+            core.add_marks_shed(1);
         }
     }
 
@@ -47,7 +57,7 @@ impl InlineWriter {
         let Some(mut core) = self.core.take() else {
             return InlineOutcome::Refused;
         };
-        let committed = commit(&mut core, record);
+        let committed = guarded(core.halt().clone(), || commit(&mut core, record));
         self.core = Some(core);
         if committed.is_ok() { InlineOutcome::Durable } else { InlineOutcome::Refused }
     }
@@ -72,13 +82,14 @@ impl InlineWriter {
         gate: &RunGate,
     ) -> Result<CloseReport, CloseError> {
         let Some(mut core) = self.core.take() else {
+            gate.close();
             let reason = HaltReason::WriterDied("the store panicked before".to_owned());
             return Err(CloseError::Halted(reason));
         };
-        let outcome = match commit(&mut core, run_ended) {
+        let outcome = guarded(core.halt().clone(), || match commit(&mut core, run_ended) {
             Ok(()) => core.seal().map_err(Into::into),
             Err(Halted) => Err(CloseError::Halted(core.halt_reason())),
-        };
+        });
         gate.close();
         core.halt().parking().wake_all();
         outcome
@@ -91,6 +102,14 @@ impl InlineWriter {
             core.halt().parking().wake_all();
         }
     }
+}
+
+/// Lets a store that panics halt the run, as it does on the writer thread; here the panic goes on to who submitted.
+fn guarded<T>(halt: HaltSignal, work: impl FnOnce() -> T) -> T {
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| {
+        halt.fire(writer_died(&*panic));
+        resume_unwind(panic)
+    })
 }
 
 fn commit(core: &mut WriterCore, record: &InlineRecord) -> Result<(), Halted> {

@@ -23,7 +23,7 @@ pub(crate) struct Lane {
     committing: u64,
     /// The ordinal last published as durable.
     durable: u64,
-    /// Marks that the producer has shed, as far as it is known here.
+    /// Marks that the producer had shed when that was asked last.
     marks_shed: u64,
 }
 
@@ -99,9 +99,7 @@ impl Lane {
                 break TurnEnd::Limit;
             }
             if record.is_mark() {
-                let shed = record.marks_shed();
-                core.forward_mark(record, self.number, shed - self.marks_shed);
-                self.marks_shed = shed;
+                core.forward_mark(record, self.number);
                 at += record.lines();
                 continue;
             }
@@ -142,7 +140,7 @@ impl Lane {
         is_news
     }
 
-    /// With the ring empty: marks that were shed, and that no later mark has told of.
+    /// Marks that the producer has shed since this was asked last.
     pub(super) fn take_marks_shed(&mut self) -> u64 {
         let known = std::mem::replace(&mut self.marks_shed, self.state.marks_shed());
         self.marks_shed - known

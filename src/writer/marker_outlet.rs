@@ -1,5 +1,7 @@
 //! The way of marks from the writer to the sidecar's thread. It never makes the writer wait.
 
+use std::collections::VecDeque;
+
 use rtrb::{Consumer, RingBuffer};
 use zerocopy::little_endian::{U32, U64};
 
@@ -11,7 +13,7 @@ use crate::sync::{Arc, AtomicU64, Ordering};
 pub(crate) struct MarkerOutlet {
     ring: rtrb::Producer<Line>,
     /// Announcements of streams that found no room: without them, marks could not be told apart.
-    waiting: Vec<Line>,
+    waiting: VecDeque<Line>,
     /// Marks that were shed so far, by producers and here.
     shed: u64,
     /// The same, for the other end to read when this one is gone.
@@ -30,7 +32,7 @@ pub(crate) fn marker_channel(lines: usize) -> (MarkerOutlet, MarkerInlet) {
     let shed_in_all = Arc::new(AtomicU64::new(0));
     let outlet = MarkerOutlet {
         ring: producer,
-        waiting: Vec::new(),
+        waiting: VecDeque::new(),
         shed: 0,
         shed_in_all: Arc::clone(&shed_in_all),
     };
@@ -48,11 +50,11 @@ impl MarkerOutlet {
             ..*MarkHeader::of(&mark.head[0])
         };
         let has_room = self.send_waiting() && self.ring.slots() >= mark.lines();
-        if header.is_stream() && !has_room {
-            self.waiting.push(header.to_line());
-            self.waiting.extend(mark.head[1..].iter().chain(mark.tail));
-        } else if !has_room {
+        if !has_room && (!header.is_stream() || self.ring.is_abandoned()) {
             self.add_shed(1);
+        } else if !has_room {
+            self.waiting.push_back(header.to_line());
+            self.waiting.extend(mark.head[1..].iter().chain(mark.tail));
         } else if let Ok(chunk) = self.ring.write_chunk_uninit(mark.lines()) {
             let lines = mark.head[1..].iter().chain(mark.tail).copied();
             chunk.fill_from_iter(std::iter::once(header.to_line()).chain(lines));
@@ -66,14 +68,12 @@ impl MarkerOutlet {
         self.shed_in_all.store(self.shed, Ordering::Relaxed);
     }
 
-    /// Whether no announcement is waiting any more.
+    /// Sends announcements that are waiting, as many as there is room for; whether none is left.
     fn send_waiting(&mut self) -> bool {
-        while !self.waiting.is_empty() {
-            let lines = MarkHeader::of(&self.waiting[0]).lines.get() as usize;
-            if self.ring.push_entire_slice(&self.waiting[..lines]).is_err() {
-                return false;
-            }
-            self.waiting.drain(..lines);
+        while let Some(first) = self.waiting.front() {
+            let lines = MarkHeader::of(first).lines.get() as usize;
+            let Ok(chunk) = self.ring.write_chunk_uninit(lines) else { return false };
+            chunk.fill_from_iter(self.waiting.drain(..lines));
         }
         true
     }
@@ -88,5 +88,47 @@ impl MarkerInlet {
     /// All marks that were shed. Only once [`is_abandoned`](Self::is_abandoned).
     pub(crate) fn shed_in_all(&self) -> u64 {
         self.shed_in_all.load(Ordering::Relaxed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::format::stream_mark;
+    use crate::model::DataMarkerClass;
+
+    fn announce(outlet: &mut MarkerOutlet, stream: u32) {
+        let lines = stream_mark(stream, DataMarkerClass::Trade, "ES", 1);
+        outlet.forward(RingRecord { head: &lines, tail: &[] }, 0, 1);
+    }
+
+    /// The streams whose announcements are in the ring; takes them.
+    fn taken(inlet: &mut MarkerInlet) -> Vec<u32> {
+        let lines: Vec<Line> = std::iter::from_fn(|| inlet.ring.pop().ok()).collect();
+        let announcements = lines.chunks(2);
+        announcements.map(|lines| MarkHeader::of(&lines[0]).stream.get()).collect()
+    }
+
+    #[test]
+    fn announcements_wait_for_room_in_their_order() {
+        let (mut outlet, mut inlet) = marker_channel(8);
+        (0..100).for_each(|stream| announce(&mut outlet, stream));
+        let mut streams = taken(&mut inlet);
+        assert_eq!(streams, [0, 1, 2, 3]);
+        for later in 100..130 {
+            announce(&mut outlet, later);
+            streams.extend(taken(&mut inlet));
+        }
+        assert!(streams.iter().copied().eq(0..streams.len() as u32), "{streams:?}");
+        assert_eq!((streams.len(), outlet.shed), (124, 0), "four at a time");
+    }
+
+    #[test]
+    fn nothing_waits_for_a_sidecar_that_has_ended() {
+        let (mut outlet, inlet) = marker_channel(8);
+        (0..4).for_each(|stream| announce(&mut outlet, stream));
+        drop(inlet);
+        (4..10).for_each(|stream| announce(&mut outlet, stream));
+        assert_eq!((outlet.waiting.len(), outlet.shed), (0, 6));
     }
 }

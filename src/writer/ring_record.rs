@@ -1,4 +1,4 @@
-use crate::format::{LINE_BYTES, Line, MarkHeader, RecordFlags, RecordHeader};
+use crate::format::{LINE_BYTES, Line, RecordFlags, RecordHeader};
 
 /// A record as it lies in a ring: in one stretch, or in two where the ring wraps.
 #[derive(Clone, Copy)]
@@ -41,11 +41,6 @@ impl<'a> RingRecord<'a> {
     /// Whether it is no message, but a mark of market data.
     pub(super) fn is_mark(&self) -> bool {
         self.header().flags().has(RecordFlags::MARK)
-    }
-
-    /// Of a mark: how many its producer had shed before.
-    pub(super) fn marks_shed(&self) -> u64 {
-        MarkHeader::of(&self.head[0]).shed.get()
     }
 
     pub(super) fn lines(&self) -> usize {

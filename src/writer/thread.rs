@@ -159,6 +159,8 @@ impl WriterThread {
     /// Ends acceptance and makes everything accepted durable, see [`RunGate`].
     fn drain(&mut self) -> Result<(), Halted> {
         self.gate.begin_close();
+        // Whoever waits for an answer gets none any more.
+        self.core.halt().parking().wake_all();
         self.inbox.close();
         loop {
             self.check_halt()?;

@@ -115,6 +115,12 @@ fn verify_looks_at_the_sidecar_too() {
         sidecar.display()
     )));
 
+    // Sealed, closed, and made shorter: no crash does that.
+    let bytes = std::fs::read(&sidecar).expect("readable");
+    std::fs::write(&sidecar, &bytes[..bytes.len() - 4096]).expect("writable");
+    let error = verify(1)["markers"]["error"].as_str().expect("text").to_owned();
+    assert!(error.contains("closed in order, and changed since"), "{error}");
+
     std::fs::write(&sidecar, b"garbage").expect("writable");
     let verdict = verify(1);
     assert_eq!(verdict["clean"], true);

@@ -1,9 +1,12 @@
 //! Inline mode: no thread, no ring, the same entries.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
 use tapline::store::{EventStore, MemoryBackend, MemoryDisk, OpenRunError};
-use tapline::writer::{CloseError, EventStoreWriter, WriterConfig};
+use tapline::writer::{CloseError, EventStoreWriter, WaitError, WriterConfig};
 use tapline::{
-    Clock, EntryDraft, HaltSignal, Headers, IndexKind, SimulatedClock, SubmitError, UnixNanos,
+    Clock, EntryDraft, HaltReason, HaltSignal, Headers, IndexKind, SimulatedClock, SubmitError,
+    UnixNanos,
 };
 use uuid::Uuid;
 
@@ -98,6 +101,23 @@ fn a_closed_run_is_let_go_of_while_producers_are_left() {
     writer.close(&ended()).expect("memory");
     let reopened = MemoryBackend::new(disk).open_run(manifest(1));
     assert!(matches!(reopened, Err(OpenRunError::Sealed { .. })), "not in use: {reopened:?}");
+}
+
+#[test]
+fn a_store_that_panics_halts_the_run() {
+    let halt = HaltSignal::new();
+    let writer = inline_on(Box::new(FaultyStore::failing(2, Fault::Panic)), &halt);
+    let mut producer = writer.producer().expect("open");
+    let draft = EntryDraft { topic: "inline", payload_type: "Inline", ..EntryDraft::default() };
+    producer.submit(&draft).expect("the first commit");
+    let panicked = catch_unwind(AssertUnwindSafe(|| producer.submit(&draft)));
+    assert!(panicked.is_err(), "whoever submitted sees the panic");
+    let reason = HaltReason::WriterDied("the backend lost its mind".to_owned());
+    assert_eq!(halt.reason(), Some(reason.clone()));
+    assert_eq!(producer.submit(&draft), Err(SubmitError::Closed));
+    let waited = writer.wait_for_watermark(2, PATIENCE);
+    assert_eq!(waited, Err(WaitError::Halted(reason)));
+    assert!(matches!(writer.close(&ended()), Err(CloseError::Halted(_))));
 }
 
 #[test]

@@ -15,7 +15,7 @@ use tapline::{Headers, IndexKind, SubmitError, UnixNanos};
 use uuid::Uuid;
 
 use super::defaults;
-use crate::support::{Engine, Fault, FaultyStore, PATIENCE, ended, entries};
+use crate::support::{Engine, Fault, FaultyStore, Gate, PATIENCE, ended, entries};
 
 struct Filled {
     event_id: Uuid,
@@ -257,6 +257,28 @@ fn captures_that_race_with_close_do_not_halt_it() {
         });
         assert_eq!(entries(&reader).len() as u64, accepted + 1);
     }
+}
+
+/// Refused while the run is closing is no reason to halt; but the node must not go on behind its end.
+#[test]
+fn a_tap_that_was_stopped_by_a_closing_run_halts_the_node_once_it_is_closed() {
+    let gate = Gate::default();
+    let engine = Engine::start_on(Box::new(FaultyStore::gated(&gate)), defaults());
+    let mut adapter = adapter(&engine);
+    let Engine { writer, halt, .. } = engine;
+    gate.shut();
+    std::thread::scope(|scope| {
+        let closing = scope.spawn(|| writer.close(&ended()));
+        gate.await_waiting();
+        let refused = adapter.capture("t", &Quoted(1));
+        assert!(matches!(refused, Err(CaptureError::Submit { source: SubmitError::Closed, .. })));
+        assert!(matches!(adapter.capture("t", &Quoted(2)), Err(CaptureError::Closing)));
+        assert!(!halt.is_halted());
+        gate.open();
+        closing.join().expect("no panic").expect("closed in order");
+    });
+    assert!(matches!(adapter.capture("t", &Quoted(3)), Err(CaptureError::Halted { .. })));
+    assert!(halt.is_halted(), "a message nobody records must not go unnoticed");
 }
 
 #[test]

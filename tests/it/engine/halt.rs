@@ -194,6 +194,28 @@ fn flushes_that_were_given_up_block_nobody() {
     assert_eq!(reader.anchor().expect("memory"), None);
 }
 
+/// What comes behind a close is never answered, which is no stall.
+#[test]
+fn an_anchor_that_comes_while_the_run_closes_is_refused_and_halts_nothing() {
+    let gate = Gate::default();
+    let config = WriterConfig { halt_threshold: Duration::from_millis(50), ..defaults() };
+    let engine = Engine::start_on(Box::new(FaultyStore::gated(&gate)), config);
+    let anchorer = engine.writer.snapshot_anchorer();
+    let Engine { writer, halt, .. } = engine;
+    gate.shut();
+    std::thread::scope(|scope| {
+        let closing = scope.spawn(|| writer.close(&ended()));
+        // The last entry is on its way.
+        gate.await_waiting();
+        let refused = anchorer.record("blob", ContentHash::of(b""));
+        assert!(matches!(refused, Err(AnchorRequestError::Closed)), "{refused:?}");
+        std::thread::sleep(Duration::from_millis(100));
+        gate.open();
+        assert_eq!(closing.join().expect("no panic").expect("closed in order").watermark, 1);
+    });
+    assert!(!halt.is_halted());
+}
+
 #[test]
 fn a_hanging_backend_does_not_hang_close_or_drop() {
     for close in [true, false] {

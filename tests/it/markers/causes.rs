@@ -75,3 +75,32 @@ fn data_stands_before_what_it_caused_and_behind_what_caused_it() {
     println!("{} data, {alternations} stretches of it, {} gaps", seen, manifest.counts.gaps);
     assert!(alternations > 100, "the two threads did run at one time");
 }
+
+/// A thread with a tap on each of two buses: what passed either of them was seen before what it decides next.
+#[test]
+fn a_thread_with_two_taps_has_seen_what_passed_both() {
+    let node = Node::open(DataMarkerConfig { high_fidelity: vec!["ES".to_owned()], ..roomy() });
+    let mut taps = [node.adapter(), node.adapter()];
+    let trade = |n| Trade { instrument: "ES", ts_init: n, price: 0 };
+    for number in 1..=DECISIONS / 2 {
+        // The first two need a stamp, the third goes by the first one's.
+        for tap in [0, 1, 0] {
+            taps[tap].capture("data", &trade(number)).unwrap();
+        }
+        taps[1].capture("decisions", &Decision(3 * number)).unwrap();
+        if number % 16 == 0 {
+            // On a machine of few cores the writer is to keep up.
+            std::thread::yield_now();
+        }
+    }
+    drop(taps);
+    let recorded = node.seal();
+    let markers: Vec<_> = recorded.markers.hifi(0..=u64::MAX).map(Result::unwrap).collect();
+    let missing = recorded.markers.fold_before(u64::MAX).unwrap().missing;
+    for entry in &recorded.entries {
+        let Some(known) = decision(entry) else { continue };
+        let seen = markers.partition_point(|marker| marker.event_seq_before < entry.seq) as u64;
+        assert!(seen <= known && known <= seen + missing, "{seen} of {known}, {missing} missing");
+    }
+    println!("{} markers, {missing} missing", markers.len());
+}

@@ -6,7 +6,7 @@ use tapline::markers::{
 use tapline::replay::{MarketRecord, TimeRange};
 use tapline::{DataMarkerClass, HiFiMarker, Marker, StreamDictEntry};
 
-use super::backends::{cursor, hifi, manifest, stream};
+use super::backends::{cursor, gap, hifi, manifest, stream};
 use crate::support::assert_matches;
 use crate::support::market::{MemoryCatalog, quote, slice};
 
@@ -90,6 +90,26 @@ fn records_of_one_time_are_told_apart_by_high_fidelity_markers_alone() {
     let markers = sidecar(vec![marker(1, 4, 0), marker(2, 4, 1), cursors(3), marker(4, 5, 2)]);
     let at_5 = &join_at_entry(&markers, &catalog(), 5, 0).unwrap()[0];
     assert_eq!((bids(at_5), at_5.uncertain), (vec![4, 5], 0));
+}
+
+/// Where the markers do not tell how many records of the last time had been seen, none is left out.
+#[test]
+fn what_high_fidelity_markers_do_not_tell_is_uncertain() {
+    let marker = |marker_seq, same_ts_ordinal| {
+        let Marker::HiFi(marker) = hifi(marker_seq, 4, 0) else { unreachable!() };
+        Marker::HiFi(HiFiMarker { ts_init: 1004.into(), same_ts_ordinal, ..marker })
+    };
+    let told = [
+        // Counted from the first one twice: by two taps, or because another time came between.
+        vec![marker(1, 0), marker(2, 0), cursor(3, 4, 0, 4)],
+        // The first one was shed.
+        vec![gap(1, 1), marker(2, 1), cursor(3, 4, 0, 4)],
+        vec![marker(1, 1), cursor(2, 4, 0, 4)],
+    ];
+    for markers in told {
+        let at_5 = &join_at_entry(&sidecar(markers.clone()), &catalog(), 5, 0).unwrap()[0];
+        assert_eq!((bids(at_5), at_5.uncertain), (vec![4, 5, 6], 3), "{markers:?}");
+    }
 }
 
 #[test]

@@ -6,6 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use redb::ReadableTable;
 use tapline::lifecycle::{
     DataMarkerConfig, EventStoreLifecycle, KernelEventStore, LifecycleOptions,
 };
@@ -17,8 +18,10 @@ use tapline::store::{BackendFault, open_sealed_file, run_path};
 use tapline::writer::CloseReport;
 use tapline::{Marker, MarkerGapReason, MarkerManifest, RunStatus, UnixNanos};
 
+use super::backends;
 use super::node::{Decision, Trade, open_in, open_with, options, roomy, sidecar};
-use crate::support::{Gate, entries, instance};
+use crate::support::tamper::MARKER_BLOCKS;
+use crate::support::{Gate, PATIENCE, entries, instance};
 
 fn with_opener(opener: impl Fn(&Path) -> Box<dyn MarkerBackend> + 'static) -> LifecycleOptions {
     LifecycleOptions { marker_opener: Box::new(opener), ..options() }
@@ -286,12 +289,91 @@ fn a_sidecar_that_was_left_behind_is_sealed_with_the_next_boot() {
     let reader = MarkerReader::open_sealed(&sidecar(&first)).unwrap();
     let manifest = reader.manifest().unwrap();
     assert_eq!(manifest.status, RunStatus::CrashedRecovered);
-    for stored in reader.scan() {
-        let before = stored.unwrap().marker.event_seq_before();
-        assert!(before.is_none_or(|before| before <= entries.len() as u64));
-    }
+    let stored: Vec<Marker> = reader.scan().map(|stored| stored.unwrap().marker).collect();
+    let behind = stored.iter().filter_map(Marker::event_seq_before);
+    assert!(behind.into_iter().all(|before| before <= entries.len() as u64));
+    // Nobody knows what else there would have been.
+    let Some(Marker::Gap(last)) = stored.last() else { panic!("{stored:?}") };
+    assert_eq!((last.reason, last.from), (MarkerGapReason::WriterClosed, last.to));
+    assert_eq!((manifest.counts.gaps, reader.fold_before(u64::MAX).unwrap().missing), (1, 1));
     lifecycle.seal(UnixNanos::new(2)).unwrap();
     assert!(fs::exists(sidecar(&first)).unwrap());
+}
+
+/// What cannot be believed is not sealed as sound, and whoever boots is told.
+#[test]
+fn a_damaged_sidecar_that_was_left_behind_is_quarantined() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut lifecycle = open_in(folder.path(), None);
+    let run = run_path(folder.path(), &instance(), lifecycle.run_id().unwrap());
+    record_ten(&lifecycle);
+    lifecycle.seal(UnixNanos::new(1)).unwrap();
+    drop(lifecycle);
+    let mut backend = RedbMarkerBackend::new(sidecar(&run));
+    backend.open(backends::manifest()).unwrap();
+    backend.append(&backends::batch(&[0], vec![backends::cursor(1, 1, 0, 1)])).unwrap();
+    drop(backend);
+    let database = redb::Database::open(sidecar(&run)).unwrap();
+    let transaction = database.begin_write().unwrap();
+    {
+        let mut table = transaction.open_table(MARKER_BLOCKS).unwrap();
+        let mut block = table.get(1).unwrap().unwrap().value().to_vec();
+        block[20] ^= 1;
+        table.insert(1, block.as_slice()).unwrap();
+    }
+    transaction.commit().unwrap();
+    drop(database);
+
+    let mut lifecycle = open_in(folder.path(), None);
+    let sweep = lifecycle.boot(&instance()).unwrap().unwrap();
+    assert_eq!(sweep.skipped.len(), 1, "{sweep:?}");
+    assert_eq!(sweep.skipped[0].path, sidecar(&run));
+    assert!(sweep.skipped[0].error.contains("Quarantined"), "{}", sweep.skipped[0].error);
+    let manifest = MarkerReader::open_sealed(&sidecar(&run)).unwrap().manifest().unwrap();
+    assert_eq!((manifest.status, manifest.counts.gaps), (RunStatus::Quarantined, 0));
+}
+
+/// What is shed is told ahead of all that comes after it, also where the tap that shed it has nothing more to say.
+#[test]
+fn a_gap_stands_before_what_comes_after_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let markers = DataMarkerConfig { streams_max: 1, ..roomy() };
+    let mut lifecycle = open_in(folder.path(), Some(markers));
+    let (mut first, mut second) =
+        (lifecycle.adapter().unwrap().unwrap(), lifecycle.adapter().unwrap().unwrap());
+    let trade = |instrument, n| Trade { instrument, ts_init: n, price: n };
+    first.capture("data", &trade("ES", 1)).unwrap();
+    first.capture("data", &trade("one stream too many", 2)).unwrap();
+    first.capture("decisions", &Decision(1)).unwrap();
+    lifecycle.session().unwrap().writer().flush(PATIENCE).unwrap();
+    second.capture("data", &trade("ES", 3)).unwrap();
+    second.capture("decisions", &Decision(2)).unwrap();
+    lifecycle.session().unwrap().writer().flush(PATIENCE).unwrap();
+    let run = run_path(folder.path(), &instance(), lifecycle.run_id().unwrap());
+    // While the first tap is still there.
+    let sealed = lifecycle.seal(UnixNanos::new(1)).unwrap().unwrap();
+    drop((first, second));
+    assert_eq!(sealed.markers.unwrap().counts.gaps, 1);
+    let reader = MarkerReader::open_sealed(&sidecar(&run)).unwrap();
+    // RunStarted is entry 1.
+    assert_eq!(reader.fold_before(2).unwrap().missing, 1);
+    assert_eq!(reader.fold_before(3).unwrap().missing, 1);
+}
+
+/// Without a thread and a ring too.
+#[test]
+fn an_inline_tap_says_what_it_sheds() {
+    let folder = tempfile::tempdir().unwrap();
+    let markers = DataMarkerConfig { streams_max: 1, ..roomy() };
+    let options = LifecycleOptions { is_inline: true, ..options() };
+    let mut lifecycle = open_with(folder.path(), Some(markers), options);
+    let mut adapter = lifecycle.adapter().unwrap().unwrap();
+    for (n, instrument) in (1..).zip(["ES", "NQ", "ES"]) {
+        adapter.capture("data", &Trade { instrument, ts_init: n, price: n }).unwrap();
+    }
+    drop(adapter);
+    let counts = lifecycle.seal(UnixNanos::new(1)).unwrap().unwrap().markers.unwrap().counts;
+    assert_eq!((counts.dict, counts.gaps), (1, 1), "{counts:?}");
 }
 
 /// A ring too full for the announcement of a first stream: it is announced later, behind another, and nothing is mixed up.
