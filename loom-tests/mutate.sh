@@ -167,9 +167,9 @@ weaken 'mark stamp: one for all marks' \
     's/if found != self\.found/if self.found.is_none()/'
 weaken 'mark stamp: entries are not noted' \
     mark_stamp::data_stands_behind_the_entry_that_caused_it latest_entry.rs \
-    's/self\.0\.swap\(stamp, Ordering::Release\);/let _ = stamp;/'
+    's/self\.0\.fetch_add\(1, Ordering::Release\);//'
 weaken 'mark stamp: an entry ends what earlier ones have released' \
     mark_stamp::so_it_does_when_another_entry_was_noted_since latest_entry.rs \
-    's/self\.0\.swap\(stamp/self.0.store(stamp/'
+    's/self\.0\.fetch_add\(1, /self.0.store(1 + self.0.load(Ordering::Relaxed), /'
 
 finish

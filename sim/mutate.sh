@@ -44,8 +44,8 @@ weaken 'disk: a sync that fails passes for one that did not' 'faults --seeds 40'
     's/self\.probe\(DiskOp::Sync\)\?;/let _ = self.probe(DiskOp::Sync);/'
 weaken 'sidecar: a batch is durable before it is synced' 'cuts --seeds 20' markers/redb_store.rs \
     's/let transaction = database\.begin_write\(\)\.map_err\(MarkerStoreError::redb\)\?;/let mut transaction = database.begin_write().map_err(MarkerStoreError::redb)?; transaction.set_durability(redb::Durability::None).expect("valid");/'
-weaken 'sidecar: recovery takes one with a gap for damaged' 'cuts --seeds 20' markers/redb_store.rs \
-    's/counts\.add\(\&stored\?\.marker\);/let marker = stored?.marker; if marker.event_seq_before().is_none() { return Err(MarkerStoreError::NotOpen); } counts.add(\&marker);/'
+weaken 'sidecar: recovery does not say that markers may be missing' 'cuts --seeds 20' markers/redb_store.rs \
+    's/^.*open_table\(BLOCKS\)\?\.insert\(place, .*$/let _ = block;/'
 weaken 'sidecar: one that was left behind is not sealed' 'cuts --seeds 20' lifecycle/boot_sweep.rs \
     's/report\.skipped\.extend\(sidecar::recover\(\&listing\.path\)\);//'
 weaken 'writer: a commit that fails is durable' 'history --seeds 200' writer/committer.rs \

@@ -54,7 +54,7 @@ impl BusCaptureAdapter {
     /// As [`capture`](Self::capture), for a message whose type is erased.
     pub fn capture_any(&mut self, topic: &str, message: &dyn Any) -> Result<bool, CaptureError> {
         if self.stopped {
-            return Err(stopped(&self.producer));
+            return self.capture_after_refusal(message);
         }
         // Ahead of the entry that the message may become: whatever comes of it has been seen.
         if let Some(markers) = &mut self.markers
@@ -96,6 +96,21 @@ impl BusCaptureAdapter {
         }
     }
 
+    /// What a message meets after a final refusal. The run may have been closing then, and have ended since; what is
+    /// not recorded in any case is no reason to halt.
+    #[cold]
+    fn capture_after_refusal(&self, message: &dyn Any) -> Result<bool, CaptureError> {
+        let is_listed = self.registry.find(message).is_some();
+        if is_listed {
+            self.producer.halt_if_ended(TOO_LATE);
+        }
+        match self.producer.halt_given() {
+            Some(reason) => Err(CaptureError::Halted { reason }),
+            None if is_listed => Err(CaptureError::Closing),
+            None => Ok(false),
+        }
+    }
+
     /// Messages captured so far.
     pub fn captured(&self) -> u64 {
         self.captured
@@ -119,16 +134,6 @@ impl BusCaptureAdapter {
     /// Tells, from any thread, how far the captured messages are durable.
     pub fn durability(&self) -> Durability {
         self.producer.durability()
-    }
-}
-
-/// What a message meets after a final refusal. The run may have been closing then, and have ended since.
-#[cold]
-fn stopped(producer: &Producer) -> CaptureError {
-    producer.halt_if_ended(TOO_LATE);
-    match producer.halt_given() {
-        Some(reason) => CaptureError::Halted { reason },
-        None => CaptureError::Closing,
     }
 }
 

@@ -26,7 +26,7 @@ pub struct SweepReport {
     pub parent_run_id: Option<RunId>,
     /// The newest run of all, by the names of their files; the id of the next one sorts behind it.
     pub newest_run_id: Option<RunId>,
-    /// Files that were left alone, and why. They keep nobody from recording.
+    /// Files of which no sound run or sidecar could be made, and why. They keep nobody from recording.
     pub skipped: Vec<SkippedFile>,
 }
 
@@ -45,7 +45,7 @@ pub struct RecoveredRun {
     pub findings: Vec<Finding>,
 }
 
-/// A file that could not be recovered or read.
+/// A file that could not be recovered or read; or a sidecar that is damaged, and sealed as such.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct SkippedFile {
     /// The file.

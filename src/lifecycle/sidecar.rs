@@ -89,7 +89,7 @@ pub(super) fn recover(run: &Path) -> Option<SkippedFile> {
     let recovered = guarded(|| RedbMarkerBackend::new(&path).recover());
     let error = match recovered {
         Ok(Ok(MarkerManifest { status: status @ RunStatus::Quarantined, .. })) => {
-            format!("damaged, and sealed as {status}: `tapline verify` says what is wrong")
+            format!("it is damaged ({status}): `tapline verify` says what is wrong")
         }
         Ok(Ok(_) | Err(MarkerStoreError::Sealed { .. } | MarkerStoreError::NotFound { .. })) => {
             return None;

@@ -92,8 +92,8 @@ const fn catalog_class(class: DataMarkerClass) -> Option<MarketDataClass> {
 }
 
 /// By slot: how many records of the time of its cursor had been seen before the entry, where high-fidelity markers tell. They
-/// do not where records of that time were counted from the first one more than once: at two taps, or because times fell
-/// back.
+/// do not where records of that time were counted from the first one more than once, at two taps or because times fell
+/// back, nor where records of the stream have no marker of their own.
 fn seen_at_hi(
     markers: &MarkerReader,
     cursors: &BTreeMap<u32, StreamCursor>,
@@ -102,8 +102,10 @@ fn seen_at_hi(
     let mut counted = HashMap::new();
     let Some(last) = seq.checked_sub(1) else { return Ok(counted) };
     let mut started_again = HashSet::new();
+    let mut markers_of = HashMap::<u32, u64>::new();
     for marker in markers.hifi(0..=last) {
         let HiFiMarker { slot, ts_init, same_ts_ordinal, .. } = marker?;
+        *markers_of.entry(slot).or_default() += 1;
         if cursors.get(&slot).is_some_and(|cursor| cursor.ts_init_hi == ts_init) {
             let seen = counted.insert(slot, same_ts_ordinal as usize + 1);
             if seen.unwrap_or(0) != same_ts_ordinal as usize {
@@ -111,7 +113,11 @@ fn seen_at_hi(
             }
         }
     }
-    counted.retain(|slot, _| !started_again.contains(slot));
+    let has_all = |slot: &u32| {
+        let cursor = cursors.get(slot);
+        cursor.is_some_and(|cursor| markers_of.get(slot) == Some(&cursor.count))
+    };
+    counted.retain(|slot, _| !started_again.contains(slot) && has_all(slot));
     Ok(counted)
 }
 

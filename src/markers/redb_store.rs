@@ -41,7 +41,8 @@ pub struct RedbMarkerBackend {
 }
 
 impl RedbMarkerBackend {
-    /// A backend for the sidecar at `path`. Nothing is touched until it is opened.
+    /// A backend for the sidecar at `path`. Nothing is touched until it is opened; then it is made beside, with the
+    /// extension `new` in place of its last one, and gets its name when it is complete.
     pub fn new(path: impl Into<PathBuf>) -> Self {
         Self { path: path.into(), probe: None, codec: MarkerCodec::default(), sidecar: None }
     }
@@ -74,12 +75,12 @@ impl RedbMarkerBackend {
         }
         let verifier = MarkerVerifier::new(Arc::clone(&source) as Arc<dyn MarkerSource>);
         let MarkerVerifyReport { mut counts, findings, last_marker_seq, .. } = verifier.run();
-        if !findings.is_empty() {
+        let place = last_marker_seq.checked_add(1).filter(|_| findings.is_empty());
+        let Some(place) = place else {
             let manifest = MarkerManifest { counts, status: RunStatus::Quarantined, ..manifest };
             commit(&database, |transaction| put_manifest(transaction, &manifest))?;
             return Ok(manifest);
-        }
-        let place = last_marker_seq + 1;
+        };
         let reason = MarkerGapReason::WriterClosed;
         let gap = Marker::Gap(MarkerGap { from: place, to: place, reason });
         counts.add(&gap);

@@ -117,7 +117,8 @@ pub struct MarkerGap {
 pub enum MarkerGapReason {
     /// They came faster than they could be written; or there were more streams than allowed.
     Overflow,
-    /// They belong behind entries that never became durable.
+    /// They belong behind entries that never became durable; or, at the end of a sidecar that a crash has left, nobody
+    /// knows how many more there would have been.
     WriterClosed,
 }
 

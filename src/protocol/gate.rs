@@ -104,7 +104,8 @@ impl RunGate {
         self.0.barrier.heavy();
     }
 
-    /// Anybody: whether the writer has begun to end. Who sees that sees all that it did before; it answers nothing more.
+    /// Anybody: whether the writer has begun to end. Who sees that sees all that it did before; what it was asked since it
+    /// never answers.
     pub(crate) fn is_closing(&self) -> bool {
         // Acquire pairs with the Release in `begin_close` and `close`.
         self.0.state.load(Ordering::Acquire) != OPEN

@@ -1,6 +1,6 @@
 use crate::sync::{Arc, AtomicU64, CachePadded, Ordering};
 
-/// The stamp of whichever entry was pushed last, by any producer: tells a tap whether market data needs a stamp of its
+/// How many entries have been pushed, by all producers: tells a tap whether market data needs a stamp of its
 /// own, see [`MarkStamp`].
 #[derive(Debug, Clone)]
 pub(crate) struct LatestEntry(Arc<CachePadded<AtomicU64>>);
@@ -10,12 +10,12 @@ impl LatestEntry {
         Self(Arc::new(CachePadded::new(AtomicU64::new(0))))
     }
 
-    /// Producer: the entry of this stamp has been pushed. Before anybody is told so.
+    /// Producer: an entry has been pushed. Before anybody is told so.
     #[inline]
-    fn note(&self, stamp: u64) {
-        // Release pairs with the Acquire in `get`. A swap, not a store, which would end what earlier entries have
-        // released: whoever finds this one has to see their pushes too.
-        self.0.swap(stamp, Ordering::Release);
+    fn note(&self) {
+        // Release pairs with the Acquire in `get`. A store would end what earlier entries have released: whoever finds
+        // this one has to see their pushes too.
+        self.0.fetch_add(1, Ordering::Release);
     }
 
     #[inline]
@@ -37,7 +37,7 @@ impl LatestEntry {
 /// - An entry y that comes before x has been pushed, and then noted, before this producer looked for x. It found what it
 ///   had found for x0, so y was noted no later than what it found then, and t0 was taken after that: stamp(y) < t0. And y's
 ///   push was visible before t0 was taken, so that a writer that takes x, whose horizon is later, sees it. What is found is
-///   not the same by chance: a producer's stamps rise, and no two producers take the same one after the other.
+///   not the same by chance: it is a count, not a stamp, which two producers can have in common.
 ///
 /// Noted when it is stamped, an entry would be too early: its push could still be to come when the writer looks into its
 /// ring, and data that was caused by it be taken in the same round, from a ring that is looked into later.
@@ -69,9 +69,9 @@ impl MarkStamp {
         self.stamp
     }
 
-    /// The producer has pushed the entry of this stamp.
+    /// The producer has pushed an entry.
     #[inline]
-    pub(crate) fn entry_pushed(&self, stamp: u64) {
-        self.latest_entry.note(stamp);
+    pub(crate) fn entry_pushed(&self) {
+        self.latest_entry.note();
     }
 }

@@ -26,12 +26,12 @@ impl Marks {
         Self { stamp: MarkStamp::new(latest_entry), shed: 0, reserve_lines, room_lines: 0 }
     }
 
-    /// The entry of this stamp was pushed.
+    /// An entry was pushed.
     #[inline]
-    pub(super) fn entry_pushed(&mut self, stamp: u64) {
+    pub(super) fn entry_pushed(&mut self) {
         // It took room too.
         self.room_lines = 0;
-        self.stamp.entry_pushed(stamp);
+        self.stamp.entry_pushed();
     }
 
     #[expect(clippy::inline_always, reason = "3 ns of the 19 that a mark costs")]
@@ -96,6 +96,7 @@ impl Marks {
     pub(super) fn shed(&mut self, sink: &Sink, state: &LaneState) {
         match sink {
             Sink::Ring(_) => {
+                note_other_producers(state);
                 self.shed += 1;
                 state.set_marks_shed(self.shed);
             }

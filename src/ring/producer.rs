@@ -215,7 +215,7 @@ impl Producer {
         // Pushed, whatever comes of it: the writer counts the record too.
         self.ordinal += 1;
         if let Some(marks) = &mut self.marks {
-            marks.entry_pushed(stamp);
+            marks.entry_pushed();
         }
         match self.connection.gate.admit(&self.state, self.ordinal, &self.connection.halt) {
             Admission::Accepted => Ok(Ticket::new(self.ordinal)),

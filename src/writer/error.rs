@@ -78,7 +78,7 @@ pub enum AnchorRequestError {
     /// The run is halted.
     #[error("the run is halted: {0}")]
     Halted(HaltReason),
-    /// The run is closed.
+    /// The run is closing or closed.
     #[error("the run is closed")]
     Closed,
 }

@@ -57,7 +57,7 @@ impl InlineWriter {
         let Some(mut core) = self.core.take() else {
             return InlineOutcome::Refused;
         };
-        let committed = guarded(core.halt().clone(), || commit(&mut core, record));
+        let committed = guarded(&core.halt().clone(), || commit(&mut core, record));
         self.core = Some(core);
         if committed.is_ok() { InlineOutcome::Durable } else { InlineOutcome::Refused }
     }
@@ -68,11 +68,17 @@ impl InlineWriter {
         blob_ref: String,
         content_hash: ContentHash,
     ) -> Result<SnapshotAnchor, AnchorRequestError> {
-        let core = self.core.as_mut().ok_or(AnchorRequestError::Closed)?;
-        if core.halt().is_halted() {
-            return Err(AnchorRequestError::Halted(core.halt_reason()));
-        }
-        Ok(core.record_anchor(at, blob_ref, content_hash)?)
+        // As in `submit`.
+        let mut core = self.core.take().ok_or(AnchorRequestError::Closed)?;
+        let halt = core.halt().clone();
+        let recorded = if halt.is_halted() {
+            Err(AnchorRequestError::Halted(core.halt_reason()))
+        } else {
+            let recorded = guarded(&halt, || core.record_anchor(at, blob_ref, content_hash));
+            recorded.map_err(Into::into)
+        };
+        self.core = Some(core);
+        recorded
     }
 
     /// Called once, by the handle that is used up by it.
@@ -86,7 +92,7 @@ impl InlineWriter {
             let reason = HaltReason::WriterDied("the store panicked before".to_owned());
             return Err(CloseError::Halted(reason));
         };
-        let outcome = guarded(core.halt().clone(), || match commit(&mut core, run_ended) {
+        let outcome = guarded(&core.halt().clone(), || match commit(&mut core, run_ended) {
             Ok(()) => core.seal().map_err(Into::into),
             Err(Halted) => Err(CloseError::Halted(core.halt_reason())),
         });
@@ -105,7 +111,7 @@ impl InlineWriter {
 }
 
 /// Lets a store that panics halt the run, as it does on the writer thread; here the panic goes on to who submitted.
-fn guarded<T>(halt: HaltSignal, work: impl FnOnce() -> T) -> T {
+fn guarded<T>(halt: &HaltSignal, work: impl FnOnce() -> T) -> T {
     catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| {
         halt.fire(writer_died(&*panic));
         resume_unwind(panic)

@@ -200,7 +200,9 @@ fn a_killed_demo_comes_back_with_the_portfolio_of_all_its_runs() {
             "--durable-every-ms",
             "1",
         ]));
-        std::thread::sleep(Duration::from_millis(150 + 130 * round));
+        // However long the machine takes to begin.
+        wait_until("the run is made", || sandbox.run_files().len() == round + 1);
+        std::thread::sleep(Duration::from_millis(50 + 130 * round as u64));
         demo.kill();
         assert_eq!(demo.end().code, None, "it was killed");
     }

@@ -277,6 +277,8 @@ fn a_tap_that_was_stopped_by_a_closing_run_halts_the_node_once_it_is_closed() {
         gate.open();
         closing.join().expect("no panic").expect("closed in order");
     });
+    assert!(matches!(adapter.capture("t", &Unlisted), Ok(false)));
+    assert!(!halt.is_halted(), "what is never recorded is missing nowhere");
     assert!(matches!(adapter.capture("t", &Quoted(3)), Err(CaptureError::Halted { .. })));
     assert!(halt.is_halted(), "a message nobody records must not go unnoticed");
 }

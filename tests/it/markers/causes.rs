@@ -1,8 +1,10 @@
 //! Threads at full speed, that cause each other's messages: what caused comes first.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Instant;
 
 use super::node::{Decision, Node, Trade, decision, roomy};
+use crate::support::PATIENCE;
 use tapline::lifecycle::DataMarkerConfig;
 
 const DECISIONS: u64 = 100_000;
@@ -38,6 +40,13 @@ fn data_stands_before_what_it_caused_and_behind_what_caused_it() {
                 if number % 16 == 0 {
                     // Where both share a core, they are to take turns.
                     std::thread::yield_now();
+                }
+                if number % 500 == 0 {
+                    // Now and then for sure, however busy the machine is.
+                    let began = Instant::now();
+                    while data.load(Ordering::Relaxed) == known && began.elapsed() < PATIENCE {
+                        std::thread::yield_now();
+                    }
                 }
             }
             done.store(true, Ordering::Relaxed);

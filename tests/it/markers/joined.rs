@@ -82,14 +82,20 @@ fn records_of_one_time_are_told_apart_by_high_fidelity_markers_alone() {
     let at_5 = &join_at_entry(&markers, &catalog(), 5, 0).unwrap()[0];
     assert_eq!((bids(at_5), at_5.uncertain), (vec![4, 5, 6], 3));
 
-    let marker = |marker_seq, event_seq_before, same_ts_ordinal| {
+    let marker = |marker_seq, event_seq_before, ts_init: u64, same_ts_ordinal| {
         let Marker::HiFi(marker) = hifi(marker_seq, event_seq_before, 0) else { unreachable!() };
-        Marker::HiFi(HiFiMarker { ts_init: 1004.into(), same_ts_ordinal, ..marker })
+        Marker::HiFi(HiFiMarker { ts_init: ts_init.into(), same_ts_ordinal, ..marker })
     };
-    // The third comes behind the entry.
-    let markers = sidecar(vec![marker(1, 4, 0), marker(2, 4, 1), cursors(3), marker(4, 5, 2)]);
+    // Of the three at 1004, the third comes behind the entry.
+    let before = [marker(1, 4, 1002, 0), marker(2, 4, 1003, 0)];
+    let at_1004 = [marker(3, 4, 1004, 0), marker(4, 4, 1004, 1), cursors(5), marker(6, 5, 1004, 2)];
+    let markers = sidecar(before.iter().chain(&at_1004).cloned().collect());
     let at_5 = &join_at_entry(&markers, &catalog(), 5, 0).unwrap()[0];
     assert_eq!((bids(at_5), at_5.uncertain), (vec![4, 5], 0));
+    // Without those before, the cursor counts records that have no marker, perhaps at 1004 too.
+    let markers = sidecar(at_1004.to_vec());
+    let at_5 = &join_at_entry(&markers, &catalog(), 5, 0).unwrap()[0];
+    assert_eq!((bids(at_5), at_5.uncertain), (vec![4, 5, 6], 3));
 }
 
 /// Where the markers do not tell how many records of the last time had been seen, none is left out.
@@ -101,7 +107,7 @@ fn what_high_fidelity_markers_do_not_tell_is_uncertain() {
     };
     let told = [
         // Counted from the first one twice: by two taps, or because another time came between.
-        vec![marker(1, 0), marker(2, 0), cursor(3, 4, 0, 4)],
+        vec![marker(1, 0), marker(2, 1), marker(3, 0), marker(4, 1), cursor(5, 4, 0, 4)],
         // The first one was shed.
         vec![gap(1, 1), marker(2, 1), cursor(3, 4, 0, 4)],
         vec![marker(1, 1), cursor(2, 4, 0, 4)],
