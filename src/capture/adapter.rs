@@ -102,7 +102,7 @@ impl BusCaptureAdapter {
     fn capture_after_refusal(&self, message: &dyn Any) -> Result<bool, CaptureError> {
         let is_listed = self.registry.find(message).is_some();
         if is_listed {
-            self.producer.halt_if_ended(TOO_LATE);
+            self.producer.halt_if_ended();
         }
         match self.producer.halt_given() {
             Some(reason) => Err(CaptureError::Halted { reason }),
@@ -137,8 +137,6 @@ impl BusCaptureAdapter {
     }
 }
 
-const TOO_LATE: &str = "a message reached the tap after the run was closed";
-
 /// A final refusal: stops this adapter, and halts the run, unless it is halted already or still
 /// closing. A run that closes in order must not be halted by a tap that was cleared too late.
 #[cold]
@@ -150,6 +148,6 @@ fn refused(
 ) -> CaptureError {
     *stopped = true;
     // A message that reaches the tap of a closed run would go unrecorded: the node must not go on.
-    producer.halt_if_ended(TOO_LATE);
+    producer.halt_if_ended();
     CaptureError::Submit { payload_type: payload_type.to_owned(), source }
 }

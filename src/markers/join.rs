@@ -1,4 +1,4 @@
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 
 use super::{MarkerReader, MarkerStoreError};
 use crate::model::{DataMarkerClass, HiFiMarker, StreamCursor, StreamDictEntry, UnixNanos};
@@ -99,26 +99,32 @@ fn seen_at_hi(
     cursors: &BTreeMap<u32, StreamCursor>,
     seq: u64,
 ) -> Result<HashMap<u32, usize>, MarkerStoreError> {
-    let mut counted = HashMap::new();
-    let Some(last) = seq.checked_sub(1) else { return Ok(counted) };
-    let mut started_again = HashSet::new();
-    let mut markers_of = HashMap::<u32, u64>::new();
+    let mut told = HashMap::<u32, Told>::new();
+    let Some(last) = seq.checked_sub(1) else { return Ok(HashMap::new()) };
     for marker in markers.hifi(0..=last) {
         let HiFiMarker { slot, ts_init, same_ts_ordinal, .. } = marker?;
-        *markers_of.entry(slot).or_default() += 1;
+        let told = told.entry(slot).or_default();
+        told.markers += 1;
         if cursors.get(&slot).is_some_and(|cursor| cursor.ts_init_hi == ts_init) {
-            let seen = counted.insert(slot, same_ts_ordinal as usize + 1);
-            if seen.unwrap_or(0) != same_ts_ordinal as usize {
-                started_again.insert(slot);
-            }
+            told.starts_again |= same_ts_ordinal as usize != told.at_hi;
+            told.at_hi += 1;
         }
     }
-    let has_all = |slot: &u32| {
-        let cursor = cursors.get(slot);
-        cursor.is_some_and(|cursor| markers_of.get(slot) == Some(&cursor.count))
-    };
-    counted.retain(|slot, _| !started_again.contains(slot) && has_all(slot));
-    Ok(counted)
+    let seen = told.into_iter().filter_map(|(slot, told)| {
+        let has_all = cursors.get(&slot).is_some_and(|cursor| cursor.count == told.markers);
+        (has_all && told.at_hi > 0 && !told.starts_again).then_some((slot, told.at_hi))
+    });
+    Ok(seen.collect())
+}
+
+/// What the high-fidelity markers of a stream tell.
+#[derive(Default)]
+struct Told {
+    markers: u64,
+    /// Those of the time of its cursor.
+    at_hi: usize,
+    /// Whether these do not count up from the first one.
+    starts_again: bool,
 }
 
 impl StreamAtEntry {

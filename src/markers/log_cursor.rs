@@ -9,7 +9,7 @@ pub(super) struct LogCursor {
     pub(super) manifest: MarkerManifest,
     counts: MarkerCounts,
     /// First and last marker of each stretch of blocks.
-    blocks: BTreeMap<u64, u64>,
+    stretches: BTreeMap<u64, u64>,
     slots: BTreeSet<u32>,
 }
 
@@ -18,7 +18,7 @@ impl LogCursor {
     pub(super) fn fresh(manifest: MarkerManifest) -> Self {
         let counts = MarkerCounts::default();
         let manifest = MarkerManifest { status: RunStatus::Running, counts, ..manifest };
-        Self { manifest, counts, blocks: BTreeMap::new(), slots: BTreeSet::new() }
+        Self { manifest, counts, stretches: BTreeMap::new(), slots: BTreeSet::new() }
     }
 
     /// Whether the batch can be appended; if so, the first and the last number of its markers.
@@ -36,7 +36,7 @@ impl LogCursor {
         };
         let rises = spans().all(|(from, to)| from > 0 && from <= to)
             && spans().zip(spans().skip(1)).all(|((_, to), (next, _))| to < next);
-        let before = self.blocks.range(..=to).next_back();
+        let before = self.stretches.range(..=to).next_back();
         if rises && before.is_none_or(|(_, last)| *last < from) {
             Ok(Some((from, to)))
         } else {
@@ -48,9 +48,9 @@ impl LogCursor {
     pub(super) fn appended(&mut self, batch: &MarkerBatch, span: Option<(u64, u64)>) {
         if let Some((from, to)) = span {
             // Of batches that follow each other, one span is kept, however many there are.
-            match self.blocks.range_mut(..from).next_back() {
+            match self.stretches.range_mut(..from).next_back() {
                 Some((_, last)) if *last + 1 == from => *last = to,
-                _ => drop(self.blocks.insert(from, to)),
+                _ => drop(self.stretches.insert(from, to)),
             }
         }
         batch.markers.iter().for_each(|marker| self.counts.add(marker));

@@ -159,9 +159,10 @@ impl Producer {
         self.connection.config.name_bytes_max
     }
 
-    /// Halts the run if it has ended and is not halted already.
-    pub(crate) fn halt_if_ended(&self, why: &str) {
+    /// Halts the run if it has ended and is not halted already: a message came behind its end.
+    pub(crate) fn halt_if_ended(&self) {
         if self.connection.gate.is_closed() {
+            let why = "a message reached the tap after the run was closed";
             self.connection.halt.fire(HaltReason::WriterDied(why.to_owned()));
         }
     }

@@ -113,12 +113,8 @@ impl RedbBackend {
 
     fn create(&self, path: &Path, manifest: RunManifest) -> Result<OpenRun, OpenRunError> {
         let folder = path.parent().unwrap_or(Path::new("."));
-        let at = |path: &Path| {
-            let path = path.to_owned();
-            move |source| OpenRunError::Io { path, source }
-        };
-        make_folder(folder).map_err(at(folder))?;
-        let failed = |path: &Path, error| at(path)(error);
+        let failed = |path: &Path, source| OpenRunError::Io { path: path.to_owned(), source };
+        make_folder(folder).map_err(|error| failed(folder, error))?;
         let database = make_file(path, self.probe.as_deref(), failed, |unborn, file| {
             self.initialize(unborn, file, &manifest)
         })?;

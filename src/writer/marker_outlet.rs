@@ -49,15 +49,16 @@ impl MarkerOutlet {
             shed: U64::new(self.shed),
             ..*MarkHeader::of(&mark.head[0])
         };
-        let has_room = self.send_waiting() && self.ring.slots() >= mark.lines();
-        if !has_room && (!header.is_stream() || self.ring.is_abandoned()) {
+        let lines = mark.head[1..].iter().chain(mark.tail).copied();
+        let lines = std::iter::once(header.to_line()).chain(lines);
+        if self.send_waiting()
+            && let Ok(chunk) = self.ring.write_chunk_uninit(mark.lines())
+        {
+            chunk.fill_from_iter(lines);
+        } else if header.is_stream() && !self.ring.is_abandoned() {
+            self.waiting.extend(lines);
+        } else {
             self.add_shed(1);
-        } else if !has_room {
-            self.waiting.push_back(header.to_line());
-            self.waiting.extend(mark.head[1..].iter().chain(mark.tail));
-        } else if let Ok(chunk) = self.ring.write_chunk_uninit(mark.lines()) {
-            let lines = mark.head[1..].iter().chain(mark.tail).copied();
-            chunk.fill_from_iter(std::iter::once(header.to_line()).chain(lines));
         }
     }
 

@@ -3,9 +3,10 @@
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Instant;
 
+use tapline::lifecycle::DataMarkerConfig;
+
 use super::node::{Decision, Node, Trade, decision, roomy};
 use crate::support::PATIENCE;
-use tapline::lifecycle::DataMarkerConfig;
 
 const DECISIONS: u64 = 100_000;
 

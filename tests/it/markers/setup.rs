@@ -6,7 +6,6 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use redb::ReadableTable;
 use tapline::lifecycle::{
     DataMarkerConfig, EventStoreLifecycle, KernelEventStore, LifecycleOptions,
 };
@@ -20,8 +19,7 @@ use tapline::{Marker, MarkerGapReason, MarkerManifest, RunStatus, UnixNanos};
 
 use super::backends;
 use super::node::{Decision, Trade, open_in, open_with, options, roomy, sidecar};
-use crate::support::tamper::MARKER_BLOCKS;
-use crate::support::{Gate, PATIENCE, entries, instance};
+use crate::support::{Gate, PATIENCE, entries, instance, tamper};
 
 fn with_opener(opener: impl Fn(&Path) -> Box<dyn MarkerBackend> + 'static) -> LifecycleOptions {
     LifecycleOptions { marker_opener: Box::new(opener), ..options() }
@@ -313,16 +311,9 @@ fn a_damaged_sidecar_that_was_left_behind_is_quarantined() {
     backend.open(backends::manifest()).unwrap();
     backend.append(&backends::batch(&[0], vec![backends::cursor(1, 1, 0, 1)])).unwrap();
     drop(backend);
-    let database = redb::Database::open(sidecar(&run)).unwrap();
-    let transaction = database.begin_write().unwrap();
-    {
-        let mut table = transaction.open_table(MARKER_BLOCKS).unwrap();
-        let mut block = table.get(1).unwrap().unwrap().value().to_vec();
-        block[20] ^= 1;
-        table.insert(1, block.as_slice()).unwrap();
-    }
-    transaction.commit().unwrap();
-    drop(database);
+    tamper::edit(&sidecar(&run), |transaction| {
+        tamper::marker_block(transaction, 1, |block| block[20] ^= 1);
+    });
 
     let mut lifecycle = open_in(folder.path(), None);
     let sweep = lifecycle.boot(&instance()).unwrap().unwrap();

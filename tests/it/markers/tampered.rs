@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use redb::{Database, ReadableTable};
+use redb::ReadableTable;
 use tapline::format::MarkerCodec;
 use tapline::markers::{
     MarkerBackend, MarkerFinding, MarkerVerifier, RedbMarkerBackend, open_sealed_markers,
@@ -11,7 +11,7 @@ use tapline::{DataMarkerClass, Marker, MarkerManifest, RunStatus, StreamDictEntr
 
 use super::backends::{batch, cursor, gap, hifi, manifest, stream};
 use crate::support::run_id;
-use crate::support::tamper::{MARKER_BLOCKS, META, STREAMS};
+use crate::support::tamper::{self, MARKER_BLOCKS, META, STREAMS};
 
 /// The markers of a sound sidecar, beside a run of 9 entries.
 fn sound() -> Vec<Marker> {
@@ -48,22 +48,13 @@ fn found(edit: impl FnOnce(&redb::WriteTransaction)) -> Vec<MarkerFinding> {
     let folder = tempfile::tempdir().unwrap();
     let path = sealed(folder.path(), &[sound()]);
     assert_eq!(findings(&path), []);
-    let database = Database::open(&path).unwrap();
-    let transaction = database.begin_write().unwrap();
-    edit(&transaction);
-    transaction.commit().unwrap();
-    drop(database);
+    tamper::edit(&path, edit);
     findings(&path)
 }
 
 /// What is found where the one block is replaced.
 fn found_with_block(change: impl FnOnce(&mut Vec<u8>)) -> Vec<MarkerFinding> {
-    found(|transaction| {
-        let mut table = transaction.open_table(MARKER_BLOCKS).unwrap();
-        let mut block = table.get(1).unwrap().unwrap().value().to_vec();
-        change(&mut block);
-        table.insert(1, block.as_slice()).unwrap();
-    })
+    found(|transaction| tamper::marker_block(transaction, 1, change))
 }
 
 /// What is found where other markers, with sound hashes, stand in the place of the sound ones.

@@ -24,6 +24,18 @@ pub(crate) fn edit(path: &Path, edit: impl FnOnce(&WriteTransaction)) {
     transaction.commit().expect("the transaction commits");
 }
 
+/// Changes the bytes of the block of markers that is stored under `first`, within an [`edit`].
+pub(crate) fn marker_block(
+    transaction: &WriteTransaction,
+    first: u64,
+    change: impl FnOnce(&mut Vec<u8>),
+) {
+    let mut table = transaction.open_table(MARKER_BLOCKS).unwrap();
+    let mut block = table.get(first).unwrap().unwrap().value().to_vec();
+    change(&mut block);
+    table.insert(first, block.as_slice()).unwrap();
+}
+
 /// Edits the bytes of the frame stored under `first_seq`.
 pub(crate) fn frame_bytes(path: &Path, first_seq: u64, change: impl FnOnce(&mut Vec<u8>)) {
     edit(path, |transaction| {
