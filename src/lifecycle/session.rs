@@ -7,7 +7,7 @@ use super::events::{
     run_started_payload,
 };
 use super::options::OpenMarkers;
-use super::sidecar::{NewSidecar, Sidecar};
+use super::sidecar::Sidecar;
 use super::{EventStoreConfig, OpenError};
 use crate::format::{RecordBuilder, RecordTag};
 use crate::markers::{MarkerScope, MarkerTap};
@@ -114,10 +114,8 @@ impl RunSession {
         store.open_run(manifest)?;
         let reader = store.reader().ok_or(SpawnError::NoOpenRun)?;
         let markers = config.data_markers.as_ref().zip(new.markers);
-        let name_bytes_max = config.writer.name_bytes_max;
-        let make = |(config, (scope, opener)): (_, (_, &OpenMarkers))| {
-            let backend = opener(&sidecar_path(&path));
-            NewSidecar::make(backend, run_id, config, name_bytes_max, scope)
+        let make = |(markers, (scope, opener)): (_, (_, &OpenMarkers))| {
+            Sidecar::open(opener(&sidecar_path(&path)), run_id, config, markers, scope)
         };
         let (sidecar, outlet) = markers.and_then(make).unzip();
         let start_writer = if new.is_inline {
@@ -126,11 +124,9 @@ impl RunSession {
             EventStoreWriter::spawn_marking
         };
         let writer = start_writer(store, clock.clone(), halt, config.writer.clone(), outlet)?;
-        let start_sidecar = |(sidecar, markers): (NewSidecar, _)| {
-            let watermark = writer.connection().watermark.clone();
-            sidecar.start(watermark, markers, config.writer.close_timeout)
-        };
-        let sidecar = sidecar.zip(config.data_markers.as_ref()).and_then(start_sidecar);
+        if let Some(sidecar) = &sidecar {
+            sidecar.record(writer.connection().watermark.clone());
+        }
         let session = Self { run_id, parent_run_id, path, clock, writer, reader, sidecar };
         session.start(&run_started, config.run_started_timeout)?;
         Ok(session)

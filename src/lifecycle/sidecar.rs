@@ -1,8 +1,7 @@
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
-use super::SkippedFile;
+use super::{EventStoreConfig, SkippedFile};
 use crate::format::stream_mark_lines;
 use crate::markers::{
     DataMarkerConfig, MarkerBackend, MarkerLane, MarkerScope, MarkerStoreError, MarkerTap,
@@ -11,7 +10,7 @@ use crate::markers::{
 use crate::model::{MarkerCounts, MarkerManifest, RunId, RunStatus};
 use crate::protocol::Watermark;
 use crate::store::{guarded, sidecar_path};
-use crate::writer::{MarkerInlet, MarkerOutlet, marker_channel};
+use crate::writer::{MarkerOutlet, marker_channel};
 
 /// The data-marker sidecar of the run that is being recorded.
 pub(super) struct Sidecar {
@@ -19,55 +18,39 @@ pub(super) struct Sidecar {
     scope: Arc<MarkerScope>,
 }
 
-/// A sidecar that is made, for a writer that is about to start.
-pub(super) struct NewSidecar {
-    backend: Box<dyn MarkerBackend>,
-    inlet: MarkerInlet,
-    scope: Arc<MarkerScope>,
-}
-
-impl NewSidecar {
-    /// Makes the sidecar of a run on `backend`, and the way from the writer to it. Where that fails, the run goes on
-    /// without.
-    pub(super) fn make(
-        mut backend: Box<dyn MarkerBackend>,
+impl Sidecar {
+    /// Makes the sidecar of a run on `backend`, and the way to it for a writer that is about to start. Where that
+    /// fails, or takes longer than the run may take to start, the run goes on without.
+    pub(super) fn open(
+        backend: Box<dyn MarkerBackend>,
         run_id: RunId,
-        config: &DataMarkerConfig,
-        name_bytes_max: usize,
+        config: &EventStoreConfig,
+        markers: &DataMarkerConfig,
         scope: MarkerScope,
     ) -> Option<(Self, MarkerOutlet)> {
         let manifest = MarkerManifest {
             run_id,
-            enabled_classes: config.classes.clone(),
-            high_fidelity: config.high_fidelity.clone(),
+            enabled_classes: markers.classes.clone(),
+            high_fidelity: markers.high_fidelity.clone(),
             counts: MarkerCounts::default(),
             status: RunStatus::Running,
         };
-        if let Err(error) = backend.open(manifest) {
-            return warn(&error);
-        }
         // Marks with high fidelity take two lines. An announcement that never fits would hold back all that comes after.
-        let lines = (2 * config.channel_capacity).max(stream_mark_lines(name_bytes_max));
-        let (outlet, inlet) = marker_channel(lines);
-        Some((Self { backend, inlet, scope: Arc::new(scope) }, outlet))
-    }
-
-    /// Starts to record what a writer with this watermark sends.
-    pub(super) fn start(
-        self,
-        watermark: Watermark,
-        config: &DataMarkerConfig,
-        patience: Duration,
-    ) -> Option<Sidecar> {
-        let Self { backend, inlet, scope } = self;
-        match MarkerLane::start(backend, inlet, watermark, config, patience) {
-            Ok(lane) => Some(Sidecar { lane, scope }),
+        let announcement_lines = stream_mark_lines(config.writer.name_bytes_max);
+        let (outlet, inlet) =
+            marker_channel((2 * markers.channel_capacity).max(announcement_lines));
+        let patience = [config.run_started_timeout, config.writer.close_timeout];
+        match MarkerLane::open(backend, manifest, inlet, markers, patience) {
+            Ok(lane) => Some((Self { lane, scope: Arc::new(scope) }, outlet)),
             Err(error) => warn(&error),
         }
     }
-}
 
-impl Sidecar {
+    /// Starts to record what a writer with this watermark sends.
+    pub(super) fn record(&self, watermark: Watermark) {
+        self.lane.record(watermark);
+    }
+
     pub(super) fn tap(&self) -> MarkerTap {
         MarkerTap::new(Arc::clone(&self.scope))
     }

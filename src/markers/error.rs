@@ -107,7 +107,7 @@ pub enum MarkerStoreError {
     #[error("the sidecar's thread has panicked")]
     Died,
     /// The thread of the sidecar hangs.
-    #[error("the sidecar was not sealed within {waited:?}")]
+    #[error("the sidecar's thread gave no answer within {waited:?}: its disk may hang")]
     TimedOut {
         /// How long it was waited for.
         waited: Duration,

@@ -92,6 +92,24 @@ pub enum MarkerFinding {
         /// The stream.
         slot: u32,
     },
+    /// A stream is of a class that was not to be marked.
+    #[error("stream {slot} is {data_cls}, which the manifest does not say was marked")]
+    ClassNotEnabled {
+        /// The stream.
+        slot: u32,
+        /// Its class.
+        data_cls: DataMarkerClass,
+    },
+    /// A stream has high-fidelity markers, and was not to have any.
+    #[error(
+        "stream {slot} has high-fidelity markers, which the manifest does not say of {identifier}"
+    )]
+    NotHighFidelity {
+        /// The stream.
+        slot: u32,
+        /// The instrument.
+        identifier: String,
+    },
     /// A block cannot be decoded.
     #[error("the block at marker {first} is damaged: {error}")]
     BlockDamaged {

@@ -15,91 +15,112 @@ use crate::writer::MarkerInlet;
 /// The sidecar of a run that is being recorded. Dropped without [`seal`](Self::seal), it is left unsealed.
 #[derive(Debug)]
 pub(crate) struct MarkerLane {
-    /// How to seal; the thread ends without a seal when this is dropped.
-    seal_as: Option<Sender<RunStatus>>,
-    outcome: Receiver<Result<Option<MarkerManifest>, MarkerStoreError>>,
+    /// What the thread is told; it ends without a seal when this is dropped.
+    words: Option<Sender<Word>>,
+    outcome: Receiver<Outcome>,
     thread: Option<JoinHandle<()>>,
     patience: Duration,
 }
+
+/// What the thread is told, in this order.
+#[derive(Debug)]
+enum Word {
+    /// To record what a writer with this watermark sends.
+    Record(Watermark),
+    /// How to seal, once the writer has ended.
+    Seal(RunStatus),
+}
+
+/// What has come of a sidecar. Without a manifest it was not sealed.
+type Outcome = Result<Option<MarkerManifest>, MarkerStoreError>;
 
 /// How long to sleep when nothing comes. The writer never wakes this thread: within this time, marks have to fit
 /// `channel_capacity`.
 const NAP: Duration = Duration::from_millis(1);
 
-/// Markers that are committed without waiting for the interval to pass, and so that a batch stays small.
-const BATCH_MARKERS: usize = 8192;
+/// What is committed without waiting for the interval to pass, and so that a batch stays small: streams that have moved,
+/// pieces of data and gaps.
+const BATCH_ITEMS: usize = 8192;
 
-/// Markers that may wait for their entries to become durable; with more, none are taken from the writer.
-const PENDING_MARKERS_MAX: usize = 8 * BATCH_MARKERS;
+/// What may wait for its entries to become durable; with more, no marks are taken from the writer.
+const PENDING_ITEMS_MAX: usize = 8 * BATCH_ITEMS;
 
 /// Lines taken from the writer at a time.
 const LINES_AT_A_TIME: usize = 4096;
 
 impl MarkerLane {
-    /// Starts the thread, named `tapline-markers`, on a backend with an open sidecar. A caller that ends it waits for at
-    /// most `patience`.
-    pub(crate) fn start(
+    /// Starts the thread, named `tapline-markers`, and has it make a sidecar on `backend`; waits for that for at most
+    /// `open_patience`. Who ends the thread waits for at most `close_patience`. All I/O of the sidecar is the thread's: a
+    /// disk that hangs or a backend that panics is its own problem.
+    pub(crate) fn open(
         backend: Box<dyn MarkerBackend>,
+        manifest: MarkerManifest,
         inlet: MarkerInlet,
-        watermark: Watermark,
         config: &DataMarkerConfig,
-        patience: Duration,
+        [open_patience, close_patience]: [Duration; 2],
     ) -> Result<Self, MarkerStoreError> {
-        let (seal_as, word) = bounded(1);
+        let (words, heard) = bounded(2);
+        let (opened, is_open) = bounded(1);
         let (done, outcome) = bounded(1);
-        let mut worker = Worker {
-            backend,
-            inlet,
-            watermark,
-            recorder: MarkerRecorder::default(),
-            interval: config.safety_flush_interval,
-            last_flush: Instant::now(),
-            straddling: Vec::new(),
-        };
+        let mut worker = Worker::new(backend, inlet, config.safety_flush_interval);
         let thread = std::thread::Builder::new().name("tapline-markers".to_owned());
         let thread = thread.spawn(move || {
-            let recorded = worker.record();
-            if let Err(error) = &recorded {
-                // From here on marks find no room, and are shed.
-                tracing::warn!("no more data markers are recorded: {error}");
-            }
-            let sealed = recorded.and_then(|()| match word.recv() {
-                Ok(status) => worker.backend.seal(status).map(Some),
-                Err(_left_unsealed) => Ok(None),
-            });
+            let made = worker.backend.open(manifest);
+            let is_made = made.is_ok();
+            // Who has lost patience does not hear this, nor says another word.
+            let _ = opened.send(made);
+            let outcome = if is_made { worker.follow(&heard) } else { Ok(None) };
             // Before the outcome is told: who hears it finds the file closed.
             drop(worker);
             // Nobody may be there to hear it.
-            let _ = done.send(sealed);
+            let _ = done.send(outcome);
         });
-        let thread = Some(thread.map_err(MarkerStoreError::Thread)?);
-        Ok(Self { seal_as: Some(seal_as), outcome, thread, patience })
+        let thread = thread.map_err(MarkerStoreError::Thread)?;
+        answer(&is_open, open_patience)?;
+        Ok(Self { words: Some(words), outcome, thread: Some(thread), patience: close_patience })
+    }
+
+    /// Starts to record what a writer with this watermark sends.
+    pub(crate) fn record(&self, watermark: Watermark) {
+        self.say(Word::Record(watermark));
     }
 
     /// Seals the sidecar of a run whose writer has ended, when all its marks are in it.
     pub(crate) fn seal(mut self, status: RunStatus) -> Result<MarkerManifest, MarkerStoreError> {
-        if let Some(seal_as) = self.seal_as.take() {
-            // A thread that failed does not take it; its error comes back instead.
-            let _ = seal_as.send(status);
-        }
+        self.say(Word::Seal(status));
         self.end()?.ok_or(MarkerStoreError::NotOpen)
     }
 
+    fn say(&self, word: Word) {
+        if let Some(words) = &self.words {
+            // A thread that failed hears nothing; its error comes back instead.
+            let _ = words.send(word);
+        }
+    }
+
     /// Waits for the thread, once: one whose disk hangs is left behind.
-    fn end(&mut self) -> Result<Option<MarkerManifest>, MarkerStoreError> {
-        self.seal_as = None;
+    fn end(&mut self) -> Outcome {
+        self.words = None;
         let thread = self.thread.take();
-        let outcome = match self.outcome.recv_timeout(self.patience) {
-            Ok(outcome) => outcome,
-            Err(RecvTimeoutError::Timeout) => {
-                return Err(MarkerStoreError::TimedOut { waited: self.patience });
-            }
-            Err(RecvTimeoutError::Disconnected) => Err(MarkerStoreError::Died),
-        };
-        if let Some(thread) = thread {
+        let outcome = answer(&self.outcome, self.patience);
+        if let Some(thread) = thread
+            && !matches!(outcome, Err(MarkerStoreError::TimedOut { .. }))
+        {
             let _ = thread.join();
         }
         outcome
+    }
+}
+
+/// What the thread answers within `patience`.
+fn answer<T>(
+    from: &Receiver<Result<T, MarkerStoreError>>,
+    patience: Duration,
+) -> Result<T, MarkerStoreError> {
+    match from.recv_timeout(patience) {
+        Ok(answer) => answer,
+        Err(RecvTimeoutError::Timeout) => Err(MarkerStoreError::TimedOut { waited: patience }),
+        Err(RecvTimeoutError::Disconnected) => Err(MarkerStoreError::Died),
     }
 }
 
@@ -115,7 +136,6 @@ impl Drop for MarkerLane {
 struct Worker {
     backend: Box<dyn MarkerBackend>,
     inlet: MarkerInlet,
-    watermark: Watermark,
     recorder: MarkerRecorder,
     interval: Duration,
     /// When the interval was last over; commits of full batches do not count.
@@ -125,19 +145,48 @@ struct Worker {
 }
 
 impl Worker {
+    fn new(backend: Box<dyn MarkerBackend>, inlet: MarkerInlet, interval: Duration) -> Self {
+        Self {
+            backend,
+            inlet,
+            recorder: MarkerRecorder::default(),
+            interval,
+            last_flush: Instant::now(),
+            straddling: Vec::new(),
+        }
+    }
+
+    /// Records and seals as it is told to.
+    fn follow(&mut self, heard: &Receiver<Word>) -> Outcome {
+        while let Ok(word) = heard.recv() {
+            match word {
+                Word::Record(watermark) => {
+                    // From an error on marks find no room, and are shed.
+                    let warn = |error: &MarkerStoreError| {
+                        tracing::warn!("no more data markers are recorded: {error}");
+                    };
+                    self.record(&watermark).inspect_err(warn)?;
+                }
+                Word::Seal(status) => return self.backend.seal(status).map(Some),
+            }
+        }
+        Ok(None)
+    }
+
     /// Until the writer has ended and everything that came from it is committed.
-    fn record(&mut self) -> Result<(), MarkerStoreError> {
+    fn record(&mut self, watermark: &Watermark) -> Result<(), MarkerStoreError> {
+        self.last_flush = Instant::now();
         loop {
             // Asked first: once the writer is gone, what is in the ring is all there is.
             let is_last = self.inlet.is_abandoned();
-            let has_room = is_last || self.recorder.pending() < PENDING_MARKERS_MAX;
+            let has_room = is_last || self.recorder.pending_items() < PENDING_ITEMS_MAX;
             let took = has_room && self.take();
             if self.last_flush.elapsed() >= self.interval {
                 self.last_flush = Instant::now();
                 self.recorder.snapshot();
-                self.commit()?;
-            } else if self.recorder.pending() >= BATCH_MARKERS {
-                self.commit()?;
+                self.commit(watermark)?;
+            } else if self.recorder.pending_items() >= BATCH_ITEMS {
+                self.commit(watermark)?;
             }
             if is_last && !took {
                 break;
@@ -148,10 +197,10 @@ impl Worker {
         }
         self.recorder.note_shed(self.inlet.shed_in_all());
         self.recorder.snapshot();
-        self.commit()?;
+        self.commit(watermark)?;
         // In a run that was closed in order nothing is left.
         self.recorder.give_up_pending();
-        self.commit()
+        self.commit(watermark)
     }
 
     /// Takes what has come from the writer; says whether that was anything.
@@ -182,8 +231,8 @@ impl Worker {
         at > 0
     }
 
-    fn commit(&mut self) -> Result<(), MarkerStoreError> {
-        let batch = self.recorder.take_batch(self.watermark.get());
+    fn commit(&mut self, watermark: &Watermark) -> Result<(), MarkerStoreError> {
+        let batch = self.recorder.take_batch(watermark.get());
         if batch.is_empty() { Ok(()) } else { self.backend.append(&batch) }
     }
 }

@@ -16,6 +16,8 @@ pub(super) struct MarkerRecorder {
     /// Streams and markers that are not given to the store yet.
     streams: Vec<StreamDictEntry>,
     pending: VecDeque<Marker>,
+    /// What the pending markers tell of: a snapshot tells of each stream that has moved.
+    pending_items: usize,
     /// The number of the next marker.
     next_seq: u64,
     /// Marks that were shed, as far as gaps tell of them.
@@ -29,6 +31,7 @@ impl Default for MarkerRecorder {
             event_seq_before: 0,
             streams: Vec::new(),
             pending: VecDeque::new(),
+            pending_items: 0,
             next_seq: 1,
             shed: 0,
         }
@@ -57,7 +60,7 @@ impl MarkerRecorder {
         if let Some(line) = mark.get(1) {
             let record = HiFiLine::of(line);
             let marker_seq = self.number(1);
-            self.pending.push_back(Marker::HiFi(HiFiMarker {
+            self.push(Marker::HiFi(HiFiMarker {
                 marker_seq,
                 event_seq_before,
                 slot,
@@ -80,7 +83,7 @@ impl MarkerRecorder {
             ts_init: self.cursor.ts_init_max(),
             advanced: self.cursor.take_advanced(),
         };
-        self.pending.push_back(Marker::Cursor(snapshot));
+        self.push(Marker::Cursor(snapshot));
     }
 
     /// So many marks were shed so far, in all.
@@ -92,13 +95,18 @@ impl MarkerRecorder {
             self.snapshot();
             let from = self.number(new);
             let gap = MarkerGap { from, to: from + new - 1, reason: MarkerGapReason::Overflow };
-            self.pending.push_back(Marker::Gap(gap));
+            self.push(Marker::Gap(gap));
         }
     }
 
-    /// Markers that are not given to the store yet.
-    pub(super) fn pending(&self) -> usize {
-        self.pending.len()
+    fn push(&mut self, marker: Marker) {
+        self.pending_items += items(&marker);
+        self.pending.push_back(marker);
+    }
+
+    /// How much is not given to the store yet: streams that have moved, pieces of data and gaps.
+    pub(super) fn pending_items(&self) -> usize {
+        self.pending_items
     }
 
     /// What can be made durable: markers whose entry is, so that a crash leaves none that stands behind the log's end.
@@ -106,10 +114,9 @@ impl MarkerRecorder {
         let is_ahead =
             |marker: &Marker| marker.event_seq_before().is_some_and(|before| before > watermark);
         let end = self.pending.iter().position(is_ahead).unwrap_or(self.pending.len());
-        MarkerBatch {
-            streams: std::mem::take(&mut self.streams),
-            markers: self.pending.drain(..end).collect(),
-        }
+        let markers: Vec<Marker> = self.pending.drain(..end).collect();
+        self.pending_items -= markers.iter().map(items).sum::<usize>();
+        MarkerBatch { streams: std::mem::take(&mut self.streams), markers }
     }
 
     /// Gives up what is pending, for a gap: the entries it stands behind will never be durable.
@@ -118,7 +125,9 @@ impl MarkerRecorder {
         let last = self.pending.back().map(|marker| marker.marker_seqs().1);
         if let (Some(from), Some(to)) = (first, last) {
             let gap = MarkerGap { from, to, reason: MarkerGapReason::WriterClosed };
-            self.pending = VecDeque::from([Marker::Gap(gap)]);
+            self.pending.clear();
+            self.pending_items = 0;
+            self.push(Marker::Gap(gap));
         }
     }
 
@@ -127,5 +136,13 @@ impl MarkerRecorder {
         let first = self.next_seq;
         self.next_seq += count;
         first
+    }
+}
+
+/// What a marker takes room for.
+fn items(marker: &Marker) -> usize {
+    match marker {
+        Marker::Cursor(snapshot) => snapshot.advanced.len(),
+        Marker::HiFi(_) | Marker::Gap(_) => 1,
     }
 }

@@ -1,10 +1,11 @@
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use super::{MarkerFinding, MarkerReader, MarkerSource};
 use crate::format::StoredMarker;
 use crate::model::{
-    DataCursorSnapshot, Marker, MarkerCounts, MarkerManifest, RunId, StreamCursor, UnixNanos,
+    DataCursorSnapshot, Marker, MarkerCounts, MarkerManifest, RunId, StreamCursor, StreamDictEntry,
+    UnixNanos,
 };
 
 /// What came of verifying a sidecar.
@@ -40,6 +41,9 @@ impl MarkerVerifyReport {
     }
 }
 
+/// The dictionary, by slot; `None` for what does not say which stream it is.
+type Streams = BTreeMap<u32, Option<StreamDictEntry>>;
+
 /// Walks all of a sidecar and collects what is wrong with it. Changes nothing, and needs the memory of one block and of
 /// the dictionary.
 pub struct MarkerVerifier {
@@ -62,42 +66,60 @@ impl MarkerVerifier {
     /// Verifies the sidecar.
     pub fn run(&self) -> MarkerVerifyReport {
         let mut report = MarkerVerifyReport::default();
-        let slots = self.check_dictionary(&mut report);
-        let mut walk = Walk::new(slots, self.run.map_or(u64::MAX, |(_, watermark)| watermark));
+        let streams = self.check_dictionary(&mut report);
+        let mut walk = Walk::new(&streams, self.run.map_or(u64::MAX, |(_, watermark)| watermark));
         self.check_blocks(&mut walk, &mut report);
         report.last_marker_seq = walk.last_seq;
-        self.check_manifest(&mut report);
+        match self.reader.manifest() {
+            Ok(manifest) => {
+                self.check_manifest(&manifest, &mut report);
+                check_scope(&manifest, &streams, &walk.high_fidelity, &mut report);
+                report.manifest = Some(manifest);
+            }
+            Err(error) => report.push(unreadable("the manifest", error)),
+        }
         report
     }
 
-    fn check_dictionary(&self, report: &mut MarkerVerifyReport) -> HashSet<u32> {
+    fn check_dictionary(&self, report: &mut MarkerVerifyReport) -> Streams {
         let rows = self.reader.source().streams().unwrap_or_else(|error| {
             report.push(unreadable("the dictionary", error));
             Vec::new()
         });
-        let mut streams = HashSet::new();
         report.counts.dict = rows.len() as u64;
-        for (slot, row) in &rows {
-            let slot = *slot;
-            let damaged = |error: String| MarkerFinding::StreamDamaged { slot, error };
-            match self.reader.codec().decode_stream(row) {
-                Err(error) => report.push(damaged(error.to_string())),
-                Ok(stored) if !stored.is_intact => {
-                    report.push(MarkerFinding::StreamHashMismatch { slot });
-                }
-                Ok(stored) if stored.stream.slot != slot => {
-                    report
-                        .push(damaged(format!("it says that it is stream {}", stored.stream.slot)));
-                }
-                Ok(stored) => {
-                    let (data_cls, identifier) = (stored.stream.data_cls, stored.stream.identifier);
-                    if !streams.insert((data_cls, identifier.clone())) {
-                        report.push(MarkerFinding::StreamTwice { slot, data_cls, identifier });
-                    }
-                }
+        let mut known = HashSet::new();
+        let mut streams = Streams::new();
+        for (slot, row) in rows {
+            let stream = self.check_stream(slot, &row, report);
+            if let Some(StreamDictEntry { data_cls, identifier, .. }) = stream.clone()
+                && !known.insert((data_cls, identifier.clone()))
+            {
+                report.push(MarkerFinding::StreamTwice { slot, data_cls, identifier });
             }
+            streams.insert(slot, stream);
         }
-        rows.into_iter().map(|(slot, _)| slot).collect()
+        streams
+    }
+
+    fn check_stream(
+        &self,
+        slot: u32,
+        row: &[u8],
+        report: &mut MarkerVerifyReport,
+    ) -> Option<StreamDictEntry> {
+        let damaged = |error: String| MarkerFinding::StreamDamaged { slot, error };
+        match self.reader.codec().decode_stream(row) {
+            Err(error) => report.push(damaged(error.to_string())),
+            Ok(stored) if !stored.is_intact => {
+                report.push(MarkerFinding::StreamHashMismatch { slot });
+            }
+            Ok(stored) if stored.stream.slot != slot => {
+                let says = stored.stream.slot;
+                report.push(damaged(format!("it says that it is stream {says}")));
+            }
+            Ok(stored) => return Some(stored.stream),
+        }
+        None
     }
 
     fn check_blocks(&self, walk: &mut Walk, report: &mut MarkerVerifyReport) {
@@ -133,11 +155,7 @@ impl MarkerVerifier {
         }
     }
 
-    fn check_manifest(&self, report: &mut MarkerVerifyReport) {
-        let manifest = match self.reader.manifest() {
-            Ok(manifest) => manifest,
-            Err(error) => return report.push(unreadable("the manifest", error)),
-        };
+    fn check_manifest(&self, manifest: &MarkerManifest, report: &mut MarkerVerifyReport) {
         let (says, found) = (manifest.counts, report.counts);
         if manifest.status.is_sealed() {
             let counts = [
@@ -157,7 +175,24 @@ impl MarkerVerifier {
         {
             report.push(MarkerFinding::WrongRun { expected, found: manifest.run_id });
         }
-        report.manifest = Some(manifest);
+    }
+}
+
+/// Whether only that was marked which was to be.
+fn check_scope(
+    manifest: &MarkerManifest,
+    streams: &Streams,
+    high_fidelity: &BTreeSet<u32>,
+    report: &mut MarkerVerifyReport,
+) {
+    for stream in streams.values().flatten() {
+        let StreamDictEntry { slot, data_cls, identifier } = stream.clone();
+        if !manifest.enabled_classes.contains(&data_cls) {
+            report.push(MarkerFinding::ClassNotEnabled { slot, data_cls });
+        }
+        if high_fidelity.contains(&slot) && !manifest.high_fidelity.contains(&identifier) {
+            report.push(MarkerFinding::NotHighFidelity { slot, identifier });
+        }
     }
 }
 
@@ -166,8 +201,10 @@ fn unreadable(what: &'static str, error: impl std::fmt::Display) -> MarkerFindin
 }
 
 /// What the markers so far have said.
-struct Walk {
-    slots: HashSet<u32>,
+struct Walk<'a> {
+    streams: &'a Streams,
+    /// Streams that have high-fidelity markers.
+    high_fidelity: BTreeSet<u32>,
     watermark: u64,
     last_seq: u64,
     event_seq_before: u64,
@@ -175,10 +212,11 @@ struct Walk {
     cursors: HashMap<u32, StreamCursor>,
 }
 
-impl Walk {
-    fn new(slots: HashSet<u32>, watermark: u64) -> Self {
+impl<'a> Walk<'a> {
+    fn new(streams: &'a Streams, watermark: u64) -> Self {
         Self {
-            slots,
+            streams,
+            high_fidelity: BTreeSet::new(),
             watermark,
             last_seq: 0,
             event_seq_before: 0,
@@ -203,7 +241,10 @@ impl Walk {
         }
         match marker {
             Marker::Cursor(snapshot) => self.check_snapshot(snapshot, report),
-            Marker::HiFi(marker) => self.check_slot(marker_seq, marker.slot, report),
+            Marker::HiFi(marker) => {
+                self.check_slot(marker_seq, marker.slot, report);
+                self.high_fidelity.insert(marker.slot);
+            }
             Marker::Gap(_) => {}
         }
     }
@@ -259,7 +300,7 @@ impl Walk {
     }
 
     fn check_slot(&self, marker_seq: u64, slot: u32, report: &mut MarkerVerifyReport) {
-        if !self.slots.contains(&slot) {
+        if !self.streams.contains_key(&slot) {
             report.push(MarkerFinding::UnknownStream { marker_seq, slot });
         }
     }

@@ -6,5 +6,6 @@ mod causes;
 mod joined;
 mod node;
 mod oracle;
+mod overload;
 mod setup;
 mod tampered;

@@ -66,7 +66,7 @@ pub(super) fn manifest() -> MarkerManifest {
     MarkerManifest {
         run_id: run_id(1),
         enabled_classes: DataMarkerClass::ALL.to_vec(),
-        high_fidelity: vec!["ES".to_owned()],
+        high_fidelity: vec![stream(0).identifier, stream(1).identifier],
         counts: MarkerCounts::default(),
         status: RunStatus::Running,
     }

@@ -6,13 +6,14 @@ use tapline::lifecycle::{
     LifecycleOptions,
 };
 use tapline::markers::{
-    DataPoint, Extractor, ExtractorRegistry, MarkerReader, MarkerVerifier, open_sealed_markers,
+    DataPoint, Extractor, ExtractorRegistry, MarkerBackend, MarkerReader, MarkerVerifier,
+    open_sealed_markers,
 };
-use tapline::store::{open_sealed_file, run_path};
+use tapline::store::{RedbBackend, open_sealed_file, run_path};
 use tapline::writer::CloseReport;
-use tapline::{DataMarkerClass, Entry, MarkerManifest, RegisteredComponents, UnixNanos};
+use tapline::{DataMarkerClass, Entry, MarkerManifest, RegisteredComponents, RunStatus, UnixNanos};
 
-use crate::support::{entries, instance};
+use crate::support::{FaultyStore, Gate, PATIENCE, entries, instance};
 
 /// A trade. Market data: marked, not captured.
 pub(super) struct Trade {
@@ -83,6 +84,25 @@ impl Node {
         Self { folder, lifecycle }
     }
 
+    /// A node whose writer stops, soon after `gate` is shut, until it is opened: all that comes in the meantime waits in
+    /// the rings.
+    pub(super) fn gated(markers: DataMarkerConfig, gate: &Gate) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let mut config = config_in(folder.path(), Some(markers));
+        // With two small frames full, there is nowhere to put more.
+        config.writer.batch_entries_max = 64;
+        config.writer.halt_threshold = PATIENCE;
+        let gate = gate.clone();
+        let options = LifecycleOptions {
+            backend_opener: Box::new(move |config| {
+                let files = RedbBackend::with_disk_mode(&config.base_dir, config.disk_mode);
+                Ok(Box::new(FaultyStore::gated_before(Box::new(files), &gate)))
+            }),
+            ..options()
+        };
+        Self { lifecycle: open_configured(config, options), folder }
+    }
+
     pub(super) fn adapter(&self) -> BusCaptureAdapter {
         self.lifecycle.adapter().unwrap().expect("it has a configuration")
     }
@@ -107,13 +127,45 @@ pub(super) fn open_with(
     markers: Option<DataMarkerConfig>,
     options: LifecycleOptions,
 ) -> EventStoreLifecycle {
+    open_configured(config_in(folder, markers), options)
+}
+
+pub(super) fn config_in(folder: &Path, markers: Option<DataMarkerConfig>) -> EventStoreConfig {
     let mut config = EventStoreConfig::new(folder);
     // Marks do not wait for room as entries do.
     config.writer.ring_lines = 1 << 18;
     config.data_markers = markers;
+    config
+}
+
+pub(super) fn open_configured(
+    config: EventStoreConfig,
+    options: LifecycleOptions,
+) -> EventStoreLifecycle {
     let mut lifecycle = EventStoreLifecycle::new(Some(config), options);
     lifecycle.open(&instance(), RegisteredComponents::default(), &Environment::Live).unwrap();
     lifecycle
+}
+
+pub(super) fn with_opener(
+    opener: impl Fn(&Path) -> Box<dyn MarkerBackend> + 'static,
+) -> LifecycleOptions {
+    LifecycleOptions { marker_opener: Box::new(opener), ..options() }
+}
+
+/// Ten decisions among data.
+pub(super) fn record_ten(lifecycle: &EventStoreLifecycle) {
+    let mut adapter = lifecycle.adapter().unwrap().unwrap();
+    for n in 1..=10 {
+        adapter.capture("data", &Trade { instrument: "ES", ts_init: n, price: 1 }).unwrap();
+        adapter.capture("decisions", &Decision(n)).unwrap();
+    }
+}
+
+/// The run is as it would be without a sidecar.
+pub(super) fn assert_run_is_whole(report: &CloseReport) {
+    assert_eq!((report.watermark, &report.markers), (12, &None));
+    assert_eq!(report.manifest.status, RunStatus::Ended);
 }
 
 pub(super) fn sidecar(run: &Path) -> PathBuf {

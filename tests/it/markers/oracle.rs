@@ -1,15 +1,20 @@
-//! Threads that take turns: the order in which they do is known, and has to be found again.
+//! Threads that take turns: the order in which they do is known, and has to be found again. Half of the time the writer
+//! stands still, so that much has to be put in order at once.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
+use tapline::lifecycle::DataMarkerConfig;
 use tapline::{Marker, RunStatus};
 
 use super::node::{Decision, Node, Recorded, Trade, decision, fingerprint, roomy};
-use tapline::lifecycle::DataMarkerConfig;
+use crate::support::Gate;
 
 const INSTRUMENTS: [&str; 3] = ["ES", "NQ", "CL"];
 const STEPS_A_PRODUCER: u64 = 20_000;
+
+/// Turns until the writer stops, and again until it goes on.
+const TURNS_A_PHASE: u64 = 2_000;
 
 /// What happened, in the order of the turns.
 enum Step {
@@ -33,17 +38,23 @@ impl Numbers {
 
 /// Lets `producers` threads mix entries and data, one step at a time, whoever gets the turn.
 fn record(producers: u64, markers: DataMarkerConfig) -> (Recorded, Vec<Step>) {
-    let node = Node::open(markers);
+    let gate = Gate::default();
+    let node = Node::gated(markers, &gate);
     let turns = Mutex::new(Vec::new());
     std::thread::scope(|scope| {
         for producer in 0..producers {
             let mut adapter = node.adapter();
-            let turns = &turns;
+            let (turns, gate) = (&turns, &gate);
             scope.spawn(move || {
                 let mut numbers = Numbers(producer);
                 for _ in 0..STEPS_A_PRODUCER {
                     let mut turns = turns.lock().unwrap_or_else(PoisonError::into_inner);
                     let turn = turns.len() as u64;
+                    match turn % (2 * TURNS_A_PHASE) {
+                        0 => gate.shut(),
+                        TURNS_A_PHASE => gate.open(),
+                        _ => {}
+                    }
                     if numbers.below(4) == 0 {
                         adapter.capture("decisions", &Decision(turn)).unwrap();
                         turns.push(Step::Entry(turn));
@@ -59,6 +70,7 @@ fn record(producers: u64, markers: DataMarkerConfig) -> (Recorded, Vec<Step>) {
             });
         }
     });
+    gate.open();
     (node.seal(), turns.into_inner().unwrap())
 }
 

@@ -245,15 +245,37 @@ fn the_sidecar_of_another_run() {
     assert_eq!(report.findings, [MarkerFinding::WrongRun { expected, found }]);
 }
 
-#[test]
-fn a_manifest_that_counts_otherwise() {
-    let found = found(|transaction| {
+/// What is found where the manifest says something else.
+fn found_with_manifest(change: impl FnOnce(&mut MarkerManifest)) -> Vec<MarkerFinding> {
+    found(|transaction| {
         let mut table = transaction.open_table(META).unwrap();
         let row = table.get("manifest").unwrap().unwrap().value().to_vec();
         let mut manifest: MarkerManifest = serde_json::from_slice(&row).unwrap();
-        manifest.counts.gaps = 7;
+        change(&mut manifest);
         let row = serde_json::to_vec(&manifest).unwrap();
         table.insert("manifest", row.as_slice()).unwrap();
-    });
+    })
+}
+
+#[test]
+fn a_manifest_that_counts_otherwise() {
+    let found = found_with_manifest(|manifest| manifest.counts.gaps = 7);
     assert_eq!(found, [MarkerFinding::CountMismatch { what: "gaps", manifest: 7, found: 1 }]);
+}
+
+#[test]
+fn a_manifest_without_a_class_that_was_marked() {
+    let data_cls = DataMarkerClass::Quote;
+    let found = found_with_manifest(|manifest| {
+        manifest.enabled_classes.retain(|class| *class != data_cls);
+    });
+    let not_enabled = |slot| MarkerFinding::ClassNotEnabled { slot, data_cls };
+    assert_eq!(found, [not_enabled(0), not_enabled(1)]);
+}
+
+#[test]
+fn a_manifest_without_an_instrument_that_was_marked_with_high_fidelity() {
+    let found = found_with_manifest(|manifest| manifest.high_fidelity.clear());
+    let identifier = stream(1).identifier;
+    assert_eq!(found, [MarkerFinding::NotHighFidelity { slot: 1, identifier }]);
 }

@@ -28,9 +28,9 @@ impl Fault {
     }
 }
 
-/// A memory backend that fails, or blocks, at a commit of choice.
+/// A backend that fails, or blocks, at a commit of choice; in memory unless it is said otherwise.
 pub(crate) struct FaultyStore {
-    inner: MemoryBackend,
+    inner: Box<dyn EventStore>,
     commits: u64,
     fail_at: Option<(u64, Fault)>,
     gate: Option<Gate>,
@@ -39,13 +39,16 @@ pub(crate) struct FaultyStore {
 impl FaultyStore {
     /// Fails at commit number `commit`, from 1, and at all later ones.
     pub(crate) fn failing(commit: u64, fault: Fault) -> Self {
-        let inner = MemoryBackend::new(MemoryDisk::default());
-        Self { inner, commits: 0, fail_at: Some((commit, fault)), gate: None }
+        Self { inner: in_memory(), commits: 0, fail_at: Some((commit, fault)), gate: None }
     }
 
     /// Blocks in every commit while `gate` is shut.
     pub(crate) fn gated(gate: &Gate) -> Self {
-        let inner = MemoryBackend::new(MemoryDisk::default());
+        Self::gated_before(in_memory(), gate)
+    }
+
+    /// The same before the commits of `inner`.
+    pub(crate) fn gated_before(inner: Box<dyn EventStore>, gate: &Gate) -> Self {
         Self { inner, commits: 0, fail_at: None, gate: Some(gate.clone()) }
     }
 
@@ -59,6 +62,10 @@ impl FaultyStore {
             _ => Ok(()),
         }
     }
+}
+
+fn in_memory() -> Box<dyn EventStore> {
+    Box::new(MemoryBackend::new(MemoryDisk::default()))
 }
 
 impl EventStore for FaultyStore {

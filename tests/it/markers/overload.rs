@@ -1,0 +1,311 @@
+//! A sidecar that fails, hangs or cannot keep up: the run goes on, and what is missing is said to be.
+
+use std::fs;
+use std::io;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tapline::lifecycle::{DataMarkerConfig, KernelEventStore, LifecycleOptions};
+use tapline::markers::{
+    MarkerBackend, MarkerBatch, MarkerReader, MarkerSource, MarkerStoreError, MemoryMarkerBackend,
+};
+use tapline::store::{BackendFault, run_path};
+use tapline::{Marker, MarkerGapReason, MarkerManifest, RunStatus, UnixNanos};
+
+use super::node::{
+    Decision, Trade, assert_run_is_whole, config_in, open_configured, open_in, open_with, options,
+    record_ten, roomy, sidecar, with_opener,
+};
+use crate::support::{Gate, PATIENCE, instance};
+
+/// A memory backend whose appends wait at a gate, or fail.
+struct Troubled {
+    inner: MemoryMarkerBackend,
+    gate: Gate,
+    fails: bool,
+    shared: Arc<std::sync::Mutex<Option<Arc<dyn MarkerSource>>>>,
+}
+
+impl MarkerBackend for Troubled {
+    fn open(&mut self, manifest: MarkerManifest) -> Result<(), MarkerStoreError> {
+        self.inner.open(manifest)?;
+        *self.shared.lock().unwrap() = self.inner.source();
+        Ok(())
+    }
+
+    fn append(&mut self, batch: &MarkerBatch) -> Result<(), MarkerStoreError> {
+        self.gate.pass();
+        if self.fails {
+            return Err(BackendFault::io(io::ErrorKind::StorageFull.into()).into());
+        }
+        self.inner.append(batch)
+    }
+
+    fn seal(&mut self, status: RunStatus) -> Result<MarkerManifest, MarkerStoreError> {
+        self.inner.seal(status)
+    }
+
+    fn source(&self) -> Option<Arc<dyn MarkerSource>> {
+        self.inner.source()
+    }
+}
+
+type Shared = Arc<std::sync::Mutex<Option<Arc<dyn MarkerSource>>>>;
+
+fn troubled(gate: &Gate, fails: bool) -> (LifecycleOptions, Shared) {
+    let (gate, shared) = (gate.clone(), Shared::default());
+    let source = Arc::clone(&shared);
+    let options = with_opener(move |_| {
+        let (gate, shared) = (gate.clone(), Arc::clone(&shared));
+        Box::new(Troubled { inner: MemoryMarkerBackend::new(), gate, fails, shared })
+    });
+    (options, source)
+}
+
+#[test]
+fn a_sidecar_whose_disk_is_full_ends_and_the_run_does_not() {
+    let folder = tempfile::tempdir().unwrap();
+    let (options, _) = troubled(&Gate::default(), true);
+    let mut lifecycle = open_with(folder.path(), Some(roomy()), options);
+    record_ten(&lifecycle);
+    assert_run_is_whole(&lifecycle.seal(UnixNanos::new(1)).unwrap().unwrap());
+    assert!(!lifecycle.is_halted());
+}
+
+/// What is written into a file without a name is gone with the process: it is no record.
+#[cfg(unix)]
+#[test]
+fn a_sidecar_that_is_removed_ends_and_the_run_does_not() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut lifecycle = open_in(folder.path(), Some(roomy()));
+    let run = run_path(folder.path(), &instance(), lifecycle.run_id().unwrap());
+    fs::remove_file(sidecar(&run)).unwrap();
+    record_ten(&lifecycle);
+    assert_run_is_whole(&lifecycle.seal(UnixNanos::new(1)).unwrap().unwrap());
+    assert!(!lifecycle.is_halted() && !sidecar(&run).exists());
+}
+
+/// A sidecar that hangs while ten times as much comes as may wait for it: entries go on at their pace, nothing halts,
+/// and what is missing is said to be. Counts are whole again with the first mark that gets through.
+#[test]
+fn an_overload_sheds_markers_and_never_entries() {
+    const DATA: u64 = 20_000;
+    let folder = tempfile::tempdir().unwrap();
+    let gate = Gate::default();
+    gate.shut();
+    let markers = DataMarkerConfig {
+        channel_capacity: 1_000,
+        safety_flush_interval: Duration::from_millis(1),
+        high_fidelity: vec!["NQ".to_owned()],
+        ..DataMarkerConfig::default()
+    };
+    let (options, source) = troubled(&gate, false);
+    let mut lifecycle = open_with(folder.path(), Some(markers), options);
+    let mut adapter = lifecycle.adapter().unwrap().unwrap();
+    let mut decisions = 0;
+    for n in 1..=DATA {
+        let instrument = if n % 10 == 0 { "NQ" } else { "ES" };
+        adapter.capture("data", &Trade { instrument, ts_init: n, price: n }).unwrap();
+        if n % 100 == 0 {
+            decisions += 1;
+            adapter.capture("decisions", &Decision(decisions)).unwrap();
+        }
+        if n == 100 {
+            gate.await_waiting();
+        }
+    }
+    // Entries become durable although the sidecar hangs.
+    let session = lifecycle.session().unwrap();
+    session.writer().wait_for_watermark(decisions + 1, Duration::from_secs(10)).unwrap();
+    assert!(!lifecycle.is_halted());
+    gate.open();
+    // It takes up again.
+    let began = Instant::now();
+    let mut last = DATA;
+    let reader = MarkerReader::new(source.lock().unwrap().clone().unwrap());
+    while reader.scan().count() < 100 && began.elapsed() < Duration::from_secs(10) {
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    for instrument in ["ES", "NQ"] {
+        last += 1;
+        adapter.capture("data", &Trade { instrument, ts_init: last, price: last }).unwrap();
+    }
+    drop(adapter);
+    let report = lifecycle.seal(UnixNanos::new(1)).unwrap().unwrap();
+    assert_eq!(report.watermark, decisions + 2);
+    let counts = report.markers.expect("it was sealed").counts;
+    assert!(counts.gaps >= 1, "{counts:?}");
+
+    let (mut next, mut hifi, mut missing) = (1, 0, 0);
+    for stored in reader.scan() {
+        let marker = stored.unwrap().marker;
+        let (from, to) = marker.marker_seqs();
+        assert_eq!(from, next, "no number is left out");
+        next = to + 1;
+        match marker {
+            Marker::Gap(gap) => {
+                assert_eq!(gap.reason, MarkerGapReason::Overflow);
+                missing += to - from + 1;
+            }
+            Marker::HiFi(_) => hifi += 1,
+            Marker::Cursor(_) => {}
+        }
+    }
+    assert!(missing > 10_000, "most was shed: {missing}");
+    assert!(hifi < DATA / 10);
+    let fold = reader.fold_before(u64::MAX).unwrap();
+    let seen: Vec<u64> = fold.cursors.values().map(|cursor| cursor.count).collect();
+    assert_eq!(seen.iter().sum::<u64>(), DATA + 2, "the last mark of each stream has it all");
+}
+
+/// While markers come so fast that full batches are committed all the time: cursors are written down all the same.
+#[test]
+fn cursors_are_written_at_their_interval_whatever_else_comes() {
+    let folder = tempfile::tempdir().unwrap();
+    let (options, source) = troubled(&Gate::default(), false);
+    let markers = DataMarkerConfig {
+        safety_flush_interval: Duration::from_millis(100),
+        high_fidelity: vec!["NQ".to_owned()],
+        ..roomy()
+    };
+    let mut lifecycle = open_with(folder.path(), Some(markers), options);
+    let mut adapter = lifecycle.adapter().unwrap().unwrap();
+    let reader = MarkerReader::new(source.lock().unwrap().take().unwrap());
+    let snapshots = || {
+        let markers = reader.scan().map(|stored| stored.unwrap().marker);
+        markers.filter(|marker| matches!(marker, Marker::Cursor(_))).count()
+    };
+    let (began, mut n) = (Instant::now(), 0);
+    // Without an entry in all that time.
+    while snapshots() < 2 {
+        assert!(began.elapsed() < PATIENCE, "{n} pieces of data, and no two snapshots");
+        for _ in 0..100_000 {
+            n += 1;
+            adapter.capture("data", &Trade { instrument: "NQ", ts_init: n, price: n }).unwrap();
+        }
+    }
+    drop(adapter);
+    lifecycle.seal(UnixNanos::new(1)).unwrap().unwrap();
+}
+
+/// Markers behind entries that never became durable are none: a gap says that they are missing.
+#[test]
+fn no_marker_stands_behind_the_end_of_a_halted_run() {
+    let folder = tempfile::tempdir().unwrap();
+    let (markers_options, source) = troubled(&Gate::default(), false);
+    let options = LifecycleOptions {
+        backend_opener: Box::new(|_| {
+            let fault = crate::support::Fault::DiskFull;
+            // RunStarted is the first commit.
+            Ok(Box::new(crate::support::FaultyStore::failing(2, fault)))
+        }),
+        ..markers_options
+    };
+    let mut lifecycle = open_with(folder.path(), Some(roomy()), options);
+    let mut adapter = lifecycle.adapter().unwrap().unwrap();
+    adapter.capture("data", &Trade { instrument: "ES", ts_init: 1, price: 1 }).unwrap();
+    adapter.capture("decisions", &Decision(1)).unwrap();
+    while !lifecycle.is_halted() {
+        std::thread::yield_now();
+    }
+    drop(adapter);
+    lifecycle.seal(UnixNanos::new(1)).unwrap_err();
+    drop(lifecycle);
+    let reader = MarkerReader::new(source.lock().unwrap().take().unwrap());
+    assert_eq!(reader.manifest().unwrap().status, RunStatus::Running, "left for the next boot");
+    for stored in reader.scan() {
+        let before = stored.unwrap().marker.event_seq_before();
+        assert!(before.is_none_or(|before| before <= 1), "{before:?}");
+    }
+}
+
+/// What is shed is told ahead of all that comes after it, also where the tap that shed it has nothing more to say.
+#[test]
+fn a_gap_stands_before_what_comes_after_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let markers = DataMarkerConfig { streams_max: 1, ..roomy() };
+    let mut lifecycle = open_in(folder.path(), Some(markers));
+    let (mut first, mut second) =
+        (lifecycle.adapter().unwrap().unwrap(), lifecycle.adapter().unwrap().unwrap());
+    let trade = |instrument, n| Trade { instrument, ts_init: n, price: n };
+    first.capture("data", &trade("ES", 1)).unwrap();
+    first.capture("data", &trade("one stream too many", 2)).unwrap();
+    first.capture("decisions", &Decision(1)).unwrap();
+    lifecycle.session().unwrap().writer().flush(PATIENCE).unwrap();
+    second.capture("data", &trade("ES", 3)).unwrap();
+    second.capture("decisions", &Decision(2)).unwrap();
+    lifecycle.session().unwrap().writer().flush(PATIENCE).unwrap();
+    let run = run_path(folder.path(), &instance(), lifecycle.run_id().unwrap());
+    // While the first tap is still there.
+    let sealed = lifecycle.seal(UnixNanos::new(1)).unwrap().unwrap();
+    drop((first, second));
+    assert_eq!(sealed.markers.unwrap().counts.gaps, 1);
+    let reader = MarkerReader::open_sealed(&sidecar(&run)).unwrap();
+    // RunStarted is entry 1.
+    assert_eq!(reader.fold_before(2).unwrap().missing, 1);
+    assert_eq!(reader.fold_before(3).unwrap().missing, 1);
+}
+
+/// Without a thread and a ring too.
+#[test]
+fn an_inline_tap_says_what_it_sheds() {
+    let folder = tempfile::tempdir().unwrap();
+    let markers = DataMarkerConfig { streams_max: 1, ..roomy() };
+    let options = LifecycleOptions { is_inline: true, ..options() };
+    let mut lifecycle = open_with(folder.path(), Some(markers), options);
+    let mut adapter = lifecycle.adapter().unwrap().unwrap();
+    for (n, instrument) in (1..).zip(["ES", "NQ", "ES"]) {
+        adapter.capture("data", &Trade { instrument, ts_init: n, price: n }).unwrap();
+    }
+    drop(adapter);
+    let counts = lifecycle.seal(UnixNanos::new(1)).unwrap().unwrap().markers.unwrap().counts;
+    assert_eq!((counts.dict, counts.gaps), (1, 1), "{counts:?}");
+}
+
+/// A ring too full for the announcement of a first stream: it is announced later, behind another, and nothing is mixed up.
+#[test]
+fn streams_that_could_not_be_announced_at_first_are_announced_later() {
+    let folder = tempfile::tempdir().unwrap();
+    let gate = Gate::default();
+    let (options, source) = troubled(&Gate::default(), false);
+    let store = gate.clone();
+    let options = LifecycleOptions {
+        backend_opener: Box::new(move |_| Ok(Box::new(crate::support::FaultyStore::gated(&store)))),
+        ..options
+    };
+    let mut config = config_in(folder.path(), Some(roomy()));
+    config.writer.ring_lines = 64;
+    config.writer.record_bytes_max = 4096;
+    let mut lifecycle = open_configured(config, options);
+
+    let mut adapter = lifecycle.adapter().unwrap().unwrap();
+    let trade = |instrument, n| Trade { instrument, ts_init: n, price: n };
+    gate.shut();
+    adapter.capture("decisions", &Decision(0)).unwrap();
+    // The writer stands before the store with it, and takes nothing more.
+    gate.await_waiting();
+    for n in 1..=26 {
+        adapter.capture("decisions", &Decision(n)).unwrap();
+    }
+    for n in 1..=5 {
+        adapter.capture("data", &trade("ES", n)).unwrap();
+    }
+    gate.open();
+    lifecycle.session().unwrap().writer().flush(Duration::from_secs(10)).unwrap();
+    adapter.capture("data", &trade("NQ", 6)).unwrap();
+    adapter.capture("data", &trade("ES", 7)).unwrap();
+    drop(adapter);
+    let report = lifecycle.seal(UnixNanos::new(1)).unwrap().unwrap();
+    let counts = report.markers.expect("it was sealed").counts;
+    assert_eq!((counts.dict, counts.gaps), (2, 1), "{counts:?}");
+    let reader = MarkerReader::new(source.lock().unwrap().take().unwrap());
+    let fold = reader.fold_before(u64::MAX).unwrap();
+    let seen: Vec<_> = reader
+        .streams()
+        .unwrap()
+        .into_iter()
+        .map(|stream| (stream.identifier, fold.cursors[&stream.slot].count))
+        .collect();
+    assert_eq!(seen, [("NQ".to_owned(), 1), ("ES".to_owned(), 6)]);
+    assert_eq!(fold.missing, 5);
+}
