@@ -2,21 +2,23 @@
 //! stands still, so that much has to be put in order at once.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::mpsc::channel;
 
+use tapline::capture::BusCaptureAdapter;
 use tapline::lifecycle::DataMarkerConfig;
 use tapline::{Marker, RunStatus};
 
 use super::node::{Decision, Node, Recorded, Trade, decision, fingerprint, roomy};
-use crate::support::Gate;
+use crate::support::{Gate, PATIENCE};
 
 const INSTRUMENTS: [&str; 3] = ["ES", "NQ", "CL"];
-const STEPS_A_PRODUCER: u64 = 20_000;
+/// Steps of all producers together.
+const STEPS: usize = 100_000;
 
-/// Turns until the writer stops, and again until it goes on.
-const TURNS_A_PHASE: u64 = 2_000;
+/// Steps until the writer stops, and again until it goes on.
+const STEPS_A_PHASE: usize = 2_000;
 
-/// What happened, in the order of the turns.
+/// What happened, in the order in which it did.
 enum Step {
     Entry(u64),
     Data { instrument: &'static str, ts_init: u64 },
@@ -36,42 +38,59 @@ impl Numbers {
     }
 }
 
-/// Lets `producers` threads mix entries and data, one step at a time, whoever gets the turn.
-fn record(producers: u64, markers: DataMarkerConfig) -> (Recorded, Vec<Step>) {
+/// What goes from thread to thread, and whose turn it is with it: all steps so far; `None` once there are enough.
+type Turn = Option<Vec<Step>>;
+
+/// Lets `producers` threads mix entries and data. Each takes a few steps, and gives the turn to another.
+fn record(producers: usize, markers: DataMarkerConfig) -> (Recorded, Vec<Step>) {
     let gate = Gate::default();
     let node = Node::gated(markers, &gate);
-    let turns = Mutex::new(Vec::new());
+    let (to, mine): (Vec<_>, Vec<_>) = (0..producers).map(|_| channel::<Turn>()).unzip();
+    let (done, steps) = channel();
+    to[0].send(Some(Vec::new())).unwrap();
     std::thread::scope(|scope| {
-        for producer in 0..producers {
+        for (mine, seed) in mine.into_iter().zip(0..) {
             let mut adapter = node.adapter();
-            let (turns, gate) = (&turns, &gate);
+            let (to, done, gate) = (to.clone(), done.clone(), &gate);
             scope.spawn(move || {
-                let mut numbers = Numbers(producer);
-                for _ in 0..STEPS_A_PRODUCER {
-                    let mut turns = turns.lock().unwrap_or_else(PoisonError::into_inner);
-                    let turn = turns.len() as u64;
-                    match turn % (2 * TURNS_A_PHASE) {
-                        0 => gate.shut(),
-                        TURNS_A_PHASE => gate.open(),
-                        _ => {}
+                let mut numbers = Numbers(seed);
+                while let Some(mut steps) = mine.recv_timeout(PATIENCE).unwrap() {
+                    for _ in 0..=numbers.below(8) {
+                        match steps.len() % (2 * STEPS_A_PHASE) {
+                            0 => gate.shut(),
+                            STEPS_A_PHASE => gate.open(),
+                            _ => {}
+                        }
+                        let step = step(&mut adapter, steps.len() as u64, &mut numbers);
+                        steps.push(step);
                     }
-                    if numbers.below(4) == 0 {
-                        adapter.capture("decisions", &Decision(turn)).unwrap();
-                        turns.push(Step::Entry(turn));
+                    if steps.len() < STEPS {
+                        let next = numbers.below(to.len() as u64) as usize;
+                        to[next].send(Some(steps)).unwrap();
                     } else {
-                        let instrument = INSTRUMENTS[numbers.below(3) as usize];
-                        // Times repeat, and fall back now and then.
-                        let ts_init = 1_000_000 + turn / 3 - numbers.below(50);
-                        let trade = Trade { instrument, ts_init, price: turn };
-                        assert!(!adapter.capture("data", &trade).unwrap());
-                        turns.push(Step::Data { instrument, ts_init });
+                        gate.open();
+                        done.send(steps).unwrap();
+                        to.iter().for_each(|to| to.send(None).unwrap());
                     }
                 }
             });
         }
     });
-    gate.open();
-    (node.seal(), turns.into_inner().unwrap())
+    (node.seal(), steps.recv().unwrap())
+}
+
+/// Captures an entry or a piece of data, the `number`th of all.
+fn step(adapter: &mut BusCaptureAdapter, number: u64, numbers: &mut Numbers) -> Step {
+    if numbers.below(4) == 0 {
+        adapter.capture("decisions", &Decision(number)).unwrap();
+        return Step::Entry(number);
+    }
+    let instrument = INSTRUMENTS[numbers.below(3) as usize];
+    // Times repeat, and fall back now and then.
+    let ts_init = 1_000_000 + number / 3 - numbers.below(50);
+    let trade = Trade { instrument, ts_init, price: number };
+    assert!(!adapter.capture("data", &trade).unwrap());
+    Step::Data { instrument, ts_init }
 }
 
 /// What had been seen of each instrument: how much, and its highest time.
@@ -81,7 +100,7 @@ fn as_list(seen: &Seen) -> Vec<(String, u64, u64)> {
     seen.iter().map(|(instrument, (count, hi))| ((*instrument).to_owned(), *count, *hi)).collect()
 }
 
-fn check(producers: u64) {
+fn check(producers: usize) {
     let (recorded, steps) = record(producers, roomy());
     let manifest = recorded.verified();
     assert_eq!((manifest.status, manifest.counts.gaps), (RunStatus::Ended, 0));
@@ -95,9 +114,9 @@ fn check(producers: u64) {
     let mut boundaries = Vec::new();
     for step in &steps {
         match step {
-            Step::Entry(turn) => {
+            Step::Entry(number) => {
                 seq += 1;
-                assert_eq!(decision(&recorded.entries[seq as usize - 1]), Some(*turn));
+                assert_eq!(decision(&recorded.entries[seq as usize - 1]), Some(*number));
                 boundaries.push((seq, as_list(&seen)));
             }
             Step::Data { instrument, ts_init } => {
@@ -161,14 +180,14 @@ fn high_fidelity_markers_tell_each_record() {
     let (recorded, steps) = record(1, markers);
     let mut expected = Vec::new();
     let (mut seq, mut last_ts, mut ordinal) = (1, 0, 0);
-    for (turn, step) in steps.iter().enumerate() {
+    for (number, step) in steps.iter().enumerate() {
         match step {
             Step::Entry(_) => seq += 1,
             Step::Data { instrument: "NQ", ts_init } => {
                 ordinal = if *ts_init == last_ts { ordinal + 1 } else { 0 };
                 last_ts = *ts_init;
                 let mut hasher = blake3::Hasher::new();
-                let trade = Trade { instrument: "NQ", ts_init: *ts_init, price: turn as u64 };
+                let trade = Trade { instrument: "NQ", ts_init: *ts_init, price: number as u64 };
                 fingerprint(&trade, &mut hasher);
                 expected.push((seq, *ts_init - 1, *ts_init, ordinal, hasher.finalize()));
             }
