@@ -176,6 +176,8 @@ impl WriterConfig {
         let in_batch = self
             .batch_bytes_max
             .saturating_sub(FRAME_OVERHEAD_BYTES + PER_RECORD_BYTES + names_bytes);
+        // Whole lines, as records are.
+        let in_batch = in_batch / LINE_BYTES * LINE_BYTES;
         let in_ring = self.ring_lines * LINE_BYTES;
         (16 << 20).min(in_batch.max(2 * LINE_BYTES)).min(in_ring)
     }
@@ -242,5 +244,69 @@ mod optional_duration_us {
         from: D,
     ) -> Result<Option<Duration>, D::Error> {
         Ok(Option::<u64>::deserialize(from)?.map(Duration::from_micros))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::format::{FrameBuilder, RecordBuilder, RecordStamp, RecordTag};
+    use crate::model::{EntryDraft, Hash, UnixNanos};
+
+    /// Settings with the largest records that they allow.
+    fn with_largest_record(batch_bytes_max: usize, ring_lines: usize) -> WriterConfig {
+        let mut config = WriterConfig { batch_bytes_max, ring_lines, ..WriterConfig::default() };
+        config.record_bytes_max = config.largest_record();
+        config.validate().expect("as large as allowed");
+        let too_large = WriterConfig { record_bytes_max: config.record_bytes_max + 1, ..config };
+        assert_eq!(too_large.validate().expect_err("one byte more").field, "record_bytes_max");
+        WriterConfig { record_bytes_max: config.record_bytes_max, ..too_large }
+    }
+
+    /// Bytes of a frame with nothing but a record as large as allowed, and the names it brings, as long as allowed.
+    fn frame_bytes(config: &WriterConfig) -> usize {
+        let mut builder = RecordBuilder::new(config.record_limits());
+        let payload = vec![0; config.record_bytes_max - LINE_BYTES];
+        builder.fill(&EntryDraft { payload: &payload, ..EntryDraft::default() });
+        let ts_publish = UnixNanos::default();
+        let tag = RecordTag { stamp: 0, ts_publish, topic_id: 0, type_id: 0 };
+        let record = builder.finish(tag).expect("as large as allowed");
+        assert_eq!(record.len() * LINE_BYTES, config.record_bytes_max);
+
+        let mut frame = FrameBuilder::new(config.frame_limits(), 1, 0);
+        let name = "n".repeat(config.name_bytes_max);
+        let (topic_id, type_id) = (frame.push_name(&name), frame.push_name(&name));
+        frame.push(record, &[], &RecordStamp { ts_publish, topic_id, type_id });
+        frame.seal(&Hash::from_bytes([0; 32])).bytes().len()
+    }
+
+    #[test]
+    fn the_largest_record_fills_a_frame() {
+        for batch_bytes_max in [8192, 8193, 65_535, (1 << 20) + 40] {
+            let config = with_largest_record(batch_bytes_max, 1 << 20);
+            let bytes = frame_bytes(&config);
+            let room = batch_bytes_max.checked_sub(bytes).expect("it fits");
+            assert!(room < LINE_BYTES, "{room} bytes of {batch_bytes_max} are left");
+        }
+    }
+
+    #[test]
+    fn the_largest_record_fits_the_ring_and_is_bounded_in_any_case() {
+        assert_eq!(with_largest_record(1 << 20, 64).record_bytes_max, 64 * LINE_BYTES);
+        let most = (32 << 20) - 4096;
+        assert_eq!(with_largest_record(most, 16 << 20).record_bytes_max, 16 << 20);
+    }
+
+    /// Names that leave no room are what is wrong then, not the smallest of records.
+    #[test]
+    fn a_record_of_two_lines_is_never_too_large() {
+        let config = WriterConfig {
+            batch_bytes_max: 4096,
+            name_bytes_max: 4096,
+            record_bytes_max: 2 * LINE_BYTES,
+            ..WriterConfig::default()
+        };
+        assert_eq!(config.largest_record(), 2 * LINE_BYTES);
+        assert_eq!(config.validate().expect_err("longer than a record").field, "name_bytes_max");
     }
 }

@@ -129,6 +129,49 @@ fn every_limit_is_checked() {
     }
 }
 
+/// Each range, as far as it goes and one further.
+#[test]
+fn limits_are_allowed_to_their_ends() {
+    type Set = fn(&mut WriterConfig, u64);
+    let cases: [(&str, Set, u64, u64); 12] = [
+        ("halt_threshold_ms", |c, n| c.halt_threshold = Duration::from_millis(n), 1, 3_600_000),
+        ("close_timeout_ms", |c, n| c.close_timeout = Duration::from_millis(n), 1, 3_600_000),
+        ("ring_lines", |c, n| c.ring_lines = n as usize, 64, 16 << 20),
+        ("batch_bytes_max", |c, n| c.batch_bytes_max = n as usize, 4096, (32 << 20) - 4096),
+        ("names_max", |c, n| c.names_max = n as usize, 1, 1 << 20),
+        ("keys_per_entry_max", |c, n| c.keys_per_entry_max = n as usize, 0, 1024),
+        ("key_bytes_max", |c, n| c.key_bytes_max = n as usize, 1, 4096),
+        ("producers_max", |c, n| c.producers_max = n as usize, 1, 65_536),
+        ("batch_entries_max", |c, n| c.batch_entries_max = n as usize, 1, 1 << 20),
+        ("dedup_window", |c, n| c.dedup_window = n as usize, 0, 16 << 20),
+        ("overlap_bytes_min", |c, n| c.overlap_bytes_min = n as usize, 0, 128 << 20),
+        (
+            "wait.park_us",
+            |c, n| c.wait = WaitStrategy::Park { spins: 0, yields: 0, park_us: n },
+            1,
+            1_000_000,
+        ),
+    ];
+    for (field, set, least, most) in cases {
+        let with = |value| {
+            // The smallest records, which fit the smallest rings and batches.
+            let mut config = WriterConfig {
+                record_bytes_max: 128,
+                name_bytes_max: 64,
+                ..WriterConfig::default()
+            };
+            set(&mut config, value);
+            config.validate()
+        };
+        with(least).expect(field);
+        with(most).expect(field);
+        let below = least.checked_sub(1).map(with);
+        for error in below.into_iter().chain([with(most + 1)]).map(Result::unwrap_err) {
+            assert_eq!((error.field, error.allowed), (field, format!("{least} to {most}")));
+        }
+    }
+}
+
 fn markers(config: &mut EventStoreConfig) -> &mut DataMarkerConfig {
     config.data_markers.get_or_insert_default()
 }
