@@ -110,16 +110,17 @@ fn recover(scratch: &Scratch, tape: &Tape) -> Result<(), String> {
     let runs = list_runs(&base_dir, &instance()).map_err(|error| error.to_string())?;
     for run in runs {
         let Some(run_id) = run.run_id else { continue };
-        let sidecar = RedbMarkerBackend::new(sidecar_path(&run.path));
-        // There may be none, or a sealed one: whatever comes of it, the run is next.
-        let _ = sidecar.probed(std::sync::Arc::new(tape.clone())).recover();
+        let mut watermark = run.manifest.map_or(u64::MAX, |manifest| manifest.high_watermark);
         // One that is sealed is closed by it, if need be.
         if store.take_up(&instance(), run_id).is_ok() {
             let reader = store.reader().ok_or("there is no run")?;
             let end_ts_init = Verifier::new(reader).run(|_| {}).end_ts_init;
             let sealed = store.seal(RunStatus::CrashedRecovered, end_ts_init);
-            sealed.map_err(|error| error.to_string())?;
+            watermark = sealed.map_err(|error| error.to_string())?.manifest.high_watermark;
         }
+        let sidecar = RedbMarkerBackend::new(sidecar_path(&run.path));
+        // There may be none, or a sealed one.
+        let _ = sidecar.probed(std::sync::Arc::new(tape.clone())).recover(run_id, watermark);
     }
     Ok(())
 }

@@ -8,7 +8,7 @@ use super::instance_lock::{InstanceLock, LockError};
 use super::parent::{Known, choose_parent};
 use super::recover_run::{RecoverError, Recovered, recover_run};
 use super::sidecar;
-use crate::model::{InstanceId, RunId, RunStatus};
+use crate::model::{InstanceId, RunId, RunManifest, RunStatus};
 use crate::read::Finding;
 use crate::store::{
     OpenRunError, OpenSealedError, RunListing, guarded, list_runs, read_sealed, remove_unborn_files,
@@ -113,10 +113,12 @@ pub(super) fn sweep(
     let mut known = Vec::new();
     for listing in list_runs(base_dir, instance_id).map_err(at)? {
         report.newest_run_id = report.newest_run_id.max(listing.run_id);
-        report.skipped.extend(sidecar::recover(&listing.path));
         match look_at(base_dir, instance_id, &listing, &mut observe) {
-            Ok((run, recovered)) => {
+            Ok((manifest, recovered)) => {
+                let run = Known::new(&manifest, recovered.is_some());
                 known.push(run);
+                let watermark = manifest.high_watermark;
+                report.skipped.extend(sidecar::recover(&listing.path, run.run_id, watermark));
                 report.recovered.extend(recovered.map(|recovered| RecoveredRun {
                     run_id: run.run_id,
                     path: listing.path,
@@ -125,24 +127,30 @@ pub(super) fn sweep(
                     findings: recovered.findings,
                 }));
             }
-            Err(error) => report.skipped.push(SkippedFile { path: listing.path, error }),
+            Err(error) => {
+                // Nobody knows where the run ends.
+                let sidecar =
+                    listing.run_id.map(|id| sidecar::recover(&listing.path, id, u64::MAX));
+                report.skipped.extend(sidecar.flatten());
+                report.skipped.push(SkippedFile { path: listing.path, error });
+            }
         }
     }
     report.parent_run_id = choose_parent(&known);
     Ok(report)
 }
 
-/// What is known of a run, and what was done about one that was left behind.
+/// The manifest of a run, and what was done about one that was left behind.
 fn look_at(
     base_dir: &Path,
     instance_id: &InstanceId,
     listing: &RunListing,
     observe: &mut dyn FnMut(SweepProgress<'_>),
-) -> Result<(Known, Option<Recovered>), String> {
+) -> Result<(RunManifest, Option<Recovered>), String> {
     let run_id = listing.run_id.ok_or("its name is not that of a run")?;
     match &listing.manifest {
         Ok(manifest) if manifest.run_id == run_id => {
-            return Ok((Known::new(manifest, false), None));
+            return Ok((manifest.clone(), None));
         }
         Ok(manifest) => return Err(format!("it holds another run, {}", manifest.run_id)),
         Err(OpenSealedError::NotSealed { .. }) => {}
@@ -160,7 +168,7 @@ fn look_at(
     // As the next run would read it: a file that could not be closed is not taken for recovered.
     let manifest = read_sealed(&listing.path, |run| run.manifest());
     let manifest = manifest.map_err(|error| error.to_string())?;
-    Ok((Known::new(&manifest, recovered.is_some()), recovered))
+    Ok((manifest, recovered))
 }
 
 /// Tells the observer now and then.

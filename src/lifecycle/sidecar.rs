@@ -66,10 +66,11 @@ fn warn<T>(error: &MarkerStoreError) -> Option<T> {
     None
 }
 
-/// Seals what a process that died has left of the sidecar of the run at `run`. Returns what is wrong with it.
-pub(super) fn recover(run: &Path) -> Option<SkippedFile> {
+/// Seals what a process that died has left of the sidecar of the run at `run`, which ends at `watermark`. Returns what is
+/// wrong with it.
+pub(super) fn recover(run: &Path, run_id: RunId, watermark: u64) -> Option<SkippedFile> {
     let path = sidecar_path(run);
-    let recovered = guarded(|| RedbMarkerBackend::new(&path).recover());
+    let recovered = guarded(|| RedbMarkerBackend::new(&path).recover(run_id, watermark));
     let error = match recovered {
         Ok(Ok(MarkerManifest { status: status @ RunStatus::Quarantined, .. })) => {
             format!("it is damaged ({status}): `tapline verify` says what is wrong")

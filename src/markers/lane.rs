@@ -3,7 +3,7 @@
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TryRecvError, bounded};
 
 use super::recorder::MarkerRecorder;
 use super::{DataMarkerConfig, MarkerBackend, MarkerStoreError};
@@ -158,28 +158,34 @@ impl Worker {
 
     /// Records and seals as it is told to.
     fn follow(&mut self, heard: &Receiver<Word>) -> Outcome {
-        while let Ok(word) = heard.recv() {
-            match word {
-                Word::Record(watermark) => {
-                    // From an error on marks find no room, and are shed.
-                    let warn = |error: &MarkerStoreError| {
-                        tracing::warn!("no more data markers are recorded: {error}");
-                    };
-                    self.record(&watermark).inspect_err(warn)?;
-                }
-                Word::Seal(status) => return self.backend.seal(status).map(Some),
-            }
+        let Ok(Word::Record(watermark)) = heard.recv() else {
+            return Ok(None);
+        };
+        self.last_flush = Instant::now();
+        let recorded = self.record(&watermark, heard).inspect_err(|error| {
+            // From here on marks find no room, and are shed.
+            tracing::warn!("no more data markers are recorded: {error}");
+        });
+        match recorded? {
+            Some(Word::Seal(status)) => self.backend.seal(status).map(Some),
+            _ => Ok(None),
         }
-        Ok(None)
     }
 
-    /// Until the writer has ended and everything that came from it is committed.
-    fn record(&mut self, watermark: &Watermark) -> Result<(), MarkerStoreError> {
-        self.last_flush = Instant::now();
-        loop {
-            // Asked first: once the writer is gone, what is in the ring is all there is.
-            let is_last = self.inlet.is_abandoned();
-            let has_room = is_last || self.recorder.pending_items() < PENDING_ITEMS_MAX;
+    /// Until the next word, or until there will be none; what has come from the writer by then is committed: all of it, if
+    /// the writer has ended.
+    fn record(
+        &mut self,
+        watermark: &Watermark,
+        heard: &Receiver<Word>,
+    ) -> Result<Option<Word>, MarkerStoreError> {
+        let word = loop {
+            match heard.try_recv() {
+                Ok(word) => break Some(word),
+                Err(TryRecvError::Disconnected) => break None,
+                Err(TryRecvError::Empty) => {}
+            }
+            let has_room = self.recorder.pending_items() < PENDING_ITEMS_MAX;
             let took = has_room && self.take();
             if self.last_flush.elapsed() >= self.interval {
                 self.last_flush = Instant::now();
@@ -188,17 +194,28 @@ impl Worker {
             } else if self.recorder.pending_items() >= BATCH_ITEMS {
                 self.commit(watermark)?;
             }
-            if is_last && !took {
-                break;
-            }
             if !took {
                 std::thread::park_timeout(NAP);
+            }
+        };
+        self.drain(watermark)?;
+        Ok(word)
+    }
+
+    /// Takes what is there, and commits it as far as its entries are durable: they are, all of them, where the run was closed in
+    /// order.
+    fn drain(&mut self, watermark: &Watermark) -> Result<(), MarkerStoreError> {
+        while self.take() {
+            if self.recorder.pending_items() >= BATCH_ITEMS {
+                self.commit(watermark)?;
+            }
+            if self.recorder.pending_items() >= PENDING_ITEMS_MAX {
+                self.recorder.give_up_pending();
             }
         }
         self.recorder.note_shed(self.inlet.shed_in_all());
         self.recorder.snapshot();
         self.commit(watermark)?;
-        // In a run that was closed in order nothing is left.
         self.recorder.give_up_pending();
         self.commit(watermark)
     }

@@ -16,7 +16,7 @@ pub(super) struct MarkerRecorder {
     /// Streams and markers that are not given to the store yet.
     streams: Vec<StreamDictEntry>,
     pending: VecDeque<Marker>,
-    /// What the pending markers tell of: a snapshot tells of each stream that has moved.
+    /// What all these tell of: a snapshot tells of each stream that has moved.
     pending_items: usize,
     /// The number of the next marker.
     next_seq: u64,
@@ -46,7 +46,9 @@ impl MarkerRecorder {
         self.note_shed(header.shed.get());
         if header.is_stream() {
             let (class, identifier) = announced_stream(mark);
-            self.streams.extend(self.cursor.announce(lane, stream, class, identifier));
+            let new = self.cursor.announce(lane, stream, class, identifier);
+            self.pending_items += usize::from(new.is_some());
+            self.streams.extend(new);
             return;
         }
         let event_seq_before = header.seq.get();
@@ -104,7 +106,7 @@ impl MarkerRecorder {
         self.pending.push_back(marker);
     }
 
-    /// How much is not given to the store yet: streams that have moved, pieces of data and gaps.
+    /// How much is not given to the store yet: streams that are new or have moved, pieces of data and gaps.
     pub(super) fn pending_items(&self) -> usize {
         self.pending_items
     }
@@ -114,9 +116,10 @@ impl MarkerRecorder {
         let is_ahead =
             |marker: &Marker| marker.event_seq_before().is_some_and(|before| before > watermark);
         let end = self.pending.iter().position(is_ahead).unwrap_or(self.pending.len());
+        let streams = std::mem::take(&mut self.streams);
         let markers: Vec<Marker> = self.pending.drain(..end).collect();
-        self.pending_items -= markers.iter().map(items).sum::<usize>();
-        MarkerBatch { streams: std::mem::take(&mut self.streams), markers }
+        self.pending_items -= streams.len() + markers.iter().map(items).sum::<usize>();
+        MarkerBatch { streams, markers }
     }
 
     /// Gives up what is pending, for a gap: the entries it stands behind will never be durable.
@@ -126,7 +129,7 @@ impl MarkerRecorder {
         if let (Some(from), Some(to)) = (first, last) {
             let gap = MarkerGap { from, to, reason: MarkerGapReason::WriterClosed };
             self.pending.clear();
-            self.pending_items = 0;
+            self.pending_items = self.streams.len();
             self.push(Marker::Gap(gap));
         }
     }

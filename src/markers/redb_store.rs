@@ -16,7 +16,7 @@ use super::{
 use crate::format::{
     MARKER_FORMAT_VERSION, MarkerCodec, decode_marker_manifest, encode_marker_manifest,
 };
-use crate::model::{Marker, MarkerGap, MarkerGapReason, MarkerManifest, RunStatus};
+use crate::model::{Marker, MarkerGap, MarkerGapReason, MarkerManifest, RunId, RunStatus};
 use crate::store::{DiskMode, DiskProbe, RunFile, make_file};
 
 /// First marker of a block to the block.
@@ -55,8 +55,13 @@ impl RedbMarkerBackend {
 
     /// Seals the sidecar that a process which died has left, with what is in it counted; it is not opened. How many markers
     /// were lost with the process nobody knows: a gap of one at the end says that some may be. One in which the verifier
-    /// finds anything wrong is quarantined, and stays as it is. Returns its manifest.
-    pub fn recover(&self) -> Result<MarkerManifest, MarkerStoreError> {
+    /// finds anything wrong, beside the run `run_id` with its last entry at `watermark`, is quarantined, and stays as it is.
+    /// Returns its manifest.
+    pub fn recover(
+        &self,
+        run_id: RunId,
+        watermark: u64,
+    ) -> Result<MarkerManifest, MarkerStoreError> {
         // A sealed file never changes, and to open it for writing would be a change.
         if let Ok(sealed) = open_sealed_markers(&self.path) {
             return Err(MarkerStoreError::Sealed { status: sealed.manifest()?.status });
@@ -74,7 +79,8 @@ impl RedbMarkerBackend {
             return Err(MarkerStoreError::Sealed { status: manifest.status });
         }
         let verifier = MarkerVerifier::new(Arc::clone(&source) as Arc<dyn MarkerSource>);
-        let MarkerVerifyReport { mut counts, findings, last_marker_seq, .. } = verifier.run();
+        let MarkerVerifyReport { mut counts, findings, last_marker_seq, .. } =
+            verifier.beside(run_id, watermark).run();
         let place = last_marker_seq.checked_add(1).filter(|_| findings.is_empty());
         let Some(place) = place else {
             let manifest = MarkerManifest { counts, status: RunStatus::Quarantined, ..manifest };

@@ -11,18 +11,17 @@ pub(super) struct Marks {
     stamp: MarkStamp,
     /// Marks that were shed so far.
     shed: u64,
-    /// Lines that marks leave to entries.
+    /// Lines that marks leave free: as many as entries have in a run without marks, so that none ever waits, or halts the
+    /// run, for a mark.
     reserve_lines: usize,
     /// Lines that marks may fill before the ring is asked again.
     room_lines: usize,
 }
 
-/// One line in so many of a ring is for entries alone.
-const RESERVE_ONE_IN: usize = 4;
-
 impl Marks {
+    /// For a ring of [`lines_with_room_for_marks`].
     pub(super) fn new(latest_entry: LatestEntry, ring_lines: usize) -> Self {
-        let reserve_lines = ring_lines / RESERVE_ONE_IN;
+        let reserve_lines = ring_lines;
         Self { stamp: MarkStamp::new(latest_entry), shed: 0, reserve_lines, room_lines: 0 }
     }
 
@@ -136,6 +135,12 @@ impl Marks {
         self.room_lines =
             if known >= lines { known } else { ring.slots().saturating_sub(self.reserve_lines) };
     }
+}
+
+/// The lines of a ring that has `ring_lines` for entries. Marks have as many: 2 MiB by default, 160 ms of 200 000 marks a
+/// second while the writer waits for a disk.
+pub(super) fn lines_with_room_for_marks(ring_lines: usize) -> usize {
+    2 * ring_lines
 }
 
 /// Out of the way of the marks that do with the stamp before.

@@ -1,6 +1,6 @@
 use rtrb::RingBuffer;
 
-use super::marks::Marks;
+use super::marks::{Marks, lines_with_room_for_marks};
 use super::names::{LocalNames, Lookup};
 use super::stall::push_when_room;
 use super::switch::order_after_other_producers;
@@ -72,7 +72,11 @@ impl Producer {
         let config = &connection.config;
         let sink = match &connection.mode {
             Mode::Threaded(inbox) => {
-                let (mut ring, consumer) = RingBuffer::new(config.ring_lines);
+                let lines = match connection.latest_entry {
+                    Some(_) => lines_with_room_for_marks(config.ring_lines),
+                    None => config.ring_lines,
+                };
+                let (mut ring, consumer) = RingBuffer::new(lines);
                 prefault(&mut ring);
                 inbox.register(Lane::new(consumer, Arc::clone(&state)), config.producers_max)?;
                 Sink::Ring(ring)

@@ -1,5 +1,5 @@
 use std::cmp::Reverse;
-use std::collections::BinaryHeap;
+use std::collections::{BinaryHeap, HashSet};
 
 use super::core::WriterCore;
 use super::lane::{Lane, TurnEnd};
@@ -58,13 +58,13 @@ impl Collector {
 
     /// Gives the lanes from `known` on the smallest numbers that no lane has.
     fn number_new_lanes(&mut self, known: usize) {
-        for new in known..self.lanes.len() {
-            let (before, rest) = self.lanes.split_at_mut(new);
-            let is_free = |number: &u32| before.iter().all(|lane| lane.number() != *number);
-            // Of one number more than there are lanes, one is free.
-            let number = (0..=new as u32).find(is_free).expect("more numbers than lanes");
-            rest[0].set_number(number);
+        if known == self.lanes.len() {
+            return;
         }
+        let (before, new) = self.lanes.split_at_mut(known);
+        let taken: HashSet<u32> = before.iter().map(Lane::number).collect();
+        let free = (0..=u32::MAX).filter(|number| !taken.contains(number));
+        new.iter_mut().zip(free).for_each(|(lane, number)| lane.set_number(number));
     }
 
     fn merge_in_view(&mut self, horizon: u64, core: &mut WriterCore) -> Collected {

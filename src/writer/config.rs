@@ -255,7 +255,7 @@ mod tests {
 
     /// Settings with the largest records that they allow.
     fn with_largest_record(batch_bytes_max: usize, ring_lines: usize) -> WriterConfig {
-        let mut config = WriterConfig { batch_bytes_max, ring_lines, ..WriterConfig::default() };
+        let mut config = WriterConfig { ring_lines, batch_bytes_max, ..WriterConfig::default() };
         config.record_bytes_max = config.largest_record();
         config.validate().expect("as large as allowed");
         let too_large = WriterConfig { record_bytes_max: config.record_bytes_max + 1, ..config };

@@ -14,11 +14,17 @@ pub(crate) struct MarkerOutlet {
     ring: rtrb::Producer<Line>,
     /// Announcements of streams that found no room: without them, marks could not be told apart.
     waiting: VecDeque<Line>,
+    /// Too many were waiting: nothing is sent any more.
+    has_given_up: bool,
     /// Marks that were shed so far, by producers and here.
     shed: u64,
     /// The same, for the other end to read when this one is gone.
     shed_in_all: Arc<AtomicU64>,
 }
+
+/// Lines of announcements that may wait, 64 MiB: of 16 taps with as many streams as are allowed by default. There are
+/// only more where taps come and go while the sidecar hangs.
+const WAITING_LINES_MAX: usize = 1 << 20;
 
 /// The end of the sidecar's thread.
 pub(crate) struct MarkerInlet {
@@ -33,6 +39,7 @@ pub(crate) fn marker_channel(lines: usize) -> (MarkerOutlet, MarkerInlet) {
     let outlet = MarkerOutlet {
         ring: producer,
         waiting: VecDeque::new(),
+        has_given_up: false,
         shed: 0,
         shed_in_all: Arc::clone(&shed_in_all),
     };
@@ -51,21 +58,38 @@ impl MarkerOutlet {
         };
         let lines = mark.head[1..].iter().chain(mark.tail).copied();
         let lines = std::iter::once(header.to_line()).chain(lines);
-        if self.send_waiting()
+        if !self.has_given_up
+            && self.send_waiting()
             && let Ok(chunk) = self.ring.write_chunk_uninit(mark.lines())
         {
             chunk.fill_from_iter(lines);
-        } else if header.is_stream() && !self.ring.is_abandoned() {
+        } else if header.is_stream() && !self.has_given_up && !self.ring.is_abandoned() {
             self.waiting.extend(lines);
+            if self.waiting.len() > WAITING_LINES_MAX {
+                self.give_up();
+            }
         } else {
             self.add_shed(1);
         }
     }
 
+    /// Without the announcements nothing that comes later could be told apart.
+    #[cold]
+    fn give_up(&mut self) {
+        self.has_given_up = true;
+        let waiting = std::mem::take(&mut self.waiting);
+        let (mut announcements, mut at) = (0, 0);
+        while let Some(first) = waiting.get(at) {
+            at += MarkHeader::of(first).lines.get() as usize;
+            announcements += 1;
+        }
+        self.add_shed(announcements);
+    }
+
     /// Counts marks that did not come this far.
     pub(super) fn add_shed(&mut self, marks: u64) {
         self.shed += marks;
-        // Relaxed: read when this end is gone, which is told with Release.
+        // Relaxed: what is pushed later is pushed with Release, and the end of the writer is told through a lock.
         self.shed_in_all.store(self.shed, Ordering::Relaxed);
     }
 
@@ -81,12 +105,7 @@ impl MarkerOutlet {
 }
 
 impl MarkerInlet {
-    /// Whether nothing more will come, once what is in the ring is taken.
-    pub(crate) fn is_abandoned(&self) -> bool {
-        self.ring.is_abandoned()
-    }
-
-    /// All marks that were shed. Only once [`is_abandoned`](Self::is_abandoned).
+    /// Marks that were shed, at least as many as all that was taken from the ring knew of; all, once the writer has ended.
     pub(crate) fn shed_in_all(&self) -> u64 {
         self.shed_in_all.load(Ordering::Relaxed)
     }
@@ -131,5 +150,19 @@ mod tests {
         drop(inlet);
         (4..10).for_each(|stream| announce(&mut outlet, stream));
         assert_eq!((outlet.waiting.len(), outlet.shed), (0, 6));
+    }
+
+    #[test]
+    fn a_sidecar_that_hangs_costs_no_more_memory_than_is_said() {
+        let (mut outlet, mut inlet) = marker_channel(8);
+        let fit = 4 + WAITING_LINES_MAX as u32 / 2;
+        (0..fit).for_each(|stream| announce(&mut outlet, stream));
+        assert_eq!((outlet.waiting.len(), outlet.shed), (WAITING_LINES_MAX, 0));
+        announce(&mut outlet, fit);
+        assert_eq!((outlet.waiting.len(), outlet.shed), (0, u64::from(fit) + 1 - 4));
+        // Also once it hangs no more: what came in between is missing.
+        assert_eq!(taken(&mut inlet), [0, 1, 2, 3]);
+        announce(&mut outlet, fit + 1);
+        assert_eq!((taken(&mut inlet), outlet.shed), (vec![], u64::from(fit) + 2 - 4));
     }
 }

@@ -284,7 +284,8 @@ fn streams_that_could_not_be_announced_at_first_are_announced_later() {
     adapter.capture("decisions", &Decision(0)).unwrap();
     // The writer stands before the store with it, and takes nothing more.
     gate.await_waiting();
-    for n in 1..=26 {
+    // Entries take the room of marks too.
+    for n in 1..=58 {
         adapter.capture("decisions", &Decision(n)).unwrap();
     }
     for n in 1..=5 {
@@ -308,4 +309,64 @@ fn streams_that_could_not_be_announced_at_first_are_announced_later() {
         .collect();
     assert_eq!(seen, [("NQ".to_owned(), 1), ("ES".to_owned(), 6)]);
     assert_eq!(fold.missing, 5);
+}
+
+/// However much market data has come, entries have as much room as without it: nothing waits that would not have waited.
+#[test]
+fn marks_take_no_room_from_entries() {
+    let folder = tempfile::tempdir().unwrap();
+    let gate = Gate::default();
+    let store = gate.clone();
+    let options = LifecycleOptions {
+        backend_opener: Box::new(move |_| Ok(Box::new(crate::support::FaultyStore::gated(&store)))),
+        ..options()
+    };
+    let mut config = config_in(folder.path(), Some(roomy()));
+    config.writer.ring_lines = 64;
+    config.writer.record_bytes_max = 4096;
+    let mut lifecycle = open_configured(config, options);
+    let mut adapter = lifecycle.adapter().unwrap().unwrap();
+    gate.shut();
+    adapter.capture("decisions", &Decision(0)).unwrap();
+    // The writer stands before the store with it, and takes nothing more.
+    gate.await_waiting();
+    for n in 1..=1000 {
+        adapter.capture("data", &Trade { instrument: "ES", ts_init: n, price: n }).unwrap();
+    }
+    // Two lines each; one more would wait, until the run is halted.
+    for n in 1..=32 {
+        adapter.capture("decisions", &Decision(n)).unwrap();
+    }
+    gate.open();
+    drop(adapter);
+    let report = lifecycle.seal(UnixNanos::new(1)).unwrap().unwrap();
+    // RunStarted and RunEnded are two.
+    assert_eq!((report.watermark, report.markers.unwrap().counts.gaps), (35, 1));
+}
+
+/// A store that hangs is waited for once, and the sidecar does not wait for it again.
+#[test]
+fn a_sidecar_does_not_wait_for_a_writer_that_hangs() {
+    let folder = tempfile::tempdir().unwrap();
+    let gate = Gate::default();
+    let store = gate.clone();
+    let (markers_options, source) = troubled(&Gate::default(), false);
+    let options = LifecycleOptions {
+        backend_opener: Box::new(move |_| Ok(Box::new(crate::support::FaultyStore::gated(&store)))),
+        ..markers_options
+    };
+    let mut config = config_in(folder.path(), Some(roomy()));
+    config.writer.close_timeout = Duration::from_millis(500);
+    let mut lifecycle = open_configured(config, options);
+    let mut adapter = lifecycle.adapter().unwrap().unwrap();
+    adapter.capture("data", &Trade { instrument: "ES", ts_init: 1, price: 1 }).unwrap();
+    gate.shut();
+    adapter.capture("decisions", &Decision(1)).unwrap();
+    gate.await_waiting();
+    drop(adapter);
+    lifecycle.seal(UnixNanos::new(1)).unwrap_err();
+    // The opener's, and this one: the sidecar's thread has ended and let go of its backend.
+    drop(lifecycle);
+    assert_eq!(Arc::strong_count(&source), 1);
+    gate.open();
 }
