@@ -70,7 +70,9 @@ fn record(producers: usize, markers: DataMarkerConfig) -> (Recorded, Vec<Step>) 
                     } else {
                         gate.open();
                         done.send(steps).unwrap();
-                        to.iter().for_each(|to| to.send(None).unwrap());
+                        for to in &to {
+                            to.send(None).unwrap();
+                        }
                     }
                 }
             });
