@@ -87,7 +87,8 @@ pub(crate) fn marker_manifest() -> MarkerManifest {
     MarkerManifest {
         run_id: manifest(1).run_id,
         enabled_classes: vec![DataMarkerClass::Trade],
-        high_fidelity: Vec::new(),
+        // More than there ever are.
+        high_fidelity: (0..1000).map(|slot| stream(slot).identifier).collect(),
         counts: MarkerCounts::default(),
         status: RunStatus::Running,
     }
