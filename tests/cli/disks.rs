@@ -50,6 +50,9 @@ impl SmallDisk {
 
     /// Leaves some megabytes.
     pub(crate) fn fill(&self) {
+        // What was removed is free for others only once that is durable.
+        let folder = std::fs::File::open(&self.0).expect("it is mounted");
+        rustix::fs::syncfs(folder).expect("it takes what there is");
         let free = rustix::fs::statvfs(&self.0).expect("it is mounted");
         let free = free.f_bavail * free.f_frsize;
         let ballast = vec![1; (free - ROOM_BYTES) as usize];
