@@ -199,3 +199,32 @@ fn work(jobs: &Receiver<Job>, outcomes: &Sender<Outcome>) {
         writer.unpark();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::format::{RecordBuilder, RecordStamp, RecordTag};
+    use crate::model::{EntryDraft, Hash, InstanceId, RunId, RunManifest};
+    use crate::store::{MemoryBackend, MemoryDisk};
+
+    #[test]
+    fn a_store_that_is_at_work_is_waited_for() {
+        let mut store = MemoryBackend::new(MemoryDisk::default());
+        let (instance, start): (InstanceId, _) = ("c".parse().expect("valid"), UnixNanos::new(1));
+        store.open_run(RunManifest::new(instance, RunId::generate(start), start)).expect("new");
+        let config = WriterConfig { overlap_bytes_min: 0, ..WriterConfig::default() };
+        let mut committer = Committer::start(Box::new(store), &config).expect("a thread");
+        let mut frame = FrameBuilder::new(config.frame_limits(), 1, 0);
+        let (topic_id, type_id) = (frame.push_name("t"), frame.push_name("T"));
+        let mut record = RecordBuilder::new(config.record_limits());
+        record.fill(&EntryDraft::default());
+        let tag = RecordTag { stamp: 0, ts_publish: start, topic_id, type_id };
+        let stamp = RecordStamp { ts_publish: start, topic_id, type_id };
+        frame.push(record.finish(tag).expect("small"), &[], &stamp);
+        frame.seal(&Hash::from_bytes([0; 32]));
+        assert_eq!(committer.begin(&mut frame).expect("memory"), Begun::OnItsWay);
+        committer.retrieve_store();
+        assert!(!committer.is_busy());
+        assert_eq!(committer.store().tail().expect("a run is open").watermark, 1);
+    }
+}

@@ -39,3 +39,21 @@ impl Idle {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_spins_then_yields_then_sleeps() {
+        let mut idle = Idle::new(WaitStrategy::Park { spins: 2, yields: 3, park_us: 20_000 });
+        for rounds in 1..=5 {
+            idle.wait();
+            assert_eq!(idle.idle_rounds, rounds);
+        }
+        idle.wait();
+        assert_eq!(idle.idle_rounds, 5);
+        idle.reset();
+        assert_eq!(idle.idle_rounds, 0);
+    }
+}

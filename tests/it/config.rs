@@ -133,11 +133,15 @@ fn every_limit_is_checked() {
 #[test]
 fn limits_are_allowed_to_their_ends() {
     type Set = fn(&mut WriterConfig, u64);
-    let cases: [(&str, Set, u64, u64); 12] = [
+    let cases: [(&str, Set, u64, u64); 14] = [
         ("halt_threshold_ms", |c, n| c.halt_threshold = Duration::from_millis(n), 1, 3_600_000),
         ("close_timeout_ms", |c, n| c.close_timeout = Duration::from_millis(n), 1, 3_600_000),
         ("ring_lines", |c, n| c.ring_lines = n as usize, 64, 16 << 20),
         ("batch_bytes_max", |c, n| c.batch_bytes_max = n as usize, 4096, (32 << 20) - 4096),
+        // As much as the default ring holds.
+        ("record_bytes_max", |c, n| c.record_bytes_max = n as usize, 128, 2 << 20),
+        // What is left of the smallest record behind its header.
+        ("name_bytes_max", |c, n| c.name_bytes_max = n as usize, 1, 64),
         ("names_max", |c, n| c.names_max = n as usize, 1, 1 << 20),
         ("keys_per_entry_max", |c, n| c.keys_per_entry_max = n as usize, 0, 1024),
         ("key_bytes_max", |c, n| c.key_bytes_max = n as usize, 1, 4096),

@@ -1,12 +1,13 @@
 //! Inline mode: no thread, no ring, the same entries.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::{Duration, Instant};
 
 use tapline::store::{EventStore, MemoryBackend, MemoryDisk, OpenRunError};
-use tapline::writer::{CloseError, EventStoreWriter, WaitError, WriterConfig};
+use tapline::writer::{AnchorRequestError, CloseError, EventStoreWriter, WaitError, WriterConfig};
 use tapline::{
-    Clock, EntryDraft, HaltReason, HaltSignal, Headers, IndexKind, SimulatedClock, SubmitError,
-    UnixNanos,
+    Clock, ContentHash, EntryDraft, HaltReason, HaltSignal, Headers, IndexKind, SimulatedClock,
+    SubmitError, UnixNanos,
 };
 use uuid::Uuid;
 
@@ -81,14 +82,16 @@ fn a_waiter_on_another_thread_is_woken() {
     let writer = inline_on(Box::new(MemoryBackend::new(MemoryDisk::default())), &HaltSignal::new());
     let mut producer = writer.producer().expect("open");
     let draft = EntryDraft { topic: "inline", payload_type: "Inline", ..EntryDraft::default() };
+    let began = Instant::now();
     std::thread::scope(|scope| {
         let waiting = scope.spawn(|| writer.wait_for_watermark(2, PATIENCE));
         for _ in 0..2 {
-            std::thread::sleep(std::time::Duration::from_millis(20));
+            std::thread::sleep(Duration::from_millis(20));
             producer.submit(&draft).expect("memory");
         }
         assert_eq!(waiting.join().expect("no panic"), Ok(2));
     });
+    assert!(began.elapsed() < PATIENCE, "it took {:?}", began.elapsed());
     drop(writer);
     assert_eq!(producer.submit(&draft), Err(SubmitError::Closed), "nothing is recorded unowned");
 }
@@ -130,5 +133,30 @@ fn a_failed_commit_halts_and_refuses() {
     assert_eq!(producer.submit(&draft), Err(SubmitError::Closed));
     assert!(halt.is_halted());
     assert_eq!(writer.watermark(), 1);
+    let anchored = writer.record_snapshot_anchor("blob", ContentHash::of(b""));
+    assert!(matches!(anchored, Err(AnchorRequestError::Halted(_))), "{anchored:?}");
     assert!(matches!(writer.close(&ended()), Err(CloseError::Halted(_))));
+}
+
+#[test]
+fn a_waiter_hears_of_the_end() {
+    for close in [true, false] {
+        let store = Box::new(MemoryBackend::new(MemoryDisk::default()));
+        let writer = inline_on(store, &HaltSignal::new());
+        let mut ahead = writer.producer().expect("open");
+        let durability = writer.producer().expect("open").durability();
+        let draft = EntryDraft { topic: "inline", payload_type: "Inline", ..EntryDraft::default() };
+        // The ticket of another producer: here it never becomes durable.
+        let ticket = ahead.submit(&draft).expect("memory");
+        let began = Instant::now();
+        let waiting = std::thread::spawn(move || durability.wait(ticket, PATIENCE));
+        std::thread::sleep(Duration::from_millis(50));
+        if close {
+            writer.close(&ended()).expect("memory");
+        } else {
+            drop(writer);
+        }
+        assert_eq!(waiting.join().expect("no panic"), Err(WaitError::Closed));
+        assert!(began.elapsed() < PATIENCE, "it took {:?}", began.elapsed());
+    }
 }

@@ -7,5 +7,6 @@ mod joined;
 mod node;
 mod oracle;
 mod overload;
+mod rings;
 mod setup;
 mod tampered;

@@ -2,10 +2,13 @@
 
 use std::time::Duration;
 
-use tapline::ContentHash;
+use tapline::store::{EventStore, MemoryBackend, MemoryDisk, RunOpening};
 use tapline::writer::{WaitStrategy, WriterConfig};
+use tapline::{ContentHash, HaltReason};
 
-use crate::support::{Engine, FaultyStore, Gate, PATIENCE, counts_by_topic, draft, entries};
+use crate::support::{
+    Engine, FaultyStore, Gate, PATIENCE, counts_by_topic, draft, entries, manifest,
+};
 
 #[test]
 fn the_next_frame_is_collected_while_a_commit_hangs() {
@@ -62,4 +65,30 @@ fn a_request_that_comes_while_another_waits_for_the_disk_is_not_slept_through() 
         let anchor = anchor.join().expect("no panic").expect("recorded in time");
         assert_eq!(anchor.high_watermark, 1);
     });
+}
+
+/// A run that is halted while its store is at work: what arrives is told, and the run is let go of.
+#[test]
+fn a_frame_that_is_on_its_way_when_the_run_is_halted_is_waited_for() {
+    let (gate, disk) = (Gate::default(), MemoryDisk::default());
+    let config = WriterConfig { overlap_bytes_min: 0, ..WriterConfig::default() };
+    let store = FaultyStore::gated_before(Box::new(MemoryBackend::new(disk.clone())), &gate);
+    let engine = Engine::start_on(Box::new(store), config);
+    let mut producer = engine.writer.producer().expect("the run is open");
+    gate.shut();
+    let ticket = producer.submit(&draft("overlap", &0_u64.to_le_bytes())).expect("room");
+    gate.await_waiting();
+    engine.halt.fire(HaltReason::BackendError("the test says so".to_owned()));
+    let Engine { writer, reader, .. } = engine;
+    drop(reader);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            std::thread::sleep(Duration::from_millis(100));
+            gate.open();
+        });
+        drop(writer);
+    });
+    assert!(producer.durability().is_durable(ticket), "it arrived");
+    let reopened = MemoryBackend::new(disk).open_run(manifest(1));
+    assert!(matches!(reopened, Ok(RunOpening::CrashedPredecessor(_))), "{reopened:?}");
 }

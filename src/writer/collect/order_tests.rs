@@ -5,8 +5,9 @@
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use super::*;
+use crate::format::name_record;
 use crate::model::{Clock, EntryDraft, InstanceId, RunId, RunManifest, UnixNanos};
-use crate::protocol::{HaltSignal, LaneInbox, RunGate, Watermark};
+use crate::protocol::{HaltSignal, LaneInbox, LaneState, RunGate, Watermark};
 use crate::ring::Producer;
 use crate::store::{EventStore, MemoryBackend, MemoryDisk, RunReader};
 use crate::sync::{Arc, AsymmetricBarrier};
@@ -228,4 +229,41 @@ fn a_merge_without_a_horizon_breaks_the_order() {
 fn is_caught(drain: Drain) -> bool {
     // Whether an unlucky interleaving occurs is up to the scheduler: a few tries.
     (0..20).any(|_| violations(&wander(drain, &OrderClock::detect(), 4, 50_000)) > 0)
+}
+
+/// Collects from rings with records of these stamps; which of the rings are empty then.
+fn emptied(rings: &[&[u64]], horizon: u64) -> Vec<bool> {
+    let mut store = MemoryBackend::new(MemoryDisk::default());
+    let instance: InstanceId = "order".parse().expect("a valid id");
+    let start = UnixNanos::new(1);
+    store.open_run(RunManifest::new(instance, RunId::generate(start), start)).expect("a new run");
+    let tail = store.tail().expect("a run is open");
+    let committer = Committer::new(Box::new(store));
+    let (watermark, halt) = (Watermark::new(0), HaltSignal::new());
+    let config = WriterConfig::default();
+    let mut core =
+        WriterCore::new(committer, tail, watermark, halt, &config, None).expect("an empty run");
+    let mut collector = Collector::new(OrderClock::counter(), None);
+    for stamps in rings {
+        let (mut push, take) = rtrb::RingBuffer::new(64);
+        for stamp in *stamps {
+            push.push_entire_slice(&name_record("a name", *stamp)).expect("room");
+        }
+        collector.lanes.push(Lane::new(take, Arc::new(LaneState::new())));
+    }
+    assert_eq!(collector.collect(horizon, &mut core, |_| {}), Collected::All);
+    collector.lanes.iter().map(Lane::is_empty).collect()
+}
+
+#[test]
+fn what_is_stamped_at_the_horizon_is_left_for_the_next_round() {
+    assert_eq!(emptied(&[&[3, 5]], 5), [false]);
+    assert_eq!(emptied(&[&[3, 5]], 6), [true]);
+    assert_eq!(emptied(&[&[5], &[3]], 5), [false, true]);
+}
+
+/// Two cores may read one stamp.
+#[test]
+fn records_of_one_stamp_in_two_rings_are_all_taken() {
+    assert_eq!(emptied(&[&[7], &[7, 8]], 9), [true, true]);
 }

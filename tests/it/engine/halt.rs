@@ -2,14 +2,16 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use tapline::store::{EventStore, MemoryBackend, MemoryDisk, OpenRunError, RunOpening};
 use tapline::writer::{AnchorRequestError, CloseError, ProducerError, WaitError, WriterConfig};
 use tapline::{ContentHash, HaltReason, HaltSignal, SubmitError};
 
 use super::defaults;
 use crate::support::{
     Engine, Fault, FaultyStore, Gate, PATIENCE, counts_by_topic, draft, ended, entries,
+    manifest,
 };
 
 /// A signal that counts how often its callback ran.
@@ -121,7 +123,9 @@ fn a_failed_commit_halts_the_run_and_is_never_retried() {
         let anchored = engine.writer.record_snapshot_anchor("blob", ContentHash::of(b""));
         assert!(matches!(anchored, Err(AnchorRequestError::Halted(_))), "{anchored:?}");
         let Engine { writer, reader, .. } = engine;
+        let closing = Instant::now();
         assert!(matches!(writer.close(&ended()), Err(CloseError::Halted(_))));
+        assert!(closing.elapsed() < PATIENCE, "the thread has ended, whatever it died of");
         // The callback comes after the waiters were woken; the closed writer has run it.
         assert_eq!(calls.load(Ordering::SeqCst), 1);
         assert_eq!(counts_by_topic(&entries(&reader))["fails"], 2);
@@ -143,7 +147,8 @@ fn a_run_halted_from_outside_accepts_nothing_more() {
     assert!(engine.halt.fire(reason.clone()));
     assert!(!engine.halt.fire(HaltReason::WriterDied("too late".to_owned())));
     assert_eq!(producer.submit(&draft("outside", b"late")), Err(SubmitError::Closed));
-    assert_eq!(engine.halt.reason(), Some(reason));
+    assert_eq!(engine.halt.reason(), Some(reason.clone()));
+    assert_eq!(engine.writer.halt().reason(), Some(reason));
     assert_eq!(calls.load(Ordering::SeqCst), 1);
 }
 
@@ -192,6 +197,50 @@ fn flushes_that_were_given_up_block_nobody() {
     let Engine { writer, reader, .. } = engine;
     drop(writer);
     assert_eq!(reader.anchor().expect("memory"), None);
+}
+
+/// The caller was told that the run is halted: what it asked for is not done when the store comes back.
+#[test]
+fn an_anchor_that_was_given_up_is_not_recorded() {
+    let gate = Gate::default();
+    let config = WriterConfig {
+        halt_threshold: Duration::from_millis(50),
+        // The message is committed for the anchor, not before.
+        max_batch_latency: Some(Duration::from_secs(10)),
+        ..defaults()
+    };
+    let engine = Engine::start_on(Box::new(FaultyStore::gated(&gate)), config);
+    let mut producer = engine.writer.producer().expect("the run is open");
+    gate.shut();
+    producer.submit(&draft("anchor", &0_u64.to_le_bytes())).expect("room");
+    let anchored = engine.writer.record_snapshot_anchor("blob", ContentHash::of(b""));
+    assert!(matches!(anchored, Err(AnchorRequestError::Halted(_))), "{anchored:?}");
+    gate.open();
+    let Engine { writer, reader, .. } = engine;
+    drop(writer);
+    assert_eq!(reader.anchor().expect("memory"), None);
+}
+
+#[test]
+fn a_close_that_was_given_up_before_its_last_entry_was_durable_does_not_seal() {
+    let (gate, disk) = (Gate::default(), MemoryDisk::default());
+    let config = WriterConfig { close_timeout: Duration::from_millis(50), ..defaults() };
+    let store = FaultyStore::gated_before(Box::new(MemoryBackend::new(disk.clone())), &gate);
+    let engine = Engine::start_on(Box::new(store), config);
+    gate.shut();
+    assert!(matches!(engine.writer.close(&ended()), Err(CloseError::Halted(_))));
+    gate.open();
+    // The writer lets go of the run when the store comes back.
+    let deadline = Instant::now() + PATIENCE;
+    let reopened = loop {
+        match MemoryBackend::new(disk.clone()).open_run(manifest(1)) {
+            Err(OpenRunError::InUse { .. }) if Instant::now() < deadline => {
+                std::thread::yield_now();
+            }
+            reopened => break reopened,
+        }
+    };
+    assert!(matches!(reopened, Ok(RunOpening::CrashedPredecessor(_))), "{reopened:?}");
 }
 
 /// What comes behind a close is never answered, which is no stall.

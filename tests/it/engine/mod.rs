@@ -10,6 +10,7 @@ macro_rules! engine_suite {
             mod capture;
             mod halt;
             mod no_drop;
+            mod waiting;
             mod writer;
 
             /// The settings every test starts from.

@@ -93,6 +93,11 @@ fn max_batch_latency_waits_for_company_and_no_longer() {
     let (_, bytes) = engine.reader.frame_at_or_after(1).expect("memory").expect("a frame");
     let frame = tapline::format::FrameView::parse(&bytes).expect("a frame");
     assert_eq!(frame.count(), 2, "both in one commit");
+    // So does the next batch.
+    let next = producer.submit(&draft("company", &2_u64.to_le_bytes())).expect("room");
+    std::thread::sleep(latency / 4);
+    assert!(!producer.durability().is_durable(next), "it has only begun to wait");
+    producer.durability().wait(next, PATIENCE).expect("durable within the latency");
 }
 
 #[test]
@@ -269,6 +274,10 @@ fn close_refuses_a_final_entry_without_a_topic_and_leaves_the_run_unsealed() {
     let outcome = engine.writer.close(&draft("too long a topic", b""));
     assert_matches!(outcome, Err(CloseError::NameLength { bytes: 16, max: 8 }));
     assert_eq!(reader.manifest().expect("memory").status, RunStatus::Running);
+    let outcome = Engine::start(defaults()).writer.close(&draft("", b""));
+    assert_matches!(outcome, Err(CloseError::NameLength { bytes: 0, .. }));
+    let engine = Engine::start(WriterConfig { name_bytes_max: 9, ..defaults() });
+    assert_eq!(engine.close(), 1, "`run.ended` has nine bytes");
 }
 
 #[test]
@@ -286,4 +295,46 @@ fn the_last_entry_is_the_one_close_was_given() {
     assert_eq!(report.manifest.status, RunStatus::Ended);
     assert_eq!(report.manifest.end_ts_init, Some(ts_init));
     assert_eq!(Some(report.root), reader.root().expect("memory"));
+}
+
+/// A record, its identity, and the name it brings, wherever the end of the ring comes.
+#[test]
+fn records_and_names_around_the_end_of_the_ring_are_whole() {
+    let config = WriterConfig {
+        ring_lines: 64,
+        record_bytes_max: 256,
+        name_bytes_max: 128,
+        halt_threshold: PATIENCE,
+        ..defaults()
+    };
+    let engine = Engine::start(config);
+    let mut producer = engine.writer.producer().expect("the run is open");
+    // Three lines as a name; three as a message, whose identity lies in the second and the third.
+    let topic = |number: u64| format!("{number:070}");
+    for number in 0_u64..1000 {
+        let (topic, payload) = (topic(number), [number.to_le_bytes(); 7].concat());
+        let identity = Some(uuid::Uuid::from_u128(u128::from(number) * ((1 << 64) + 1)));
+        for _ in 0..2 {
+            let draft = EntryDraft { identity, ..draft(&topic, &payload) };
+            producer.submit(&draft).expect("room");
+        }
+    }
+    assert_eq!(engine.writer.flush(PATIENCE), Ok(1000), "each repeat is recognised");
+    for (number, entry) in (0..).zip(entries(&engine.reader)) {
+        assert_eq!(entry.topic, topic(number));
+        assert_eq!(entry.payload, [number.to_le_bytes(); 7].concat());
+    }
+}
+
+/// The writer lets go of a ring only when all that came through it is durable.
+#[test]
+fn who_waits_for_a_producer_that_is_gone_is_told() {
+    let config =
+        WriterConfig { max_batch_latency: Some(Duration::from_millis(100)), ..defaults() };
+    let engine = Engine::start(config);
+    let mut producer = engine.writer.producer().expect("the run is open");
+    let ticket = producer.submit(&draft("gone", &0_u64.to_le_bytes())).expect("room");
+    let durability = producer.durability();
+    drop(producer);
+    assert_eq!(durability.wait(ticket, PATIENCE), Ok(()));
 }

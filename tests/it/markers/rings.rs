@@ -1,0 +1,90 @@
+//! Marks on their way: around the end of a ring, from taps that go, and without a ring.
+
+use tapline::UnixNanos;
+use tapline::lifecycle::{DataMarkerConfig, KernelEventStore, LifecycleOptions};
+use tapline::markers::MarkerReader;
+use tapline::store::run_path;
+
+use super::node::{
+    Decision, Trade, config_in, fingerprint, open_configured, open_with, options, roomy, sidecar,
+};
+use crate::support::{FaultyStore, Gate, PATIENCE, instance};
+
+/// Marks of two lines, some of them with one at each end of the ring.
+#[test]
+fn marks_around_the_end_of_a_ring_are_whole() {
+    let folder = tempfile::tempdir().unwrap();
+    let markers = DataMarkerConfig { high_fidelity: vec!["NQ".to_owned()], ..roomy() };
+    let mut config = config_in(folder.path(), Some(markers));
+    config.writer.ring_lines = 64;
+    config.writer.record_bytes_max = 4096;
+    let mut lifecycle = open_configured(config, options());
+    let run = run_path(folder.path(), &instance(), lifecycle.run_id().unwrap());
+    let mut adapter = lifecycle.adapter().unwrap().unwrap();
+    for n in 1..=1000 {
+        let instrument = if n % 2 == 0 { "NQ" } else { "ES" };
+        adapter.capture("data", &Trade { instrument, ts_init: n, price: n }).unwrap();
+        if n % 10 == 0 {
+            // For there to be room for the next ones.
+            lifecycle.session().unwrap().writer().flush(PATIENCE).unwrap();
+        }
+    }
+    drop(adapter);
+    let counts = lifecycle.seal(UnixNanos::new(1)).unwrap().unwrap().markers.unwrap().counts;
+    assert_eq!((counts.hifi, counts.gaps), (500, 0), "{counts:?}");
+    let reader = MarkerReader::open_sealed(&sidecar(&run)).unwrap();
+    for (half, marker) in (1..).zip(reader.hifi(0..=u64::MAX)) {
+        let (n, marker) = (2 * half, marker.unwrap());
+        let mut hasher = blake3::Hasher::new();
+        fingerprint(&Trade { instrument: "NQ", ts_init: n, price: n }, &mut hasher);
+        assert_eq!((marker.ts_init.as_u64(), marker.record_fingerprint), (n, hasher.finalize()));
+    }
+}
+
+#[test]
+fn what_a_tap_sheds_just_before_it_goes_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let gate = Gate::default();
+    let store = gate.clone();
+    let options = LifecycleOptions {
+        backend_opener: Box::new(move |_| Ok(Box::new(FaultyStore::gated(&store)))),
+        ..options()
+    };
+    let markers = DataMarkerConfig { streams_max: 1, ..roomy() };
+    let mut lifecycle = open_with(folder.path(), Some(markers), options);
+    let [mut first, mut second] = [(); 2].map(|()| lifecycle.adapter().unwrap().unwrap());
+    let trade = |instrument, n| Trade { instrument, ts_init: n, price: n };
+    second.capture("data", &trade("ES", 1)).unwrap();
+    // The writer knows its ring, and has emptied it.
+    lifecycle.session().unwrap().writer().flush(PATIENCE).unwrap();
+    gate.shut();
+    first.capture("decisions", &Decision(1)).unwrap();
+    gate.await_waiting();
+    second.capture("data", &trade("one stream too many", 2)).unwrap();
+    drop((first, second));
+    gate.open();
+    let report = lifecycle.seal(UnixNanos::new(1)).unwrap().unwrap();
+    assert_eq!(report.markers.unwrap().counts.gaps, 1);
+}
+
+/// Each has its own numbers for streams, and its own counts.
+#[test]
+fn inline_taps_are_told_apart() {
+    let folder = tempfile::tempdir().unwrap();
+    let options = LifecycleOptions { is_inline: true, ..options() };
+    let mut lifecycle = open_with(folder.path(), Some(roomy()), options);
+    let run = run_path(folder.path(), &instance(), lifecycle.run_id().unwrap());
+    let mut taps = [(); 2].map(|()| lifecycle.adapter().unwrap().unwrap());
+    let seen = [(0, "ES"), (1, "NQ"), (0, "ES"), (1, "ES"), (0, "NQ")];
+    for (n, (tap, instrument)) in (1..).zip(seen) {
+        taps[tap].capture("data", &Trade { instrument, ts_init: n, price: n }).unwrap();
+    }
+    drop(taps);
+    assert!(lifecycle.seal(UnixNanos::new(1)).unwrap().unwrap().markers.is_some());
+    let reader = MarkerReader::open_sealed(&sidecar(&run)).unwrap();
+    let fold = reader.fold_before(u64::MAX).unwrap();
+    let streams = reader.streams().unwrap().into_iter();
+    let counts: Vec<_> =
+        streams.map(|stream| (stream.identifier, fold.cursors[&stream.slot].count)).collect();
+    assert_eq!(counts, [("ES".to_owned(), 3), ("NQ".to_owned(), 2)]);
+}
