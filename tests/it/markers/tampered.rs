@@ -1,11 +1,14 @@
 //! Whatever is done to a sidecar, is found.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use redb::ReadableTable;
+use bytes::Bytes;
+use redb::{ReadableTable, TableHandle};
 use tapline::format::MarkerCodec;
 use tapline::markers::{
-    MarkerBackend, MarkerFinding, MarkerVerifier, RedbMarkerBackend, open_sealed_markers,
+    MarkerBackend, MarkerFinding, MarkerSource, MarkerStoreError, MarkerVerifier,
+    RedbMarkerBackend, open_sealed_markers,
 };
 use tapline::{DataMarkerClass, Marker, MarkerManifest, RunStatus, StreamDictEntry};
 
@@ -278,4 +281,67 @@ fn a_manifest_without_an_instrument_that_was_marked_with_high_fidelity() {
     let found = found_with_manifest(|manifest| manifest.high_fidelity.clear());
     let identifier = stream(1).identifier;
     assert_eq!(found, [MarkerFinding::NotHighFidelity { slot: 1, identifier }]);
+}
+
+#[test]
+fn a_table_removed() {
+    let unreadable = |what, table: &str| {
+        let error = format!("Table '{table}' does not exist");
+        MarkerFinding::MarkersUnreadable { what, error }
+    };
+    let without_streams = found(|transaction| {
+        assert!(transaction.delete_table(STREAMS).unwrap());
+    });
+    let unknown = |marker_seq, slot| MarkerFinding::UnknownStream { marker_seq, slot };
+    assert_eq!(
+        without_streams,
+        [
+            unreadable("the dictionary", STREAMS.name()),
+            unknown(1, 0),
+            unknown(2, 1),
+            unknown(3, 0),
+            unknown(7, 1),
+            unknown(8, 0),
+            MarkerFinding::CountMismatch { what: "streams", manifest: 2, found: 0 },
+        ]
+    );
+    let without_markers = found(|transaction| {
+        assert!(transaction.delete_table(MARKER_BLOCKS).unwrap());
+    });
+    assert_eq!(without_markers[0], unreadable("the markers", MARKER_BLOCKS.name()));
+    let uncounted = without_markers[1..].iter();
+    assert_eq!(uncounted.filter(|it| matches!(it, MarkerFinding::CountMismatch { .. })).count(), 3);
+}
+
+/// A source whose manifest is no longer there when it is asked for.
+struct WithoutManifest(Arc<dyn MarkerSource>);
+
+impl MarkerSource for WithoutManifest {
+    fn manifest(&self) -> Result<MarkerManifest, MarkerStoreError> {
+        Err(MarkerStoreError::Missing { what: "manifest" })
+    }
+
+    fn streams(&self) -> Result<Vec<(u32, Bytes)>, MarkerStoreError> {
+        self.0.streams()
+    }
+
+    fn block_at_or_after(&self, from: u64) -> Result<Option<(u64, Bytes)>, MarkerStoreError> {
+        self.0.block_at_or_after(from)
+    }
+}
+
+#[test]
+fn a_manifest_removed() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = sealed(folder.path(), &[sound()]);
+    let source = Arc::new(WithoutManifest(open_sealed_markers(&path).unwrap()));
+    let report = MarkerVerifier::new(source).run();
+    let error = "the sidecar has no manifest".to_owned();
+    assert_eq!(report.findings, [MarkerFinding::MarkersUnreadable { what: "the manifest", error }]);
+    // Without one, the file is not taken for a sealed sidecar in the first place.
+    tamper::edit(&path, |transaction| {
+        transaction.open_table(META).unwrap().remove("manifest").unwrap().unwrap();
+    });
+    let refused = open_sealed_markers(&path).err().expect("it has no manifest");
+    assert_eq!(refused.to_string(), "the sidecar has no manifest");
 }
