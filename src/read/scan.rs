@@ -18,7 +18,7 @@ pub enum Direction {
 /// Walks a range of entries in the memory of one frame.
 ///
 /// A damaged or missing entry is an error in its place; the scan then goes on behind it. A damaged
-/// frame ends the scan. A forward scan with an open end that has returned `None` can be asked again
+/// frame ends the scan, and so do names that cannot be read. A forward scan with an open end that has returned `None` can be asked again
 /// when more has become durable.
 ///
 /// A scan that stands amid a frame holds that frame on loan. Of a live run on redb this keeps pages that are
@@ -63,7 +63,12 @@ impl Scan {
                 self.cursor.release();
                 None
             }
-            Ok(Some(seq)) => Some(self.cursor.entry(seq, &*self.source)),
+            Ok(Some(seq)) => {
+                let entry = self.cursor.entry(seq, &*self.source);
+                // Names that cannot be read once would be asked for again for each entry: in a damaged file, for seconds.
+                self.ended = matches!(entry, Err(ReadError::Store(_)));
+                Some(entry)
+            }
             Err(error) => {
                 self.ended = !matches!(error, ReadError::Gap { .. });
                 Some(Err(error))

@@ -2,7 +2,7 @@
 
 use tapline::read::{Direction, EventStoreReader, ReadError};
 
-use crate::support::doctored::Doctored;
+use crate::support::doctored::{Doctored, Part};
 use crate::support::message::messages;
 use crate::support::places::SealedFile;
 use crate::support::raw::RawFrame;
@@ -71,6 +71,16 @@ fn a_reverse_scan_leaves_no_frame_out_that_only_a_walk_comes_to() {
     let reader = EventStoreReader::new(Doctored::lost(file.open(), 1..=3));
     let gap = "entries 1 to 3 are missing";
     assert_eq!(scan(&reader, Direction::Reverse), ["9", "8", "7", "6", "5", "4", gap]);
+}
+
+/// Each entry needs them: to ask anew for each would only take as many times as long.
+#[test]
+fn names_that_cannot_be_read_end_the_scan() {
+    let file = SealedFile::record(&[messages(1, 3), messages(4, 6)]);
+    let reader = EventStoreReader::new(Doctored::broken(file.open(), Part::Names));
+    for direction in [Direction::Forward, Direction::Reverse] {
+        assert_eq!(scan(&reader, direction), ["out of order"]);
+    }
 }
 
 #[test]
