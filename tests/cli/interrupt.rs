@@ -112,30 +112,32 @@ fn ctrl_c_ends_the_demo() {
 #[test]
 fn a_recording_that_is_stopped_goes_on_where_it_was() {
     const PAUSES: u64 = 6;
+    // All of them fit a pipe of 64 KiB: it is fed while nobody reads, and on a busy machine nothing may have been read before.
+    const LINES_A_PAUSE: u64 = 180;
     let sandbox = Sandbox::new();
     let args = ["--input", "-", "--producers", "3", "--halt-threshold-ms", "50"];
     let mut running = Running::start(sandbox.command("record").args(args));
     wait_until_recording(&running, &sandbox);
     let mut fed = 0..;
-    let mut lines = |count| {
+    let mut lines = |count: u64| {
         let line = |number| {
             let (topic, producer) = (number % 7, number % 5);
             format!(r#"{{"topic":"t{topic}","type":"T","payload":{number},"producer":{producer}}}"#)
         };
-        fed.by_ref().take(count).map(line).collect::<Vec<_>>().join("\n") + "\n"
+        fed.by_ref().take(count as usize).map(line).collect::<Vec<_>>().join("\n") + "\n"
     };
     for _ in 0..PAUSES {
-        running.feed(&lines(500));
+        running.feed(&lines(LINES_A_PAUSE / 2));
         running.pause();
-        // Less than a pipe holds.
-        running.feed(&lines(500));
+        running.feed(&lines(LINES_A_PAUSE / 2));
         std::thread::sleep(Duration::from_millis(100));
         running.resume();
     }
     running.close_stdin();
     let report = assert_ends_in_order(running);
-    assert_eq!((report.entries, report.bad_lines), (PAUSES * 1000, 0));
-    let mut next = [0, 1, 2].map(|own| (0..PAUSES * 1000).filter(move |n| n % 5 % 3 == own));
+    assert_eq!((report.entries, report.bad_lines), (PAUSES * LINES_A_PAUSE, 0));
+    let mut next =
+        [0, 1, 2].map(|own| (0..PAUSES * LINES_A_PAUSE).filter(move |n| n % 5 % 3 == own));
     for payload in payloads(&report.path) {
         let number: u64 = payload.parse().expect("a number");
         assert_eq!(next[(number % 5 % 3) as usize].next(), Some(number), "in its producer's order");
