@@ -39,8 +39,8 @@ impl Sidecar {
         let announcement_lines = stream_mark_lines(config.writer.name_bytes_max);
         let (outlet, inlet) =
             marker_channel((2 * markers.channel_capacity).max(announcement_lines));
-        let patience = [config.run_started_timeout, config.writer.close_timeout];
-        match MarkerLane::open(backend, manifest, inlet, markers, patience) {
+        let (open, close) = (config.run_started_timeout, config.writer.close_timeout);
+        match MarkerLane::open(backend, manifest, inlet, markers, open, close) {
             Ok(lane) => Some((Self { lane, scope: Arc::new(scope) }, outlet)),
             Err(error) => warn(&error),
         }

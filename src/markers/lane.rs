@@ -57,7 +57,8 @@ impl MarkerLane {
         manifest: MarkerManifest,
         inlet: MarkerInlet,
         config: &DataMarkerConfig,
-        [open_patience, close_patience]: [Duration; 2],
+        open_patience: Duration,
+        close_patience: Duration,
     ) -> Result<Self, MarkerStoreError> {
         let (words, heard) = bounded(2);
         let (opened, is_open) = bounded(1);

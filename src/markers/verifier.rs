@@ -91,9 +91,10 @@ impl MarkerVerifier {
         let mut streams = Streams::new();
         for (slot, row) in rows {
             let stream = self.check_stream(slot, &row, report);
-            if let Some(StreamDictEntry { data_cls, identifier, .. }) = stream.clone()
-                && !known.insert((data_cls, identifier.clone()))
+            if let Some(StreamDictEntry { data_cls, identifier, .. }) = &stream
+                && !known.insert((*data_cls, identifier.clone()))
             {
+                let (data_cls, identifier) = (*data_cls, identifier.clone());
                 report.push(MarkerFinding::StreamTwice { slot, data_cls, identifier });
             }
             streams.insert(slot, stream);
@@ -185,12 +186,14 @@ fn check_scope(
     high_fidelity: &BTreeSet<u32>,
     report: &mut MarkerVerifyReport,
 ) {
-    for stream in streams.values().flatten() {
-        let StreamDictEntry { slot, data_cls, identifier } = stream.clone();
+    let chosen: HashSet<&String> = manifest.high_fidelity.iter().collect();
+    for StreamDictEntry { slot, data_cls, identifier } in streams.values().flatten() {
+        let (slot, data_cls) = (*slot, *data_cls);
         if !manifest.enabled_classes.contains(&data_cls) {
             report.push(MarkerFinding::ClassNotEnabled { slot, data_cls });
         }
-        if high_fidelity.contains(&slot) && !manifest.high_fidelity.contains(&identifier) {
+        if high_fidelity.contains(&slot) && !chosen.contains(identifier) {
+            let identifier = identifier.clone();
             report.push(MarkerFinding::NotHighFidelity { slot, identifier });
         }
     }

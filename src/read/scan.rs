@@ -18,8 +18,8 @@ pub enum Direction {
 /// Walks a range of entries in the memory of one frame.
 ///
 /// A damaged or missing entry is an error in its place; the scan then goes on behind it. A damaged
-/// frame ends the scan, and so do names that cannot be read. A forward scan with an open end that has returned `None` can be asked again
-/// when more has become durable.
+/// frame ends the scan, and so do names that cannot be read. A forward scan with an open end that has
+/// returned `None` can be asked again when more has become durable.
 ///
 /// A scan that stands amid a frame holds that frame on loan. Of a live run on redb this keeps pages that are
 /// given up meanwhile from being used again, and the file grows by them: take such a scan to its end, or

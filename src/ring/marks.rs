@@ -21,8 +21,8 @@ pub(super) struct Marks {
 impl Marks {
     /// For a ring of [`lines_with_room_for_marks`].
     pub(super) fn new(latest_entry: LatestEntry, ring_lines: usize) -> Self {
-        let reserve_lines = ring_lines;
-        Self { stamp: MarkStamp::new(latest_entry), shed: 0, reserve_lines, room_lines: 0 }
+        let stamp = MarkStamp::new(latest_entry);
+        Self { stamp, shed: 0, reserve_lines: ring_lines, room_lines: 0 }
     }
 
     /// An entry was pushed.

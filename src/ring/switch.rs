@@ -30,8 +30,7 @@ pub(super) fn order_after_other_producers(state: &LaneState) {
 }
 
 /// Before something is told that takes no stamp, or goes by one that was taken long ago, as a mark of market data may:
-/// makes the next
-/// [`order_after_other_producers`] of this thread order what it has pushed by then, through whichever producers.
+/// makes the next [`order_after_other_producers`] of this thread order what it has pushed by then, through whichever producers.
 #[inline]
 pub(super) fn note_other_producers(state: &LaneState) {
     if LAST.get() != std::ptr::from_ref(state).addr() {

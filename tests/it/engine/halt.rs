@@ -190,16 +190,20 @@ fn flushes_that_were_given_up_block_nobody() {
     for _ in 0..100 {
         assert_eq!(engine.writer.flush(short), Err(WaitError::TimedOut { waited: short }));
     }
+    assert_an_anchor_is_given_up(engine, &gate);
+}
+
+/// The caller is told that the run is halted: what it asked for is not done when the store comes back.
+#[track_caller]
+fn assert_an_anchor_is_given_up(engine: Engine, gate: &Gate) {
     let anchored = engine.writer.record_snapshot_anchor("blob", ContentHash::of(b""));
     assert!(matches!(anchored, Err(AnchorRequestError::Halted(_))), "{anchored:?}");
-    // The caller was told; so nothing is recorded when the store comes back.
     gate.open();
     let Engine { writer, reader, .. } = engine;
     drop(writer);
     assert_eq!(reader.anchor().expect("memory"), None);
 }
 
-/// The caller was told that the run is halted: what it asked for is not done when the store comes back.
 #[test]
 fn an_anchor_that_was_given_up_is_not_recorded() {
     let gate = Gate::default();
@@ -213,12 +217,7 @@ fn an_anchor_that_was_given_up_is_not_recorded() {
     let mut producer = engine.writer.producer().expect("the run is open");
     gate.shut();
     producer.submit(&draft("anchor", &0_u64.to_le_bytes())).expect("room");
-    let anchored = engine.writer.record_snapshot_anchor("blob", ContentHash::of(b""));
-    assert!(matches!(anchored, Err(AnchorRequestError::Halted(_))), "{anchored:?}");
-    gate.open();
-    let Engine { writer, reader, .. } = engine;
-    drop(writer);
-    assert_eq!(reader.anchor().expect("memory"), None);
+    assert_an_anchor_is_given_up(engine, &gate);
 }
 
 #[test]

@@ -138,6 +138,23 @@ pub(super) fn config_in(folder: &Path, markers: Option<DataMarkerConfig>) -> Eve
     config
 }
 
+/// The same, with rings of 64 lines for entries.
+pub(super) fn config_of_small_rings(folder: &Path, markers: DataMarkerConfig) -> EventStoreConfig {
+    let mut config = config_in(folder, Some(markers));
+    config.writer.ring_lines = 64;
+    config.writer.record_bytes_max = 4096;
+    config
+}
+
+/// `options` with a store in memory that stands before `gate`.
+pub(super) fn on_gated_store(options: LifecycleOptions, gate: &Gate) -> LifecycleOptions {
+    let gate = gate.clone();
+    LifecycleOptions {
+        backend_opener: Box::new(move |_| Ok(Box::new(FaultyStore::gated(&gate)))),
+        ..options
+    }
+}
+
 pub(super) fn open_configured(
     config: EventStoreConfig,
     options: LifecycleOptions,

@@ -13,17 +13,19 @@ use tapline::store::{BackendFault, run_path};
 use tapline::{Marker, MarkerGapReason, MarkerManifest, RunStatus, UnixNanos};
 
 use super::node::{
-    Decision, Trade, assert_run_is_whole, config_in, open_configured, open_in, open_with, options,
-    record_ten, roomy, sidecar, with_opener,
+    Decision, Trade, assert_run_is_whole, config_in, config_of_small_rings, on_gated_store,
+    open_configured, open_in, open_with, options, record_ten, roomy, sidecar, with_opener,
 };
 use crate::support::{Gate, PATIENCE, instance};
+
+type Shared = Arc<std::sync::Mutex<Option<Arc<dyn MarkerSource>>>>;
 
 /// A memory backend whose appends wait at a gate, or fail.
 struct Troubled {
     inner: MemoryMarkerBackend,
     gate: Gate,
     fails: bool,
-    shared: Arc<std::sync::Mutex<Option<Arc<dyn MarkerSource>>>>,
+    shared: Shared,
 }
 
 impl MarkerBackend for Troubled {
@@ -49,8 +51,6 @@ impl MarkerBackend for Troubled {
         self.inner.source()
     }
 }
-
-type Shared = Arc<std::sync::Mutex<Option<Arc<dyn MarkerSource>>>>;
 
 fn troubled(gate: &Gate, fails: bool) -> (LifecycleOptions, Shared) {
     let (gate, shared) = (gate.clone(), Shared::default());
@@ -268,15 +268,8 @@ fn streams_that_could_not_be_announced_at_first_are_announced_later() {
     let folder = tempfile::tempdir().unwrap();
     let gate = Gate::default();
     let (options, source) = troubled(&Gate::default(), false);
-    let store = gate.clone();
-    let options = LifecycleOptions {
-        backend_opener: Box::new(move |_| Ok(Box::new(crate::support::FaultyStore::gated(&store)))),
-        ..options
-    };
-    let mut config = config_in(folder.path(), Some(roomy()));
-    config.writer.ring_lines = 64;
-    config.writer.record_bytes_max = 4096;
-    let mut lifecycle = open_configured(config, options);
+    let config = config_of_small_rings(folder.path(), roomy());
+    let mut lifecycle = open_configured(config, on_gated_store(options, &gate));
 
     let mut adapter = lifecycle.adapter().unwrap().unwrap();
     let trade = |instrument, n| Trade { instrument, ts_init: n, price: n };
@@ -316,15 +309,8 @@ fn streams_that_could_not_be_announced_at_first_are_announced_later() {
 fn marks_take_no_room_from_entries() {
     let folder = tempfile::tempdir().unwrap();
     let gate = Gate::default();
-    let store = gate.clone();
-    let options = LifecycleOptions {
-        backend_opener: Box::new(move |_| Ok(Box::new(crate::support::FaultyStore::gated(&store)))),
-        ..options()
-    };
-    let mut config = config_in(folder.path(), Some(roomy()));
-    config.writer.ring_lines = 64;
-    config.writer.record_bytes_max = 4096;
-    let mut lifecycle = open_configured(config, options);
+    let config = config_of_small_rings(folder.path(), roomy());
+    let mut lifecycle = open_configured(config, on_gated_store(options(), &gate));
     let mut adapter = lifecycle.adapter().unwrap().unwrap();
     gate.shut();
     adapter.capture("decisions", &Decision(0)).unwrap();
@@ -349,15 +335,10 @@ fn marks_take_no_room_from_entries() {
 fn a_sidecar_does_not_wait_for_a_writer_that_hangs() {
     let folder = tempfile::tempdir().unwrap();
     let gate = Gate::default();
-    let store = gate.clone();
-    let (markers_options, source) = troubled(&Gate::default(), false);
-    let options = LifecycleOptions {
-        backend_opener: Box::new(move |_| Ok(Box::new(crate::support::FaultyStore::gated(&store)))),
-        ..markers_options
-    };
+    let (options, source) = troubled(&Gate::default(), false);
     let mut config = config_in(folder.path(), Some(roomy()));
     config.writer.close_timeout = Duration::from_millis(500);
-    let mut lifecycle = open_configured(config, options);
+    let mut lifecycle = open_configured(config, on_gated_store(options, &gate));
     let mut adapter = lifecycle.adapter().unwrap().unwrap();
     adapter.capture("data", &Trade { instrument: "ES", ts_init: 1, price: 1 }).unwrap();
     gate.shut();

@@ -6,18 +6,17 @@ use tapline::markers::MarkerReader;
 use tapline::store::run_path;
 
 use super::node::{
-    Decision, Trade, config_in, fingerprint, open_configured, open_with, options, roomy, sidecar,
+    Decision, Trade, config_of_small_rings, fingerprint, on_gated_store, open_configured,
+    open_with, options, roomy, sidecar,
 };
-use crate::support::{FaultyStore, Gate, PATIENCE, instance};
+use crate::support::{Gate, PATIENCE, instance};
 
 /// Marks of two lines, some of them with one at each end of the ring.
 #[test]
 fn marks_around_the_end_of_a_ring_are_whole() {
     let folder = tempfile::tempdir().unwrap();
     let markers = DataMarkerConfig { high_fidelity: vec!["NQ".to_owned()], ..roomy() };
-    let mut config = config_in(folder.path(), Some(markers));
-    config.writer.ring_lines = 64;
-    config.writer.record_bytes_max = 4096;
+    let config = config_of_small_rings(folder.path(), markers);
     let mut lifecycle = open_configured(config, options());
     let run = run_path(folder.path(), &instance(), lifecycle.run_id().unwrap());
     let mut adapter = lifecycle.adapter().unwrap().unwrap();
@@ -45,11 +44,7 @@ fn marks_around_the_end_of_a_ring_are_whole() {
 fn what_a_tap_sheds_just_before_it_goes_is_told() {
     let folder = tempfile::tempdir().unwrap();
     let gate = Gate::default();
-    let store = gate.clone();
-    let options = LifecycleOptions {
-        backend_opener: Box::new(move |_| Ok(Box::new(FaultyStore::gated(&store)))),
-        ..options()
-    };
+    let options = on_gated_store(options(), &gate);
     let markers = DataMarkerConfig { streams_max: 1, ..roomy() };
     let mut lifecycle = open_with(folder.path(), Some(markers), options);
     let [mut first, mut second] = [(); 2].map(|()| lifecycle.adapter().unwrap().unwrap());
