@@ -126,6 +126,12 @@ weaken 'gate: close without Release' \
 weaken 'gate: is_closed without Acquire' \
     close::nobody_hears_a_falsehood_when_the_store_fails_while_closing gate.rs \
     '/fn is_closed/,$ s/load\(Ordering::Acquire\)/load(Ordering::Relaxed)/'
+weaken 'gate: begin_close without Release' \
+    close::who_sees_the_close_begin_sees_what_was_answered_before gate.rs \
+    's/store\(CLOSING, Ordering::Release\)/store(CLOSING, Ordering::Relaxed)/'
+weaken 'gate: is_closing without Acquire' \
+    close::who_sees_the_close_begin_sees_what_was_answered_before gate.rs \
+    '/fn is_closing/,/fn is_closed/ s/load\(Ordering::Acquire\)/load(Ordering::Relaxed)/'
 weaken 'gate: a halt is called a refusal' \
     close::nobody_hears_a_falsehood_when_a_halt_races_with_close gate.rs \
     '/fn await_verdict/,$ s/Admission::Halted/Admission::Refused/'

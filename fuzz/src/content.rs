@@ -3,10 +3,14 @@
 use std::collections::BTreeSet;
 use std::error::Error;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use tapline::read::{Direction, EventStoreReader};
 use tapline::store::RunReader;
 use tapline::{Entry, Hash, IndexKind, RunManifest, SnapshotAnchor};
+
+/// How long a damaged run is read.
+const PATIENCE: Duration = Duration::from_secs(3);
 
 /// Everything that can be read of a run, in each way there is to read it.
 #[derive(Debug, PartialEq)]
@@ -46,24 +50,34 @@ impl Content {
         })
     }
 
-    /// Reads all that can be read of a run that is damaged, past every error that a scan goes on behind.
+    /// Reads all that can be read of a run that is damaged, past every error that a scan goes on behind. Asks nothing more when
+    /// that has taken [`PATIENCE`]: for one question redb may need seconds.
     pub fn read_what_there_is(source: &Arc<dyn RunReader>) {
+        let began = Instant::now();
+        let is_patient = || began.elapsed() < PATIENCE;
         let reader = EventStoreReader::new(Arc::clone(source));
         for direction in [Direction::Forward, Direction::Reverse] {
             let mut scan = reader.scan(0, u64::MAX, direction);
-            while let Some(entry) = scan.next_ref() {
+            while is_patient()
+                && let Some(entry) = scan.next_ref()
+            {
                 let Ok(entry) = entry else {
                     continue;
                 };
                 let _ = reader.read(entry.seq());
-                for (kind, key) in entry.keys() {
+                for (kind, key) in entry.keys().take_while(|_| is_patient()) {
                     let _ = reader.lookup(kind, key);
                 }
             }
         }
-        let _ = (reader.replay_plan(), reader.watermark(), reader.manifest());
-        let _ = reader.keys(IndexKind::CLIENT_ORDER_ID).count();
-        for seq in [0, 1, u64::MAX - 1, u64::MAX] {
+        let questions: [fn(&EventStoreReader); 4] = [
+            |reader| drop(reader.replay_plan()),
+            |reader| drop(reader.watermark()),
+            |reader| drop(reader.manifest()),
+            |reader| drop(reader.keys(IndexKind::CLIENT_ORDER_ID).count()),
+        ];
+        questions.iter().take_while(|_| is_patient()).for_each(|ask| ask(&reader));
+        for seq in [0, 1, u64::MAX - 1, u64::MAX].into_iter().take_while(|_| is_patient()) {
             let _ = (reader.read(seq), reader.scan(seq, seq, Direction::Forward).count());
         }
     }

@@ -11,8 +11,9 @@ use loom::thread::{self, JoinHandle};
 use crate::closing::Answer::{Accepted, Halted, NotPushed, Refused};
 use crate::closing::{Answer, Message, Submitter, Writer, lane};
 use crate::explore::{explore, explore_preempting};
+use crate::plain::Plain;
 use crate::protocol::{HaltReason, HaltSignal, RunGate};
-use crate::sync::AsymmetricBarrier;
+use crate::sync::{Arc, AsymmetricBarrier};
 
 fn new_run() -> (RunGate, HaltSignal) {
     (RunGate::new(AsymmetricBarrier), HaltSignal::new())
@@ -154,4 +155,23 @@ fn a_waiter_for_the_end_is_woken() {
         waiter.join().unwrap()
     });
     assert_eq!(slept, BTreeSet::from([false, true]));
+}
+
+/// Who waits for the writer's answer, and finds it closing without one, gives up: an answer that was given before is seen.
+///
+/// 6 executions.
+#[test]
+fn who_sees_the_close_begin_sees_what_was_answered_before() {
+    let seen = explore(|| {
+        let (gate, _) = new_run();
+        let answer = Arc::new(Plain::new(0));
+        let waiter = {
+            let (gate, answer) = (gate.clone(), Arc::clone(&answer));
+            thread::spawn(move || gate.is_closing().then(|| answer.get()))
+        };
+        answer.set(1);
+        gate.begin_close();
+        waiter.join().unwrap()
+    });
+    assert_eq!(seen, BTreeSet::from([None, Some(1)]));
 }

@@ -7,6 +7,8 @@ const _: () = assert!(usize::BITS >= 64, "run files are read on 64-bit machines"
 mod data_mark;
 mod frame;
 mod frame_keys;
+#[cfg(test)]
+mod frame_tests;
 mod frame_view;
 mod hash;
 mod key_block;
