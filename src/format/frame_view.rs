@@ -24,6 +24,9 @@ pub enum FrameError {
         /// The version this program reads.
         expected: u16,
     },
+    /// Reserved bytes that are not zero.
+    #[error("frame has reserved bytes that are not zero")]
+    Reserved,
     /// The sections do not add up to the length.
     #[error("frame has {found} bytes, but its header asks for {expected}")]
     Length {
@@ -86,8 +89,11 @@ impl FrameLayout {
         if header.magic != MAGIC {
             return Err(FrameError::Magic { found: header.magic });
         }
-        if header.version != VERSION || header.reserved != 0 {
+        if header.version != VERSION {
             return Err(FrameError::Version { found: header.version.get(), expected: VERSION });
+        }
+        if header.reserved != 0 {
+            return Err(FrameError::Reserved);
         }
         let count = header.count.get() as usize;
         let first_seq = header.first_seq.get();

@@ -10,6 +10,8 @@ mod frame_keys;
 #[cfg(test)]
 mod frame_tests;
 mod frame_view;
+#[cfg(test)]
+mod frame_view_tests;
 mod hash;
 mod key_block;
 mod key_merge;
