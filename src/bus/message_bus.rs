@@ -71,8 +71,8 @@ impl MessageBus {
     /// Subscribes `handler` to every topic that `pattern` matches, now and later: `*` stands for
     /// any run of characters, `?` for one, see [`topic_matches`](super::topic_matches).
     ///
-    /// Patterns may overlap, and a handler subscribed twice is called twice. A publish in progress
-    /// does not reach it.
+    /// Patterns may overlap, and a handler subscribed twice is called twice. A publish whose
+    /// handlers are being called does not reach it.
     pub fn subscribe(&self, pattern: &str, handler: impl Fn(&dyn Any) + 'static) -> SubscriptionId {
         self.subscriptions.borrow_mut().add(pattern, Rc::new(handler))
     }
@@ -89,8 +89,8 @@ impl MessageBus {
     /// Publishes `message` to every subscriber whose pattern matches `topic`, in the order they
     /// subscribed, and returns how many there were.
     ///
-    /// The tap sees the message also when nobody subscribed. Allocates only for a topic that is not
-    /// among the last few thousand, or whose subscribers have changed.
+    /// The tap sees the message also when nobody subscribed. Allocates only for a topic that is
+    /// new, or whose subscribers have changed; a bus of more than 65 536 topics looks each up anew from time to time.
     pub fn publish(&self, topic: &str, message: &dyn Any) -> Result<usize, BusError> {
         self.tap.pass(|tap| tap.on_publish(topic, message))?;
         let handlers = self.subscriptions.borrow_mut().handlers(topic);

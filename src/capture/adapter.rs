@@ -46,7 +46,8 @@ impl BusCaptureAdapter {
     /// Captures `message`. `Ok(true)`: accepted, it will be in the log unless the run halts.
     /// `Ok(false)`: its type is not on the allow-list.
     ///
-    /// Blocks only while the producer's ring is full.
+    /// Blocks while the producer's ring is full; and, where it races with the run's close, until what was accepted is
+    /// durable.
     pub fn capture<T: 'static>(&mut self, topic: &str, message: &T) -> Result<bool, CaptureError> {
         self.capture_any(topic, message)
     }

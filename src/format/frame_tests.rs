@@ -27,7 +27,9 @@ fn push(frame: &mut FrameBuilder, (record, name): &(Vec<Line>, String)) {
 fn sealed_len(count: usize) -> usize {
     let limits = FrameLimits { entries_max: usize::MAX, bytes_max: 1 << 20 };
     let mut frame = FrameBuilder::new(limits, 1, 0);
-    (0..count).for_each(|n| push(&mut frame, &nth(n)));
+    for n in 0..count {
+        push(&mut frame, &nth(n));
+    }
     frame.seal(&Hash::from_bytes([0; 32])).bytes().len()
 }
 

@@ -158,11 +158,14 @@ impl RecordBuilder {
 
     /// Attaches an index key.
     pub fn add_key(&mut self, kind: IndexKind, key: &str) {
-        let RecordLimits { keys_max, key_bytes_max, .. } = self.limits;
+        let RecordLimits { record_bytes_max, keys_max, key_bytes_max } = self.limits;
         if key.len() > key_bytes_max {
             self.reject(RecordLimitError::KeyTooLong { bytes: key.len(), max: key_bytes_max });
         } else if self.key_count as usize >= keys_max.min(KEYS_PER_RECORD_MAX) {
             self.reject(RecordLimitError::TooManyKeys { max: keys_max });
+        } else if self.keys.len() + KEY_HEADER_BYTES + key.len() > record_bytes_max {
+            // What was set aside for keys is no more than a record may have.
+            self.reject(RecordLimitError::RecordTooLarge { max: record_bytes_max });
         } else {
             self.keys.extend_from_slice(&kind.as_u16().to_le_bytes());
             self.keys.extend_from_slice(&(key.len() as u16).to_le_bytes());
@@ -272,4 +275,23 @@ pub(crate) fn name_record(name: &str, stamp: u64) -> Vec<Line> {
     bytes[..LINE_BYTES].copy_from_slice(header.as_bytes());
     bytes[LINE_BYTES..][..name.len()].copy_from_slice(name.as_bytes());
     lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_take_no_more_than_was_set_aside() {
+        let limits = RecordLimits { record_bytes_max: 256, keys_max: 100, key_bytes_max: 100 };
+        let mut builder = RecordBuilder::new(limits);
+        let set_aside = builder.keys.capacity();
+        let key = "k".repeat(100);
+        builder.begin();
+        for _ in 0..100 {
+            builder.add_key(IndexKind::CLIENT_ORDER_ID, &key);
+        }
+        assert_eq!(builder.check_limits(), Err(RecordLimitError::RecordTooLarge { max: 256 }));
+        assert_eq!(builder.keys.capacity(), set_aside);
+    }
 }

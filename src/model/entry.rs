@@ -47,7 +47,8 @@ pub struct Entry {
     pub seq: u64,
     /// Domain time of the message.
     pub ts_init: UnixNanos,
-    /// Node clock when the tap accepted the message.
+    /// Node clock when the tap took the message up, which gave it its place in the order. Where the ring was full it was
+    /// accepted later, by as long as it waited for room.
     pub ts_publish: UnixNanos,
     /// Topic or endpoint the message passed.
     pub topic: String,

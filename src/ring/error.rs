@@ -15,8 +15,8 @@ pub enum SubmitError {
         /// The setting `halt_threshold`.
         threshold: Duration,
     },
-    /// The run is closed, closing or halted. Returned without blocking, but for the one submit that races
-    /// with `close`: it waits for the writer's verdict.
+    /// The run is closed, closing or halted. A submit that waits for room when that happens returns it then; one that
+    /// races with `close` waits for the writer's verdict, which comes when all that was accepted is durable.
     #[error("the run takes no more messages: it is closed or halted")]
     Closed,
     /// The message does not fit into a record. The run goes on.

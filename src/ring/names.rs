@@ -10,13 +10,13 @@ pub(super) struct LocalNames {
     name_bytes_max: usize,
 }
 
-/// What the table says of a name.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Lookup {
-    /// Its number.
-    Known(u32),
-    /// It has to be announced first.
-    New,
+/// A message's two names, as far as they are numbered already or will be once it is pushed.
+#[derive(Debug)]
+pub(super) struct Numbered<'a> {
+    /// Of topic and payload type.
+    pub(super) ids: [u32; 2],
+    /// Those that have to be announced, in the order of their numbers.
+    pub(super) new: Vec<&'a str>,
 }
 
 impl LocalNames {
@@ -25,29 +25,45 @@ impl LocalNames {
     }
 
     #[inline]
-    pub(super) fn lookup(&mut self, name: &str) -> Result<Lookup, SubmitError> {
-        match self.ids.get_mut(name) {
-            Some(id) => Ok(Lookup::Known(*id)),
-            None => self.check_new(name),
-        }
+    pub(super) fn get(&mut self, name: &str) -> Option<u32> {
+        self.ids.get_mut(name).copied()
     }
 
+    /// Numbers topic and payload type. Nothing is noted yet: the message may be refused.
     #[cold]
-    fn check_new(&self, name: &str) -> Result<Lookup, SubmitError> {
+    pub(super) fn number<'a>(&mut self, names: [&'a str; 2]) -> Result<Numbered<'a>, SubmitError> {
+        let mut numbered = Numbered { ids: [0; 2], new: Vec::new() };
+        for (id, name) in numbered.ids.iter_mut().zip(names) {
+            if let Some(known) = self.get(name) {
+                *id = known;
+                continue;
+            }
+            self.check_length(name)?;
+            let at = numbered.new.iter().position(|new| *new == name).unwrap_or_else(|| {
+                numbered.new.push(name);
+                numbered.new.len() - 1
+            });
+            *id = (self.ids.len() + at) as u32;
+        }
+        if self.ids.len() + numbered.new.len() > self.names_max {
+            return Err(SubmitError::TooManyNames { max: self.names_max });
+        }
+        Ok(numbered)
+    }
+
+    fn check_length(&self, name: &str) -> Result<(), SubmitError> {
         let (bytes, max) = (name.len(), self.name_bytes_max);
         if bytes == 0 || bytes > max {
             return Err(SubmitError::NameLength { bytes, max });
         }
-        if self.ids.len() >= self.names_max {
-            return Err(SubmitError::TooManyNames { max: self.names_max });
-        }
-        Ok(Lookup::New)
+        Ok(())
     }
 
-    /// Notes a name that has been announced and returns its number.
-    pub(super) fn announced(&mut self, name: &str) -> u32 {
-        let id = self.ids.len() as u32;
-        self.ids.insert(name, id);
-        id
+    /// Notes names that have been announced.
+    pub(super) fn announced(&mut self, new: &[&str]) {
+        for name in new {
+            let id = self.ids.len() as u32;
+            self.ids.insert(name, id);
+        }
     }
 }

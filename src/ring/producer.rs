@@ -1,11 +1,11 @@
 use rtrb::RingBuffer;
 
 use super::marks::{Marks, lines_with_room_for_marks};
-use super::names::{LocalNames, Lookup};
+use super::names::{LocalNames, Numbered};
 use super::stall::push_when_room;
 use super::switch::order_after_other_producers;
 use super::{Durability, SubmitError, Ticket};
-use crate::format::{DataMark, Line, MarkedRecord, RecordBuilder, RecordTag};
+use crate::format::{DataMark, Line, MarkedRecord, RecordBuilder, RecordTag, name_record};
 use crate::model::{DataMarkerClass, EntryDraft, UnixNanos};
 use crate::protocol::{Admission, HaltReason, LaneState};
 use crate::sync::{Arc, Mutex};
@@ -68,10 +68,13 @@ impl Producer {
         if connection.halt.is_halted() {
             return Err(ProducerError::Halted(connection.halt_reason()));
         }
+        if !connection.gate.is_open() {
+            return Err(ProducerError::Closed);
+        }
         let state = Arc::new(LaneState::new());
         let config = &connection.config;
         let sink = match &connection.mode {
-            Mode::Threaded(inbox) => {
+            Mode::Threaded { inbox, .. } => {
                 let lines = match connection.latest_entry {
                     Some(_) => lines_with_room_for_marks(config.ring_lines),
                     None => config.ring_lines,
@@ -211,13 +214,42 @@ impl Producer {
         // Before the names are looked up: the stamp waits for all that comes before it, while what
         // comes after is done in the time that reading the counter takes. 5 ns a submit.
         let stamp = self.connection.order_clock.stamp();
-        let topic_id = self.name_id(topic, stamp)?;
-        let type_id = self.name_id(payload_type, stamp)?;
+        let (topic_id, type_id) = (self.names.get(topic), self.names.get(payload_type));
+        let (Some(topic_id), Some(type_id)) = (topic_id, type_id) else {
+            return self.push_with_names(topic, payload_type, stamp);
+        };
         let ts_publish =
             if self.reads_clock { self.connection.clock.now() } else { UnixNanos::default() };
         let record = self.builder.finish(RecordTag { stamp, ts_publish, topic_id, type_id })?;
         push(&mut self.sink, record, &self.connection)?;
-        // Pushed, whatever comes of it: the writer counts the record too.
+        self.admit()
+    }
+
+    /// The first message of a topic or payload type. What announces them goes ahead of it, with its stamp and in one
+    /// push: a message that is refused brings no name, and the writer never has a name without a message.
+    #[cold]
+    fn push_with_names(
+        &mut self,
+        topic: &str,
+        payload_type: &str,
+        stamp: u64,
+    ) -> Result<Ticket, SubmitError> {
+        let Numbered { ids: [topic_id, type_id], new } =
+            self.names.number([topic, payload_type])?;
+        let ts_publish =
+            if self.reads_clock { self.connection.clock.now() } else { UnixNanos::default() };
+        let record = self.builder.finish(RecordTag { stamp, ts_publish, topic_id, type_id })?;
+        let mut lines: Vec<Line> = new.iter().flat_map(|name| name_record(name, stamp)).collect();
+        lines.extend_from_slice(record);
+        push(&mut self.sink, &lines, &self.connection)?;
+        self.names.announced(&new);
+        self.admit()
+    }
+
+    /// Counts what was pushed and asks whether it made it.
+    #[inline]
+    fn admit(&mut self) -> Result<Ticket, SubmitError> {
+        // Whatever comes of it: the writer counts the record too.
         self.ordinal += 1;
         if let Some(marks) = &mut self.marks {
             marks.entry_pushed();
@@ -228,33 +260,10 @@ impl Producer {
         }
     }
 
-    /// The number of a name in this producer's ring. A new name is announced there first, with the
-    /// stamp of the message that brings it: a producer's records of one stamp stay in push order.
-    #[inline]
-    fn name_id(&mut self, name: &str, stamp: u64) -> Result<u32, SubmitError> {
-        match self.names.lookup(name)? {
-            Lookup::Known(id) => Ok(id),
-            Lookup::New => self.announce(name, stamp),
-        }
-    }
-
-    #[cold]
-    fn announce(&mut self, name: &str, stamp: u64) -> Result<u32, SubmitError> {
-        // A message that will be refused brings no name: names without entries are never committed.
-        self.builder.check_limits()?;
-        let record = crate::format::name_record(name, stamp);
-        push(&mut self.sink, &record, &self.connection)?;
-        Ok(self.names.announced(name))
-    }
-
     #[cold]
     fn commit_inline(&mut self, topic: &str, payload_type: &str) -> Result<Ticket, SubmitError> {
         // For the same answers to bad names as with a ring.
-        for name in [topic, payload_type] {
-            if self.names.lookup(name)? == Lookup::New {
-                self.names.announced(name);
-            }
-        }
+        let Numbered { new, .. } = self.names.number([topic, payload_type])?;
         let ts_publish = self.connection.clock.now();
         let tag = RecordTag { stamp: 0, ts_publish, topic_id: 0, type_id: 0 };
         let record = InlineRecord {
@@ -262,6 +271,7 @@ impl Producer {
             topic: topic.to_owned(),
             payload_type: payload_type.to_owned(),
         };
+        self.names.announced(&new);
         let Sink::Inline { writer, .. } = &self.sink else {
             unreachable!("the caller matched on the sink");
         };

@@ -44,6 +44,8 @@ pub(super) fn push_when_room(
             });
         }
         if backoff.is_completed() {
+            // It may have gone to sleep before the ring filled up, for longer than this may wait.
+            connection.wake_writer();
             std::thread::sleep(NAP);
         } else {
             backoff.snooze();

@@ -42,7 +42,7 @@ fn race(order_clock: OrderClock, barrier: AsymmetricBarrier, round: u64) {
     let reader = store.reader().expect("a run is open");
     // Every second round the committer thread takes part.
     let overlap_bytes_min = if round.is_multiple_of(2) { 0 } else { 128 << 20 };
-    let config = WriterConfig { ring_lines: 4096, overlap_bytes_min, ..WriterConfig::default() };
+    let config = WriterConfig { ring_lines: 8192, overlap_bytes_min, ..WriterConfig::default() };
     let halt = HaltSignal::new();
     let writer = EventStoreWriter::spawn_on(
         (order_clock, barrier),

@@ -147,6 +147,12 @@ impl Committer {
         }
     }
 
+    /// Drops the store, and the thread with it. Only while no frame is on its way.
+    pub(super) fn let_go_of_store(&mut self) {
+        self.thread = None;
+        self.store = None;
+    }
+
     /// Waits for the store to come back, whatever becomes of the frame.
     pub(super) fn retrieve_store(&mut self) {
         if let (None, Some(thread)) = (&self.store, &mut self.thread) {

@@ -20,8 +20,8 @@ pub struct ConfigError {
     pub allowed: String,
 }
 
-/// How the writer waits when there is nothing to do. Producers never wake it: the wait decides how
-/// soon an entry is noticed, and what an idle node costs.
+/// How the writer waits when there is nothing to do. Producers do not wake it, unless their ring is full: the wait decides
+/// how soon an entry is noticed, and what an idle node costs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "kind")]
 pub enum WaitStrategy {
@@ -71,18 +71,20 @@ pub struct WriterConfig {
     /// Lines (64 bytes each) in each producer's ring. 64 to 16 777 216. Default 32 768 (2 MiB): a
     /// millisecond of a saturated engine's traffic.
     pub ring_lines: usize,
-    /// Bytes of one record: header line, payload, keys and ids. 128 to 16 MiB, and no more than a
-    /// ring or a batch can hold. Default 256 KiB.
+    /// Bytes of one record: header line, payload, keys and ids, in whole lines of 64 bytes, rounded
+    /// down. 128 to 16 MiB, and no more than a ring or a batch can hold beside two names.
+    /// Default 256 KiB.
     pub record_bytes_max: usize,
-    /// Distinct topics and payload types one producer can use. 1 to 1 048 576. Default 65 536.
+    /// Distinct topics and payload types one producer can use. 2 to 1 048 576. Default 65 536.
     pub names_max: usize,
-    /// Bytes of one topic or payload type. 1 to 4 096. Default 1 024.
+    /// Bytes of one topic or payload type. 1 to 4 096, and no more than a record can hold, or a ring twice. Default 1 024.
     pub name_bytes_max: usize,
     /// Index keys on one entry. 0 to 1 024. Default 16.
     pub keys_per_entry_max: usize,
     /// Bytes of one index key. 1 to 4 096. Default 256.
     pub key_bytes_max: usize,
-    /// Producers at one time. 1 to 65 536. Default 1 024.
+    /// Producers at one time. One that is dropped keeps its place until the writer has taken what it pushed. 1 to 65 536.
+    /// Default 1 024. Inline mode has no rings, and no limit.
     pub producers_max: usize,
     /// Entries in one commit. 1 to 1 048 576. Default 65 536.
     pub batch_entries_max: usize,
@@ -99,7 +101,7 @@ pub struct WriterConfig {
     )]
     pub max_batch_latency: Option<Duration>,
     /// How many message identities are remembered to recognise a message that crosses several taps.
-    /// 0 (no deduplication) to 16 777 216. Default 65 536, 3 MiB.
+    /// 0 (no deduplication) to 16 777 216. Default 65 536, 6 MiB.
     pub dedup_window: usize,
     /// The core the writer thread is pinned to. None (default): not pinned.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -139,6 +141,9 @@ impl Default for WriterConfig {
     }
 }
 
+/// The longest name there may be, in bytes. Its length is written down in two bytes.
+const NAME_BYTES_MAX: usize = 4096;
+
 impl WriterConfig {
     /// Checks every setting against its range.
     pub fn validate(&self) -> Result<(), ConfigError> {
@@ -152,9 +157,9 @@ impl WriterConfig {
             self.record_bytes_max,
             2 * LINE_BYTES..=self.largest_record(),
         )?;
-        check_range("names_max", self.names_max, 1..=1 << 20)?;
-        let name_bytes_max = 4096.min(self.record_bytes_max - LINE_BYTES);
-        check_range("name_bytes_max", self.name_bytes_max, 1..=name_bytes_max)?;
+        // One message has two.
+        check_range("names_max", self.names_max, 2..=1 << 20)?;
+        check_range("name_bytes_max", self.name_bytes_max, 1..=self.longest_name())?;
         check_range("keys_per_entry_max", self.keys_per_entry_max, 0..=1024)?;
         check_range("key_bytes_max", self.key_bytes_max, 1..=4096)?;
         check_range("producers_max", self.producers_max, 1..=65_536)?;
@@ -170,21 +175,32 @@ impl WriterConfig {
         Ok(())
     }
 
-    /// The largest record that both a ring and a batch can hold.
+    /// The longest name that a record can hold, and a ring twice, with the smallest of records behind them.
+    fn longest_name(&self) -> usize {
+        let in_ring = (self.ring_lines - 2) / 2 * LINE_BYTES - LINE_BYTES;
+        NAME_BYTES_MAX.min(self.record_bytes_max - LINE_BYTES).min(in_ring)
+    }
+
+    /// The largest record that both a ring and a batch can hold, with two new names.
     fn largest_record(&self) -> usize {
-        let names_bytes = 2 * (2 + self.name_bytes_max);
+        // Names that are too long are told so themselves, whatever the records.
+        let name_bytes_max = self.name_bytes_max.min(NAME_BYTES_MAX);
+        let names_bytes = 2 * (2 + name_bytes_max);
         let in_batch = self
             .batch_bytes_max
             .saturating_sub(FRAME_OVERHEAD_BYTES + PER_RECORD_BYTES + names_bytes);
         // Whole lines, as records are.
         let in_batch = in_batch / LINE_BYTES * LINE_BYTES;
-        let in_ring = self.ring_lines * LINE_BYTES;
-        (16 << 20).min(in_batch.max(2 * LINE_BYTES)).min(in_ring)
+        // In the ring, a name is a record of its own.
+        let names_lines = 2 * (1 + lines_for(name_bytes_max));
+        let in_ring = self.ring_lines.saturating_sub(names_lines) * LINE_BYTES;
+        // A record of two lines is never too large: names that leave no room for it are too long.
+        (16 << 20).min(in_batch).min(in_ring).max(2 * LINE_BYTES)
     }
 
     pub(crate) fn record_limits(&self) -> RecordLimits {
         RecordLimits {
-            record_bytes_max: lines_for(self.record_bytes_max) * LINE_BYTES,
+            record_bytes_max: self.record_bytes_max / LINE_BYTES * LINE_BYTES,
             keys_max: self.keys_per_entry_max,
             key_bytes_max: self.key_bytes_max,
         }
@@ -292,7 +308,8 @@ mod tests {
 
     #[test]
     fn the_largest_record_fits_the_ring_and_is_bounded_in_any_case() {
-        assert_eq!(with_largest_record(1 << 20, 64).record_bytes_max, 64 * LINE_BYTES);
+        // Two names of 1 024 bytes go ahead of it, each behind a line of its own.
+        assert_eq!(with_largest_record(1 << 20, 64).record_bytes_max, (64 - 2 * 17) * LINE_BYTES);
         let most = (32 << 20) - 4096;
         assert_eq!(with_largest_record(most, 16 << 20).record_bytes_max, 16 << 20);
     }
@@ -308,5 +325,30 @@ mod tests {
         };
         assert_eq!(config.largest_record(), 2 * LINE_BYTES);
         assert_eq!(config.validate().expect_err("longer than a record").field, "name_bytes_max");
+    }
+
+    #[test]
+    fn a_name_that_is_too_long_is_what_is_told() {
+        for name_bytes_max in [4097, 10_000_000, usize::MAX] {
+            let config = WriterConfig { name_bytes_max, ..WriterConfig::default() };
+            let error = config.validate().expect_err("too long for any record");
+            assert_eq!((error.field, error.allowed.as_str()), ("name_bytes_max", "1 to 4096"));
+        }
+        let small =
+            WriterConfig { record_bytes_max: 1024, ring_lines: 64, ..WriterConfig::default() };
+        let most = WriterConfig { name_bytes_max: 960, ..small.clone() };
+        most.validate().expect("a record has no more");
+        let error = WriterConfig { name_bytes_max: 961, ..small }.validate().expect_err("one more");
+        assert_eq!((error.field, error.allowed.as_str()), ("name_bytes_max", "1 to 960"));
+    }
+
+    #[test]
+    fn no_record_is_larger_than_its_setting() {
+        let with = |record_bytes_max| {
+            WriterConfig { record_bytes_max, ..WriterConfig::default() }
+                .record_limits()
+                .record_bytes_max
+        };
+        assert_eq!((with(128), with(129), with(191), with(192)), (128, 128, 128, 192));
     }
 }

@@ -1,3 +1,4 @@
+use std::thread::Thread;
 use std::time::{Duration, Instant};
 
 use super::command::Reply;
@@ -29,7 +30,7 @@ pub(crate) struct Connection {
 #[derive(Debug, Clone)]
 pub(crate) enum Mode {
     /// Through a ring to the writer thread.
-    Threaded(Arc<LaneInbox<Lane>>),
+    Threaded { inbox: Arc<LaneInbox<Lane>>, writer: Thread },
     /// Straight to the store, on the submitter's thread.
     Inline(Arc<Mutex<InlineWriter>>),
 }
@@ -43,8 +44,15 @@ impl Connection {
 
     /// Whether the writer, not the producer, fills in `ts_publish`.
     pub(crate) fn writer_stamps_publish_time(&self) -> bool {
-        matches!(self.mode, Mode::Threaded(_))
+        matches!(self.mode, Mode::Threaded { .. })
             && PublishTime::is_left_to_writer(&self.clock, &self.order_clock)
+    }
+
+    /// Wakes the writer if it sleeps for want of work. A system call then: for who would sleep otherwise.
+    pub(crate) fn wake_writer(&self) {
+        if let Mode::Threaded { writer, .. } = &self.mode {
+            writer.unpark();
+        }
     }
 
     pub(crate) fn halt_reason(&self) -> HaltReason {
@@ -90,7 +98,7 @@ impl Connection {
     pub(super) fn inline(&self) -> crate::sync::MutexGuard<'_, InlineWriter> {
         match &self.mode {
             Mode::Inline(inline) => lock_inline(inline),
-            Mode::Threaded(_) => unreachable!("a handle without a thread is inline"),
+            Mode::Threaded { .. } => unreachable!("a handle without a thread is inline"),
         }
     }
 

@@ -67,10 +67,14 @@ impl WriterCore {
     /// Gives a record its `seq`, unless it repeats a message that is in the log already.
     #[inline]
     pub(super) fn push(&mut self, record: RingRecord<'_>, stamp: &RecordStamp) {
-        if record.identity().is_some_and(|id| self.dedup.is_repeat((stamp.type_id, id))) {
-            return;
+        if !self.is_repeat(record, stamp.type_id) {
+            self.frame.push(record.head, record.tail, stamp);
         }
-        self.frame.push(record.head, record.tail, stamp);
+    }
+
+    #[inline]
+    fn is_repeat(&mut self, record: RingRecord<'_>, type_id: u32) -> bool {
+        record.identity().is_some_and(|id| self.dedup.is_repeat((type_id, id)))
     }
 
     /// Sends a mark on, to where it is behind all entries that have a `seq` so far.
@@ -90,20 +94,31 @@ impl WriterCore {
         }
     }
 
-    /// Gives a record that came with its names a `seq`.
+    /// Gives a record that came with its names a `seq`, unless it repeats a message that is in the log already.
     pub(super) fn push_inline(&mut self, record: &InlineRecord) -> Result<(), Halted> {
+        let stamp = self.make_room(record)?;
+        self.push(record.in_ring(), &stamp);
+        Ok(())
+    }
+
+    /// The same for the last record of the run, which repeats nothing.
+    pub(super) fn push_last(&mut self, record: &InlineRecord) -> Result<(), Halted> {
+        let stamp = self.make_room(record)?;
+        self.frame.push(&record.lines, &[], &stamp);
+        Ok(())
+    }
+
+    /// Sees to it that the frame under construction has room for the record and its names, and takes these up.
+    fn make_room(&mut self, record: &InlineRecord) -> Result<RecordStamp, Halted> {
         let names_bytes = record.topic.len() + record.payload_type.len() + 4;
         if !self.frame.fits(record.lines.len(), names_bytes) {
             self.commit()?;
         }
-        let ring_record = RingRecord { head: &record.lines, tail: &[] };
-        let stamp = RecordStamp {
-            ts_publish: ring_record.header().ts_publish.get().into(),
+        Ok(RecordStamp {
+            ts_publish: record.in_ring().header().ts_publish.get().into(),
             topic_id: self.intern(&record.topic),
             type_id: self.intern(&record.payload_type),
-        };
-        self.push(ring_record, &stamp);
-        Ok(())
+        })
     }
 
     /// Makes all pending entries durable and moves the watermark. A failure halts the run.
@@ -162,6 +177,11 @@ impl WriterCore {
     /// Waits for the store, where a frame is on its way into it, whatever becomes of the frame.
     pub(super) fn retrieve_store(&mut self) {
         self.committer.retrieve_store();
+    }
+
+    /// Ends the store's hold on the run file. Nothing can be committed any more.
+    pub(super) fn let_go_of_store(&mut self) {
+        self.committer.let_go_of_store();
     }
 
     /// Moves the watermark to the end of a frame that has become durable.

@@ -106,7 +106,8 @@ impl EventStoreWriter {
                 }
             })
             .map_err(SpawnError::Thread)?;
-        let connection = Connection::new(Mode::Threaded(inbox), parts);
+        let writer = join.thread().clone();
+        let connection = Connection::new(Mode::Threaded { inbox, writer }, parts);
         Ok(Self { connection, thread: Some(WriterHandle::new(commands, join)) })
     }
 

@@ -92,7 +92,7 @@ impl InlineWriter {
             let reason = HaltReason::WriterDied("the store panicked before".to_owned());
             return Err(CloseError::Halted(reason));
         };
-        let outcome = guarded(&core.halt().clone(), || match commit(&mut core, run_ended) {
+        let outcome = guarded(&core.halt().clone(), || match end(&mut core, run_ended) {
             Ok(()) => core.seal().map_err(Into::into),
             Err(Halted) => Err(CloseError::Halted(core.halt_reason())),
         });
@@ -116,6 +116,11 @@ fn guarded<T>(halt: &HaltSignal, work: impl FnOnce() -> T) -> T {
         halt.fire(writer_died(&*panic));
         resume_unwind(panic)
     })
+}
+
+fn end(core: &mut WriterCore, run_ended: &InlineRecord) -> Result<(), Halted> {
+    core.push_last(run_ended)?;
+    core.commit()
 }
 
 fn commit(core: &mut WriterCore, record: &InlineRecord) -> Result<(), Halted> {

@@ -55,3 +55,10 @@ pub(crate) struct InlineRecord {
     pub(crate) topic: String,
     pub(crate) payload_type: String,
 }
+
+impl InlineRecord {
+    /// As it would lie in a ring.
+    pub(super) fn in_ring(&self) -> RingRecord<'_> {
+        RingRecord { head: &self.lines, tail: &[] }
+    }
+}

@@ -41,8 +41,10 @@ impl WriterThread {
         self.end();
     }
 
-    fn end(&self) {
+    fn end(&mut self) {
         self.inbox.close();
+        // Before the end, for which others wait with a time limit: redb commits once more as it is let go of.
+        self.core.let_go_of_store();
         self.gate.close();
         // After the end, for those who wait for it: a halt has woken them too early.
         self.core.halt().parking().wake_all();
@@ -175,7 +177,7 @@ impl WriterThread {
     fn close(&mut self, run_ended: &InlineRecord) -> Result<CloseReport, CloseError> {
         let drained = self
             .drain()
-            .and_then(|()| self.core.push_inline(run_ended))
+            .and_then(|()| self.core.push_last(run_ended))
             .and_then(|()| self.core.commit())
             .and_then(|()| self.check_halt());
         match drained {

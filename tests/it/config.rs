@@ -108,7 +108,7 @@ fn every_limit_is_checked() {
         ("ring_lines", |c| c.writer.ring_lines = 63),
         ("overlap_bytes_min", |c| c.writer.overlap_bytes_min = (128 << 20) + 1),
         ("record_bytes_max", |c| c.writer.record_bytes_max = 4 << 20),
-        ("names_max", |c| c.writer.names_max = 0),
+        ("names_max", |c| c.writer.names_max = 1),
         ("name_bytes_max", |c| c.writer.name_bytes_max = 4097),
         ("keys_per_entry_max", |c| c.writer.keys_per_entry_max = 1025),
         ("key_bytes_max", |c| c.writer.key_bytes_max = 0),
@@ -138,11 +138,11 @@ fn limits_are_allowed_to_their_ends() {
         ("close_timeout_ms", |c, n| c.close_timeout = Duration::from_millis(n), 1, 3_600_000),
         ("ring_lines", |c, n| c.ring_lines = n as usize, 64, 16 << 20),
         ("batch_bytes_max", |c, n| c.batch_bytes_max = n as usize, 4096, (32 << 20) - 4096),
-        // As much as the default ring holds.
-        ("record_bytes_max", |c, n| c.record_bytes_max = n as usize, 128, 2 << 20),
+        // As much as the default ring holds behind two names of 64 bytes.
+        ("record_bytes_max", |c, n| c.record_bytes_max = n as usize, 128, (2 << 20) - 4 * 64),
         // What is left of the smallest record behind its header.
         ("name_bytes_max", |c, n| c.name_bytes_max = n as usize, 1, 64),
-        ("names_max", |c, n| c.names_max = n as usize, 1, 1 << 20),
+        ("names_max", |c, n| c.names_max = n as usize, 2, 1 << 20),
         ("keys_per_entry_max", |c, n| c.keys_per_entry_max = n as usize, 0, 1024),
         ("key_bytes_max", |c, n| c.key_bytes_max = n as usize, 1, 4096),
         ("producers_max", |c, n| c.producers_max = n as usize, 1, 65_536),

@@ -4,7 +4,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
 use tapline::store::{EventStore, MemoryBackend, MemoryDisk, OpenRunError};
-use tapline::writer::{AnchorRequestError, CloseError, EventStoreWriter, WaitError, WriterConfig};
+use tapline::writer::{
+    AnchorRequestError, CloseError, EventStoreWriter, ProducerError, WaitError, WriterConfig,
+};
 use tapline::{
     Clock, ContentHash, EntryDraft, HaltReason, HaltSignal, Headers, IndexKind, SimulatedClock,
     SubmitError, UnixNanos,
@@ -159,4 +161,34 @@ fn a_waiter_hears_of_the_end() {
         assert_eq!(waiting.join().expect("no panic"), Err(WaitError::Closed));
         assert!(began.elapsed() < PATIENCE, "it took {:?}", began.elapsed());
     }
+}
+
+#[test]
+fn a_message_that_is_refused_brings_no_name() {
+    let mut store = MemoryBackend::new(MemoryDisk::default());
+    store.open_run(manifest(1)).expect("new");
+    let config = WriterConfig {
+        record_bytes_max: 128,
+        name_bytes_max: 8,
+        names_max: 2,
+        ..WriterConfig::default()
+    };
+    let clock = Clock::Simulated(SimulatedClock::default());
+    let writer =
+        EventStoreWriter::inline(Box::new(store), clock, HaltSignal::new(), config).expect("open");
+    let mut producer = writer.producer().expect("open");
+    let draft =
+        |topic, payload| EntryDraft { topic, payload_type: "T", payload, ..EntryDraft::default() };
+    assert!(matches!(producer.submit(&draft("large", &[0; 65])), Err(SubmitError::Limit(_))));
+    producer.submit(&draft("small", &[0; 64])).expect("the first two names");
+    assert_eq!(producer.submit(&draft("other", &[])), Err(SubmitError::TooManyNames { max: 2 }));
+}
+
+#[test]
+fn a_run_that_has_ended_makes_no_producer() {
+    let writer = inline_on(Box::new(MemoryBackend::new(MemoryDisk::default())), &HaltSignal::new());
+    let producers = writer.producers();
+    producers.producer().expect("open");
+    writer.close(&ended()).expect("closed in order");
+    assert_eq!(producers.producer().err(), Some(ProducerError::Closed));
 }

@@ -98,7 +98,7 @@ fn record(drain: Drain, clock: &OrderClock, submit_all: impl FnOnce(&Connection)
         .expect("an empty run");
     let inbox = Arc::new(LaneInbox::new());
     let connection = Connection {
-        mode: Mode::Threaded(Arc::clone(&inbox)),
+        mode: Mode::Threaded { inbox: Arc::clone(&inbox), writer: std::thread::current() },
         config: Arc::new(config),
         gate: RunGate::new(AsymmetricBarrier::new()),
         halt,

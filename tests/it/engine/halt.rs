@@ -242,6 +242,19 @@ fn a_close_that_was_given_up_before_its_last_entry_was_durable_does_not_seal() {
     assert!(matches!(reopened, Ok(RunOpening::CrashedPredecessor(_))), "{reopened:?}");
 }
 
+/// The run is sealed, and whoever closed it is told so; but the node is not to wait for such a disk.
+#[test]
+fn a_backend_that_hangs_as_it_is_let_go_of_does_not_hang_close() {
+    let gate = Gate::default();
+    let config = WriterConfig { close_timeout: Duration::from_millis(50), ..defaults() };
+    let engine = Engine::start_on(Box::new(FaultyStore::gated_at_last(&gate)), config);
+    gate.shut();
+    let Engine { writer, halt, .. } = engine;
+    assert_eq!(writer.close(&ended()).expect("sealed").watermark, 1);
+    assert!(matches!(halt.reason(), Some(HaltReason::BackpressureStall { .. })));
+    gate.open();
+}
+
 /// What comes behind a close is never answered, which is no stall.
 #[test]
 fn an_anchor_that_comes_while_the_run_closes_is_refused_and_halts_nothing() {

@@ -9,6 +9,7 @@ macro_rules! engine_suite {
         mod $name {
             mod capture;
             mod halt;
+            mod limits;
             mod no_drop;
             mod waiting;
             mod writer;

@@ -40,7 +40,7 @@ fn full_rings_make_producers_wait_and_lose_nothing() {
 #[test]
 fn producers_come_and_go_while_running() {
     // Far more producers over time than may exist at one time.
-    let config = WriterConfig { producers_max: 8, ring_lines: 4096, ..defaults() };
+    let config = WriterConfig { producers_max: 8, ring_lines: 8192, ..defaults() };
     let engine = Engine::start(config);
     const THREADS: u64 = 4;
     const GENERATIONS: u64 = 100;

@@ -142,7 +142,7 @@ pub(super) fn config_in(folder: &Path, markers: Option<DataMarkerConfig>) -> Eve
 pub(super) fn config_of_small_rings(folder: &Path, markers: DataMarkerConfig) -> EventStoreConfig {
     let mut config = config_in(folder, Some(markers));
     config.writer.ring_lines = 64;
-    config.writer.record_bytes_max = 4096;
+    config.writer.record_bytes_max = 1920;
     config
 }
 

@@ -34,12 +34,14 @@ pub(crate) struct FaultyStore {
     commits: u64,
     fail_at: Option<(u64, Fault)>,
     gate: Option<Gate>,
+    /// Passed as the store is dropped.
+    _last_gate: LastGate,
 }
 
 impl FaultyStore {
     /// Fails at commit number `commit`, from 1, and at all later ones.
     pub(crate) fn failing(commit: u64, fault: Fault) -> Self {
-        Self { inner: in_memory(), commits: 0, fail_at: Some((commit, fault)), gate: None }
+        Self { fail_at: Some((commit, fault)), ..Self::sound(in_memory()) }
     }
 
     /// Blocks in every commit while `gate` is shut.
@@ -49,7 +51,16 @@ impl FaultyStore {
 
     /// The same before the commits of `inner`.
     pub(crate) fn gated_before(inner: Box<dyn EventStore>, gate: &Gate) -> Self {
-        Self { inner, commits: 0, fail_at: None, gate: Some(gate.clone()) }
+        Self { gate: Some(gate.clone()), ..Self::sound(inner) }
+    }
+
+    /// Blocks while `gate` is shut as it is dropped.
+    pub(crate) fn gated_at_last(gate: &Gate) -> Self {
+        Self { _last_gate: LastGate(Some(gate.clone())), ..Self::sound(in_memory()) }
+    }
+
+    fn sound(inner: Box<dyn EventStore>) -> Self {
+        Self { inner, commits: 0, fail_at: None, gate: None, _last_gate: LastGate(None) }
     }
 
     fn pass(&mut self) -> Result<(), BackendFault> {
@@ -98,6 +109,17 @@ impl EventStore for FaultyStore {
 
     fn reader(&self) -> Option<Arc<dyn RunReader>> {
         self.inner.reader()
+    }
+}
+
+/// In a member of its own: what implements `Drop` cannot be built from another.
+struct LastGate(Option<Gate>);
+
+impl Drop for LastGate {
+    fn drop(&mut self) {
+        if let Some(gate) = &self.0 {
+            gate.pass();
+        }
     }
 }
 
