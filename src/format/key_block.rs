@@ -290,6 +290,7 @@ mod tests {
     /// Whatever the hashes are, also those of keys that somebody chose.
     #[test]
     fn no_block_has_more_rows_than_a_block_may() {
+        assert_eq!(KEY_BLOCK_ROWS_MAX, 508, "part of the format");
         let rows: Vec<KeyRow> = (0..40_000).map(|seq| KeyRow::new(7, seq)).collect();
         for tier in [KeyTier::FIRST, KeyTier(4), KeyTier::LARGE, KeyTier::SORTED] {
             let blocks: Vec<_> = tier.blocks(&rows).collect();
