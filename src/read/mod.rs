@@ -1,6 +1,7 @@
 //! Reading runs: entry by entry with every hash checked, key by key, and as a whole to verify. Also
 //! which of them are to be kept.
 
+mod behind;
 mod entry_ref;
 mod error;
 mod finding;

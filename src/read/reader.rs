@@ -1,5 +1,6 @@
 use std::sync::Arc;
 
+use super::behind::{Behind, KnownSeal, sealed_watermark};
 use super::lookup::first_mention;
 use super::point_read::PointRead;
 use super::{Direction, Keys, ReadError, Scan};
@@ -13,6 +14,7 @@ use crate::store::{ReadFault, RunReader};
 #[derive(Clone)]
 pub struct EventStoreReader {
     source: Arc<dyn RunReader>,
+    seal: Arc<KnownSeal>,
     point: Arc<PointRead>,
 }
 
@@ -28,14 +30,14 @@ pub struct ReplayPlan {
 impl EventStoreReader {
     /// A reader over a store's read side.
     pub fn new(source: Arc<dyn RunReader>) -> Self {
-        Self { source, point: Arc::default() }
+        Self { source, seal: Arc::default(), point: Arc::default() }
     }
 
     /// As [`new`](Self::new), but keeps up to `bytes` of frames for [`read`](Self::read) and
     /// [`lookup`](Self::lookup) instead of 32 MiB. A read from a frame that is kept takes about a
     /// microsecond, any other as long as the frame takes to be read. 0 keeps none.
     pub fn keeping(source: Arc<dyn RunReader>, bytes: usize) -> Self {
-        Self { source, point: Arc::new(PointRead::new(bytes)) }
+        Self { source, seal: Arc::default(), point: Arc::new(PointRead::new(bytes)) }
     }
 
     /// The manifest.
@@ -43,9 +45,21 @@ impl EventStoreReader {
         Ok(self.source.manifest()?)
     }
 
-    /// The durable watermark.
+    /// The durable watermark: the last entry of the last frame. A sealed run that has lost its last frames
+    /// has a higher one in its manifest.
     pub fn watermark(&self) -> Result<u64, ReadError> {
         Ok(self.source.watermark()?)
+    }
+
+    /// The durable watermark; an error where a sealed run ends before the one in its manifest.
+    pub(crate) fn whole_watermark(&self) -> Result<u64, ReadError> {
+        // The manifest first: a live run may grow and be sealed between the two.
+        let sealed = sealed_watermark(&*self.source)?;
+        let watermark = self.watermark()?;
+        match sealed {
+            Some(to) if to > watermark => Err(ReadError::Gap { from: watermark + 1, to }),
+            _ => Ok(watermark),
+        }
     }
 
     /// The snapshot anchor.
@@ -60,7 +74,7 @@ impl EventStoreReader {
         Scan::new(Arc::clone(&self.source), direction, from_seq, to_seq)
     }
 
-    /// The entry `seq`; `None` past the watermark.
+    /// The entry `seq`; `None` past the watermark, for a sealed run that in its manifest.
     pub fn read(&self, seq: u64) -> Result<Option<Entry>, ReadError> {
         if seq == 0 {
             return Ok(None);
@@ -68,14 +82,14 @@ impl EventStoreReader {
         if let Some(entry) = self.point.read(&*self.source, seq)? {
             return Ok(Some(entry));
         }
-        let Some((next, _)) = self.source.frame_at_or_after(seq)? else {
+        let Some(to) = Behind::look(&*self.source, &self.seal, seq)?.last_missing() else {
             return Ok(None);
         };
         // As in a scan: a live run may have grown since the first look.
         match self.point.read(&*self.source, seq)? {
             Some(entry) => Ok(Some(entry)),
-            None if next == seq => Err(ReadFault::unfindable_frame(seq).into()),
-            None => Err(ReadError::Gap { from: seq, to: next - 1 }),
+            None if to < seq => Err(ReadFault::unfindable_frame(seq).into()),
+            None => Err(ReadError::Gap { from: seq, to }),
         }
     }
 
@@ -90,12 +104,13 @@ impl EventStoreReader {
         Keys::new(Arc::clone(&self.source), Arc::clone(&self.point), kind)
     }
 
-    /// What to replay on top of the snapshot, or from the beginning where there is none.
+    /// What to replay on top of the snapshot, or from the beginning where there is none. An error where a
+    /// sealed run has lost its last entries.
     pub fn replay_plan(&self) -> Result<ReplayPlan, ReadError> {
         // The anchor first: of a live run it may be recorded between the two, and is never past the
         // watermark of then.
         let anchor = self.anchor()?.map_or(0, |anchor| anchor.high_watermark);
-        let watermark = self.watermark()?;
+        let watermark = self.whole_watermark()?;
         if anchor > watermark {
             return Err(ReadError::AnchorPastWatermark { anchor, watermark });
         }

@@ -1,6 +1,7 @@
 use std::sync::Arc;
 
 use super::ReadError;
+use super::behind::{Behind, KnownSeal};
 use super::entry_ref::EntryRef;
 use super::frame_cursor::FrameCursor;
 use crate::model::Entry;
@@ -17,15 +18,17 @@ pub enum Direction {
 
 /// Walks a range of entries in the memory of one frame.
 ///
-/// A damaged or missing entry is an error in its place; the scan then goes on behind it. A damaged
-/// frame ends the scan, and so do names that cannot be read. A forward scan with an open end that has
-/// returned `None` can be asked again when more has become durable.
+/// A damaged or missing entry is an error in its place; the scan then goes on behind it. Entries are
+/// missing, too, where a sealed run ends before the watermark in its manifest. A damaged frame ends the
+/// scan, and so do names that cannot be read. A forward scan with an open end that has returned `None`
+/// can be asked again when more has become durable.
 ///
 /// A scan that stands amid a frame holds that frame on loan. Of a live run on redb this keeps pages that are
 /// given up meanwhile from being used again, and the file grows by them: take such a scan to its end, or
 /// drop it, before waiting for long.
 pub struct Scan {
     source: Arc<dyn RunReader>,
+    seal: KnownSeal,
     cursor: FrameCursor,
     direction: Direction,
     /// What is still to be returned: first and last `seq`.
@@ -43,6 +46,7 @@ impl Scan {
     ) -> Self {
         Self {
             source,
+            seal: KnownSeal::default(),
             cursor: FrameCursor::default(),
             direction,
             from: from.max(1),
@@ -109,19 +113,20 @@ impl Scan {
         if self.load_around(seq)? {
             return Ok(true);
         }
-        let Some((next, _)) = self.source.frame_at_or_after(seq)? else {
+        let Some(last) = Behind::look(&*self.source, &self.seal, seq)?.last_missing() else {
             return Ok(false);
         };
-        // A live run may have grown since the first look. Frames are committed in order, so what
-        // lies before one that is there, and is not found now, is missing.
+        // A live run may have grown since the first look. Frames are committed in order, and the seal
+        // behind them, so what lies before one that is there, or before the end of a sealed run, and is not
+        // found now, is missing.
         if self.load_around(seq)? {
             return Ok(true);
         }
-        if next == seq {
+        if last < seq {
             // Nothing is missing, so there is nothing to go on behind.
             return Err(ReadFault::unfindable_frame(seq).into());
         }
-        let to = self.to.min(next - 1);
+        let to = self.to.min(last);
         self.from = to.saturating_add(1);
         Err(ReadError::Gap { from: seq, to })
     }
@@ -138,16 +143,19 @@ impl Scan {
             _ => 0,
         };
         self.to = last;
-        let gap = ReadError::Gap { from: self.from.max(last + 1), to: seq };
+        let from = self.from.max(last + 1);
         if came_from_later {
-            return Err(gap);
+            return Err(ReadError::Gap { from, to: seq });
         }
-        match self.source.frame_at_or_after(last + 1)? {
-            Some((next, _)) if next > seq => Err(gap),
+        match Behind::look(&*self.source, &self.seal, last + 1)? {
+            Behind::Frame(next) if next > seq => Err(ReadError::Gap { from, to: seq }),
             // Committed since the first look, and this scan began before it; or it would not be found now either.
-            Some((next, _)) if !self.finds(next)? => Err(ReadFault::unfindable_frame(next).into()),
-            // Nothing behind the last frame is missing.
-            _ => Ok(self.from <= self.to),
+            Behind::Frame(next) if !self.finds(next)? => {
+                Err(ReadFault::unfindable_frame(next).into())
+            }
+            Behind::Lost(end) if from <= end => Err(ReadError::Gap { from, to: end.min(seq) }),
+            // Nothing behind the last frame is missing, or nothing that was asked for.
+            Behind::Frame(_) | Behind::Lost(_) | Behind::End => Ok(self.from <= self.to),
         }
     }
 

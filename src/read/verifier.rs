@@ -66,6 +66,7 @@ impl Verifier {
         });
         if let Err(error) = &walked {
             findings.unreadable("frames", error);
+            walk.break_off();
         }
         walk.check_names_table(source, &mut findings);
         if let Some(manifest) = &manifest {

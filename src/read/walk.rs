@@ -13,12 +13,13 @@ pub(super) struct Walk {
     lanes: HashLanes,
     hashes: Vec<Hash>,
     next_seq: u64,
-    /// Whether the last frame was damaged, so that `next_seq` means nothing.
+    /// Whether the last frame was damaged, or not the last, so that `next_seq` means nothing.
     end_unknown: bool,
     root: Hash,
     names: Vec<String>,
-    /// Whether a frame before this one is missing or damaged, and with it perhaps names.
-    names_lost: bool,
+    /// How many names there were before the first frame that is missing, damaged or one too many. The
+    /// numbers of those behind it cannot be said.
+    names_before_loss: Option<usize>,
     ts_init_max: UnixNanos,
     scanned: u64,
     index: IndexCheck,
@@ -33,7 +34,7 @@ impl Walk {
             end_unknown: false,
             root: Hash::from_bytes([0; 32]),
             names: Vec::new(),
-            names_lost: false,
+            names_before_loss: None,
             ts_init_max: UnixNanos::default(),
             scanned: 0,
             index: IndexCheck::new(),
@@ -65,7 +66,7 @@ impl Walk {
         !self.end_unknown
             && key == self.next_seq
             && digest.previous_root == self.root
-            && ((digest.name_id_max as usize) < names || self.names_lost)
+            && ((digest.name_id_max as usize) < names || self.has_lost_frames())
     }
 
     fn accept(&mut self, key: u64, digest: FrameDigest) {
@@ -77,16 +78,38 @@ impl Walk {
         self.next_seq = key.saturating_add(digest.count);
     }
 
-    /// Looks at all of a frame and says what is wrong.
-    fn frame(&mut self, key: u64, bytes: &Bytes, findings: &mut Findings) {
+    fn has_lost_frames(&self) -> bool {
+        self.names_before_loss.is_some()
+    }
+
+    /// Takes up that a frame is missing, damaged or one too many.
+    fn lose_frame(&mut self) {
+        self.names_before_loss = self.names_before_loss.or(Some(self.names.len()));
+    }
+
+    /// Takes up that where the run goes on cannot be said.
+    pub(super) fn break_off(&mut self) {
+        self.end_unknown = true;
+        self.lose_frame();
+    }
+
+    /// Whether the frame stored under `key` begins where the one before it ends.
+    fn place(&mut self, key: u64, findings: &mut Findings) {
         if std::mem::take(&mut self.end_unknown) {
             // Where the damaged frame before this one ended cannot be said.
         } else if key > self.next_seq {
             findings.push(Finding::Gap { from: self.next_seq, to: key - 1 });
-            self.names_lost = true;
+            self.lose_frame();
         } else if key < self.next_seq {
-            findings.push(Finding::SeqMismatch { stored_as: key, says: self.next_seq });
+            let error = format!("it begins before entry {}, which comes next", self.next_seq);
+            findings.push(Finding::ChainBreak { first_seq: key, error });
+            self.lose_frame();
         }
+    }
+
+    /// Looks at all of a frame and says what is wrong.
+    fn frame(&mut self, key: u64, bytes: &Bytes, findings: &mut Findings) {
+        self.place(key, findings);
         let damaged = |error: &dyn std::error::Error| Finding::FrameDamaged {
             first_seq: key,
             error: error.to_string(),
@@ -95,8 +118,7 @@ impl Walk {
             Ok(frame) => frame,
             Err(error) => {
                 findings.push(damaged(&error));
-                self.end_unknown = true;
-                self.names_lost = true;
+                self.break_off();
                 return;
             }
         };
@@ -109,7 +131,8 @@ impl Walk {
         self.chain(key, &frame, findings);
         self.names.extend(frame.names().map(str::to_owned));
         self.records(key, &frame, findings);
-        self.next_seq = key.saturating_add(frame.count() as u64);
+        // A frame within another does not take back what that had.
+        self.next_seq = self.next_seq.max(key.saturating_add(frame.count() as u64));
     }
 
     fn chain(&mut self, key: u64, frame: &FrameView<'_>, findings: &mut Findings) {
@@ -150,7 +173,7 @@ impl Walk {
             findings.push(Finding::SeqMismatch { stored_as: seq, says: record.seq() });
         }
         let id = record.name_id_max();
-        if id as usize >= self.names.len() && !self.names_lost {
+        if id as usize >= self.names.len() && !self.has_lost_frames() {
             findings.push(Finding::UnknownName { seq, id });
         }
         self.ts_init_max = self.ts_init_max.max(record.ts_init());
@@ -171,26 +194,32 @@ impl Walk {
         &self.index
     }
 
-    /// The names table is what readers use, the names in the frames are what the hashes cover.
+    /// The names table is what readers use, the names in the frames are what the hashes cover. Compared are
+    /// those whose numbers can be said.
     pub(super) fn check_names_table(&self, source: &dyn RunReader, findings: &mut Findings) {
         let table = match source.names(0) {
             Ok(table) => table,
             Err(error) => return findings.unreadable("names table", &error),
         };
         let table: std::collections::BTreeMap<u32, String> = table.into_iter().collect();
-        let frames = (0_u32..).zip(&self.names);
+        let known = self.names_before_loss.unwrap_or(self.names.len());
+        let frames = (0_u32..).zip(&self.names[..known]);
         for (id, name) in frames {
             if table.get(&id) != Some(name) {
                 let (table, frames) = (table.get(&id).cloned(), Some(name.clone()));
                 findings.push(Finding::NameMismatch { id, table, frames });
             }
         }
-        for (id, name) in table.range(self.names.len() as u32..) {
+        if self.has_lost_frames() {
+            return;
+        }
+        for (id, name) in table.range(known as u32..) {
             let table = Some(name.clone());
             findings.push(Finding::NameMismatch { id: *id, table, frames: None });
         }
     }
 
+    /// What a lost or damaged frame may bear out is not reported once more.
     pub(super) fn check_manifest(&self, manifest: &RunManifest, findings: &mut Findings) {
         let mut compare = |field, manifest: String, run: String| {
             if manifest != run {
@@ -200,22 +229,32 @@ impl Walk {
         let text = |value: Option<String>| value.unwrap_or_else(|| "none".to_owned());
         let start = manifest.run_id.start();
         compare("start_ts_init", manifest.start_ts_init.to_string(), start.to_string());
-        let (watermark, end, root) = if manifest.status.is_sealed() {
-            let has_entries = self.next_seq > 1;
-            let end = has_entries.then(|| self.ts_init_max.to_string());
-            let root = has_entries.then(|| self.root.to_string());
-            (self.next_seq - 1, end, root)
-        } else {
-            (0, None, None)
-        };
+        let is_sealed = manifest.status.is_sealed();
+        if is_sealed && self.end_unknown {
+            return;
+        }
+        let has_end = is_sealed && self.next_seq > 1;
+        let watermark = if is_sealed { self.next_seq - 1 } else { 0 };
+        let end = has_end.then_some(self.ts_init_max);
+        let root = has_end.then_some(self.root);
         compare("high_watermark", manifest.high_watermark.to_string(), watermark.to_string());
-        compare("end_ts_init", text(manifest.end_ts_init.map(|ts| ts.to_string())), text(end));
-        compare("frames_root", text(manifest.frames_root.map(|root| root.to_string())), text(root));
+        // The entry with the largest time may be in a frame that is lost.
+        let may_be_lost = is_sealed && self.has_lost_frames() && manifest.end_ts_init > end;
+        if !may_be_lost {
+            let [manifest, run] =
+                [manifest.end_ts_init, end].map(|end| text(end.map(|ts| ts.to_string())));
+            compare("end_ts_init", manifest, run);
+        }
+        let [manifest, run] =
+            [manifest.frames_root, root].map(|root| text(root.map(|root| root.to_string())));
+        compare("frames_root", manifest, run);
     }
 
     pub(super) fn check_anchor(&self, source: &dyn RunReader, findings: &mut Findings) {
         let watermark = self.next_seq - 1;
         match source.anchor() {
+            // It may point into the damaged frame.
+            Ok(_) if self.end_unknown => {}
             Ok(Some(anchor)) if anchor.high_watermark > watermark => {
                 let anchor = anchor.high_watermark;
                 findings.push(Finding::AnchorPastWatermark { anchor, watermark });

@@ -1,7 +1,7 @@
 use super::progress::Progress;
 use super::{CacheError, ReplayError, StateCache};
 use crate::model::{ContentHash, SnapshotAnchor};
-use crate::read::EventStoreReader;
+use crate::read::{EventStoreReader, ReadError};
 
 /// Keeps a cache up with a live run: applies what has become durable, in the order of the run, when
 /// its owner asks it to.
@@ -16,8 +16,20 @@ pub struct CacheFollower<C> {
     cache: C,
     reader: EventStoreReader,
     progress: Progress,
-    /// The entry that the cache did not take.
-    stopped_at: Option<u64>,
+    state: State,
+}
+
+/// Whether a follower can go on.
+#[derive(Debug, Clone, Copy)]
+enum State {
+    /// It has not looked at the run yet.
+    New,
+    /// It applies what becomes durable.
+    Following,
+    /// The cache did not take this entry.
+    Stopped { seq: u64 },
+    /// The cache came with the state at an entry that the run did not have, which ended here.
+    Ahead { watermark: u64 },
 }
 
 /// Why a follower could not go on.
@@ -34,6 +46,18 @@ pub enum FollowError {
     Stopped {
         /// The entry that was not applied.
         seq: u64,
+    },
+    /// The cache is said to have the state at an entry that the run does not have: it is that of another
+    /// run, or `applied_seq` is not its place.
+    #[error(
+        "the cache is said to be at entry {applied_seq}, but the run ended with entry {watermark}; \
+         restore a cache from this run and follow from its report's to_seq"
+    )]
+    Ahead {
+        /// The entry whose state the cache was said to have.
+        applied_seq: u64,
+        /// The run's watermark when that was found out.
+        watermark: u64,
     },
     /// The cache could not encode its state.
     #[error("the cache cannot encode its state at entry {seq}: {source}")]
@@ -55,9 +79,10 @@ pub enum FollowError {
 
 impl<C: StateCache> CacheFollower<C> {
     /// Follows the run with a cache whose state is that at `applied_seq`: 0 for one that begins with
-    /// the run, [`RestoreReport::to_seq`](super::RestoreReport::to_seq) for one restored from it.
+    /// the run, [`RestoreReport::to_seq`](super::RestoreReport::to_seq) for one restored from it. Past the
+    /// run's watermark it cannot be: [`catch_up`](Self::catch_up) would return [`FollowError::Ahead`].
     pub fn new(cache: C, reader: EventStoreReader, applied_seq: u64) -> Self {
-        Self { cache, reader, progress: Progress::at(applied_seq), stopped_at: None }
+        Self { cache, reader, progress: Progress::at(applied_seq), state: State::New }
     }
 
     /// Applies every entry that is durable when this is called, and returns the last applied `seq`.
@@ -65,15 +90,22 @@ impl<C: StateCache> CacheFollower<C> {
     ///
     /// After an error of reading the state is that at [`applied_seq`](Self::applied_seq), and it can
     /// be tried again. After an entry the cache did not take, this and
-    /// [`snapshot`](Self::snapshot) return [`FollowError::Stopped`].
+    /// [`snapshot`](Self::snapshot) return [`FollowError::Stopped`]; after [`FollowError::Ahead`], that
+    /// again, whatever has become durable meanwhile.
     pub fn catch_up(&mut self) -> Result<u64, FollowError> {
         self.check_going()?;
         let applied_seq = self.progress.seq;
         let watermark =
-            self.reader.watermark().map_err(|source| ReplayError::Read { applied_seq, source })?;
+            self.watermark().map_err(|source| ReplayError::Read { applied_seq, source })?;
+        if applied_seq > watermark {
+            // To go on once the run is there would leave out what comes before.
+            self.state = State::Ahead { watermark };
+            return Err(FollowError::Ahead { applied_seq, watermark });
+        }
+        self.state = State::Following;
         let advanced = self.progress.advance(&mut self.cache, &self.reader, watermark);
         if let Err(ReplayError::Apply { seq, .. }) = advanced {
-            self.stopped_at = Some(seq);
+            self.state = State::Stopped { seq };
         }
         advanced?;
         Ok(self.progress.seq)
@@ -83,7 +115,8 @@ impl<C: StateCache> CacheFollower<C> {
     /// Blocks until the cache has made it durable.
     ///
     /// The run knows of the snapshot only once its writer has recorded the anchor; that is the
-    /// caller's to do. The anchor is never past the watermark, since only durable entries are applied.
+    /// caller's to do. Once this has [caught up](Self::catch_up) the anchor is never past the watermark,
+    /// since only durable entries are applied.
     pub fn snapshot(&mut self) -> Result<SnapshotAnchor, FollowError> {
         self.check_going()?;
         let seq = self.progress.seq;
@@ -108,7 +141,21 @@ impl<C: StateCache> CacheFollower<C> {
         self.cache
     }
 
+    fn watermark(&self) -> Result<u64, ReadError> {
+        match self.state {
+            // A run that is sealed may have lost entries; one that is live has all that come.
+            State::New => self.reader.whole_watermark(),
+            _ => self.reader.watermark(),
+        }
+    }
+
     fn check_going(&self) -> Result<(), FollowError> {
-        self.stopped_at.map_or(Ok(()), |seq| Err(FollowError::Stopped { seq }))
+        match self.state {
+            State::New | State::Following => Ok(()),
+            State::Stopped { seq } => Err(FollowError::Stopped { seq }),
+            State::Ahead { watermark } => {
+                Err(FollowError::Ahead { applied_seq: self.progress.seq, watermark })
+            }
+        }
     }
 }

@@ -55,7 +55,8 @@ impl Progress {
         reader: &EventStoreReader,
         to_seq: u64,
     ) -> Result<(), ReplayError> {
-        let mut scan = reader.scan(self.seq + 1, to_seq, Direction::Forward);
+        // There is no entry behind the largest number there is; then nothing is read either.
+        let mut scan = reader.scan(self.seq.saturating_add(1), to_seq, Direction::Forward);
         while self.seq < to_seq {
             // A durable entry that the scan does not come to is missing.
             let missing = ReadError::Gap { from: self.seq + 1, to: to_seq };

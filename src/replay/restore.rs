@@ -22,7 +22,8 @@ pub struct RestoreReport {
 /// Why a cache was not restored. After any of these the cache must not be used.
 #[derive(Debug, thiserror::Error)]
 pub enum RestoreError {
-    /// The run's anchor or watermark could not be read.
+    /// The run's anchor or watermark could not be read, or a sealed run has lost its last entries. The cache
+    /// is as it was.
     #[error("cannot tell what to restore: {0}; `tapline verify` says what is damaged")]
     Plan(#[source] ReadError),
     /// The snapshot could not be loaded.
@@ -36,7 +37,8 @@ pub enum RestoreError {
     /// The cache does not have the snapshot. The cache is as it was.
     #[error(
         "there is no snapshot {blob_ref:?}, which the run's anchor at entry {high_watermark} names; \
-         put it back, or replay the run from its first entry into an empty cache"
+         put it back, or replay the run from its first entry on top of the state it began with, which \
+         is empty only if nothing was restored before"
     )]
     MissingBlob {
         /// Where the snapshot should be.
@@ -48,7 +50,7 @@ pub enum RestoreError {
     #[error(
         "snapshot {blob_ref:?} has hash {found}, but the run's anchor says {expected}: it was \
          changed after it was taken; put the right one back, or replay the run from its first entry \
-         into an empty cache"
+         on top of the state it began with, which is empty only if nothing was restored before"
     )]
     HashMismatch {
         /// Where the snapshot is.
@@ -104,7 +106,7 @@ pub fn restore_snapshot_and_replay_tail(
 fn plan(reader: &EventStoreReader) -> Result<(Option<SnapshotAnchor>, u64), ReadError> {
     // In this order: a live run may record a later anchor meanwhile, past the watermark of before.
     let anchor = reader.anchor()?;
-    let watermark = reader.watermark()?;
+    let watermark = reader.whole_watermark()?;
     match anchor {
         Some(SnapshotAnchor { high_watermark: anchor, .. }) if anchor > watermark => {
             Err(ReadError::AnchorPastWatermark { anchor, watermark })

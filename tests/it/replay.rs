@@ -1,5 +1,6 @@
 //! Replay: a cache restored from a run and kept up with it, and a run joined with market data.
 
+mod cut_short;
 mod follower;
 mod inputs;
 mod join;

@@ -1,6 +1,8 @@
-use redb::ReadableTable;
+use std::ops::RangeBounds;
 
-use super::{TableKey, block_id, malformed, start_of, table_key};
+use redb::{AccessGuard, ReadableTable};
+
+use super::{BackendFault, TableKey, block_id, check_order, start_of, table_key};
 use crate::format::{KeyBlock, KeyBlockId, KeyRow, KeyTier};
 
 /// The first row with the hash of `wanted` that is not below it. Searches every block that can have it:
@@ -8,35 +10,69 @@ use crate::format::{KeyBlock, KeyBlockId, KeyRow, KeyTier};
 pub(in crate::store) fn find_row(
     table: &impl ReadableTable<TableKey, &'static [u8]>,
     wanted: KeyRow,
-) -> Result<Option<KeyRow>, redb::Error> {
-    let in_block = |bytes: &[u8]| {
-        let row = KeyBlock::parse(bytes).map_err(malformed)?.at_or_after(wanted);
-        Ok::<_, redb::Error>(row.filter(|row| row.hash() == wanted.hash()))
-    };
+) -> Result<Option<KeyRow>, BackendFault> {
+    let unsorted = find_unsorted(table, wanted)?;
+    let sorted = find_sorted(table, wanted)?;
+    Ok(unsorted.into_iter().chain(sorted).min())
+}
+
+fn find_unsorted(
+    table: &impl ReadableTable<TableKey, &'static [u8]>,
+    wanted: KeyRow,
+) -> Result<Option<KeyRow>, BackendFault> {
     let mut found: Option<KeyRow> = None;
     let mut tier = KeyTier::FIRST;
     // A sealed run has none of these tiers; one look tells.
-    let is_unsorted = table.range(..start_of(KeyTier::SORTED))?.next().is_some();
+    let is_unsorted = blocks_in(table, ..start_of(KeyTier::SORTED))?.next().is_some();
     while is_unsorted && tier <= KeyTier::LARGE {
         let from = KeyBlockId::before(tier, wanted.hash());
         let last = KeyBlockId { tier, first: KeyRow::new(wanted.hash(), u64::MAX) };
-        for block in table.range(table_key(from)..=table_key(last))? {
+        for block in blocks_in(table, table_key(from)..=table_key(last))? {
             let (_, block) = block?;
-            found = found.into_iter().chain(in_block(block.value())?).min();
+            found = found.into_iter().chain(in_block(block.value(), wanted)?).min();
         }
         tier = tier.next();
     }
+    Ok(found)
+}
+
+/// Both looks take one way down the tree, to places that touch. So where a damaged page leads them astray, one of
+/// them meets a block that it did not ask for.
+fn find_sorted(
+    table: &impl ReadableTable<TableKey, &'static [u8]>,
+    wanted: KeyRow,
+) -> Result<Option<KeyRow>, BackendFault> {
     let sorted = |first| table_key(KeyBlockId { tier: KeyTier::SORTED, first });
-    let mut before = table.range(start_of(KeyTier::SORTED)..=sorted(wanted))?;
-    let mut row = match before.next_back().transpose()? {
-        Some((_, block)) => in_block(block.value())?,
-        None => None,
-    };
-    if row.is_none() {
-        // Or it is the first of the next block.
-        let last = KeyRow::new(wanted.hash(), u64::MAX);
-        let mut behind = table.range(sorted(wanted)..=sorted(last))?;
-        row = behind.next().transpose()?.map(|(row, _)| block_id(row.value()).first);
+    let up_to = start_of(KeyTier::SORTED)..=sorted(wanted);
+    let before = blocks_in(table, up_to)?.next_back().transpose()?;
+    if let Some((_, block)) = before
+        && let Some(row) = in_block(block.value(), wanted)?
+    {
+        return Ok(Some(row));
     }
-    Ok(found.into_iter().chain(row).min())
+    // Or it is the first of the next block.
+    let last = KeyRow::new(wanted.hash(), u64::MAX);
+    let behind = blocks_in(table, sorted(wanted)..=sorted(last))?.next().transpose()?;
+    Ok(behind.map(|(id, _)| id.first))
+}
+
+fn in_block(bytes: &[u8], wanted: KeyRow) -> Result<Option<KeyRow>, BackendFault> {
+    let row = KeyBlock::parse(bytes).map_err(BackendFault::corrupted)?.at_or_after(wanted);
+    Ok(row.filter(|row| row.hash() == wanted.hash()))
+}
+
+/// A block with what it is stored under.
+type StoredBlock<'t> = (KeyBlockId, AccessGuard<'t, &'static [u8]>);
+
+/// The blocks that are stored in `range`; one that redb shows though it is not there is an error.
+fn blocks_in<'t>(
+    table: &'t impl ReadableTable<TableKey, &'static [u8]>,
+    range: impl RangeBounds<TableKey> + Clone,
+) -> Result<impl DoubleEndedIterator<Item = Result<StoredBlock<'t>, BackendFault>>, BackendFault> {
+    let rows = table.range(range.clone()).map_err(BackendFault::redb)?;
+    Ok(rows.map(move |row| -> Result<StoredBlock<'t>, BackendFault> {
+        let (key, block) = row.map_err(BackendFault::redb)?;
+        check_order(range.contains(&key.value()), "index")?;
+        Ok((block_id(key.value()), block))
+    }))
 }

@@ -9,7 +9,7 @@ use crate::support::raw::RawFrame;
 use crate::support::{assert_matches, tamper};
 
 /// Nine entries in three frames, tampered with.
-fn tampered(tamper: impl FnOnce(&std::path::Path)) -> (SealedFile, EventStoreReader) {
+pub(super) fn tampered(tamper: impl FnOnce(&std::path::Path)) -> (SealedFile, EventStoreReader) {
     let file = SealedFile::record(&[messages(1, 3), messages(4, 6), messages(7, 9)]);
     tamper(&file.path);
     let reader = EventStoreReader::new(file.open());
@@ -17,11 +17,16 @@ fn tampered(tamper: impl FnOnce(&std::path::Path)) -> (SealedFile, EventStoreRea
 }
 
 /// What a scan of the whole run reports: entries as their `seq`, errors as text.
-fn scan(reader: &EventStoreReader, direction: Direction) -> Vec<String> {
+pub(super) fn scan(reader: &EventStoreReader, direction: Direction) -> Vec<String> {
     ranged(reader, 1, u64::MAX, direction)
 }
 
-fn ranged(reader: &EventStoreReader, from: u64, to: u64, direction: Direction) -> Vec<String> {
+pub(super) fn ranged(
+    reader: &EventStoreReader,
+    from: u64,
+    to: u64,
+    direction: Direction,
+) -> Vec<String> {
     let report = |entry: Result<tapline::Entry, ReadError>| match entry {
         Ok(entry) => entry.seq.to_string(),
         Err(error) => error.to_string(),
@@ -31,7 +36,7 @@ fn ranged(reader: &EventStoreReader, from: u64, to: u64, direction: Direction) -
 }
 
 /// Asserts what a scan reports, in both directions.
-fn assert_scan(reader: &EventStoreReader, expected: &[&str]) {
+pub(super) fn assert_scan(reader: &EventStoreReader, expected: &[&str]) {
     assert_eq!(scan(reader, Direction::Forward), expected);
     let mut reversed = scan(reader, Direction::Reverse);
     reversed.reverse();

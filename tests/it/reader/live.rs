@@ -103,3 +103,44 @@ fn a_point_read_meets_no_gap_where_the_run_grows_under_it() {
         }
     }
 }
+
+/// A store whose run gets its last three entries and is sealed after look number `look`, from 0, of its reader.
+fn ending_after(look: u32) -> EventStoreReader {
+    let mut store = Place::memory().open(1);
+    let mut maker = FrameMaker::new();
+    maker.append_all(&mut *store, &[messages(1, 3)]);
+    let source = store.reader().unwrap();
+    let mut looks = 0;
+    let meanwhile = move || {
+        if looks == look {
+            store.append(&maker.frame(&messages(4, 6))).unwrap();
+            store.seal(RunStatus::Ended, None).unwrap();
+        }
+        looks += 1;
+    };
+    EventStoreReader::new(Doctored::growing(source, meanwhile))
+}
+
+/// Its manifest says where it ends as soon as it does, and by then what was looked for before may be there.
+#[test]
+fn nothing_is_missing_of_a_run_that_is_sealed_under_its_reader() {
+    for look in 0..8 {
+        for from in 1..=7 {
+            let reader = ending_after(look);
+            let mut scan = reader.scan(from, u64::MAX, Direction::Forward);
+            let read: Vec<u64> = (0..10).flat_map(|_| seqs(&mut scan)).collect();
+            assert_eq!(read, (from..=6).collect::<Vec<_>>(), "look {look}");
+        }
+        for to in [4, 6, 7, u64::MAX] {
+            let read = seqs(ending_after(look).scan(1, to, Direction::Reverse));
+            assert!([3, to.min(6)].contains(&read[0]), "{read:?}");
+            assert_eq!(read, (1..=read[0]).rev().collect::<Vec<_>>());
+        }
+        for seq in 1..=7 {
+            let reader = ending_after(look);
+            let read: Vec<_> = (0..10).map(|_| reader.read(seq).unwrap()).collect();
+            assert!(read.iter().flatten().all(|entry| entry.seq == seq));
+            assert_eq!(read[9].is_some(), seq <= 6, "look {look}");
+        }
+    }
+}

@@ -117,3 +117,38 @@ fn a_snapshot_that_cannot_be_made_or_kept_leaves_the_follower_going() {
     assert_eq!(error.to_string(), text);
     assert_matches!(error, FollowError::KeepBlob { seq: 3, .. });
 }
+
+/// To go on when the run comes past that place would leave out what is before it.
+#[test]
+fn a_state_from_behind_the_run_s_end_is_not_followed_on_with() {
+    for applied_seq in [4, 7, u64::MAX - 1, u64::MAX] {
+        let (mut store, reader) = run_of(&[bookings(1, 3)]);
+        let mut follower = CacheFollower::new(Ledger::default(), reader, applied_seq);
+        let error = follower.catch_up().unwrap_err();
+        let text = format!(
+            "the cache is said to be at entry {applied_seq}, but the run ended with entry 3; restore a \
+             cache from this run and follow from its report's to_seq"
+        );
+        assert_eq!(error.to_string(), text);
+        let tail = store.tail().unwrap();
+        store.append(&FrameMaker::behind(tail).frame(&bookings(4, 9))).unwrap();
+        assert_matches!(
+            follower.catch_up(),
+            Err(FollowError::Ahead { applied_seq: at, watermark: 3 }) if at == applied_seq
+        );
+        assert_matches!(follower.snapshot(), Err(FollowError::Ahead { .. }));
+        assert_eq!(follower.applied_seq(), applied_seq);
+        assert!(follower.into_cache().given.is_empty());
+    }
+}
+
+#[test]
+fn a_state_at_the_run_s_end_is_followed_on_with() {
+    let (mut store, reader) = run_of(&[bookings(1, 3)]);
+    let mut follower = CacheFollower::new(Ledger::default(), reader, 3);
+    assert_eq!(follower.catch_up().unwrap(), 3);
+    let tail = store.tail().unwrap();
+    store.append(&FrameMaker::behind(tail).frame(&bookings(4, 4))).unwrap();
+    assert_eq!(follower.catch_up().unwrap(), 4);
+    assert_eq!(follower.into_cache().given, [4]);
+}

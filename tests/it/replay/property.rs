@@ -93,6 +93,7 @@ impl Node {
     /// A new process has what is on the disk and in the vault, and nothing else.
     fn crash(&mut self) {
         let before = self.live.cache().accounts.clone();
+        self.let_go();
         self.store = self.place.backend();
         self.store.open_run(crate::support::manifest(1)).unwrap();
         self.maker = FrameMaker::behind(self.store.tail().unwrap());
@@ -101,6 +102,15 @@ impl Node {
         let seq = self.store.tail().unwrap().watermark;
         let follower = || CacheFollower::new(restored.clone(), reader(&*self.store), seq);
         (self.live, self.lagging) = (follower(), follower());
+    }
+
+    /// The caches of a process that is gone read its run no more, and keep nobody from taking it up.
+    fn let_go(&mut self) {
+        let nowhere = Place::memory().open(1);
+        let ledger = Ledger::with_vault(&self.lagging.cache().vault);
+        let seq = self.live.applied_seq();
+        let idle = || CacheFollower::new(ledger.clone(), reader(&*nowhere), seq);
+        (self.live, self.lagging) = (idle(), idle());
     }
 
     /// What a process that starts now would restore.

@@ -91,7 +91,8 @@ fn a_snapshot_that_is_not_there_is_named() {
     assert_eq!(
         error.to_string(),
         "there is no snapshot \"snapshot-0\", which the run's anchor at entry 4 names; put it back, \
-         or replay the run from its first entry into an empty cache"
+         or replay the run from its first entry on top of the state it began with, which is empty only \
+         if nothing was restored before"
     );
     assert_matches!(
         error,
@@ -105,8 +106,13 @@ fn a_snapshot_that_was_changed_is_not_taken_over() {
     let (mut ledger, anchor) = anchored(&mut *store, 4);
     let forged = serde_json::to_vec(&accounts_at(3)).unwrap();
     ledger.vault.lock().unwrap().insert(anchor.blob_ref, forged.clone());
+    let error = fails_untouched(&mut ledger, &reader);
+    // A run that continues from another has only what is new.
+    let advice = "put the right one back, or replay the run from its first entry on top of the state \
+                  it began with, which is empty only if nothing was restored before";
+    assert!(error.to_string().ends_with(advice), "{error}");
     assert_matches!(
-        fails_untouched(&mut ledger, &reader),
+        error,
         RestoreError::HashMismatch { expected, found, .. }
             if expected == anchor.content_hash && found == ContentHash::of(&forged)
     );

@@ -17,7 +17,10 @@ pub(crate) enum Part {
     Anchor,
 }
 
-/// A reader that fails at a chosen place, or lets the run grow, at a chosen moment.
+/// What the index answers to whoever asks from a place on.
+type Answer = Box<dyn FnMut(u64) -> Option<u64> + Send>;
+
+/// A reader that fails or misleads at a chosen place, or lets the run grow, at a chosen moment.
 pub(crate) struct Doctored {
     inner: Arc<dyn RunReader>,
     broken: Option<Part>,
@@ -26,6 +29,8 @@ pub(crate) struct Doctored {
     panics: bool,
     /// A search does not come to the frames that begin here, a walk does.
     lost: Option<RangeInclusive<u64>>,
+    /// What the index says of every key.
+    answer: Option<Mutex<Answer>>,
     meanwhile: Mutex<Box<dyn FnMut() + Send>>,
 }
 
@@ -50,7 +55,15 @@ impl Doctored {
         Arc::new(Self { broken_from: seq, panics: true, ..Self::sound(inner) })
     }
 
-    /// Calls `meanwhile` after each look at or before a place: when another thread might.
+    /// Has an index that says of every key what `answer` does, given the place to look from.
+    pub(crate) fn misled(
+        inner: Arc<dyn RunReader>,
+        answer: impl FnMut(u64) -> Option<u64> + Send + 'static,
+    ) -> Arc<Self> {
+        Arc::new(Self { answer: Some(Mutex::new(Box::new(answer))), ..Self::sound(inner) })
+    }
+
+    /// Calls `meanwhile` after each look for a frame: when another thread might.
     pub(crate) fn growing(
         inner: Arc<dyn RunReader>,
         meanwhile: impl FnMut() + Send + 'static,
@@ -60,7 +73,15 @@ impl Doctored {
 
     fn sound(inner: Arc<dyn RunReader>) -> Self {
         let meanwhile: Mutex<Box<dyn FnMut() + Send>> = Mutex::new(Box::new(|| {}));
-        Self { inner, broken: None, broken_from: u64::MAX, panics: false, lost: None, meanwhile }
+        Self {
+            inner,
+            broken: None,
+            broken_from: u64::MAX,
+            panics: false,
+            lost: None,
+            answer: None,
+            meanwhile,
+        }
     }
 
     fn inner(&self, part: Part) -> Result<&dyn RunReader, ReadFault> {
@@ -101,7 +122,9 @@ impl RunReader for Doctored {
     }
 
     fn frame_at_or_after(&self, seq: u64) -> Result<Option<(u64, Bytes)>, ReadFault> {
-        match self.inner(Part::Frames)?.frame_at_or_after(seq)? {
+        let frame = self.inner(Part::Frames)?.frame_at_or_after(seq);
+        (self.meanwhile.lock().unwrap())();
+        match frame? {
             Some((first_seq, _)) if first_seq >= self.broken_from => {
                 assert!(!self.panics, "out of order");
                 Err(out_of_order())
@@ -115,7 +138,10 @@ impl RunReader for Doctored {
     }
 
     fn indexed(&self, hash: u64, from: u64) -> Result<Option<u64>, ReadFault> {
-        self.inner(Part::Index)?.indexed(hash, from)
+        match &self.answer {
+            Some(answer) => Ok((answer.lock().unwrap())(from)),
+            None => self.inner(Part::Index)?.indexed(hash, from),
+        }
     }
 
     fn key_block_at_or_after(

@@ -3,7 +3,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use tapline::format::{FrameView, KeyBlockId};
 use tapline::store::{ReadFault, RunReader};
-use tapline::{Hash, RunManifest, SnapshotAnchor};
+use tapline::{Hash, RunManifest, RunStatus, SnapshotAnchor};
 
 /// A run as a crash would have left it: its frames up to one of them, and an anchor.
 pub(crate) struct Prefix {
@@ -27,7 +27,14 @@ pub(crate) fn frame_ends(reader: &dyn RunReader) -> Vec<u64> {
 
 impl RunReader for Prefix {
     fn manifest(&self) -> Result<RunManifest, ReadFault> {
-        self.inner.manifest()
+        // Also where the run it was cut from is sealed by now.
+        Ok(RunManifest {
+            status: RunStatus::Running,
+            high_watermark: 0,
+            end_ts_init: None,
+            frames_root: None,
+            ..self.inner.manifest()?
+        })
     }
 
     fn root(&self) -> Result<Option<Hash>, ReadFault> {

@@ -42,3 +42,17 @@ fn an_anchor_that_cannot_be_decoded_is_found() {
         assert!(matches!(found[..], [Finding::AnchorUnreadable { .. }]), "{found:?}");
     }
 }
+
+/// How far the damaged frame goes nobody can say.
+#[test]
+fn an_anchor_in_a_damaged_last_frame_is_not_past_the_watermark() {
+    let file = SealedFile::record_with(&batches(), |store| {
+        store.record_anchor(&anchor(8)).unwrap();
+    });
+    tamper::frame_bytes(&file.path, 7, |bytes| bytes.truncate(10));
+    let error = "frame has 10 bytes, but its header asks for 64".to_owned();
+    assert_eq!(verify(&file).findings, [Finding::FrameDamaged { first_seq: 7, error }]);
+    tamper::meta(&file.path, "anchor", b"no JSON");
+    let found = verify(&file).findings;
+    assert!(matches!(found[1..], [Finding::AnchorUnreadable { .. }]), "{found:?}");
+}

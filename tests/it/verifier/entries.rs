@@ -185,3 +185,20 @@ fn a_row_that_is_no_frame_is_damage_wherever_it_is() {
         assert!(found.contains(&damaged(key, error)), "{key}: {found:?}");
     }
 }
+
+/// A frame that is sound by itself, within another one.
+#[test]
+fn a_frame_one_too_many_is_no_place_that_says_something_else() {
+    let found = findings(|path| {
+        let mut maker = FrameMaker::at(5);
+        let frame = maker.frame(&[Message::nth(5)]);
+        tamper::edit(path, |transaction| {
+            let mut table = transaction.open_table(tamper::FRAMES).unwrap();
+            table.insert(5, frame.bytes()).unwrap();
+        });
+    });
+    let error = "it begins before entry 7, which comes next".to_owned();
+    let overlap = Finding::ChainBreak { first_seq: 5, error };
+    // What the frame around it has is there: nothing is missing before the next, and no name is another.
+    assert_eq!(found, [overlap, unlinked(5), unlinked(7)]);
+}

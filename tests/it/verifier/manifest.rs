@@ -1,7 +1,11 @@
 //! The manifest against the entries.
 
-use super::{findings, mismatch};
-use crate::support::tamper;
+use tapline::read::Finding;
+
+use super::{findings, mismatch, unlinked, verify};
+use crate::support::message::messages;
+use crate::support::places::SealedFile;
+use crate::support::{Message, tamper};
 
 #[test]
 fn a_changed_watermark_is_a_mismatch() {
@@ -38,4 +42,38 @@ fn a_changed_root_is_a_mismatch() {
     let file = super::sealed();
     tamper::manifest(&file.path, &format!("\"{root}\""), "null");
     assert_eq!(super::verify(&file).findings, [mismatch("frames_root", "none", &root)]);
+}
+
+/// Makes the frame stored under `first_seq` one that cannot be decoded.
+fn cut(path: &std::path::Path, first_seq: u64) {
+    tamper::frame_bytes(path, first_seq, |bytes| bytes.truncate(10));
+}
+
+fn cut_short(first_seq: u64) -> Finding {
+    let error = "frame has 10 bytes, but its header asks for 64".to_owned();
+    Finding::FrameDamaged { first_seq, error }
+}
+
+#[test]
+fn a_damaged_last_frame_leaves_nothing_to_compare_the_end_with() {
+    assert_eq!(findings(|path| cut(path, 7)), [cut_short(7)]);
+    // What does not hang on the end is compared all the same.
+    let found = findings(|path| {
+        cut(path, 7);
+        tamper::manifest(path, "\"start_ts_init\":1700000000000000001", "\"start_ts_init\":5");
+    });
+    assert_eq!(found, [cut_short(7), mismatch("start_ts_init", "5", "1700000000000000001")]);
+}
+
+#[test]
+fn an_entry_in_a_lost_frame_may_have_had_the_largest_time() {
+    let late = Message { ts_init: 5_000, ..Message::nth(4) };
+    let file = SealedFile::record(&[messages(1, 3), vec![late], messages(5, 6)]);
+    tamper::remove_frame(&file.path, 4);
+    let lost = [Finding::Gap { from: 4, to: 4 }, unlinked(5)];
+    assert_eq!(verify(&file).findings, lost);
+    // That of the entries that are there is no larger than the manifest says.
+    tamper::manifest(&file.path, "\"end_ts_init\":5000", "\"end_ts_init\":1005");
+    let found = verify(&file).findings;
+    assert_eq!(found, [&lost[..], &[mismatch("end_ts_init", "1005", "1006")]].concat());
 }

@@ -2,9 +2,11 @@
 
 use tapline::read::Finding;
 
-use super::{findings, mismatch, sealed, verify};
+use super::{findings, mismatch, sealed, unlinked, verify};
+use crate::support::message::messages;
+use crate::support::places::SealedFile;
 use crate::support::raw::RawFrame;
-use crate::support::{hex, tamper};
+use crate::support::{Message, hex, tamper};
 
 fn name_mismatch(id: u32, table: Option<&str>, frames: Option<&str>) -> Finding {
     Finding::NameMismatch { id, table: table.map(str::to_owned), frames: frames.map(str::to_owned) }
@@ -52,12 +54,40 @@ fn an_entry_with_a_name_the_run_does_not_have_is_found() {
 
 #[test]
 fn a_name_used_before_the_frame_that_brings_it_is_found() {
-    let file = crate::support::places::SealedFile::record(&[
-        crate::support::message::messages(1, 3),
-        vec![crate::support::Message::new("later", "Later", 1_004, b"")],
-    ]);
+    let file =
+        SealedFile::record(&[messages(1, 3), vec![Message::new("later", "Later", 1_004, b"")]]);
     tamper::frame(&file.path, 1, |frame| forge(frame, 2, 28, 3));
     let found = verify(&file).findings;
     assert_eq!(found[0], Finding::UnknownName { seq: 3, id: 3 });
-    assert_eq!(found[1..], [super::unlinked(4)]);
+    assert_eq!(found[1..], [unlinked(4)]);
+}
+
+/// Names that come with a frame of their own: numbers 2 and 3 with entry 4, 4 and 5 with entry 5.
+fn named() -> SealedFile {
+    let names = |n: u64| vec![Message::new(&format!("topic {n}"), &format!("Type{n}"), n, b"")];
+    SealedFile::record(&[messages(1, 3), names(4), names(5)])
+}
+
+/// Nobody can say which numbers those behind it have.
+#[test]
+fn a_lost_frame_takes_its_names_with_it_and_no_others() {
+    let file = named();
+    tamper::remove_frame(&file.path, 4);
+    let lost = [Finding::Gap { from: 4, to: 4 }, unlinked(5)];
+    assert_eq!(verify(&file).findings, lost);
+    // Those before it are compared all the same.
+    tamper::name(&file.path, 1, Some("OtherEvent"));
+    let other = name_mismatch(1, Some("OtherEvent"), Some("OrderEvent"));
+    assert_eq!(verify(&file).findings, [&lost[..], &[other]].concat());
+}
+
+#[test]
+fn a_damaged_frame_takes_its_names_with_it_and_no_others() {
+    for (first_seq, behind) in [(4, vec![unlinked(5)]), (5, vec![])] {
+        let file = named();
+        tamper::frame_bytes(&file.path, first_seq, |bytes| bytes.truncate(10));
+        let error = "frame has 10 bytes, but its header asks for 64".to_owned();
+        let damaged = Finding::FrameDamaged { first_seq, error };
+        assert_eq!(verify(&file).findings, [vec![damaged], behind].concat());
+    }
 }

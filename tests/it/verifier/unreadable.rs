@@ -56,3 +56,11 @@ fn an_unreadable_anchor_is_found() {
     let report = verify_without(Part::Anchor);
     assert_eq!(report.findings, [DAMAGE, Finding::AnchorUnreadable { error }]);
 }
+
+/// What cannot be read is no reason to call manifest, names or anchor wrong.
+#[test]
+fn an_end_that_cannot_be_read_is_compared_with_nothing() {
+    let file = sealed();
+    let source: Arc<dyn RunReader> = Doctored::broken_from(file.open(), 7);
+    assert_eq!(verify_source(&source).findings, [unreadable("frames")]);
+}
