@@ -48,6 +48,8 @@ pub(super) enum CliError {
     Producer(#[from] ProducerError),
     #[error("cannot start a thread: {0}")]
     Thread(#[source] io::Error),
+    #[error("thread {name} panicked: {said}; what came after is not recorded")]
+    ThreadDied { name: String, said: String },
     #[error(transparent)]
     Instance(#[from] InstanceIdError),
     #[error(transparent)]

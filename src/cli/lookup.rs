@@ -5,6 +5,7 @@ use super::Outcome;
 use super::error::CliError;
 use super::output::Output;
 use super::run_arg::Place;
+use super::stderr::tell;
 use crate::read::EventStoreReader;
 use crate::store::open_sealed_file;
 
@@ -41,13 +42,12 @@ pub(super) fn run(args: &Args) -> Result<Outcome, CliError> {
     let seq = reader.lookup(kind, &args.key).map_err(|error| CliError::read(&path, error))?;
     let mut out = Output::stdout();
     if args.json {
-        out.json_line(&Found { kind: &args.kind, key: &args.key, seq })?;
+        out.json_line(&Found { kind: &args.kind, key: &args.key, seq });
     } else {
         match seq {
-            Some(seq) => out.line(format_args!("{seq}"))?,
-            None => eprintln!("no entry mentions {} {:?}", args.kind, args.key),
+            Some(seq) => out.line(format_args!("{seq}")),
+            None => tell(format_args!("no entry mentions {} {:?}", args.kind, args.key)),
         }
     }
-    out.flush()?;
-    Ok(if seq.is_some() { Outcome::Clean } else { Outcome::Findings })
+    out.end(Ok(if seq.is_some() { Outcome::Clean } else { Outcome::Findings }))
 }

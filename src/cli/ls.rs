@@ -72,26 +72,24 @@ pub(super) fn run(args: &Args) -> Result<Outcome, CliError> {
     let unreadable = rows.iter().any(|row| row.error.is_some());
     let mut out = Output::stdout();
     if args.json {
-        out.json_line(&rows)?;
+        out.json_line(&rows);
     } else {
-        print_table(&mut out, &rows, args)?;
+        print_table(&mut out, &rows, args);
     }
-    out.flush()?;
-    Ok(if unreadable { Outcome::Findings } else { Outcome::Clean })
+    out.end(Ok(if unreadable { Outcome::Findings } else { Outcome::Clean }))
 }
 
-fn print_table(out: &mut Output, rows: &[Row], args: &Args) -> Result<(), CliError> {
+fn print_table(out: &mut Output, rows: &[Row], args: &Args) {
     if rows.is_empty() {
         return out.line(format_args!("no runs in {}", args.place.folder().display()));
     }
-    out.line(format_args!("{:<30} {:<17} {:>12} {:>14}", "run", "status", "watermark", "bytes"))?;
+    out.line(format_args!("{:<30} {:<17} {:>12} {:>14}", "run", "status", "watermark", "bytes"));
     for row in rows {
         let run = row.run_id.map_or_else(|| row.path.display().to_string(), |id| id.to_string());
         let status = row.status.map_or_else(|| "unreadable".to_owned(), |s| s.to_string());
         let watermark = row.watermark.map_or_else(|| "-".to_owned(), |seq| seq.to_string());
         let error = row.error.as_deref().unwrap_or_default();
         let bytes = row.bytes_file;
-        out.line(format_args!("{run:<30} {status:<17} {watermark:>12} {bytes:>14}  {error}"))?;
+        out.line(format_args!("{run:<30} {status:<17} {watermark:>12} {bytes:>14}  {error}"));
     }
-    Ok(())
 }

@@ -70,12 +70,11 @@ pub(super) fn run(args: &Args) -> Result<Outcome, CliError> {
     };
     let mut out = Output::stdout();
     if args.json {
-        out.json_line(&report)?;
+        out.json_line(&report);
     } else {
-        print(&mut out, &report)?;
+        print(&mut out, &report);
     }
-    out.flush()?;
-    Ok(Outcome::Clean)
+    out.end(Ok(Outcome::Clean))
 }
 
 fn read(
@@ -97,20 +96,19 @@ fn rows(streams: Vec<StreamDictEntry>, cursors: &BTreeMap<u32, StreamCursor>) ->
     streams.into_iter().map(row).collect()
 }
 
-fn print(out: &mut Output, report: &Report<'_>) -> Result<(), CliError> {
+fn print(out: &mut Output, report: &Report<'_>) {
     let Report { path, run_id, status, snapshots, hifi, gaps, missing, .. } = report;
-    out.line(format_args!("{}: run {run_id}, {status}", path.display()))?;
-    out.line(format_args!("{snapshots} snapshots, {hifi} high-fidelity markers, {gaps} gaps"))?;
+    out.line(format_args!("{}: run {run_id}, {status}", path.display()));
+    out.line(format_args!("{snapshots} snapshots, {hifi} high-fidelity markers, {gaps} gaps"));
     match report.at {
-        Some(at) => out.line(format_args!("seen when entry {at} was captured:"))?,
-        None => out.line(format_args!("seen in all:"))?,
+        Some(at) => out.line(format_args!("seen when entry {at} was captured:")),
+        None => out.line(format_args!("seen in all:")),
     }
     if *missing > 0 {
-        out.line(format_args!("  {missing} markers are missing before: counts may lag behind"))?;
+        out.line(format_args!("  {missing} markers are missing before: counts may lag behind"));
     }
     for Row { data_cls, identifier, count, ts_init_hi, .. } in &report.streams {
         let hi = ts_init_hi.map_or_else(|| "-".to_owned(), |hi| hi.to_string());
-        out.line(format_args!("  {data_cls:<12} {identifier:<24} {count:>12}  up to {hi}"))?;
+        out.line(format_args!("  {data_cls:<12} {identifier:<24} {count:>12}  up to {hi}"));
     }
-    Ok(())
 }

@@ -2,17 +2,20 @@
 //!
 //! Exit codes: 0 all right, 1 something wrong was found, 2 the command could not do its work.
 
+mod batch;
 mod demo;
 mod error;
 #[cfg(feature = "fuzzing")]
 pub(crate) mod fuzzing;
 mod input;
+mod interrupts;
 mod lookup;
 mod ls;
 mod markers;
 mod meter;
 mod ndjson;
 mod output;
+mod pace;
 mod record;
 mod record_file;
 mod recover;
@@ -22,9 +25,12 @@ mod run_arg;
 mod scan;
 mod snapshots;
 mod spinner;
+mod stderr;
+mod supervise;
 mod tap;
 mod verify;
 mod verify_progress;
+mod verify_runs;
 mod verify_worker;
 mod worker;
 
@@ -32,7 +38,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use error::CliError;
+use stderr::tell;
 
 #[derive(Parser)]
 #[command(name = "tapline", version, about, propagate_version = true)]
@@ -47,7 +53,7 @@ enum Command {
     Record(record::Args),
     /// List an instance's runs
     Ls(ls::Args),
-    /// Print a run's entries as NDJSON that `record --input -` accepts again
+    /// Print a run's entries as NDJSON that `record --input -`, with the same --key-kind, accepts again
     Scan(scan::Args),
     /// Find the first entry that mentions a key
     Lookup(lookup::Args),
@@ -76,7 +82,9 @@ enum Outcome {
 /// Runs the program with the process's arguments.
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
-    tracing_subscriber::fmt().with_writer(std::io::stderr).with_target(false).init();
+    let log = tracing_subscriber::fmt().with_writer(std::io::stderr).with_target(false);
+    // Where a line of it cannot be written, neither can the complaint about that, which would panic.
+    log.log_internal_errors(false).init();
     let outcome = match cli.command {
         Command::Record(args) => record::run(&args),
         Command::Ls(args) => ls::run(&args),
@@ -91,12 +99,8 @@ pub fn main() -> ExitCode {
     match outcome {
         Ok(Outcome::Clean) => ExitCode::SUCCESS,
         Ok(Outcome::Findings) => ExitCode::from(1),
-        // Whoever reads our output has had enough of it, as with `tapline scan … | head`.
-        Err(CliError::Output(error)) if error.kind() == std::io::ErrorKind::BrokenPipe => {
-            ExitCode::SUCCESS
-        }
         Err(error) => {
-            eprintln!("error: {error}");
+            tell(format_args!("error: {error}"));
             ExitCode::from(2)
         }
     }

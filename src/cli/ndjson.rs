@@ -33,6 +33,16 @@ pub(super) struct InputMessage {
     pub(super) identity: Option<Uuid>,
 }
 
+impl InputMessage {
+    /// What it takes of memory.
+    pub(super) fn bytes_in_memory(&self) -> usize {
+        let key_bytes =
+            |(_, key): &(IndexKind, String)| size_of::<(IndexKind, String)>() + key.len();
+        let keys: usize = self.keys.iter().map(key_bytes).sum();
+        size_of::<Self>() + self.topic.len() + self.payload_type.len() + self.payload.len() + keys
+    }
+}
+
 /// A line that is no message.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct BadLine {

@@ -1,29 +1,61 @@
-use std::io::{BufWriter, StdoutLock, Write};
+use std::io::{self, BufWriter, ErrorKind, StdoutLock, Write};
 
 use serde::Serialize;
 
+use super::Outcome;
 use super::error::CliError;
 
 /// Stdout, buffered and locked for as long as the command writes.
-pub(super) struct Output(BufWriter<StdoutLock<'static>>);
+///
+/// A write that fails is kept until the [`end`](Self::end): what a command finds does not depend on who reads it.
+pub(super) struct Output {
+    to: BufWriter<StdoutLock<'static>>,
+    /// Why nothing more is written.
+    failed: Option<io::Error>,
+}
 
 impl Output {
     pub(super) fn stdout() -> Self {
-        Self(BufWriter::with_capacity(64 << 10, std::io::stdout().lock()))
+        Self { to: BufWriter::with_capacity(64 << 10, io::stdout().lock()), failed: None }
     }
 
     /// Writes `value` as JSON on a line of its own.
-    pub(super) fn json_line<T: Serialize>(&mut self, value: &T) -> Result<(), CliError> {
-        serde_json::to_writer(&mut self.0, value)
-            .map_err(|error| CliError::Output(error.into()))?;
-        self.0.write_all(b"\n").map_err(CliError::Output)
+    pub(super) fn json_line<T: Serialize>(&mut self, value: &T) {
+        self.write(|to| {
+            serde_json::to_writer(&mut *to, value)?;
+            to.write_all(b"\n")
+        });
     }
 
-    pub(super) fn line(&mut self, text: std::fmt::Arguments<'_>) -> Result<(), CliError> {
-        writeln!(self.0, "{text}").map_err(CliError::Output)
+    pub(super) fn line(&mut self, text: std::fmt::Arguments<'_>) {
+        self.write(|to| writeln!(to, "{text}"));
     }
 
-    pub(super) fn flush(mut self) -> Result<(), CliError> {
-        self.0.flush().map_err(CliError::Output)
+    /// Hands on what is written so far.
+    pub(super) fn flush(&mut self) {
+        self.write(Write::flush);
+    }
+
+    /// Whether what is written still goes anywhere.
+    pub(super) fn is_open(&self) -> bool {
+        self.failed.is_none()
+    }
+
+    /// Ends the output of a command that `came_to` this. A reader that has had enough of it, as with
+    /// `tapline scan … | head`, changes nothing; a report that could not be written otherwise is a failure.
+    pub(super) fn end(mut self, came_to: Result<Outcome, CliError>) -> Result<Outcome, CliError> {
+        self.flush();
+        match (came_to, self.failed) {
+            (Ok(_), Some(error)) if error.kind() != ErrorKind::BrokenPipe => {
+                Err(CliError::Output(error))
+            }
+            (came_to, _) => came_to,
+        }
+    }
+
+    fn write(&mut self, write: impl FnOnce(&mut BufWriter<StdoutLock<'static>>) -> io::Result<()>) {
+        if self.failed.is_none() {
+            self.failed = write(&mut self.to).err();
+        }
     }
 }

@@ -3,20 +3,22 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use clap::{Args as ClapArgs, ValueEnum};
-use crossbeam_channel::{Receiver, RecvTimeoutError, unbounded};
+use crossbeam_channel::unbounded;
+use hdrhistogram::Histogram;
 
 use super::Outcome;
 use super::demo::{self, Portfolio, PortfolioCache, SnapshotFolder};
 use super::error::CliError;
 use super::input::Input;
-use super::meter::latency_histogram;
+use super::interrupts::stop_when_interrupted;
+use super::meter::AckMeter;
 use super::ndjson::{self, LineParser};
 use super::record_file::{self, BadLines, FileRecording};
 use super::report::{PortfolioReport, Report};
 use super::run_arg::Place;
 use super::snapshots::CacheKeeper;
-use super::spinner::spinner;
-use super::tap::{Recorder, StopFlag, WorkerReport};
+use super::supervise::{Measured, supervise};
+use super::tap::{Recorder, StopFlag};
 use crate::capture::EncoderRegistry;
 use crate::lifecycle::{
     Environment, EventStoreConfig, EventStoreLifecycle, KernelEventStore, LifecycleOptions,
@@ -96,9 +98,6 @@ impl MarkerArgs {
     }
 }
 
-/// Exit code after a second interrupt: as the shell has it for SIGINT. The run is left unsealed.
-const INTERRUPTED_TWICE: i32 = 130;
-
 #[derive(Clone, Copy, ValueEnum)]
 enum DiskModeArg {
     /// Large pages past the page cache, where the file system can
@@ -124,17 +123,9 @@ pub(super) fn run(args: &Args) -> Result<Outcome, CliError> {
     // Before a run is made for it: an input that cannot be read leaves no empty run behind.
     let input = args.input.as_deref().map(Input::open).transpose()?;
     let stop = StopFlag::default();
-    let on_interrupt = stop.clone();
     // Before the run is made, too: from its first moment on, an interrupt seals it.
-    // Fails only where a handler is set already, which this program does nowhere else.
-    ctrlc::set_handler(move || {
-        if on_interrupt.is_set() {
-            // Asked a second time: a disk that hangs would keep the first from ever ending.
-            std::process::exit(INTERRUPTED_TWICE);
-        }
-        on_interrupt.set();
-    })
-    .map_err(|error| CliError::Usage(error.to_string()))?;
+    stop_when_interrupted(&stop)?;
+    let acks = AckMeter::start()?;
 
     let config = config(args);
     let mut lifecycle = lifecycle(args, &config);
@@ -157,7 +148,8 @@ pub(super) fn run(args: &Args) -> Result<Outcome, CliError> {
     let keeper = cache.map(keep).transpose()?;
     let (done, reports) = unbounded();
     let (failed, failures) = unbounded();
-    let recorder = Recorder { lifecycle: &lifecycle, stop: stop.clone(), done };
+    let (for_all, samples) = (stop.clone(), acks.samples());
+    let recorder = Recorder { lifecycle: &lifecycle, stop: for_all, done, failed, samples };
     match input {
         Some(input) => {
             let parser = LineParser::new(
@@ -166,7 +158,7 @@ pub(super) fn run(args: &Args) -> Result<Outcome, CliError> {
             );
             let (producers, rate) = (args.producers, args.rate);
             let bad_lines = Arc::clone(&bad_lines);
-            let recording = FileRecording { input, parser, producers, rate, bad_lines, failed };
+            let recording = FileRecording { input, parser, producers, rate, bad_lines };
             record_file::start(recording, &recorder)?;
         }
         None => demo::start(args.entries, args.producers, &recorder)?,
@@ -175,6 +167,7 @@ pub(super) fn run(args: &Args) -> Result<Outcome, CliError> {
     drop(recorder);
     let durable_every = args.durable_every_ms.map(Duration::from_millis);
     let measured = supervise(session, &reports, &halt, &stop, durable_every);
+    let ack_ns = acks.finish();
     let portfolio = keeper
         .map(|keeper| last_portfolio(session, config.writer.close_timeout, keeper))
         .transpose();
@@ -182,6 +175,7 @@ pub(super) fn run(args: &Args) -> Result<Outcome, CliError> {
         portfolio: portfolio.as_ref().ok().and_then(Option::as_ref).map(Into::into),
         began,
         measured,
+        ack_ns,
         bad_lines: bad_lines.count(),
         run_id: session.run_id(),
         parent_run_id: session.parent_run_id(),
@@ -189,15 +183,11 @@ pub(super) fn run(args: &Args) -> Result<Outcome, CliError> {
         durable: session.writer().watermark(),
     };
     let (report, closed) = finish(args, &mut lifecycle, &halt, recorded);
-    // Somebody may have stopped listening: that makes no success of a failure.
-    let printed = report.print(args.json);
-    closed?;
-    portfolio?;
-    match failures.try_recv() {
-        Ok(error) => Err(error),
-        Err(_) if args.strict && bad_lines.count() > 0 => Ok(Outcome::Findings),
-        Err(_) => printed.map(|()| Outcome::Clean),
-    }
+    let came_to = closed
+        .and(portfolio.map(drop))
+        .and_then(|()| failures.try_recv().map_or(Ok(()), Err))
+        .map(|()| if bad_lines.are_too_many() { Outcome::Findings } else { Outcome::Clean });
+    report.print(args.json).end(came_to)
 }
 
 fn config(args: &Args) -> EventStoreConfig {
@@ -277,68 +267,11 @@ fn file_extractors() -> ExtractorRegistry {
     registry
 }
 
-/// Waits for all recording threads, showing how far the run is, and gathers what they measured.
-fn supervise(
-    session: &RunSession,
-    reports: &Receiver<WorkerReport>,
-    halt: &HaltSignal,
-    stop: &StopFlag,
-    durable_every: Option<Duration>,
-) -> Measured {
-    let mut told = 0;
-    let progress = spinner();
-    let mut measured = Measured::default();
-    loop {
-        match reports.recv_timeout(durable_every.unwrap_or(LOOK_EVERY)) {
-            Ok(report) => measured.add(&report),
-            Err(RecvTimeoutError::Disconnected) => break,
-            Err(RecvTimeoutError::Timeout) => {
-                let durable = session.writer().watermark();
-                progress.set_message(format!("durable up to {durable}"));
-                progress.tick();
-                if durable_every.is_some() && durable > told {
-                    told = durable;
-                    eprintln!("durable {durable}");
-                }
-            }
-        }
-        if halt.is_halted() {
-            stop.set();
-        }
-    }
-    progress.finish_and_clear();
-    measured
-}
-
-/// How often to look at how far the run is.
-const LOOK_EVERY: Duration = Duration::from_millis(100);
-
-struct Measured {
-    capture_ns: hdrhistogram::Histogram<u64>,
-    ack_ns: hdrhistogram::Histogram<u64>,
-    payload_bytes: u64,
-}
-
-impl Default for Measured {
-    fn default() -> Self {
-        let (capture_ns, ack_ns) = (latency_histogram(), latency_histogram());
-        Self { capture_ns, ack_ns, payload_bytes: 0 }
-    }
-}
-
-impl Measured {
-    fn add(&mut self, report: &WorkerReport) {
-        let same_bounds = "all histograms have the same bounds";
-        self.capture_ns.add(&report.meter.capture_ns).expect(same_bounds);
-        self.ack_ns.add(&report.meter.ack_ns).expect(same_bounds);
-        self.payload_bytes += report.payload_bytes;
-    }
-}
-
 struct Recorded {
     portfolio: Option<PortfolioReport>,
     began: Instant,
     measured: Measured,
+    ack_ns: Histogram<u64>,
     bad_lines: u64,
     run_id: RunId,
     parent_run_id: Option<RunId>,
@@ -355,9 +288,9 @@ fn finish(
     recorded: Recorded,
 ) -> (Report, Result<(), CliError>) {
     let closed = lifecycle.seal(UnixNanos::now());
-    let Recorded { portfolio, began, measured, bad_lines, run_id, parent_run_id, path, durable } =
+    let Recorded { portfolio, measured, bad_lines, run_id, parent_run_id, path, durable, .. } =
         recorded;
-    let elapsed_s = began.elapsed().as_secs_f64();
+    let elapsed_s = recorded.began.elapsed().as_secs_f64();
     let (watermark, lifecycle_entries, root, markers, error) = match closed {
         Ok(Some(CloseReport { watermark, root, markers, .. })) => {
             (watermark, 2, Some(root.to_string()), markers, None)
@@ -379,7 +312,7 @@ fn finish(
         elapsed_s,
         durable_per_s: entries as f64 / elapsed_s,
         capture_ns: (&measured.capture_ns).into(),
-        ack_ns: (&measured.ack_ns).into(),
+        ack_ns: (&recorded.ack_ns).into(),
         halted: halt.reason().map(Into::into),
         portfolio,
         markers: markers.map(|markers| markers.counts),

@@ -2,14 +2,17 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 
+use super::batch::{BATCHES_WAITING, Batch, Dealt};
 use super::error::CliError;
 use super::input::{Input, Line};
 use super::ndjson::{BadLine, InputMessage, LineParser};
-use super::tap::{Recorder, StopFlag};
+use super::pace::{self, Pace};
+use super::stderr::tell;
+use super::tap::{Recorder, StopFlag, to_its_end};
 use crate::bus::{BusError, MessageBus, TapRefusal};
 use crate::capture::CaptureError;
 use crate::lifecycle::{RUN_STARTED_TOPIC, RUN_STARTED_TYPE, is_run_ended};
@@ -34,11 +37,16 @@ impl BadLines {
         self.count.load(Ordering::Relaxed)
     }
 
+    /// Whether there were any, and none was allowed.
+    pub(super) fn are_too_many(&self) -> bool {
+        self.strict && self.count() > 0
+    }
+
     /// Reports a bad line; says whether recording is to stop.
     fn report(&self, bad: &BadLine) -> bool {
         match self.count.fetch_add(1, Ordering::Relaxed) {
-            shown if shown < BAD_LINES_SHOWN_MAX => eprintln!("{bad}"),
-            BAD_LINES_SHOWN_MAX => eprintln!("further bad lines are counted, but not shown"),
+            shown if shown < BAD_LINES_SHOWN_MAX => tell(bad),
+            BAD_LINES_SHOWN_MAX => tell("further bad lines are counted, but not shown"),
             _ => {}
         }
         self.strict
@@ -53,34 +61,24 @@ pub(super) struct FileRecording {
     /// Messages a second over all producers.
     pub(super) rate: Option<f64>,
     pub(super) bad_lines: Arc<BadLines>,
-    /// What ended reading early.
-    pub(super) failed: Sender<CliError>,
 }
-
-type Batch = Vec<InputMessage>;
-
-/// Messages handed to a producer's thread at a time, and such batches waiting for it.
-const BATCH_MESSAGES: usize = 256;
-const BATCHES_WAITING: usize = 8;
 
 /// Starts the producers' threads and the reader.
 pub(super) fn start(recording: FileRecording, recorder: &Recorder<'_>) -> Result<(), CliError> {
-    let per_producer = recording.rate.map(|rate| rate / recording.producers as f64);
     let mut queues = Vec::new();
     for index in 0..recording.producers {
         let (queue, batches) = bounded(BATCHES_WAITING);
         queues.push(queue);
         let bad_lines = Arc::clone(&recording.bad_lines);
         recorder.spawn(&format!("producer-{index}"), move |bus, stop| {
-            publish_all(bus, stop, &batches, per_producer.map(Pace::new), &bad_lines);
+            publish_all(bus, stop, &batches, &bad_lines);
         })?;
     }
-    let stop = recorder.stop.clone();
-    let reader = std::thread::Builder::new().name("reader".to_owned());
+    let (stop, failed) = (recorder.stop.clone(), recorder.failed.clone());
+    let reader = std::thread::Builder::new().name(READER.to_owned());
     let reader = reader.spawn(move || {
-        let failed = recording.failed.clone();
         if let Err(error) = deal(recording, &queues, &stop) {
-            // The receiver is there until the program ends.
+            // Before the queues are closed, which ends the recording. The receiver is there until the program ends.
             let _ = failed.send(error);
         }
     });
@@ -89,17 +87,19 @@ pub(super) fn start(recording: FileRecording, recorder: &Recorder<'_>) -> Result
     Ok(())
 }
 
-/// Reads, parses, and deals lines out by their `producer`, until the end, a stop, or an input that
-/// breaks off: what came before is handed over all the same.
+const READER: &str = "reader";
+
+/// Reads, parses, and deals lines out by their `producer`, until the end, a stop, an input that
+/// breaks off, or a panic: what came before is handed over all the same.
 fn deal(
     mut recording: FileRecording,
     queues: &[Sender<Batch>],
     stop: &StopFlag,
 ) -> Result<(), CliError> {
-    let mut batches: Vec<Batch> = queues.iter().map(|_| Batch::new()).collect();
-    let ended = deal_lines(&mut recording, &mut batches, queues, stop);
+    let mut batches: Vec<Batch> = queues.iter().map(|_| Batch::default()).collect();
+    let ended = to_its_end(READER, || deal_lines(&mut recording, &mut batches, queues, stop));
     hand_over_all(&mut batches, queues);
-    ended
+    ended?
 }
 
 fn deal_lines(
@@ -108,6 +108,8 @@ fn deal_lines(
     queues: &[Sender<Batch>],
     stop: &StopFlag,
 ) -> Result<(), CliError> {
+    // One for all producers: the rate is theirs together, however unevenly the lines are dealt.
+    let mut pace = recording.rate.map(Pace::new);
     let mut text = Vec::new();
     loop {
         if !recording.input.has_line() {
@@ -124,10 +126,8 @@ fn deal_lines(
             Ok(message) if is_lifecycle(&message) => {}
             Ok(message) => {
                 let index = (message.producer % recording.producers) as usize;
-                batches[index].push(message);
-                if batches[index].len() == BATCH_MESSAGES
-                    && !hand_over(&mut batches[index], &queues[index])
-                {
+                batches[index].push(message, pace.as_mut().map(Pace::next_due));
+                if batches[index].is_full() && !hand_over(index, batches, queues) {
                     return Ok(());
                 }
             }
@@ -137,6 +137,29 @@ fn deal_lines(
         if stop.is_set() {
             return Ok(());
         }
+    }
+}
+
+/// Hands one batch over. Where that has to wait, the others are handed over first, as far as there is room: what is in
+/// them may be due sooner. False when the producer's thread has ended.
+fn hand_over(index: usize, batches: &mut [Batch], queues: &[Sender<Batch>]) -> bool {
+    if batches[index].offer(&queues[index]) {
+        return true;
+    }
+    offer_all(batches, queues);
+    batches[index].hand_over(&queues[index])
+}
+
+fn hand_over_all(batches: &mut [Batch], queues: &[Sender<Batch>]) {
+    offer_all(batches, queues);
+    for (batch, queue) in batches.iter_mut().zip(queues) {
+        batch.hand_over(queue);
+    }
+}
+
+fn offer_all(batches: &mut [Batch], queues: &[Sender<Batch>]) {
+    for (batch, queue) in batches.iter_mut().zip(queues) {
+        batch.offer(queue);
     }
 }
 
@@ -172,34 +195,17 @@ fn is_lifecycle(message: &InputMessage) -> bool {
         || (topic == RUN_STARTED_TOPIC && payload_type == RUN_STARTED_TYPE)
 }
 
-fn hand_over_all(batches: &mut [Batch], queues: &[Sender<Batch>]) {
-    for (batch, queue) in batches.iter_mut().zip(queues) {
-        hand_over(batch, queue);
-    }
-}
-
-/// False when the producer's thread has ended.
-fn hand_over(batch: &mut Batch, queue: &Sender<Batch>) -> bool {
-    batch.is_empty() || queue.send(std::mem::take(batch)).is_ok()
-}
-
-/// One producer's thread: publishes what it is dealt, in order.
-fn publish_all(
-    bus: &MessageBus,
-    stop: &StopFlag,
-    batches: &Receiver<Batch>,
-    mut pace: Option<Pace>,
-    bad_lines: &BadLines,
-) {
+/// One producer's thread: publishes what it is dealt, in order, each message when it is due.
+fn publish_all(bus: &MessageBus, stop: &StopFlag, batches: &Receiver<Batch>, bad_lines: &BadLines) {
     while !stop.is_set() {
         let batch = match batches.recv_timeout(Duration::from_millis(100)) {
             Ok(batch) => batch,
             Err(RecvTimeoutError::Timeout) => continue,
             Err(RecvTimeoutError::Disconnected) => return,
         };
-        for message in &batch {
-            if let Some(pace) = &mut pace
-                && !pace.wait_for_next(stop)
+        for Dealt { message, due } in &batch.messages {
+            if let Some(due) = due
+                && !pace::wait_until(*due, stop)
             {
                 return;
             }
@@ -235,38 +241,5 @@ fn is_encode_error(refusal: &TapRefusal) -> bool {
     matches!(refusal.cause().downcast_ref(), Some(CaptureError::Encode { .. }))
 }
 
-/// Spreads messages evenly over time. A message that is late does not delay the next.
-struct Pace {
-    interval: Duration,
-    next: Instant,
-}
-
-/// Shorter waits are spent yielding.
-const SLEEP_MIN: Duration = Duration::from_millis(1);
-
-impl Pace {
-    fn new(per_second: f64) -> Self {
-        Self { interval: Duration::from_secs_f64(1.0 / per_second), next: Instant::now() }
-    }
-
-    /// Waits until the next message is due. False when recording is to stop.
-    fn wait_for_next(&mut self, stop: &StopFlag) -> bool {
-        loop {
-            let left = self.next.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                self.next += self.interval;
-                return true;
-            }
-            if stop.is_set() {
-                return false;
-            }
-            if left > SLEEP_MIN {
-                // Short of the time that is due, since a sleep ends late; and not for long, so that
-                // a stop is noticed.
-                std::thread::sleep((left / 2).min(Duration::from_millis(100)));
-            } else {
-                std::thread::yield_now();
-            }
-        }
-    }
-}
+#[cfg(test)]
+mod tests;

@@ -57,14 +57,14 @@ pub(super) fn run(args: &Args) -> Result<Outcome, CliError> {
     let swept = swept?;
     let mut out = Output::stdout();
     if *json {
-        out.json_line(&report(&swept))?;
+        out.json_line(&report(&swept));
     } else {
-        print_text(&mut out, &swept)?;
+        print_text(&mut out, &swept);
     }
-    out.flush()?;
     let is_bad = |status| status == RunStatus::Quarantined;
     let found_bad = swept.recovered.iter().any(|run| is_bad(run.status));
-    Ok(if found_bad || !swept.skipped.is_empty() { Outcome::Findings } else { Outcome::Clean })
+    let is_clean = !found_bad && swept.skipped.is_empty();
+    out.end(Ok(if is_clean { Outcome::Clean } else { Outcome::Findings }))
 }
 
 fn report(swept: &SweepReport) -> Report<'_> {
@@ -82,19 +82,19 @@ fn report(swept: &SweepReport) -> Report<'_> {
     }
 }
 
-fn print_text(out: &mut Output, swept: &SweepReport) -> Result<(), CliError> {
+fn print_text(out: &mut Output, swept: &SweepReport) {
     if swept.recovered.is_empty() {
-        out.line(format_args!("no run was left behind"))?;
+        out.line(format_args!("no run was left behind"));
     }
     for run in &swept.recovered {
         let (run_id, status, watermark) = (run.run_id, run.status, run.watermark);
-        out.line(format_args!("{run_id}: sealed as {status}, durable up to {watermark}"))?;
+        out.line(format_args!("{run_id}: sealed as {status}, durable up to {watermark}"));
         for finding in &run.findings {
-            out.line(format_args!("  {finding}"))?;
+            out.line(format_args!("  {finding}"));
         }
     }
     for SkippedFile { path, error } in &swept.skipped {
-        out.line(format_args!("{}: left alone: {error}", path.display()))?;
+        out.line(format_args!("{}: left alone: {error}", path.display()));
     }
     match swept.parent_run_id {
         Some(parent) => out.line(format_args!("the next run continues from {parent}")),

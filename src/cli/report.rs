@@ -6,7 +6,6 @@ use hdrhistogram::Histogram;
 use serde::Serialize;
 
 use super::demo::{Portfolio, StrategyBook};
-use super::error::CliError;
 use super::output::Output;
 use crate::model::{MarkerCounts, RunId};
 use crate::protocol::HaltReason;
@@ -92,52 +91,53 @@ impl From<&Histogram<u64>> for Percentiles {
 }
 
 impl Report {
-    pub(super) fn print(&self, json: bool) -> Result<(), CliError> {
+    /// Writes it to stdout, which is still to be ended.
+    pub(super) fn print(&self, json: bool) -> Output {
         let mut out = Output::stdout();
         if json {
-            out.json_line(self)?;
+            out.json_line(self);
         } else {
-            self.print_text(&mut out)?;
+            self.print_text(&mut out);
         }
-        out.flush()
+        out
     }
 
-    fn print_text(&self, out: &mut Output) -> Result<(), CliError> {
+    fn print_text(&self, out: &mut Output) {
         let path = self.path.display();
-        out.line(format_args!("run        {} of {}", self.run_id, self.instance_id))?;
+        out.line(format_args!("run        {} of {}", self.run_id, self.instance_id));
         if let Some(parent) = self.parent_run_id {
-            out.line(format_args!("parent     {parent}"))?;
+            out.line(format_args!("parent     {parent}"));
         }
-        out.line(format_args!("file       {path} ({} bytes)", self.bytes_file))?;
+        out.line(format_args!("file       {path} ({} bytes)", self.bytes_file));
         out.line(format_args!(
             "entries    {} captured, {} bytes of payload, {} bad lines",
             self.entries, self.bytes_payload, self.bad_lines
-        ))?;
-        out.line(format_args!("watermark  {}", self.watermark))?;
+        ));
+        out.line(format_args!("watermark  {}", self.watermark));
         out.line(format_args!(
             "durable    {:.0} entries/s over {:.3} s",
             self.durable_per_s, self.elapsed_s
-        ))?;
-        out.line(format_args!("capture    {}", self.capture_ns))?;
-        out.line(format_args!("ack        {}", self.ack_ns))?;
+        ));
+        out.line(format_args!("capture    {}", self.capture_ns));
+        out.line(format_args!("ack        {}", self.ack_ns));
         for (number, book) in self.portfolio.iter().flat_map(|portfolio| &portfolio.strategies) {
             let StrategyBook { position, cash_ticks, orders_submitted, fills, .. } = book;
             out.line(format_args!(
                 "strategy {number} position {position}, cash {cash_ticks} ticks, {fills} fills of {orders_submitted} orders"
-            ))?;
+            ));
         }
         if let Some(MarkerCounts { snapshots, hifi, gaps, dict }) = self.markers {
             out.line(format_args!(
                 "markers    {dict} streams, {snapshots} snapshots, {hifi} high-fidelity, {gaps} gaps"
-            ))?;
+            ));
         }
         if let Some(halted) = &self.halted {
             return out.line(format_args!("HALTED     {}", halted.reason));
         }
         let root = self.root.as_deref().unwrap_or("none");
-        out.line(format_args!("root       {root}"))?;
+        out.line(format_args!("root       {root}"));
         let path = shell_word(&path.to_string());
-        out.line(format_args!("verify     tapline verify {path} --root {root}"))
+        out.line(format_args!("verify     tapline verify {path} --root {root}"));
     }
 }
 

@@ -111,7 +111,11 @@ pub(super) fn run(args: &Args) -> Result<Outcome, CliError> {
         })
         .map_err(list_error)?;
     }
-    report.print(args)?;
+    let came_to = outcome(&report, &plan);
+    report.print(args).end(came_to)
+}
+
+fn outcome(report: &Report<'_>, plan: &RetentionPlan) -> Result<Outcome, CliError> {
     if !report.failed.is_empty() {
         return Err(CliError::Usage("not every run could be reclaimed; see above".to_owned()));
     }
@@ -147,33 +151,33 @@ impl<'a> Report<'a> {
         }
     }
 
-    fn print(&self, args: &Args) -> Result<(), CliError> {
+    fn print(&self, args: &Args) -> Output {
         let mut out = Output::stdout();
         if args.json {
-            out.json_line(self)?;
+            out.json_line(self);
         } else {
-            self.print_text(&mut out, args)?;
+            self.print_text(&mut out, args);
         }
-        out.flush()
+        out
     }
 
-    fn print_text(&self, out: &mut Output, args: &Args) -> Result<(), CliError> {
+    fn print_text(&self, out: &mut Output, args: &Args) {
         if self.runs.is_empty() {
             return out.line(format_args!("no runs in {}", args.place.folder().display()));
         }
         for row in &self.runs {
-            out.line(format_args!("{}", row.text()))?;
+            out.line(format_args!("{}", row.text()));
         }
         for Failed { error, .. } in &self.failed {
-            out.line(format_args!("not reclaimed: {error}"))?;
+            out.line(format_args!("not reclaimed: {error}"));
         }
         let (of, bytes) = (self.reclaim.len(), self.reclaim_bytes);
         if self.applied {
             let reclaimed = self.reclaimed.len();
-            out.line(format_args!("reclaimed {reclaimed} of {of} runs"))
+            out.line(format_args!("reclaimed {reclaimed} of {of} runs"));
         } else {
             let hint = if of > 0 { "; --apply removes them" } else { "" };
-            out.line(format_args!("to reclaim: {of} runs, {bytes} bytes{hint}"))
+            out.line(format_args!("to reclaim: {of} runs, {bytes} bytes{hint}"));
         }
     }
 }

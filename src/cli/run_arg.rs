@@ -1,3 +1,4 @@
+use std::io;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -33,13 +34,24 @@ impl Place {
     /// The file of a run that is given as a path, or as the id of a run of this instance.
     pub(super) fn resolve(&self, run: &str) -> Result<PathBuf, CliError> {
         let path = Path::new(run);
-        if path.exists() {
+        let as_path = path.try_exists();
+        if matches!(as_path, Ok(true)) {
             return Ok(path.to_owned());
         }
-        let by_id = run.parse::<RunId>().map(|run_id| run_path(&self.dir, &self.instance, run_id));
-        match by_id {
-            Ok(path) if path.exists() => Ok(path),
-            _ => Err(CliError::NoSuchRun { text: run.to_owned(), folder: self.folder() }),
+        if let Ok(run_id) = run.parse::<RunId>() {
+            let path = run_path(&self.dir, &self.instance, run_id);
+            if path.try_exists().map_err(|source| cannot_see(&path, source))? {
+                return Ok(path);
+            }
+        }
+        match as_path {
+            Ok(_) => Err(CliError::NoSuchRun { text: run.to_owned(), folder: self.folder() }),
+            Err(source) => Err(cannot_see(path, source)),
         }
     }
+}
+
+/// Nobody knows whether it is there: it lies in a folder without permission, for example.
+fn cannot_see(path: &Path, source: io::Error) -> CliError {
+    CliError::Input { path: path.display().to_string(), source }
 }

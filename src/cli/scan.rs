@@ -5,6 +5,7 @@ use super::error::CliError;
 use super::ndjson::OutputLine;
 use super::output::Output;
 use super::run_arg::Place;
+use super::stderr::tell;
 use crate::bus::topic_matches;
 use crate::read::{Direction, EntryRef, EventStoreReader};
 use crate::store::open_sealed_file;
@@ -48,16 +49,17 @@ pub(super) fn run(args: &Args) -> Result<Outcome, CliError> {
     let mut outcome = Outcome::Clean;
     let mut out = Output::stdout();
     let mut scan = reader.scan(args.from, args.to.unwrap_or(u64::MAX), direction);
-    while let Some(entry) = scan.next_ref() {
+    while out.is_open()
+        && let Some(entry) = scan.next_ref()
+    {
         match entry {
-            Ok(entry) if wanted(&entry) => out.json_line(&OutputLine::new(&entry, &kinds))?,
+            Ok(entry) if wanted(&entry) => out.json_line(&OutputLine::new(&entry, &kinds)),
             Ok(_) => {}
             Err(error) => {
-                eprintln!("{}: {error}", path.display());
+                tell(format_args!("{}: {error}", path.display()));
                 outcome = Outcome::Findings;
             }
         }
     }
-    out.flush()?;
-    Ok(outcome)
+    out.end(Ok(outcome))
 }

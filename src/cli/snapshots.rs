@@ -8,7 +8,7 @@ use super::error::CliError;
 use super::tap::StopFlag;
 use crate::read::EventStoreReader;
 use crate::replay::{CacheFollower, FollowError, StateCache};
-use crate::store::RunReader;
+use crate::store::{RunReader, panic_text};
 use crate::writer::{AnchorRequestError, SnapshotAnchorer};
 
 /// How far behind the log the cache may be.
@@ -21,6 +21,8 @@ pub(super) enum KeepError {
     Follow(#[from] FollowError),
     #[error("cannot record the snapshot at entry {seq}: {source}")]
     Anchor { seq: u64, source: AnchorRequestError },
+    #[error("its thread panicked: {0}")]
+    Panicked(String),
 }
 
 /// A thread that keeps a cache up with the run.
@@ -62,7 +64,10 @@ impl<C: StateCache + Send + 'static> CacheKeeper<C> {
     /// Takes a last snapshot, of all that is durable, and hands the cache back. The run is no longer read.
     pub(super) fn finish(self) -> Result<C, KeepError> {
         self.stop.set();
-        self.thread.join().expect("the cache's thread does not panic")
+        self.thread.join().unwrap_or_else(|panic| {
+            let said = panic_text(&*panic).unwrap_or("without a message");
+            Err(KeepError::Panicked(said.to_owned()))
+        })
     }
 }
 

@@ -2,19 +2,22 @@
 
 use std::any::Any;
 use std::cell::RefCell;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use crossbeam_channel::Sender;
+use hdrhistogram::Histogram;
 use uuid::Uuid;
 
 use super::error::CliError;
-use super::meter::Meter;
+use super::meter::{Meter, Sample};
 use crate::bus::{BusTap, MessageBus, TapRefusal};
 use crate::capture::BusCaptureAdapter;
 use crate::lifecycle::{EventStoreLifecycle, KernelEventStore};
+use crate::store::panic_text;
 
 /// Set once, to end recording early.
 #[derive(Clone, Default)]
@@ -37,45 +40,74 @@ pub(super) struct Recorder<'a> {
     pub(super) lifecycle: &'a EventStoreLifecycle,
     pub(super) stop: StopFlag,
     pub(super) done: Sender<WorkerReport>,
+    /// What ended recording early.
+    pub(super) failed: Sender<CliError>,
+    /// Messages that are followed to their acknowledgement.
+    pub(super) samples: Sender<Sample>,
 }
 
 /// What one recording thread did.
 pub(super) struct WorkerReport {
-    pub(super) meter: Meter,
+    pub(super) capture_ns: Histogram<u64>,
     pub(super) payload_bytes: u64,
 }
 
 impl Recorder<'_> {
-    /// Starts a thread named `name` that runs `work` with a tapped bus, and reports when it is done.
+    /// Starts a thread named `name` that runs `work` with a tapped bus, and reports when it is done. Should it panic,
+    /// recording stops.
     pub(super) fn spawn(
         &self,
         name: &str,
         work: impl FnOnce(&Rc<MessageBus>, &StopFlag) + Send + 'static,
     ) -> Result<(), CliError> {
         let adapter = self.lifecycle.adapter()?.expect("it has a configuration");
-        let (stop, done) = (self.stop.clone(), self.done.clone());
+        let meter = Meter::new(adapter.durability(), self.samples.clone());
+        let (stop, done, failed) = (self.stop.clone(), self.done.clone(), self.failed.clone());
+        let thread = name.to_owned();
         let spawned = std::thread::Builder::new().name(name.to_owned()).spawn(move || {
-            let bus = Rc::new(MessageBus::new());
-            let meter = Meter::new(adapter.durability());
-            let tap = Rc::new(RefCell::new(Measured { adapter, meter }));
-            bus.set_tap(Box::new(MeasuredTap(Rc::clone(&tap))));
-            work(&bus, &stop);
-            bus.clear_tap();
-            drop(bus);
-            let Ok(measured) = Rc::try_unwrap(tap) else {
-                unreachable!("the bus held the only other reference");
-            };
-            let Measured { adapter, mut meter } = measured.into_inner();
-            let payload_bytes = adapter.payload_bytes();
-            // The producer goes first, so that its ring is released while the samples arrive.
-            drop(adapter);
-            meter.finish();
-            // The receiver outlives the threads, unless the program is on its way out.
-            let _ = done.send(WorkerReport { meter, payload_bytes });
+            let recorded = to_its_end(&thread, || record(adapter, meter, |bus| work(bus, &stop)));
+            // The receivers outlive the threads, unless the program is on its way out.
+            match recorded {
+                Ok(report) => {
+                    let _ = done.send(report);
+                }
+                Err(died) => {
+                    let _ = failed.send(died);
+                    stop.set();
+                }
+            }
         });
         spawned.map_err(CliError::Thread)?;
         Ok(())
     }
+}
+
+/// Runs what a recording thread has to do. A panic, with which it would be gone and nobody told, becomes an error.
+pub(super) fn to_its_end<T>(thread: &str, work: impl FnOnce() -> T) -> Result<T, CliError> {
+    // What it leaves half done goes with it, or is a queue of messages that are whole.
+    catch_unwind(AssertUnwindSafe(work)).map_err(|panic| CliError::ThreadDied {
+        name: thread.to_owned(),
+        said: panic_text(&*panic).unwrap_or("without a message").to_owned(),
+    })
+}
+
+/// A recording thread: `work` on a bus with a tap that measures.
+fn record(
+    adapter: BusCaptureAdapter,
+    meter: Meter,
+    work: impl FnOnce(&Rc<MessageBus>),
+) -> WorkerReport {
+    let bus = Rc::new(MessageBus::new());
+    let tap = Rc::new(RefCell::new(Measured { adapter, meter }));
+    bus.set_tap(Box::new(MeasuredTap(Rc::clone(&tap))));
+    work(&bus);
+    bus.clear_tap();
+    drop(bus);
+    let Ok(measured) = Rc::try_unwrap(tap) else {
+        unreachable!("the bus held the only other reference");
+    };
+    let Measured { adapter, meter } = measured.into_inner();
+    WorkerReport { capture_ns: meter.capture_ns, payload_bytes: adapter.payload_bytes() }
 }
 
 struct Measured {
@@ -115,3 +147,6 @@ impl BusTap for MeasuredTap {
         self.measured(|adapter| adapter.on_response(id, message))
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -12,14 +12,15 @@ use super::error::CliError;
 use super::output::Output;
 use super::run_arg::Place;
 use super::verify_progress::VerifyProgress;
+use super::verify_runs::{Named, named_runs};
 use super::verify_worker::{Answer, Found, Line};
 use super::worker::{self, WorkerError};
 use crate::model::{Hash, RunId, RunStatus};
-use crate::store::{run_files, sidecar_path};
+use crate::store::sidecar_path;
 
 #[derive(ClapArgs)]
 pub(super) struct Args {
-    /// Run files, or run ids; all runs of the instance where none is given
+    /// Run files, or run ids; all runs of the instance where none is given. A sidecar stands for its run
     runs: Vec<String>,
     /// The root printed when the run was sealed; for one run
     #[arg(long, value_parser = parse_root)]
@@ -87,17 +88,24 @@ enum Verified {
 }
 
 pub(super) fn run(args: &Args) -> Result<Outcome, CliError> {
-    let paths = paths(args)?;
-    if args.root.is_some() && paths.len() != 1 {
-        let text = format!("--root is for one run, but {} are to be verified", paths.len());
+    let runs = named_runs(&args.runs, &args.place)?;
+    if args.root.is_some() && runs.len() != 1 {
+        let text = format!("--root is for one run, but {} are to be verified", runs.len());
         return Err(CliError::Usage(text));
     }
     let mut out = Output::stdout();
     let mut outcome = Outcome::Clean;
     let mut failed = false;
-    for path in paths {
-        let looked = verify(path, args);
-        print(&mut out, args.json, &looked)?;
+    for named in runs {
+        let looked = match named {
+            Named::Run(path) => verify(path, args),
+            Named::Nothing { path, error } => {
+                Looked { path, run: Verified::Refused(error), sidecar: None }
+            }
+        };
+        print(&mut out, args.json, &looked);
+        // Each verdict as it comes: the next run may take an hour.
+        out.flush();
         for verified in [Some(&looked.run), looked.sidecar.as_ref().map(|(_, sidecar)| sidecar)] {
             match verified {
                 None => {}
@@ -109,23 +117,12 @@ pub(super) fn run(args: &Args) -> Result<Outcome, CliError> {
             }
         }
     }
-    out.flush()?;
-    if failed {
-        let text = "not every run could be verified; see above".to_owned();
-        return Err(CliError::Usage(text));
-    }
-    Ok(outcome)
-}
-
-fn paths(args: &Args) -> Result<Vec<PathBuf>, CliError> {
-    if !args.runs.is_empty() {
-        return args.runs.iter().map(|run| args.place.resolve(run)).collect();
-    }
-    let Place { dir, instance } = &args.place;
-    // To look into them is for workers.
-    let files = run_files(dir, instance)
-        .map_err(|source| CliError::List { path: args.place.folder(), source })?;
-    Ok(files.into_iter().map(|(_, path)| path).collect())
+    let came_to = if failed {
+        Err(CliError::Usage("not every run could be verified; see above".to_owned()))
+    } else {
+        Ok(outcome)
+    };
+    out.end(came_to)
 }
 
 /// Verifies a run, and its sidecar where it has one.
@@ -202,16 +199,15 @@ fn time_limit(path: &Path, args: &Args) -> Duration {
     Duration::from_secs(args.timeout.unwrap_or_else(by_size))
 }
 
-fn print(out: &mut Output, json: bool, looked: &Looked) -> Result<(), CliError> {
+fn print(out: &mut Output, json: bool, looked: &Looked) {
     let sidecar = looked.sidecar.as_ref();
     if json {
         let markers = sidecar.map(|(path, verified)| MarkersVerdict::new(path, verified));
         return out.json_line(&Verdict::new(&looked.path, &looked.run, markers));
     }
-    print_text(out, &looked.path, "entries", &looked.run)?;
-    match sidecar {
-        Some((path, verified)) => print_text(out, path, "markers", verified),
-        None => Ok(()),
+    print_text(out, &looked.path, "entries", &looked.run);
+    if let Some((path, verified)) = sidecar {
+        print_text(out, path, "markers", verified);
     }
 }
 
@@ -284,12 +280,7 @@ impl<'a> MarkersVerdict<'a> {
     }
 }
 
-fn print_text(
-    out: &mut Output,
-    path: &Path,
-    what: &str,
-    verified: &Verified,
-) -> Result<(), CliError> {
+fn print_text(out: &mut Output, path: &Path, what: &str, verified: &Verified) {
     let path = path.display();
     let answer = match verified {
         Verified::Scanned(answer) => answer,
@@ -302,15 +293,14 @@ fn print_text(
     };
     let status = answer.status.map_or_else(|| "unknown".to_owned(), |status| status.to_string());
     let word = if answer.findings.is_empty() { "clean" } else { "DAMAGED" };
-    out.line(format_args!("{path}: {word}, {status}, {} {what}", answer.scanned))?;
+    out.line(format_args!("{path}: {word}, {status}, {} {what}", answer.scanned));
     for Found { text, .. } in &answer.findings {
-        out.line(format_args!("  {text}"))?;
+        out.line(format_args!("  {text}"));
     }
     if answer.findings_omitted > 0 {
-        out.line(format_args!("  and {} more", answer.findings_omitted))?;
+        out.line(format_args!("  and {} more", answer.findings_omitted));
     }
     if let Some(root) = &answer.root {
-        out.line(format_args!("  root {root}"))?;
+        out.line(format_args!("  root {root}"));
     }
-    Ok(())
 }

@@ -11,6 +11,7 @@ use serde_json::value::RawValue;
 
 use super::Outcome;
 use super::error::CliError;
+use super::stderr::tell;
 use crate::markers::{MarkerStoreError, MarkerVerifier, MarkerVerifyReport, open_sealed_markers};
 use crate::model::{Hash, MarkerCounts, RunId, RunStatus};
 use crate::read::{Verifier, VerifyReport};
@@ -107,7 +108,7 @@ const PROGRESS_EVERY: Duration = Duration::from_millis(100);
 pub(super) fn run(args: &Args) -> Result<Outcome, CliError> {
     end_with_parent();
     limit_memory(args.threads);
-    std::panic::set_hook(Box::new(|panic| eprintln!("{panic}")));
+    std::panic::set_hook(Box::new(|panic| tell(format_args!("{panic}"))));
     let line = if args.sidecar { verify_sidecar(args) } else { verify_run(args) };
     say(&line).map_err(CliError::Output)?;
     Ok(Outcome::Clean)

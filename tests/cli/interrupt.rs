@@ -1,13 +1,38 @@
-//! Ctrl-C and SIGTERM end a recording in order; one that is stopped and goes on loses nothing.
+//! Ctrl-C, SIGTERM and SIGHUP end a recording in order; one that is stopped and goes on loses nothing.
 
 #![cfg(unix)]
 
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use tapline::RunStatus;
 
 use crate::running::{Running, wait_until};
-use crate::support::{Report, Sandbox, entries, manifest, numbered_lines, payloads, tapline};
+use crate::support::{
+    PROGRAM, Report, Sandbox, durable_reported, entries, manifest, numbered_lines, payloads,
+    tapline,
+};
+
+/// `tapline record`, with signals as they are by default. What a script has in the background, as tests may be, ignores
+/// some, and so does what it starts.
+fn record(sandbox: &Sandbox) -> Command {
+    let record = sandbox.command("record");
+    // SIGHUP, SIGINT and SIGTERM.
+    const ENDING: u64 = 0x4003;
+    if signals("self", "SigIgn:").is_none_or(|ignored| ignored & ENDING == 0) {
+        return record;
+    }
+    let mut with_defaults = Command::new("env");
+    with_defaults.args(["--default-signal", PROGRAM]).args(record.get_args());
+    with_defaults
+}
+
+/// One of the masks of signals that the system has of a process: signal n is bit n - 1. `None` where it does not say.
+fn signals(process: &str, mask: &str) -> Option<u64> {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status")).ok()?;
+    let mask = status.lines().find_map(|line| line.strip_prefix(mask))?;
+    Some(u64::from_str_radix(mask.trim(), 16).expect("a mask"))
+}
 
 /// Waits until the recording has a run file and takes signals.
 #[track_caller]
@@ -18,16 +43,12 @@ fn wait_until_recording(running: &Running, sandbox: &Sandbox) {
 
 /// Whether the process has a handler for SIGINT.
 fn handles_interrupts(running: &Running) -> bool {
-    let status = format!("/proc/{}/status", running.id());
-    let Ok(status) = std::fs::read_to_string(status) else {
-        // No such file on this system: by then the handler should be there.
+    let Some(caught) = signals(&running.id().to_string(), "SigCgt:") else {
+        // Nobody says on this system: by then the handler should be there.
         std::thread::sleep(Duration::from_millis(500));
         return true;
     };
-    let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:"));
-    let caught = caught.map(|mask| u64::from_str_radix(mask.trim(), 16).expect("a mask"));
-    // Signal n is bit n - 1.
-    caught.is_some_and(|mask| mask & 0b10 != 0)
+    caught & 0b10 != 0
 }
 
 /// The recording must end soon, in order, and with a report.
@@ -49,7 +70,7 @@ fn assert_ends_in_order(mut running: Running) -> Report {
 fn assert_ends_a_paced_recording(signal: &str) {
     let sandbox = Sandbox::new();
     let input = sandbox.file("input.ndjson", numbered_lines(100_000).as_bytes());
-    let mut record = sandbox.command("record");
+    let mut record = record(&sandbox);
     let running = Running::start(record.arg("--input").arg(input).args(["--rate", "1000"]));
     wait_until_recording(&running, &sandbox);
     std::thread::sleep(Duration::from_millis(300));
@@ -70,11 +91,17 @@ fn sigterm_ends_a_paced_recording() {
     assert_ends_a_paced_recording("-TERM");
 }
 
+/// As when its terminal is closed.
+#[test]
+fn sighup_ends_a_paced_recording() {
+    assert_ends_a_paced_recording("-HUP");
+}
+
 /// `signal` comes while the recording waits for more of an open pipe that has given `lines`.
 #[track_caller]
 fn assert_ends_a_wait_for_stdin(signal: &str, lines: u64) {
     let sandbox = Sandbox::new();
-    let mut running = Running::start(sandbox.command("record").args(["--input", "-"]));
+    let mut running = Running::start(record(&sandbox).args(["--input", "-"]));
     running.feed(&numbered_lines(lines));
     wait_until_recording(&running, &sandbox);
     std::thread::sleep(Duration::from_millis(300));
@@ -102,10 +129,48 @@ fn ctrl_c_ends_a_wait_for_the_first_line() {
 fn ctrl_c_ends_the_demo() {
     let sandbox = Sandbox::new();
     let args = ["--demo", "--entries", "1000000000", "--producers", "2"];
-    let running = Running::start(sandbox.command("record").args(args));
+    let running = Running::start(record(&sandbox).args(args));
     wait_until_recording(&running, &sandbox);
     running.send("-INT");
     assert_ends_in_order(running);
+}
+
+/// A signal that the program was started to ignore, which came twice, is as if it had not come.
+#[cfg(target_os = "linux")]
+#[track_caller]
+fn assert_goes_on(ignored: &str) {
+    let sandbox = Sandbox::new();
+    let mut shell = Command::new("sh");
+    shell.arg("-c").arg(format!("trap '' {ignored}; exec \"$0\" \"$@\"")).arg(PROGRAM);
+    shell.args(sandbox.command("record").get_args());
+    let mut running = Running::start(shell.args(["--input", "-", "--durable-every-ms", "1"]));
+    running.feed(&numbered_lines(10));
+    wait_until("all is durable", || durable_reported(&running.stderr()) == 11);
+    for _ in 0..2 {
+        running.send(&format!("-{ignored}"));
+        std::thread::sleep(Duration::from_millis(200));
+    }
+    running.feed(&numbered_lines(10));
+    wait_until("more is durable", || durable_reported(&running.stderr()) == 21);
+    // With stdin open.
+    running.send("-TERM");
+    let report = running.end().exits(0).report();
+    assert_eq!((report.entries, report.watermark), (20, 22));
+    assert_eq!(manifest(&report.path).status, RunStatus::Ended);
+}
+
+/// As under `nohup`.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_recording_that_ignores_sighup_survives_its_terminal() {
+    assert_goes_on("HUP");
+}
+
+/// As in the background of a script.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_recording_that_ignores_sigint_is_not_ended_by_it() {
+    assert_goes_on("INT");
 }
 
 /// SIGSTOP and SIGCONT, for longer than a producer may wait for the writer: nobody waits meanwhile.

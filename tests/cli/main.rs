@@ -1,5 +1,6 @@
 //! The `tapline` program as a user meets it: commands, output, messages, exit codes, signals.
 
+mod as_a_user;
 mod bad_input;
 mod bad_lines;
 mod clock;
@@ -7,6 +8,7 @@ mod demo;
 mod disk_full;
 mod disk_lost;
 mod disks;
+mod figures;
 mod interrupt;
 mod lookup;
 mod ls;
@@ -22,5 +24,7 @@ mod scan;
 mod support;
 #[cfg(unix)]
 mod tamper;
+mod unread;
 mod verify;
+mod verify_runs;
 mod verify_worker;

@@ -2,26 +2,19 @@
 
 use std::collections::HashMap;
 use std::fs::Permissions;
-use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
-use std::os::unix::process::CommandExt;
-use std::path::Path;
-use std::process::Command;
+use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
 
 use serde_json::{Value, json};
 use tapline::RunStatus;
 
+use crate::as_a_user::as_a_user;
 use crate::rounds::Rounds;
 use crate::running::{Running, wait_until};
-use crate::support::{
-    PROGRAM, Sandbox, entries, manifest, numbered_lines, program, recover, run, tapline,
-};
+use crate::support::{Sandbox, entries, manifest, numbered_lines, program, recover, run, tapline};
 
 /// Rounds of killing; `TAPLINE_KILL_ROUNDS` and `TAPLINE_CHAOS_ROUNDS` give another number.
 const ROUNDS: u64 = 12;
-
-/// The user and the group that own nothing.
-const NOBODY: u32 = 65_534;
 
 #[test]
 fn a_killed_recording_is_an_exact_prefix_with_all_that_was_reported() {
@@ -70,30 +63,6 @@ fn what_cannot_be_recovered_is_said_and_the_rest_goes_on() {
     assert!(text.contains(": left alone: ") && text.ends_with("continues from none\n"), "{text}");
     // And it keeps nobody from recording.
     sandbox.record(numbered_lines(3), &[]).exits(0);
-}
-
-/// Makes everything in `folder` somebody else's, and gives the program as that user, from a place where they may
-/// start it. Permissions keep nobody from anything who is root, as tests often are.
-fn as_a_user(sandbox: &Sandbox) -> Command {
-    if std::fs::metadata("/proc/self").expect("it is there").uid() != 0 {
-        return program();
-    }
-    let own = |path: &Path| chown(path, Some(NOBODY), Some(NOBODY)).expect("root may");
-    let open_to_all = |path: &Path| {
-        std::fs::set_permissions(path, Permissions::from_mode(0o755)).expect("it is ours");
-    };
-    let copy = sandbox.path("tapline");
-    std::fs::copy(PROGRAM, &copy).expect("there is room");
-    open_to_all(&copy);
-    open_to_all(copy.parent().expect("a folder"));
-    own(&sandbox.runs());
-    own(&sandbox.instance());
-    for file in std::fs::read_dir(sandbox.instance()).expect("readable") {
-        own(&file.expect("readable").path());
-    }
-    let mut command = Command::new(copy);
-    command.uid(NOBODY).gid(NOBODY);
-    command
 }
 
 #[test]

@@ -242,3 +242,17 @@ pub(crate) fn numbered_lines(count: u64) -> String {
     }
     lines
 }
+
+/// Changes one byte of the only place in the file that reads `text`.
+pub(crate) fn flip_byte_in(path: &Path, text: &[u8]) {
+    let mut bytes = std::fs::read(path).expect("the run file");
+    let places: Vec<usize> = bytes
+        .windows(text.len())
+        .enumerate()
+        .filter(|(_, at)| *at == text)
+        .map(|(at, _)| at)
+        .collect();
+    assert_eq!(places.len(), 1, "{} places read {text:?}", places.len());
+    bytes[places[0]] ^= 1;
+    std::fs::write(path, bytes).expect("the run file is written");
+}

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use crate::support::{Ran, Report, Sandbox, program, run};
+use crate::support::{Ran, Report, Sandbox, flip_byte_in, program, run};
 
 fn verify(path: &Path, args: &[&str]) -> Ran {
     run(program().arg("verify").arg(path).arg("--json").args(args), b"")
@@ -19,20 +19,6 @@ fn record(sandbox: &Sandbox) -> Report {
     };
     let input = [line("a", "one"), line("b", "needle-in-the-file"), line("c", "three")].concat();
     sandbox.record(input, &[]).exits(0).says("").report()
-}
-
-/// Changes one byte of the only place in the file that reads `text`.
-fn flip_byte_in(path: &Path, text: &[u8]) {
-    let mut bytes = std::fs::read(path).expect("the run file");
-    let places: Vec<usize> = bytes
-        .windows(text.len())
-        .enumerate()
-        .filter(|(_, at)| *at == text)
-        .map(|(at, _)| at)
-        .collect();
-    assert_eq!(places.len(), 1, "{} places read {text:?}", places.len());
-    bytes[places[0]] ^= 1;
-    std::fs::write(path, bytes).expect("the run file is written");
 }
 
 #[test]
@@ -114,8 +100,12 @@ fn a_missing_file() {
     let sandbox = Sandbox::new();
     let missing = sandbox.path("missing.redb");
     let ran = verify(&missing, &[]).exits(2);
-    assert_eq!(ran.stdout, "");
-    assert!(ran.stderr.contains(missing.to_str().expect("text")), "{}", ran.stderr);
+    let verdict = ran.says("error: not every run could be verified; see above\n").json();
+    assert_eq!(verdict["path"], missing.to_str().expect("text"));
+    assert_eq!((&verdict["clean"], &verdict["run_id"]), (&false.into(), &Value::Null));
+    let text =
+        "is neither a run file nor the id of a run in ./runs/node-1; `tapline ls` lists runs";
+    assert_eq!(verdict["error"], format!("{missing:?} {text}"));
 }
 
 #[test]

@@ -1,0 +1,54 @@
+//! Messages on their way from the reader to a producer's thread.
+
+use std::time::Instant;
+
+use crossbeam_channel::Sender;
+
+use super::ndjson::InputMessage;
+
+/// Messages that are handed over together.
+#[derive(Default)]
+pub(super) struct Batch {
+    pub(super) messages: Vec<Dealt>,
+    bytes: usize,
+}
+
+/// A message, and when it is to be published; at once where that is not said.
+pub(super) struct Dealt {
+    pub(super) message: InputMessage,
+    pub(super) due: Option<Instant>,
+}
+
+/// Batches that may wait for a producer's thread. Two more are being filled and published.
+pub(super) const BATCHES_WAITING: usize = 8;
+/// Enough to make little of what a handover costs.
+const MESSAGES_MAX: usize = 256;
+/// As much as the largest record may have, of which one more may be in a batch: with all that wait, less than 6 MiB a
+/// producer, however large the messages are. 256 of the usual size have less.
+const BYTES_MAX: usize = 256 << 10;
+
+impl Batch {
+    pub(super) fn push(&mut self, message: InputMessage, due: Option<Instant>) {
+        self.bytes += message.bytes_in_memory();
+        self.messages.push(Dealt { message, due });
+    }
+
+    pub(super) fn is_full(&self) -> bool {
+        self.messages.len() >= MESSAGES_MAX || self.bytes >= BYTES_MAX
+    }
+
+    /// Hands over what there is, if that can be done at once; says whether nothing is left.
+    pub(super) fn offer(&mut self, queue: &Sender<Self>) -> bool {
+        if !self.messages.is_empty()
+            && let Err(refused) = queue.try_send(std::mem::take(self))
+        {
+            *self = refused.into_inner();
+        }
+        self.messages.is_empty()
+    }
+
+    /// Hands over what there is, as soon as there is room. False when the producer's thread has ended.
+    pub(super) fn hand_over(&mut self, queue: &Sender<Self>) -> bool {
+        self.messages.is_empty() || queue.send(std::mem::take(self)).is_ok()
+    }
+}

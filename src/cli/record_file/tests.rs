@@ -1,0 +1,93 @@
+//! What the reader hands over to producers, and what when it does not come to its end.
+
+use std::io::{Cursor, Read};
+use std::sync::Arc;
+
+use crossbeam_channel::{Receiver, Sender, bounded};
+
+use super::{BadLines, FileRecording, deal};
+use crate::cli::batch::Batch;
+use crate::cli::error::CliError;
+use crate::cli::input::Input;
+use crate::cli::ndjson::LineParser;
+use crate::cli::tap::StopFlag;
+use crate::model::IndexKinds;
+use crate::writer::WriterConfig;
+
+/// A source over which its reader panics.
+struct Broken;
+
+impl Read for Broken {
+    fn read(&mut self, _to: &mut [u8]) -> std::io::Result<usize> {
+        panic!("as asked");
+    }
+}
+
+/// Lines with a payload of `payload_bytes`, for producer 0, 1, 0, 1, …
+fn lines(count: usize, payload_bytes: usize) -> Cursor<Vec<u8>> {
+    let payload = "x".repeat(payload_bytes - 2);
+    let line = |n: usize| {
+        let producer = n % 2;
+        format!(
+            "{{\"topic\":\"t\",\"type\":\"T\",\"producer\":{producer},\"payload\":\"{payload}\"}}\n"
+        )
+    };
+    Cursor::new((0..count).map(line).collect::<String>().into_bytes())
+}
+
+/// Deals lines out to two producers. How reading ended, and what each was handed.
+fn deal_to_two(
+    source: impl Read + Send + 'static,
+    rate: Option<f64>,
+) -> (Result<(), CliError>, [Vec<Batch>; 2]) {
+    // With room for all: a reader that looks for more hands over what it has.
+    let input = Input::reading("test", source, 8 << 20).unwrap();
+    let parser = LineParser::new(IndexKinds::default(), WriterConfig::default());
+    let bad_lines = Arc::new(BadLines::new(false));
+    let recording = FileRecording { input, parser, producers: 2, rate, bad_lines };
+    // Nobody takes anything meanwhile.
+    let queues = [bounded(100), bounded(100)].into_iter();
+    let (queues, batches): (Vec<Sender<Batch>>, Vec<Receiver<Batch>>) = queues.unzip();
+    let ended = deal(recording, &queues, &StopFlag::default());
+    let handed = |of: usize| batches[of].try_iter().collect::<Vec<Batch>>();
+    (ended, [handed(0), handed(1)])
+}
+
+fn lengths(batches: &[Batch]) -> Vec<usize> {
+    batches.iter().map(|batch| batch.messages.len()).collect()
+}
+
+#[test]
+fn a_reader_that_panics_says_so_and_hands_over_what_it_has() {
+    let (ended, handed) = deal_to_two(lines(21, 100).chain(Broken), None);
+    let said = ended.unwrap_err().to_string();
+    assert_eq!(said, "thread reader panicked: as asked; what came after is not recorded");
+    assert_eq!(handed.each_ref().map(|batches| lengths(batches)), [[11], [10]]);
+}
+
+#[test]
+fn a_batch_has_a_number_of_small_messages_or_of_bytes() {
+    let (ended, handed) = deal_to_two(lines(1200, 10), None);
+    ended.unwrap();
+    for batches in handed {
+        assert_eq!(lengths(&batches), [256, 256, 88]);
+    }
+    let (ended, handed) = deal_to_two(lines(40, 100 << 10), None);
+    ended.unwrap();
+    for batches in handed {
+        assert_eq!(lengths(&batches), [3, 3, 3, 3, 3, 3, 2]);
+    }
+}
+
+#[test]
+fn the_rate_is_that_of_all_producers_together() {
+    let (ended, handed) = deal_to_two(lines(100, 10), Some(10.0));
+    ended.unwrap();
+    let dealt = handed.iter().flatten().flat_map(|batch| &batch.messages);
+    let mut due: Vec<_> = dealt.map(|dealt| (dealt.message.line, dealt.due.unwrap())).collect();
+    due.sort_unstable();
+    assert_eq!(due.len(), 100);
+    for (n, (line, at)) in (0_u64..).zip(&due) {
+        assert_eq!((*line, at.duration_since(due[0].1).as_millis()), (n + 1, u128::from(n) * 100));
+    }
+}

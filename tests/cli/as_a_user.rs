@@ -1,0 +1,35 @@
+//! The program as somebody whom permissions keep from something, which is nobody who is root, as tests often are.
+
+use std::fs::Permissions;
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::Command;
+
+use crate::support::{PROGRAM, Sandbox, program};
+
+/// The user and the group that own nothing.
+const NOBODY: u32 = 65_534;
+
+/// Makes the runs in `sandbox` somebody else's, and gives the program as that user, from a place where they may start it.
+pub(crate) fn as_a_user(sandbox: &Sandbox) -> Command {
+    if std::fs::metadata("/proc/self").expect("it is there").uid() != 0 {
+        return program();
+    }
+    let own = |path: &Path| chown(path, Some(NOBODY), Some(NOBODY)).expect("root may");
+    let open_to_all = |path: &Path| {
+        std::fs::set_permissions(path, Permissions::from_mode(0o755)).expect("it is ours");
+    };
+    let copy = sandbox.path("tapline");
+    std::fs::copy(PROGRAM, &copy).expect("there is room");
+    open_to_all(&copy);
+    open_to_all(copy.parent().expect("a folder"));
+    own(&sandbox.runs());
+    own(&sandbox.instance());
+    for file in std::fs::read_dir(sandbox.instance()).expect("readable") {
+        own(&file.expect("readable").path());
+    }
+    let mut command = Command::new(copy);
+    command.uid(NOBODY).gid(NOBODY);
+    command
+}
