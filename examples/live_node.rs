@@ -117,6 +117,13 @@ fn restore(
     instance: &InstanceId,
     ledger: &mut Ledger,
 ) -> Result<(), Box<dyn Error>> {
+    if let Some(swept) = lifecycle.boot(instance)?
+        && let Some(run) = swept.passed_over.first()
+    {
+        // What happened last may be in it, and will be in no state any more once another run is open.
+        let why = &swept.skipped;
+        return Err(format!("see to run {run}, or move it away: it cannot be read: {why:?}").into());
+    }
     let crashed = lifecycle.restore_parent_cache(instance, ledger)?;
     if let Some(crashed) = crashed.filter(ParentRestore::has_snapshot) {
         println!("continues from {}, which was cut off", crashed.parent_run_id);
@@ -153,7 +160,10 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     let snapshots = config.base_dir.join(instance.as_str()).join("snapshots");
     fs::create_dir_all(&snapshots)?;
-    fs::File::open(config.base_dir.join(instance.as_str()))?.sync_all()?;
+    // The names of the three folders, also where they were there: whoever made them may have been killed before.
+    for folder in snapshots.ancestors().skip(1).take(3) {
+        fs::File::open(folder)?.sync_all()?;
+    }
     let mut ledger = Ledger { positions: BTreeMap::new(), snapshots };
     restore(&mut lifecycle, &config, &instance, &mut ledger)?;
     lifecycle.open(&instance, RegisteredComponents::default(), &Environment::Live)?;

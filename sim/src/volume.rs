@@ -95,7 +95,9 @@ impl Volume {
                 self.new_names.push(NewName { from, to, file });
             }
             Deed::SyncFolder => {
-                for name in std::mem::take(&mut self.new_names) {
+                // The folder that the path is in: its own name, where it is a folder itself.
+                let is_safe = |name: &mut NewName| name.to.parent() == path.parent();
+                for name in self.new_names.extract_if(.., is_safe) {
                     name.enter(&mut self.names);
                 }
             }

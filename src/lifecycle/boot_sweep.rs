@@ -5,13 +5,13 @@ use std::time::{Duration, Instant};
 use serde::Serialize;
 
 use super::instance_lock::{InstanceLock, LockError};
-use super::parent::{Known, choose_parent};
 use super::recover_run::{RecoverError, Recovered, recover_run};
 use super::sidecar;
 use crate::model::{InstanceId, RunId, RunManifest, RunStatus};
 use crate::read::Finding;
 use crate::store::{
-    OpenRunError, OpenSealedError, RunListing, guarded, list_runs, read_sealed, remove_unborn_files,
+    DiskMode, Known, OpenRunError, OpenSealedError, ReadFault, RunListing, choose_parent, guarded,
+    list_runs, read_sealed, remove_unborn_files,
 };
 
 /// What a sweep over an instance's runs came to.
@@ -23,10 +23,26 @@ pub struct SweepReport {
     /// [`CrashedRecovered`](RunStatus::CrashedRecovered), of those that none has come after: a sound run that
     /// continues from it, or a newer one, unless this sweep found both left behind.
     /// Runs of nodes that replayed do not count.
+    ///
+    /// Chosen among the runs that could be looked into. A run of which that is not so may be newer and hold what
+    /// happened last: [`passed_over`](Self::passed_over) names it.
     pub parent_run_id: Option<RunId>,
-    /// The newest run of all, by the names of their files; the id of the next one sorts behind it.
+    /// Runs that would have been chosen in place of [`parent_run_id`](Self::parent_run_id), if they are what a crash
+    /// left: nobody could look into their files, see [`skipped`](Self::skipped). It may be for a moment (in use, not
+    /// permitted, an error of the disk) or for good (damaged).
+    ///
+    /// A sweep by itself decides nothing: the next one looks again. **But a live run that opens now takes their
+    /// place for good**: it comes after them, so that nothing will continue from them, also when they can be read
+    /// again. They are recovered and sealed then, as any other, and what they hold stays readable; it is in no
+    /// node's state. The run that opened has the feature flag `passed-over=<run id>` in its manifest for each of
+    /// them. A node that must not go on from an older state looks here before it opens.
+    pub passed_over: Vec<RunId>,
+    /// The newest run of all; the id of the next one sorts behind it. The name of a file that nobody could look into
+    /// counts, unless no clock ever shows that time (from the year 2262 on): one stray file would put all ids to come
+    /// there.
     pub newest_run_id: Option<RunId>,
-    /// Files of which no sound run or sidecar could be made, and why. They keep nobody from recording.
+    /// Files of which no sound run or sidecar could be made, and why: damaged, in use, not to be read, of another
+    /// instance, no regular file, … They keep nobody from recording.
     pub skipped: Vec<SkippedFile>,
 }
 
@@ -81,8 +97,14 @@ pub struct SweepProgress<'a> {
     pub entries_scanned: u64,
 }
 
-/// Seals every run of `instance_id` that was left behind by a crash or a halt, see
-/// [`SweepReport`]. Blocks for as long as it takes to read those runs once.
+/// Seals every run of `instance_id` that was left behind by a crash or a halt, see [`SweepReport`]. Of other runs it
+/// reads manifests only.
+///
+/// Blocks for as long as it takes to read those runs from the disk, up to four times: redb's repair reads a file that
+/// was not closed up to three times, and then every entry is read and checked. Then the index is sorted, about 0.1 µs
+/// a key. A run that is in use is waited for, a second.
+///
+/// Writes files in the default [`DiskMode`]; a lifecycle sweeps in the one that it is configured with.
 pub fn recover_predecessors(
     base_dir: &Path,
     instance_id: &InstanceId,
@@ -90,85 +112,138 @@ pub fn recover_predecessors(
     recover_predecessors_with(base_dir, instance_id, |_progress| {})
 }
 
-/// As [`recover_predecessors`]; calls `observe` about once a second for a file that takes longer.
+/// As [`recover_predecessors`]; calls `observe` about once a second while the entries of a run are checked that
+/// takes longer. Nothing is called while redb repairs a file before that, which may take as long (it is logged at the
+/// few moments at which redb says how far it is), nor while the index is sorted behind it.
 pub fn recover_predecessors_with(
     base_dir: &Path,
     instance_id: &InstanceId,
     observe: impl FnMut(SweepProgress<'_>),
 ) -> Result<SweepReport, SweepError> {
     let _lock = InstanceLock::acquire(base_dir, instance_id)?;
-    sweep(base_dir, instance_id, observe)
+    sweep(base_dir, instance_id, DiskMode::default(), observe)
 }
 
 /// The sweep itself, for whoever holds the instance's lock.
 pub(super) fn sweep(
     base_dir: &Path,
     instance_id: &InstanceId,
+    disk_mode: DiskMode,
     mut observe: impl FnMut(SweepProgress<'_>),
 ) -> Result<SweepReport, SweepError> {
     let path = base_dir.join(instance_id.as_str());
     let at = |source| SweepError::List { path: path.clone(), source };
     remove_unborn_files(base_dir, instance_id).map_err(at)?;
     let mut report = SweepReport::default();
-    let mut known = Vec::new();
+    let (mut known, mut unknown) = (Vec::new(), Vec::new());
     for listing in list_runs(base_dir, instance_id).map_err(at)? {
-        report.newest_run_id = report.newest_run_id.max(listing.run_id);
-        match look_at(base_dir, instance_id, &listing, &mut observe) {
+        match look_at(base_dir, instance_id, disk_mode, &listing, &mut observe) {
             Ok((manifest, recovered)) => {
-                let run = Known::new(&manifest, recovered.is_some());
-                known.push(run);
-                let watermark = manifest.high_watermark;
-                report.skipped.extend(sidecar::recover(&listing.path, run.run_id, watermark));
-                report.recovered.extend(recovered.map(|recovered| RecoveredRun {
-                    run_id: run.run_id,
-                    path: listing.path,
-                    status: recovered.manifest.status,
-                    watermark: recovered.manifest.high_watermark,
-                    findings: recovered.findings,
-                }));
+                known.push(Known::new(&manifest, recovered.is_some()));
+                report.found(listing.path, &manifest, recovered);
             }
-            Err(error) => {
-                // Nobody knows where the run ends.
-                let sidecar =
-                    listing.run_id.map(|id| sidecar::recover(&listing.path, id, u64::MAX));
-                report.skipped.extend(sidecar.flatten());
-                report.skipped.push(SkippedFile { path: listing.path, error });
+            Err(left) => {
+                let run_id = listing.run_id.filter(|run_id| left.may_be(*run_id));
+                unknown.extend(run_id);
+                report.left_alone(listing.path, run_id, left.error);
             }
         }
     }
-    report.parent_run_id = choose_parent(&known);
+    report.choose(&known, &unknown);
     Ok(report)
+}
+
+impl SweepReport {
+    /// A run that is sealed, by now.
+    fn found(&mut self, path: PathBuf, manifest: &RunManifest, recovered: Option<Recovered>) {
+        let run_id = manifest.run_id;
+        self.skipped.extend(sidecar::recover(&path, run_id, manifest.high_watermark));
+        self.recovered.extend(recovered.map(|recovered| RecoveredRun {
+            run_id,
+            path,
+            status: recovered.manifest.status,
+            watermark: recovered.manifest.high_watermark,
+            findings: recovered.findings,
+        }));
+    }
+
+    /// A file that nothing was done about. `run_id` is the run that may be in it.
+    fn left_alone(&mut self, path: PathBuf, run_id: Option<RunId>, error: String) {
+        // Nobody knows where the run ends.
+        let sidecar = run_id.and_then(|run_id| sidecar::recover(&path, run_id, u64::MAX));
+        self.skipped.extend(sidecar);
+        self.skipped.push(SkippedFile { path, error });
+    }
+
+    fn choose(&mut self, known: &[Known], unknown: &[RunId]) {
+        let is_passed_over = |run_id: &RunId| {
+            let with_it: Vec<Known> = known.iter().copied().chain([Known::left(*run_id)]).collect();
+            choose_parent(&with_it) == Some(*run_id)
+        };
+        self.parent_run_id = choose_parent(known);
+        self.passed_over = unknown.iter().copied().filter(is_passed_over).collect();
+        let ids = known.iter().map(|run| run.run_id).chain(unknown.iter().copied());
+        self.newest_run_id = ids.max();
+    }
+}
+
+/// Why a file was left alone.
+struct LeftAlone {
+    error: String,
+    /// Whether the run of the file's name is certainly not in it.
+    is_foreign: bool,
+}
+
+impl LeftAlone {
+    fn unread(error: &OpenSealedError) -> Self {
+        let is_foreign =
+            matches!(error, OpenSealedError::Read { source: ReadFault::Foreign { .. }, .. });
+        Self { error: error.to_string(), is_foreign }
+    }
+
+    fn unrecovered(error: &RecoverError) -> Self {
+        let is_foreign = matches!(error, RecoverError::Open(OpenRunError::Foreign { .. }));
+        Self { error: error.to_string(), is_foreign }
+    }
+
+    /// Whether the run of the file's name may be in it all the same. A name with a time of no clock is not believed.
+    fn may_be(&self, run_id: RunId) -> bool {
+        !self.is_foreign && run_id.is_of_a_clock()
+    }
 }
 
 /// The manifest of a run, and what was done about one that was left behind.
 fn look_at(
     base_dir: &Path,
     instance_id: &InstanceId,
+    disk_mode: DiskMode,
     listing: &RunListing,
     observe: &mut dyn FnMut(SweepProgress<'_>),
-) -> Result<(RunManifest, Option<Recovered>), String> {
-    let run_id = listing.run_id.ok_or("its name is not that of a run")?;
+) -> Result<(RunManifest, Option<Recovered>), LeftAlone> {
+    let Some(run_id) = listing.run_id else {
+        let error = "its name is not that of a run".to_owned();
+        return Err(LeftAlone { error, is_foreign: true });
+    };
     match &listing.manifest {
-        Ok(manifest) if manifest.run_id == run_id => {
-            return Ok((manifest.clone(), None));
-        }
-        Ok(manifest) => return Err(format!("it holds another run, {}", manifest.run_id)),
+        Ok(manifest) => return Ok((manifest.clone(), None)),
         Err(OpenSealedError::NotSealed { .. }) => {}
-        Err(error) => return Err(error.to_string()),
+        Err(error) => return Err(LeftAlone::unread(error)),
     }
     let mut watch = Watch::new(listing, observe);
-    let recovered =
-        guarded(|| recover_run(base_dir, instance_id, run_id, |entries| watch.scanned(entries)))?;
-    let recovered = match recovered {
-        Ok(recovered) => Some(recovered),
+    let recover =
+        || recover_run(base_dir, instance_id, run_id, disk_mode, |entries| watch.scanned(entries));
+    let recovered = match guarded(recover) {
+        Ok(Ok(recovered)) => Some(recovered),
         // Only its file was not closed, and is now.
-        Err(RecoverError::Open(OpenRunError::Sealed { .. })) => None,
-        Err(error) => return Err(error.to_string()),
+        Ok(Err(RecoverError::Open(OpenRunError::Sealed { .. }))) => None,
+        Ok(Err(error)) => return Err(LeftAlone::unrecovered(&error)),
+        Err(panic) => return Err(LeftAlone { error: panic, is_foreign: false }),
     };
     // As the next run would read it: a file that could not be closed is not taken for recovered.
-    let manifest = read_sealed(&listing.path, |run| run.manifest());
-    let manifest = manifest.map_err(|error| error.to_string())?;
-    Ok((manifest, recovered))
+    match read_sealed(&listing.path, |run| run.manifest()) {
+        Ok(manifest) => Ok((manifest, recovered)),
+        Err(error) => Err(LeftAlone::unread(&error)),
+    }
 }
 
 /// Tells the observer now and then.

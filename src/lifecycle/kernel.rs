@@ -14,6 +14,9 @@ pub trait KernelEventStore {
     /// Brings `cache` to the last state of the run that the next one continues from: the newest that a crash
     /// left behind, or the one that was named to be replayed. `Ok(None)` where there is none. Called before
     /// [`open`](Self::open).
+    ///
+    /// A run that cannot be read keeps no node from starting, so that this may be an older state than the last:
+    /// [`SweepReport::passed_over`](super::SweepReport::passed_over) says so.
     fn restore_parent_cache(
         &mut self,
         instance_id: &InstanceId,

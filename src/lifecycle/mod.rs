@@ -8,7 +8,6 @@ mod instance_lock;
 mod kernel;
 mod open_error;
 mod options;
-mod parent;
 mod recover_run;
 mod recovery_table;
 mod replay_run;

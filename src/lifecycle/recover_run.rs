@@ -6,7 +6,7 @@ use super::is_run_ended;
 use super::recovery_table::DurableTail;
 use crate::model::{InstanceId, RunId, RunManifest};
 use crate::read::{EventStoreReader, Finding, Verifier, VerifyReport};
-use crate::store::{EventStore, OpenRunError, RedbBackend, RunReader, SealError};
+use crate::store::{DiskMode, EventStore, OpenRunError, RedbBackend, RunReader, SealError};
 
 /// A run that was left behind, and is sealed now.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,9 +32,10 @@ pub(super) fn recover_run(
     base_dir: &Path,
     instance_id: &InstanceId,
     run_id: RunId,
+    disk_mode: DiskMode,
     progress: impl FnMut(u64),
 ) -> Result<Recovered, RecoverError> {
-    let mut backend = RedbBackend::new(base_dir);
+    let mut backend = RedbBackend::with_disk_mode(base_dir, disk_mode);
     take_up(&mut backend, instance_id, run_id)?;
     let (reader, tail) = backend.reader().zip(backend.tail()).ok_or(SealError::NoOpenRun)?;
     let report = Verifier::new(Arc::clone(&reader)).run(progress);

@@ -7,7 +7,7 @@ use crate::store::{OpenSealedError, ReadFault, guarded, open_sealed};
 /// Why a run cannot be replayed from (setting `replay_from_run_id`).
 #[derive(Debug, thiserror::Error)]
 pub enum ReplayRunError {
-    /// It is not there, not sealed, or cannot be opened.
+    /// It is not there, not sealed, cannot be opened, or its file holds another run or one of another instance.
     #[error("cannot replay from run {run_id}: {source}")]
     Open {
         /// The run.

@@ -23,7 +23,7 @@ pub enum RestoreParentError {
     /// What was left behind could not be swept up, so that it is not known what to restore.
     #[error(transparent)]
     Boot(#[from] OpenError),
-    /// A run that is needed cannot be opened. One that was reclaimed, while a later one without a snapshot
+    /// A run that is needed cannot be opened, or its file holds another. One that was reclaimed, while a later one without a snapshot
     /// was kept, cannot be made up for: begin with an empty cache.
     #[error("run {run_id} is needed to restore from, and cannot be opened: {source}")]
     Open {

@@ -41,6 +41,9 @@ struct Boot {
     _lock: InstanceLock,
 }
 
+/// The feature flag of a run that took the place of one that nobody could look into, with its id behind a `=`.
+const PASSED_OVER_FLAG: &str = "passed-over";
+
 struct OpenRun {
     session: RunSession,
     halt: HaltSignal,
@@ -56,7 +59,11 @@ impl EventStoreLifecycle {
 
     /// Takes the folder of `instance_id` and seals every run that was left behind there, unless that was
     /// done since the last seal; returns what came of it. `None` without a configuration. A sweep that takes
-    /// longer logs how far it is, about once a second.
+    /// longer logs how far it is: about once a second while it checks entries, and at the few moments at which redb
+    /// says so while it repairs a file before that.
+    ///
+    /// Where a run could not be looked into that may hold what happened last, this says so and goes on:
+    /// [`SweepReport::passed_over`].
     pub fn boot(&mut self, instance_id: &InstanceId) -> Result<Option<&SweepReport>, OpenError> {
         let Some(config) = &self.config else {
             return Ok(None);
@@ -97,7 +104,6 @@ impl EventStoreLifecycle {
         let store = (self.options.backend_opener)(config).map_err(OpenError::Backend)?;
         let on_halt = Arc::clone(&self.options.on_halt);
         let halt = HaltSignal::with_callback(move |reason| on_halt(reason));
-        let is_replay = config.replay_from_run_id.is_some();
         let new = NewRun {
             instance_id: instance_id.clone(),
             components,
@@ -105,7 +111,7 @@ impl EventStoreLifecycle {
             halt: halt.clone(),
             parent_run_id: boot.parent_run_id,
             newest_run_id: boot.sweep.newest_run_id,
-            flags: is_replay.then(|| REPLAY_FLAG.to_owned()).into_iter().collect(),
+            flags: boot.flags(config),
             is_inline: self.options.is_inline,
             markers: markers.map(|scope| (scope, &*self.options.marker_opener)),
         };
@@ -148,7 +154,7 @@ impl Boot {
     fn new(config: &EventStoreConfig, instance_id: &InstanceId) -> Result<Self, OpenError> {
         let base_dir: &Path = &config.base_dir;
         let lock = InstanceLock::acquire(base_dir, instance_id).map_err(SweepError::from)?;
-        let sweep = sweep(base_dir, instance_id, |progress| {
+        let sweep = sweep(base_dir, instance_id, config.disk_mode, |progress| {
             let (path, scanned) = (progress.path.display(), progress.entries_scanned);
             tracing::info!("recovering {path}: {scanned} entries scanned");
         })?;
@@ -163,7 +169,28 @@ impl Boot {
             None => sweep.parent_run_id,
         };
         let instance_id = instance_id.clone();
-        Ok(Self { instance_id, sweep, parent_run_id, _lock: lock })
+        let boot = Self { instance_id, sweep, parent_run_id, _lock: lock };
+        for run_id in boot.passed_over(config) {
+            tracing::error!(
+                "run {run_id} cannot be looked into, and may hold what happened last: \
+                 the next run does not continue from it, and once that is open none will"
+            );
+        }
+        Ok(boot)
+    }
+
+    /// The runs whose place the one takes that opens. A node that replays takes nobody's.
+    fn passed_over(&self, config: &EventStoreConfig) -> &[RunId] {
+        let is_replay = config.replay_from_run_id.is_some();
+        if is_replay { &[] } else { &self.sweep.passed_over }
+    }
+
+    /// What the manifest of the next run says of how it began.
+    fn flags(&self, config: &EventStoreConfig) -> Vec<String> {
+        let replay = config.replay_from_run_id.map(|_| REPLAY_FLAG.to_owned());
+        let passed_over = self.passed_over(config).iter();
+        let passed_over = passed_over.map(|run_id| format!("{PASSED_OVER_FLAG}={run_id}"));
+        replay.into_iter().chain(passed_over).collect()
     }
 }
 

@@ -33,8 +33,20 @@ impl RunId {
     /// A fresh id for a run that starts at `start` and comes after `newest`: it sorts behind it, also where the
     /// clock stands still or was set back. Then it says a nanosecond later than `newest` does.
     pub fn generate_after(newest: Option<Self>, start: UnixNanos) -> Self {
-        let behind = newest.map(|newest| UnixNanos::new(newest.start.as_u64().saturating_add(1)));
-        Self::generate(behind.map_or(start, |behind| behind.max(start)))
+        let Some(newest) = newest.filter(|newest| newest.start >= start) else {
+            return Self::generate(start);
+        };
+        match newest.start.as_u64().checked_add(1) {
+            Some(behind) => Self::generate(UnixNanos::new(behind)),
+            // There is no later moment: only the digits are left to sort by.
+            None => Self { suffix: newest.suffix.saturating_add(1), ..newest },
+        }
+    }
+
+    /// Whether a clock may show when this run started, in any lifetime: most that count nanoseconds have a sign, and
+    /// end in the year 2262.
+    pub(crate) fn is_of_a_clock(self) -> bool {
+        self.start.as_u64() <= i64::MAX.unsigned_abs()
     }
 
     /// When the run started; where the clock had been set back since the run before, just after that one did. What
@@ -168,5 +180,49 @@ impl fmt::Display for RunStatus {
             Self::CrashedRecovered => "CrashedRecovered",
             Self::Quarantined => "Quarantined",
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn id(text: &str) -> RunId {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn an_id_sorts_behind_the_newest_whatever_the_clock_shows() {
+        let now = UnixNanos::new(1_000);
+        assert_eq!(RunId::generate_after(None, now).start(), now);
+        for (newest, start) in [
+            ("999-ffffffff", 1_000),
+            ("1000-00000000", 1_001),
+            ("1000-ffffffff", 1_001),
+            ("2000-00000007", 2_001),
+            ("18446744073709551614-ffffffff", u64::MAX),
+        ] {
+            let next = RunId::generate_after(Some(id(newest)), now);
+            assert!(next > id(newest), "{next} after {newest}");
+            assert_eq!(next.start().as_u64(), start);
+        }
+    }
+
+    #[test]
+    fn behind_the_last_moment_there_is_ids_still_sort() {
+        let mut newest = id("18446744073709551615-00000000");
+        for _ in 0..3 {
+            let next = RunId::generate_after(Some(newest), UnixNanos::new(1_000));
+            assert!(next > newest, "{next} after {newest}");
+            newest = next;
+        }
+    }
+
+    #[test]
+    fn ids_behind_the_year_2262_are_of_no_clock() {
+        assert!(RunId::generate(UnixNanos::now()).is_of_a_clock());
+        assert!(id("9223372036854775807-00000000").is_of_a_clock());
+        assert!(!id("9223372036854775808-00000000").is_of_a_clock());
+        assert!(!id("18446744073709551615-00000000").is_of_a_clock());
     }
 }

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::retention_rule::{Candidate, RetentionDecision, Standing, decide};
 use crate::model::{InstanceId, RetentionMode, RunId, RunManifest};
-use crate::store::{OpenSealedError, RunReader, read_sealed, run_files, sidecar_path};
+use crate::store::{OpenSealedError, RunReader, check_held, read_sealed, run_files, sidecar_path};
 
 /// What would be kept of an instance's runs, and what removed. Making a plan changes nothing;
 /// [`apply`](Self::apply) does what it says.
@@ -17,8 +17,10 @@ use crate::store::{OpenSealedError, RunReader, read_sealed, run_files, sidecar_p
 /// first; so a run that stays keeps its parents up to there. The parent of a run that is still being
 /// recorded cannot be read: the newest run before it that was recovered after a crash stays in its
 /// place, which is what recovery at its start chose, unless it was told another
-/// (`replay_from_run_id`). The run stays, too, that the next start may continue from: the newest live
-/// one that can be trusted, if a crash cut it off.
+/// (`replay_from_run_id`).
+///
+/// Whatever is removed, the next start continues from the run that it would have continued from: that one stays, and
+/// of each run that stays and was cut off by a crash, one that took over from it.
 ///
 /// Only sealed runs that can be read are ever removed, and none at all without a restore point.
 #[derive(Debug)]
@@ -27,6 +29,8 @@ pub struct RetentionPlan {
     instance_id: InstanceId,
     mode: RetentionMode,
     runs: Vec<PlannedRun>,
+    /// What the rule knows of each.
+    pub(super) candidates: Vec<Candidate>,
 }
 
 /// One run of a plan.
@@ -82,7 +86,7 @@ impl RetentionPlan {
     pub fn new(base_dir: &Path, instance_id: &InstanceId, mode: RetentionMode) -> io::Result<Self> {
         let files = run_files(base_dir, instance_id)?;
         let look = |(run_id, path): &(Option<RunId>, PathBuf)| {
-            let (standing, sealed) = standing(path, *run_id);
+            let (standing, sealed) = standing(path, instance_id, *run_id);
             ((*run_id, standing), sealed)
         };
         let (candidates, sealed): (Vec<Candidate>, Vec<_>) = files.iter().map(look).unzip();
@@ -93,7 +97,8 @@ impl RetentionPlan {
             let bytes = bytes_of(&path) + bytes_of(&sidecar_path(&path));
             runs.push(PlannedRun { path, run_id, bytes, decision, sealed });
         }
-        Ok(Self { base_dir: base_dir.to_owned(), instance_id: instance_id.clone(), mode, runs })
+        let (base_dir, instance_id) = (base_dir.to_owned(), instance_id.clone());
+        Ok(Self { base_dir, instance_id, mode, runs, candidates })
     }
 
     /// The plan as it would be made now.
@@ -124,11 +129,17 @@ impl RetentionPlan {
     }
 }
 
-fn standing(path: &Path, run_id: Option<RunId>) -> (Standing, Option<SealedFacts>) {
+fn standing(
+    path: &Path,
+    instance_id: &InstanceId,
+    run_id: Option<RunId>,
+) -> (Standing, Option<SealedFacts>) {
     let unreadable = |error: String| (Standing::Unreadable { error }, None);
     match SealedFacts::read(path) {
-        Ok(facts) if Some(facts.manifest.run_id) == run_id => (facts.standing(), Some(facts)),
-        Ok(facts) => unreadable(format!("it holds run {}", facts.manifest.run_id)),
+        Ok(facts) => match check_held(&facts.manifest, instance_id, run_id) {
+            Ok(()) => (facts.standing(), Some(facts)),
+            Err(foreign) => unreadable(foreign.to_string()),
+        },
         Err(OpenSealedError::NotSealed { .. }) => (Standing::NotSealed, None),
         Err(error) => unreadable(error.to_string()),
     }

@@ -2,6 +2,10 @@ use super::{AnchorError, AppendError, SealError, Tail};
 use crate::format::SealedFrame;
 use crate::model::{Hash, RunManifest, RunStatus, SnapshotAnchor, UnixNanos};
 
+/// How long an anchor's `blob_ref` may be. It is stored as one value, and redb panics over one that does not fit into
+/// a region of the run file (64 MiB). This is ample for a path or a key, and far from that.
+const BLOB_REF_BYTES_MAX: usize = 64 << 10;
+
 /// Where an open run stands, and the rules of what may come next: the same for every backend.
 #[derive(Debug, Clone)]
 pub(super) struct RunCursor {
@@ -53,8 +57,11 @@ impl RunCursor {
     pub(super) fn check_anchor(&self, anchor: &SnapshotAnchor) -> Result<(), AnchorError> {
         let (at, watermark, recorded) =
             (anchor.high_watermark, self.tail.watermark, self.anchor_at);
+        let (bytes, max) = (anchor.blob_ref.len(), BLOB_REF_BYTES_MAX);
         if self.manifest.status.is_sealed() {
             Err(AnchorError::Closed)
+        } else if bytes > max {
+            Err(AnchorError::BlobRefLength { bytes, max })
         } else if at > watermark || !self.has_end {
             Err(AnchorError::PastWatermark { anchor: at, watermark })
         } else if at < recorded {

@@ -2,7 +2,9 @@ use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::{BackendFault, OpenSealedError, ReadFault, RunReader, guarded, open_sealed_file};
+use super::{
+    BackendFault, OpenSealedError, ReadFault, RunReader, check_held, guarded, open_sealed_file,
+};
 use crate::model::{InstanceId, RunId, RunManifest};
 
 const RUN_SUFFIX: &str = ".redb";
@@ -27,7 +29,8 @@ pub struct RunListing {
     /// Bytes of the file.
     pub bytes_file: u64,
     /// The manifest, or why it could not be read (a run that is still being recorded is
-    /// [`OpenSealedError::NotSealed`]).
+    /// [`OpenSealedError::NotSealed`]; one of another instance, or under another run's name,
+    /// [`ReadFault::Foreign`]).
     pub manifest: Result<RunManifest, OpenSealedError>,
 }
 
@@ -41,8 +44,8 @@ pub(crate) fn read_sealed<T>(
         let reader = open_sealed_file(path)?;
         read(&*reader).map_err(|source| OpenSealedError::Read { path: path.to_owned(), source })
     });
-    outcome.unwrap_or_else(|_said| {
-        let source = BackendFault::corrupted("redb panicked on it");
+    outcome.unwrap_or_else(|said| {
+        let source = BackendFault::corrupted(said);
         Err(OpenSealedError::Open { path: path.to_owned(), source })
     })
 }
@@ -77,8 +80,15 @@ fn entries(base_dir: &Path, instance_id: &InstanceId) -> io::Result<Vec<fs::DirE
 /// Lists an instance's runs, oldest first. A file that cannot be read is listed with its error.
 /// An instance without a folder has no runs.
 pub fn list_runs(base_dir: &Path, instance_id: &InstanceId) -> io::Result<Vec<RunListing>> {
-    let list = |(run_id, path): (_, PathBuf)| {
-        let manifest = read_sealed(&path, |run| run.manifest());
+    let list = |(run_id, path): (Option<RunId>, PathBuf)| {
+        let manifest = read_sealed(&path, |run| {
+            let manifest = run.manifest()?;
+            // A name that is no run's says nothing of what is in the file.
+            if run_id.is_some() {
+                check_held(&manifest, instance_id, run_id)?;
+            }
+            Ok(manifest)
+        });
         let bytes_file = fs::symlink_metadata(&path).map_or(0, |metadata| metadata.len());
         RunListing { path, run_id, bytes_file, manifest }
     };
@@ -130,6 +140,16 @@ pub(crate) fn remove_unborn_files(base_dir: &Path, instance_id: &InstanceId) -> 
     Ok(())
 }
 
+/// Refuses what only seems to be a file: to open a pipe, one would wait for somebody at its other end. A folder is
+/// refused by the system.
+pub(crate) fn check_kind(path: &Path) -> io::Result<()> {
+    let kind = fs::metadata(path)?.file_type();
+    if kind.is_file() || kind.is_dir() {
+        return Ok(());
+    }
+    Err(io::Error::other("it is no regular file"))
+}
+
 /// Makes a folder and those it is in, as far as they are missing, and their names durable.
 pub(crate) fn make_folder(folder: &Path) -> io::Result<()> {
     let missing: Vec<&Path> = folder.ancestors().take_while(|folder| !folder.exists()).collect();
@@ -137,8 +157,60 @@ pub(crate) fn make_folder(folder: &Path) -> io::Result<()> {
     missing.into_iter().filter_map(Path::parent).try_for_each(sync_folder)
 }
 
+/// Makes the names of an instance's folder and of the folder that one is in durable, also where they were there
+/// already: who made them may have died, or failed, before their names were. Those further up were there before
+/// anybody thought of runs, or [`make_folder`] has made them. `ask` is asked before each.
+pub(super) fn sync_folder_names(
+    folder: &Path,
+    ask: impl Fn(&Path) -> io::Result<()>,
+) -> io::Result<()> {
+    for named in folder.ancestors().take(2) {
+        ask(named)?;
+        match sync_name(named) {
+            Err(error) if is_none_of_ours(&error) => {}
+            synced => synced?,
+        }
+    }
+    Ok(())
+}
+
+/// Whether a folder cannot be synced because this process could not have made anything in it: it may not read it, or
+/// the file system takes no changes, or knows no sync. Whoever made what is in it had to see to it.
+fn is_none_of_ours(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::PermissionDenied
+            | io::ErrorKind::ReadOnlyFilesystem
+            | io::ErrorKind::InvalidInput
+            | io::ErrorKind::Unsupported
+    )
+}
+
 /// Makes the names of what is in a folder durable.
 pub(crate) fn sync_folder(folder: &Path) -> io::Result<()> {
     let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
     File::open(folder)?.sync_all()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::RunStatus;
+    use crate::store::{EventStore, RedbBackend};
+
+    #[test]
+    fn what_a_panic_said_is_part_of_the_error() {
+        let folder = tempfile::tempdir().unwrap();
+        let instance_id: InstanceId = "node-1".parse().unwrap();
+        let run_id: RunId = "1-00000000".parse().unwrap();
+        let mut store = RedbBackend::new(folder.path());
+        let manifest = RunManifest::new(instance_id.clone(), run_id, run_id.start());
+        store.open_run(manifest).unwrap();
+        store.seal(RunStatus::Ended, None).unwrap();
+        drop(store);
+        let path = run_path(folder.path(), &instance_id, run_id);
+        let read: Result<(), _> = read_sealed(&path, |_run| panic!("page 7 is no page"));
+        let error = read.unwrap_err().to_string();
+        assert!(error.contains("page 7 is no page"), "{error}");
+    }
 }

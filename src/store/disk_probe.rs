@@ -2,7 +2,12 @@ use std::fmt::Debug;
 use std::io;
 use std::path::Path;
 
-/// Is asked before each thing that is done to run files: what watches a disk, slows it down, or lets it fail.
+/// Is asked before a backend does something to the content, the length or the name of a file that it makes or takes
+/// up: what watches a disk, slows it down, or lets it fail.
+///
+/// Not everything is asked about: not the making of folders, files being opened, locked, asked for their length and
+/// closed, a file being deleted whose making failed, the look at a file that was left before it is taken up, and
+/// nothing that is done to sealed runs: what only reads them, and what removes them, has no backend.
 ///
 /// For tests of what a node makes of its disk; the simulator in `sim/` is built on it. The time it takes is
 /// time of the thread that does the thing.
@@ -38,11 +43,15 @@ pub enum DiskOp<'a> {
     },
     /// Everything done to the file before is made durable.
     Sync,
+    /// What the system has of the file in memory is given up, so that it is read from the disk. Only of a run that
+    /// is taken up.
+    Forget,
     /// The file gets another name. Durable with the next sync of the folder.
     Rename {
         /// The path from now on.
         to: &'a Path,
     },
-    /// The names in the file's folder are made durable.
+    /// The names in the file's folder are made durable. When a run is made, also those of the folders it is in: the
+    /// path is then that of such a folder.
     SyncFolder,
 }

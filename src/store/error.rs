@@ -3,7 +3,7 @@ use std::path::PathBuf;
 
 use super::BackendFault;
 use crate::format::{FrameError, ManifestError};
-use crate::model::{RunId, RunStatus};
+use crate::model::{InstanceId, RunId, RunStatus};
 
 /// Why a run could not be opened for writing.
 #[derive(Debug, thiserror::Error)]
@@ -28,13 +28,15 @@ pub enum OpenRunError {
         /// The run file.
         path: PathBuf,
     },
-    /// The file holds another run than its name says, or no run.
-    #[error("{path} does not hold run {run_id}")]
+    /// The file holds another run than its name says, one of another instance, or no run.
+    #[error("{path} does not hold run {run_id} of instance {instance_id}")]
     Foreign {
         /// The run file.
         path: PathBuf,
         /// The run asked for.
         run_id: RunId,
+        /// Its instance.
+        instance_id: InstanceId,
     },
     /// The folder could not be made or the file not be opened.
     #[error("cannot open {path}: {source}")]
@@ -52,7 +54,7 @@ pub enum OpenRunError {
         /// What is wrong.
         source: ReadFault,
     },
-    /// The backend failed.
+    /// The backend failed; the text says with which file.
     #[error("cannot open the run: {0}")]
     Fault(#[from] BackendFault),
 }
@@ -103,6 +105,14 @@ pub enum AnchorError {
         /// The durable watermark.
         watermark: u64,
     },
+    /// What names the snapshot is too long. It is to say where the snapshot is, not to be it.
+    #[error("the anchor's blob_ref has {bytes} bytes: allowed are up to {max}")]
+    BlobRefLength {
+        /// Bytes of the `blob_ref`.
+        bytes: usize,
+        /// How many it may have.
+        max: usize,
+    },
     /// A later anchor is recorded already.
     #[error("the anchor is at seq {anchor}, before the recorded one at {recorded}")]
     MovedBack {
@@ -150,6 +160,14 @@ pub enum ReadFault {
     Missing {
         /// The part.
         what: &'static str,
+    },
+    /// The file holds another run than its name says, or one of another instance than its folder.
+    #[error("it holds run {run_id} of instance {instance_id}")]
+    Foreign {
+        /// The run in the file.
+        run_id: RunId,
+        /// Its instance.
+        instance_id: InstanceId,
     },
     /// The file was written by another version of the format.
     #[error("the run file has format version {found}; this program reads version {expected}")]

@@ -1,6 +1,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard, Weak};
 
 use bytes::Bytes;
 use zerocopy::IntoBytes;
@@ -23,10 +23,19 @@ pub struct MemoryDisk {
 
 type SharedRun = Arc<Mutex<MemoryRun>>;
 
+/// A run in the hands of its backend, or of a reader that the backend gave out. As with a file, the run is in use
+/// until all of them are gone.
+#[derive(Debug, Clone)]
+struct OpenRun {
+    run: SharedRun,
+    _hold: Arc<()>,
+}
+
 #[derive(Debug)]
 struct MemoryRun {
     cursor: RunCursor,
-    in_use: bool,
+    /// Of the backend that has it open, and its readers.
+    hold: Weak<()>,
     anchor: Option<SnapshotAnchor>,
     frames: BTreeMap<u64, Bytes>,
     keys: BTreeSet<KeyRow>,
@@ -34,11 +43,12 @@ struct MemoryRun {
 }
 
 /// An [`EventStore`] without a disk, for tests and simulation. It behaves like
-/// [`RedbBackend`](super::RedbBackend): one behavioural suite runs over both.
+/// [`RedbBackend`](super::RedbBackend): one behavioural suite runs over both. Dropped with an open run it leaves
+/// that as a process does that dies, for the next backend to find.
 #[derive(Debug, Default)]
 pub struct MemoryBackend {
     disk: MemoryDisk,
-    run: Option<SharedRun>,
+    run: Option<OpenRun>,
 }
 
 impl MemoryBackend {
@@ -48,20 +58,16 @@ impl MemoryBackend {
     }
 
     fn open(&self) -> Option<MutexGuard<'_, MemoryRun>> {
-        self.run.as_ref().map(lock)
-    }
-
-    fn release(&mut self) {
-        if let Some(run) = self.run.take() {
-            lock(&run).in_use = false;
-        }
+        self.run.as_ref().map(|open| lock(&open.run))
     }
 }
 
-/// What a process that dies does: the run is left as it is, for the next backend to find.
-impl Drop for MemoryBackend {
-    fn drop(&mut self) {
-        self.release();
+impl OpenRun {
+    /// Takes a run that is not in use.
+    fn take(run: SharedRun) -> Self {
+        let hold = Arc::new(());
+        lock(&run).hold = Arc::downgrade(&hold);
+        Self { run, _hold: hold }
     }
 }
 
@@ -80,34 +86,34 @@ impl EventStore for MemoryBackend {
                 return Err(OpenRunError::Sealed { run_id, status });
             }
         }
-        self.release();
+        self.run = None;
         let mut runs = lock(&self.disk.runs);
         let key = (manifest.instance_id.clone(), manifest.run_id);
         if let Some(shared) = runs.get(&key) {
-            let mut run = lock(shared);
+            let run = lock(shared);
             let found = run.cursor.manifest.clone();
-            if run.in_use {
+            let is_in_use = run.hold.strong_count() > 0;
+            drop(run);
+            if is_in_use {
                 let path = PathBuf::from(format!("{}/{}", key.0, key.1));
                 return Err(OpenRunError::InUse { path });
             }
             if found.status.is_sealed() {
                 return Err(OpenRunError::Sealed { run_id: found.run_id, status: found.status });
             }
-            run.in_use = true;
-            drop(run);
-            self.run = Some(Arc::clone(shared));
+            self.run = Some(OpenRun::take(Arc::clone(shared)));
             return Ok(RunOpening::CrashedPredecessor(Box::new(found)));
         }
         let run = Arc::new(Mutex::new(MemoryRun {
             cursor: RunCursor::fresh(manifest),
-            in_use: true,
+            hold: Weak::new(),
             anchor: None,
             frames: BTreeMap::new(),
             keys: BTreeSet::new(),
             names: Vec::new(),
         }));
         runs.insert(key, Arc::clone(&run));
-        self.run = Some(run);
+        self.run = Some(OpenRun::take(run));
         Ok(RunOpening::Created)
     }
 
@@ -145,7 +151,7 @@ impl EventStore for MemoryBackend {
     }
 
     fn reader(&self) -> Option<Arc<dyn RunReader>> {
-        Some(Arc::new(MemoryReader(Arc::clone(self.run.as_ref()?))))
+        Some(Arc::new(MemoryReader(self.run.clone()?)))
     }
 }
 
@@ -156,33 +162,39 @@ impl MemoryRun {
     }
 }
 
-struct MemoryReader(SharedRun);
+struct MemoryReader(OpenRun);
+
+impl MemoryReader {
+    fn run(&self) -> MutexGuard<'_, MemoryRun> {
+        lock(&self.0.run)
+    }
+}
 
 impl RunReader for MemoryReader {
     fn manifest(&self) -> Result<RunManifest, ReadFault> {
-        Ok(lock(&self.0).cursor.manifest.clone())
+        Ok(self.run().cursor.manifest.clone())
     }
 
     fn root(&self) -> Result<Option<Hash>, ReadFault> {
-        let run = lock(&self.0);
+        let run = self.run();
         Ok(run.cursor.manifest.status.is_sealed().then(|| run.root()))
     }
 
     fn watermark(&self) -> Result<u64, ReadFault> {
-        Ok(lock(&self.0).cursor.tail.watermark)
+        Ok(self.run().cursor.tail.watermark)
     }
 
     fn anchor(&self) -> Result<Option<SnapshotAnchor>, ReadFault> {
-        Ok(lock(&self.0).anchor.clone())
+        Ok(self.run().anchor.clone())
     }
 
     fn frame_at_or_before(&self, seq: u64) -> Result<Option<(u64, Bytes)>, ReadFault> {
-        let run = lock(&self.0);
+        let run = self.run();
         Ok(run.frames.range(..=seq).next_back().map(|(seq, frame)| (*seq, frame.clone())))
     }
 
     fn frame_at_or_after(&self, seq: u64) -> Result<Option<(u64, Bytes)>, ReadFault> {
-        let run = lock(&self.0);
+        let run = self.run();
         Ok(run.frames.range(seq..).next().map(|(seq, frame)| (*seq, frame.clone())))
     }
 
@@ -191,13 +203,13 @@ impl RunReader for MemoryReader {
     }
 
     fn names(&self, from: u32) -> Result<Vec<(u32, String)>, ReadFault> {
-        let run = lock(&self.0);
+        let run = self.run();
         Ok((0..).zip(run.names.iter().cloned()).skip(from as usize).collect())
     }
 
     fn indexed(&self, hash: u64, from: u64) -> Result<Option<u64>, ReadFault> {
         let rows = KeyRow::new(hash, from)..=KeyRow::new(hash, u64::MAX);
-        Ok(lock(&self.0).keys.range(rows).next().map(|row| row.seq()))
+        Ok(self.run().keys.range(rows).next().map(|row| row.seq()))
     }
 
     /// Each row is a block of its own.
@@ -209,7 +221,7 @@ impl RunReader for MemoryReader {
         if from.tier > KeyTier::SORTED {
             return Ok(None);
         }
-        let run = lock(&self.0);
+        let run = self.run();
         let row = run.keys.range(from.first..).next();
         Ok(row.map(|row| {
             (KeyBlockId { first: *row, ..from }, Bytes::copy_from_slice(row.as_bytes()))

@@ -16,11 +16,14 @@ mod memory;
 mod new_file;
 mod redb_backend;
 mod redb_keys;
+mod redb_open;
 mod redb_reader;
 mod redb_tables;
 mod region_size;
 mod repair_watch;
+mod reread;
 mod run_file;
+mod succession;
 
 #[cfg(feature = "cli")]
 pub(crate) use changed_since_closed::changed_since_closed;
@@ -28,7 +31,7 @@ pub(crate) use changed_since_closed::changed_since_closed;
 pub(crate) use directory::sync_folder;
 pub use directory::{RunListing, list_runs, run_files, run_path};
 pub(crate) use directory::{
-    make_folder, read_sealed, remove_run, remove_unborn_files, sidecar_path,
+    check_kind, make_folder, read_sealed, remove_run, remove_unborn_files, sidecar_path,
 };
 pub use disk_probe::{DiskOp, DiskProbe};
 pub use error::{AnchorError, AppendError, OpenRunError, OpenSealedError, ReadFault, SealError};
@@ -37,6 +40,10 @@ pub use fault::BackendFault;
 pub(crate) use guard::{guarded, panic_text};
 pub use memory::{MemoryBackend, MemoryDisk};
 pub(crate) use new_file::make_file;
-pub use redb_backend::{RedbBackend, open_sealed, open_sealed_file};
+pub use redb_backend::RedbBackend;
+pub(crate) use redb_open::check_held;
+pub use redb_open::{open_sealed, open_sealed_file};
+pub(crate) use reread::forget_cached;
 pub use run_file::DiskMode;
 pub(crate) use run_file::RunFile;
+pub(crate) use succession::{Known, choose_parent};

@@ -3,22 +3,25 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use redb::{Builder, Database, DatabaseError, WriteTransaction};
+use redb::{Builder, Database, ReadableDatabase, WriteTransaction};
 
 use super::cursor::RunCursor;
-use super::directory::{make_folder, run_path};
+use super::directory::{make_folder, run_path, sync_folder_names};
 use super::new_file::make_file;
 use super::redb_keys::{KeyWriter, sort_blocks};
-use super::redb_reader::{RedbReader, SealedDatabase};
-use super::redb_tables::{ANCHOR_ROW, MANIFEST_ROW, write_frame, write_meta, write_new_run};
+use super::redb_open::{check_left, left_manifest, open_error};
+use super::redb_reader::RedbReader;
+use super::redb_tables::{
+    ANCHOR_ROW, MANIFEST_ROW, read_meta, write_frame, write_meta, write_new_run,
+};
 use super::region_size::shrink_regions;
 use super::repair_watch::repair_watch;
 use super::run_file::RunFile;
 use super::{
-    AnchorError, AppendError, BackendFault, DiskMode, DiskProbe, EventStore, OpenRunError,
-    OpenSealedError, ReadFault, RunOpening, RunReader, SealError, SealedRun, Tail,
+    AnchorError, AppendError, BackendFault, DiskMode, DiskOp, DiskProbe, EventStore, OpenRunError,
+    ReadFault, RunOpening, RunReader, SealError, SealedRun, Tail, forget_cached,
 };
-use crate::format::{SealedFrame, encode_anchor, encode_manifest, run_root};
+use crate::format::{SealedFrame, decode_anchor, encode_anchor, encode_manifest, run_root};
 use crate::model::{InstanceId, RunId, RunManifest, RunStatus, SnapshotAnchor, UnixNanos};
 
 /// Keeps each run in one redb file, `<base_dir>/<instance_id>/<run_id>.redb`.
@@ -35,6 +38,7 @@ struct OpenRun {
     database: Arc<Database>,
     cursor: RunCursor,
     keys: KeyWriter,
+    /// As it is stored; nothing where there is none.
     anchor: Vec<u8>,
 }
 
@@ -42,11 +46,6 @@ struct OpenRun {
 /// must be at least twice the largest frame or redb writes frames in two goes: measured 2.2 times
 /// slower. For frames of 1 to 4 MiB more than 16 MiB brings little.
 const CACHE_BYTES: usize = 64 << 20;
-
-/// The same for a sealed file. What a walk over the frames needs is one frame, read into the same
-/// memory each time while the processor has it cached: with 64 MiB it takes a sixth more processor
-/// time. What is left is for the pages of the tables that look-ups walk.
-const SEALED_CACHE_BYTES: usize = 16 << 20;
 
 impl RedbBackend {
     /// A backend for the runs below `base_dir`. Nothing is touched until a run is opened.
@@ -59,7 +58,8 @@ impl RedbBackend {
         Self { base_dir: base_dir.into(), disk_mode, probe: None, run: None }
     }
 
-    /// The same backend, with `probe` asked before each thing it does to run files from now on.
+    /// The same backend, with `probe` asked before what it does from now on to the run files that it makes or takes
+    /// up; [`DiskProbe`] says about what not.
     #[must_use]
     pub fn probed(self, probe: Arc<dyn DiskProbe>) -> Self {
         Self { probe: Some(probe), ..self }
@@ -69,11 +69,16 @@ impl RedbBackend {
     /// repairs its file as far as its last commit, and returns the manifest found. From then on the run
     /// is open, as after [`open_run`](EventStore::open_run), which would make a run that is not there.
     ///
+    /// What the system has of the file in memory is not believed: the file is read from the disk (Linux).
+    ///
+    /// A file that holds another run, or another version of the format, is left as it is, as far as that can be
+    /// seen without a change: one that was not closed has to be repaired first.
+    ///
     /// With a manifest that can be read and an end that cannot, the run is open only to be sealed as
     /// quarantined: it takes no entry.
     ///
     /// Of a run that is [`Sealed`](OpenRunError::Sealed) in a file that was not closed, only the file
-    /// is closed; then [`open_sealed`] opens it.
+    /// is closed; then [`open_sealed`](super::open_sealed) opens it.
     pub fn take_up(
         &mut self,
         instance_id: &InstanceId,
@@ -81,7 +86,7 @@ impl RedbBackend {
     ) -> Result<RunManifest, OpenRunError> {
         self.check_none_open()?;
         let path = run_path(&self.base_dir, instance_id, run_id);
-        let (reader, manifest) = self.open_left(&path, run_id)?;
+        let (reader, manifest) = self.open_left(&path, instance_id, run_id)?;
         let run = OpenRun::left(reader, manifest);
         let manifest = run.cursor.manifest.clone();
         self.run = Some(run);
@@ -115,6 +120,8 @@ impl RedbBackend {
         let folder = path.parent().unwrap_or(Path::new("."));
         let failed = |path: &Path, source| OpenRunError::Io { path: path.to_owned(), source };
         make_folder(folder).map_err(|error| failed(folder, error))?;
+        sync_folder_names(folder, |named| self.ask(named, DiskOp::SyncFolder))
+            .map_err(|error| failed(folder, error))?;
         let database = make_file(path, self.probe.as_deref(), failed, |unborn, file| {
             self.initialize(unborn, file, &manifest)
         })?;
@@ -134,15 +141,19 @@ impl RedbBackend {
         let file = self.run_file(path, handle)?;
         shrink_regions(&file).map_err(at)?;
         let database = Self::open_file(path, file)?;
-        let transaction = database.begin_write().map_err(BackendFault::redb)?;
-        write_new_run(&transaction, manifest).map_err(BackendFault::redb)?;
-        transaction.commit().map_err(BackendFault::redb)?;
+        commit(&database, |transaction| write_new_run(transaction, manifest))
+            .map_err(|fault| fault.at(path))?;
         Ok(database)
     }
 
     /// Takes up a run that was never sealed, at its end.
-    fn resume(&self, path: &Path, run_id: RunId) -> Result<OpenRun, OpenRunError> {
-        let (reader, manifest) = self.open_left(path, run_id)?;
+    fn resume(
+        &self,
+        path: &Path,
+        instance_id: &InstanceId,
+        run_id: RunId,
+    ) -> Result<OpenRun, OpenRunError> {
+        let (reader, manifest) = self.open_left(path, instance_id, run_id)?;
         OpenRun::at_its_end(reader, manifest)
             .map_err(|source| OpenRunError::Damaged { path: path.to_owned(), source })
     }
@@ -152,37 +163,25 @@ impl RedbBackend {
     fn open_left(
         &self,
         path: &Path,
+        instance_id: &InstanceId,
         run_id: RunId,
     ) -> Result<(LiveReader, RunManifest), OpenRunError> {
-        // A sealed file never changes, and to open it for writing would be a change.
-        if let Ok(sealed) = open_sealed_file(path)
-            && let Ok(RunManifest { run_id: found, status, .. }) = sealed.manifest()
-        {
-            let foreign = || OpenRunError::Foreign { path: path.to_owned(), run_id };
-            let sealed = OpenRunError::Sealed { run_id, status };
-            return Err(if found == run_id { sealed } else { foreign() });
-        }
-        let file = File::options().read(true).write(true).open(path);
+        check_left(path, instance_id, run_id)?;
         let at = |source| OpenRunError::Io { path: path.to_owned(), source };
-        let file = file.map_err(at)?;
+        let file = File::options().read(true).write(true).open(path).map_err(at)?;
         if file.metadata().map_err(at)?.len() == 0 {
             // redb would take it for a file to be made into a database.
-            return Err(OpenRunError::Foreign { path: path.to_owned(), run_id });
+            let (path, instance_id) = (path.to_owned(), instance_id.clone());
+            return Err(OpenRunError::Foreign { path, run_id, instance_id });
         }
-        let database = Self::open_file(path, self.run_file(path, file)?)?;
-        let damaged = |source| match source {
-            ReadFault::Missing { .. } => OpenRunError::Foreign { path: path.to_owned(), run_id },
-            source => OpenRunError::Damaged { path: path.to_owned(), source },
-        };
-        let reader = RedbReader(Arc::new(database));
-        let manifest = reader.manifest().map_err(damaged)?;
-        if manifest.run_id != run_id {
-            return Err(OpenRunError::Foreign { path: path.to_owned(), run_id });
-        }
-        if manifest.status.is_sealed() {
-            return Err(OpenRunError::Sealed { run_id, status: manifest.status });
-        }
-        Ok((reader, manifest))
+        forget_cached(&file, |op| self.ask(path, op)).map_err(at)?;
+        let database = Arc::new(Self::open_file(path, self.run_file(path, file)?)?);
+        let manifest = left_manifest(path, &*database, instance_id, run_id)?;
+        Ok((RedbReader(database), manifest))
+    }
+
+    fn ask(&self, path: &Path, op: DiskOp<'_>) -> io::Result<()> {
+        self.probe.as_ref().map_or(Ok(()), |probe| probe.before(path, op))
     }
 }
 
@@ -194,19 +193,22 @@ impl OpenRun {
     }
 
     fn at_its_end(reader: LiveReader, manifest: RunManifest) -> Result<Self, ReadFault> {
-        let anchor = reader.anchor()?;
+        let stored = stored_anchor(&reader.0)?;
+        let anchor = stored.as_deref().map(decode_anchor).transpose()?;
         let cursor = RunCursor::new(manifest, reader.tail()?, anchor.as_ref());
-        let anchor = anchor.map(|anchor| encode_anchor(&anchor)).unwrap_or_default();
         let RedbReader(database) = reader;
-        Ok(Self { database, cursor, keys: KeyWriter::default(), anchor })
+        let (keys, anchor) = (KeyWriter::default(), stored.unwrap_or_default());
+        Ok(Self { database, cursor, keys, anchor })
     }
 
     /// At its end, or, where that cannot be read, to be quarantined.
     fn left(reader: LiveReader, manifest: RunManifest) -> Self {
         let database = Arc::clone(&reader.0);
         Self::at_its_end(reader, manifest.clone()).unwrap_or_else(|_damage| {
+            // It stays where it is, whatever is wrong with the run.
+            let anchor = stored_anchor(&database).ok().flatten().unwrap_or_default();
             let (cursor, keys) = (RunCursor::without_end(manifest), KeyWriter::default());
-            Self { database, cursor, keys, anchor: Vec::new() }
+            Self { database, cursor, keys, anchor }
         })
     }
 
@@ -214,9 +216,7 @@ impl OpenRun {
         &self,
         write: impl FnOnce(&WriteTransaction) -> Result<(), redb::Error>,
     ) -> Result<(), BackendFault> {
-        let transaction = self.database.begin_write().map_err(BackendFault::redb)?;
-        write(&transaction).map_err(BackendFault::redb)?;
-        transaction.commit().map_err(BackendFault::redb)
+        commit(&self.database, write)
     }
 }
 
@@ -235,7 +235,7 @@ impl EventStore for RedbBackend {
         let exists =
             fs::exists(&path).map_err(|source| OpenRunError::Io { path: path.clone(), source })?;
         if exists {
-            let run = self.resume(&path, manifest.run_id)?;
+            let run = self.resume(&path, &manifest.instance_id, manifest.run_id)?;
             let found = run.cursor.manifest.clone();
             self.run = Some(run);
             Ok(RunOpening::CrashedPredecessor(Box::new(found)))
@@ -294,58 +294,23 @@ impl EventStore for RedbBackend {
     }
 }
 
-/// Opens a sealed run of an instance for reading. The file is not changed.
-pub fn open_sealed(
-    base_dir: &Path,
-    instance_id: &InstanceId,
-    run_id: RunId,
-) -> Result<Arc<dyn RunReader>, OpenSealedError> {
-    open_sealed_file(&run_path(base_dir, instance_id, run_id))
-}
-
-/// Opens the sealed run in the file at `path` for reading. The file is not changed.
-pub fn open_sealed_file(path: &Path) -> Result<Arc<dyn RunReader>, OpenSealedError> {
-    let path = path.to_owned();
-    let database = match builder().set_cache_size(SEALED_CACHE_BYTES).open_read_only(&path) {
-        Ok(database) => database,
-        // A file that was not closed needs repair, which is a change.
-        Err(DatabaseError::DatabaseAlreadyOpen | DatabaseError::RepairAborted) => {
-            return Err(OpenSealedError::NotSealed { path });
-        }
-        Err(DatabaseError::Storage(redb::StorageError::Io(error)))
-            if error.kind() == io::ErrorKind::NotFound =>
-        {
-            return Err(OpenSealedError::NotFound { path });
-        }
-        Err(error) => {
-            return Err(OpenSealedError::Open { path, source: BackendFault::redb(error) });
-        }
-    };
-    let reader = match SealedDatabase::new(database) {
-        Ok(database) => RedbReader(database),
-        Err(source) => return Err(OpenSealedError::Open { path, source }),
-    };
-    match reader.manifest() {
-        Ok(manifest) if manifest.status.is_sealed() => Ok(Arc::new(reader)),
-        Ok(_) => Err(OpenSealedError::NotSealed { path }),
-        Err(source) => Err(OpenSealedError::Read { path, source }),
-    }
-}
-
 fn builder() -> Builder {
     let mut builder = Builder::new();
     builder.set_cache_size(CACHE_BYTES);
     builder
 }
 
-fn open_error(path: &Path, error: DatabaseError) -> OpenRunError {
-    match error {
-        DatabaseError::DatabaseAlreadyOpen => OpenRunError::InUse { path: path.to_owned() },
-        error => match BackendFault::redb(error) {
-            fault @ BackendFault::Corrupted(_) => {
-                OpenRunError::Damaged { path: path.to_owned(), source: ReadFault::Fault(fault) }
-            }
-            fault => OpenRunError::Fault(fault),
-        },
-    }
+/// The anchor as it is stored, which is what the run's root covers.
+fn stored_anchor(database: &Database) -> Result<Option<Vec<u8>>, ReadFault> {
+    let transaction = database.begin_read().map_err(BackendFault::redb)?;
+    read_meta(&transaction, ANCHOR_ROW)
+}
+
+fn commit(
+    database: &Database,
+    write: impl FnOnce(&WriteTransaction) -> Result<(), redb::Error>,
+) -> Result<(), BackendFault> {
+    let transaction = database.begin_write().map_err(BackendFault::redb)?;
+    write(&transaction).map_err(BackendFault::redb)?;
+    transaction.commit().map_err(BackendFault::redb)
 }

@@ -63,6 +63,9 @@ pub(super) fn write_meta(
     Ok(())
 }
 
+/// What [`ReadFault::Missing`] says of a file without the tables of a run.
+pub(super) const NO_RUN: &str = "manifest";
+
 /// Reads one row of `META`.
 pub(super) fn read_meta(
     transaction: &ReadTransaction,
@@ -71,7 +74,7 @@ pub(super) fn read_meta(
     let table = match transaction.open_table(META) {
         Ok(table) => table,
         Err(TableError::TableDoesNotExist(_)) => {
-            return Err(ReadFault::Missing { what: "manifest" });
+            return Err(ReadFault::Missing { what: NO_RUN });
         }
         Err(error) => return Err(BackendFault::redb(error).into()),
     };
@@ -88,7 +91,7 @@ pub(super) fn read_manifest_row(transaction: &ReadTransaction) -> Result<Vec<u8>
     if version != FORMAT_VERSION {
         return Err(ReadFault::Version { found: version, expected: FORMAT_VERSION });
     }
-    read_meta(transaction, MANIFEST_ROW)?.ok_or(ReadFault::Missing { what: "manifest" })
+    read_meta(transaction, MANIFEST_ROW)?.ok_or(ReadFault::Missing { what: "manifest row" })
 }
 
 pub(super) fn read_manifest(transaction: &ReadTransaction) -> Result<RunManifest, ReadFault> {

@@ -21,7 +21,10 @@ pub(crate) fn as_a_user(sandbox: &Sandbox) -> Command {
         std::fs::set_permissions(path, Permissions::from_mode(0o755)).expect("it is ours");
     };
     let copy = sandbox.path("tapline");
-    std::fs::copy(PROGRAM, &copy).expect("there is room");
+    // Not by this process: what it starts on another thread meanwhile would have the copy open for writing, and a file that
+    // somebody writes cannot be run.
+    let copied = Command::new("cp").arg(PROGRAM).arg(&copy).status().expect("`cp` is there");
+    assert!(copied.success());
     open_to_all(&copy);
     open_to_all(copy.parent().expect("a folder"));
     own(&sandbox.runs());

@@ -3,6 +3,7 @@
 
 mod clock;
 mod kernel;
+mod left_alone;
 mod locking;
 mod opening;
 mod restoring;

@@ -3,12 +3,12 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use tapline::lifecycle::RetentionMode;
+use tapline::lifecycle::{RetentionMode, recover_predecessors};
 use tapline::read::{
     KeepReason, PlannedRun, ReclaimError, ReclaimReason, RetentionDecision, RetentionPlan,
 };
 use tapline::store::{DiskMode, EventStore, run_path};
-use tapline::{ContentHash, RunStatus, SnapshotAnchor, UnixNanos};
+use tapline::{ContentHash, RunId, RunManifest, RunStatus, SnapshotAnchor, UnixNanos};
 
 use crate::support::files::FileState;
 use crate::support::message::messages;
@@ -62,6 +62,33 @@ impl Runs {
         }
         let end = messages(1, 3).iter().map(|message| UnixNanos::new(message.ts_init)).max();
         store.seal(status, end).unwrap();
+    }
+
+    /// Run `n` without entries, with its manifest as `change` makes it.
+    fn seal_as(&self, n: u32, status: RunStatus, change: impl FnOnce(&mut RunManifest)) {
+        let mut manifest = manifest(n);
+        change(&mut manifest);
+        let mut store = self.0.backend();
+        store.open_run(manifest).unwrap();
+        store.seal(status, None).unwrap();
+    }
+
+    /// A run with a snapshot, one that a crash cut off, one that took over from that, and one of a node that replayed.
+    fn taken_over(replayed: Option<u32>) -> Self {
+        let runs = Self::new();
+        runs.seal(1, RunStatus::Ended, Some(3));
+        runs.seal_as(2, RunStatus::CrashedRecovered, |_| ());
+        runs.seal_as(3, RunStatus::Ended, |manifest| manifest.parent_run_id = Some(run_id(2)));
+        runs.seal_as(4, RunStatus::Ended, |manifest| {
+            manifest.parent_run_id = replayed.map(run_id);
+            manifest.feature_flags.push("replay".to_owned());
+        });
+        runs
+    }
+
+    /// The run that the next boot continues from.
+    fn next_parent(&self) -> Option<RunId> {
+        recover_predecessors(self.0.folder(), &instance()).unwrap().parent_run_id
     }
 
     fn plan(&self, mode: RetentionMode) -> RetentionPlan {
@@ -211,7 +238,13 @@ fn what_cannot_be_read_stays() {
     // A copy under another run's name is not that run.
     fs::copy(runs.path(3), runs.path(5)).unwrap();
     let error = unreadable(&runs.decisions(SNAPSHOT)[4]);
-    assert_eq!(error, format!("it holds run {}", run_id(3)));
+    assert_eq!(error, format!("it holds run {} of instance node-1", run_id(3)));
+    // Nor is one of another instance, whatever it has.
+    runs.seal_as(6, RunStatus::Ended, |manifest| manifest.instance_id = "node-2".parse().unwrap());
+    fs::copy(run_path(runs.0.folder(), &"node-2".parse().unwrap(), run_id(6)), runs.path(6))
+        .unwrap();
+    let error = unreadable(&runs.decisions(SNAPSHOT)[5]);
+    assert_eq!(error, format!("it holds run {} of instance node-2", run_id(6)));
     assert!(apply(&runs.plan(SNAPSHOT)).is_empty());
 }
 
@@ -236,13 +269,42 @@ fn parents_stay() {
     let runs = Runs::new();
     runs.seal(1, RunStatus::CrashedRecovered, None);
     runs.seal(2, RunStatus::Ended, Some(2));
-    let mut store = runs.0.backend();
-    let mut child = manifest(3);
-    child.parent_run_id = Some(run_id(1));
-    store.open_run(child).unwrap();
-    store.seal(RunStatus::Ended, None).unwrap();
+    runs.seal_as(3, RunStatus::Ended, |manifest| manifest.parent_run_id = Some(run_id(1)));
     let needed = keep(KeepReason::NeededBy { run_id: run_id(3) });
     assert_eq!(runs.decisions(SNAPSHOT)[0], needed);
+}
+
+/// The run that was cut off stays for its replay. If the one that took over from it went, the next boot would go on from
+/// what is over.
+#[test]
+fn the_next_boot_continues_from_the_run_that_it_would_have_continued_from() {
+    let runs = Runs::taken_over(Some(2));
+    assert_eq!(runs.next_parent(), None);
+    let bounded = RetentionMode::Bounded { keep_last: 1 };
+    let needed = keep(KeepReason::NeededBy { run_id: run_id(4) });
+    let took_over = keep(KeepReason::TookOver { run_id: run_id(2) });
+    let expected = [keep(KeepReason::RestorePoint), needed, took_over, keep(KeepReason::Newest)];
+    assert_eq!(runs.decisions(bounded), expected);
+    assert!(apply(&runs.plan(bounded)).is_empty());
+    assert_eq!(runs.next_parent(), None);
+}
+
+#[test]
+fn a_run_that_took_over_stays_until_what_it_took_over_from_is_gone() {
+    let runs = Runs::taken_over(None);
+    let bounded = RetentionMode::Bounded { keep_last: 1 };
+    fs::create_dir(runs.sidecar(2)).unwrap();
+    let plan = runs.plan(bounded);
+    let outcomes = apply(&plan);
+    assert_matches!(&outcomes[0].1, Err(ReclaimError::Remove { .. }));
+    let held = KeepReason::TookOver { run_id: run_id(2) };
+    assert_matches!(&outcomes[1].1, Err(ReclaimError::Kept { reason, .. }) if *reason == held);
+    assert_eq!(runs.next_parent(), None);
+
+    fs::remove_dir(runs.sidecar(2)).unwrap();
+    assert!(apply(&runs.plan(bounded)).iter().all(|(_, outcome)| outcome.is_ok()));
+    assert!(!runs.path(2).exists() && !runs.path(3).exists());
+    assert_eq!(runs.next_parent(), None);
 }
 
 #[test]

@@ -1,7 +1,11 @@
 use proptest::prelude::*;
 
-use super::{Candidate, KeepReason, ReclaimReason, RetentionDecision, Standing, decide};
+use super::{
+    Candidate, Fate, KeepReason, ReclaimReason, RetentionDecision, Standing, decide,
+    only_took_over_from,
+};
 use crate::model::{RetentionMode, RunId, RunStatus};
+use crate::store::{Known, choose_parent};
 use RetentionDecision::{Keep, Reclaim};
 use RunStatus::{CrashedRecovered, Ended, Quarantined};
 
@@ -15,8 +19,8 @@ fn sealed(status: RunStatus, anchored: bool, parent: Option<usize>) -> Standing 
 }
 
 /// Sealed by a node that replayed another run.
-fn replay(status: RunStatus, anchored: bool) -> Standing {
-    Standing::Sealed { status, parent: None, anchored, is_replay: true }
+fn replay(status: RunStatus, anchored: bool, parent: Option<usize>) -> Standing {
+    Standing::Sealed { status, parent: parent.map(id), anchored, is_replay: true }
 }
 
 /// Sealed in order, with a snapshot.
@@ -33,17 +37,21 @@ fn unreadable() -> Standing {
     Standing::Unreadable { error: "torn".to_owned() }
 }
 
+fn candidates(runs: impl IntoIterator<Item = Standing>) -> Vec<Candidate> {
+    runs.into_iter().enumerate().map(|(n, standing)| (Some(id(n)), standing)).collect()
+}
+
 fn decisions(
     mode: RetentionMode,
     runs: impl IntoIterator<Item = Standing>,
 ) -> Vec<RetentionDecision> {
-    let runs: Vec<Candidate> =
-        runs.into_iter().enumerate().map(|(n, standing)| (Some(id(n)), standing)).collect();
-    decide(mode, &runs)
+    decide(mode, &candidates(runs))
 }
 
+const BOUNDED_1: RetentionMode = RetentionMode::Bounded { keep_last: 1 };
 const BOUNDED_2: RetentionMode = RetentionMode::Bounded { keep_last: 2 };
 const SNAPSHOT: RetentionMode = RetentionMode::SnapshotAnchored;
+const NOT_NEWEST_OF_1: RetentionDecision = Reclaim(ReclaimReason::NotNewest { keep_last: 1 });
 const NOT_NEWEST: RetentionDecision = Reclaim(ReclaimReason::NotNewest { keep_last: 2 });
 const NEWEST: RetentionDecision = Keep(KeepReason::Newest);
 const POINT: RetentionDecision = Keep(KeepReason::RestorePoint);
@@ -58,6 +66,10 @@ fn after(n: usize) -> RetentionDecision {
 
 fn needed_by(n: usize) -> RetentionDecision {
     Keep(KeepReason::NeededBy { run_id: id(n) })
+}
+
+fn took_over(n: usize) -> RetentionDecision {
+    Keep(KeepReason::TookOver { run_id: id(n) })
 }
 
 #[test]
@@ -155,7 +167,7 @@ fn a_file_whose_name_is_no_run_id_is_left_alone() {
 /// What happened live does not go because a replay of it has a snapshot.
 #[test]
 fn a_replay_is_no_restore_point() {
-    let runs = [plain(), anchored(), plain(), replay(Ended, true)];
+    let runs = [plain(), anchored(), plain(), replay(Ended, true, None)];
     assert_eq!(decisions(SNAPSHOT, runs), [before(1), POINT, after(1), after(1)]);
 }
 
@@ -164,7 +176,7 @@ fn the_run_that_the_next_start_continues_from_stays() {
     let crashed = || sealed(CrashedRecovered, false, None);
     let bad = || sealed(Quarantined, false, None);
     let continuable = Keep(KeepReason::Continuable);
-    for newest in [[bad(), bad()], [bad(), replay(CrashedRecovered, false)]] {
+    for newest in [[bad(), bad()], [bad(), replay(CrashedRecovered, false, None)]] {
         let [third, fourth] = newest;
         let runs = [anchored(), crashed(), crashed(), third, fourth];
         let expected = [POINT, NOT_NEWEST, continuable.clone(), NEWEST, NEWEST];
@@ -175,29 +187,156 @@ fn the_run_that_the_next_start_continues_from_stays() {
     assert_eq!(decisions(BOUNDED_2, runs), [POINT, NOT_NEWEST, NOT_NEWEST, NEWEST, NEWEST]);
 }
 
+/// The crashed run stays for its replay, or for one that does not say what it continues from; the run that took over
+/// from it would not by itself, and the next start would continue from what is over.
+#[test]
+fn a_run_that_took_over_from_one_that_stays_stays_too() {
+    let crashed = || sealed(CrashedRecovered, false, None);
+    let child = || sealed(Ended, false, Some(1));
+    let runs = [anchored(), crashed(), child(), replay(Ended, false, Some(1))];
+    assert_eq!(decisions(BOUNDED_1, runs), [POINT, needed_by(3), took_over(1), NEWEST]);
+
+    let runs = [anchored(), crashed(), child(), sealed(Quarantined, false, None), unreadable()];
+    let expected = [POINT, needed_by(4), took_over(1), NEWEST];
+    assert_eq!(decisions(BOUNDED_1, runs)[..4], expected);
+
+    // One is enough, and who only came later did so as well.
+    let runs = [anchored(), crashed(), child(), plain(), replay(Ended, false, Some(1))];
+    let expected = [POINT, needed_by(4), NOT_NEWEST_OF_1, took_over(1), NEWEST];
+    assert_eq!(decisions(BOUNDED_1, runs), expected);
+    // Without the replay none of it is needed.
+    let runs = [anchored(), crashed(), child(), sealed(Quarantined, false, None)];
+    assert_eq!(decisions(BOUNDED_1, runs), [POINT, NOT_NEWEST_OF_1, NOT_NEWEST_OF_1, NEWEST]);
+}
+
+#[test]
+fn a_run_that_took_over_from_one_that_could_not_be_removed_is_held_back() {
+    use Fate::{Doubtful, Gone, There};
+    let crashed = || sealed(CrashedRecovered, false, None);
+    let runs =
+        candidates([crashed(), sealed(Ended, false, Some(0)), plain(), replay(Ended, true, None)]);
+    let held = |at, fates: [Fate; 4]| only_took_over_from(at, &runs, &fates);
+    assert_eq!(held(0, [There; 4]), None);
+    assert_eq!(held(1, [Doubtful, There, There, There]), None, "the third did, too");
+    assert_eq!(held(2, [Doubtful, Gone, There, There]), Some(id(0)));
+    assert_eq!(held(2, [Doubtful, Doubtful, There, There]), Some(id(0)));
+    assert_eq!(held(2, [Gone, Gone, There, There]), None);
+    assert_eq!(held(3, [There, Gone, There, There]), None, "a replay takes nobody's place");
+}
+
 #[test]
 fn no_runs() {
     assert_eq!(decisions(SNAPSHOT, []), []);
 }
 
-fn any_standing() -> impl Strategy<Value = Standing> {
+fn any_sealed() -> impl Strategy<Value = Standing> {
     let status = prop::sample::select(vec![Ended, CrashedRecovered, Quarantined]);
     let parent = prop::option::of(0_usize..12);
-    prop_oneof![
-        1 => Just(Standing::NotSealed),
-        1 => Just(unreadable()),
-        8 => (status.clone(), prop::bool::weighted(0.3), parent).prop_map(|(s, a, p)| sealed(s, a, p)),
-        1 => (status, any::<bool>()).prop_map(|(status, anchored)| replay(status, anchored)),
-    ]
+    (status, prop::bool::weighted(0.3), parent, prop::bool::weighted(0.15)).prop_map(
+        |(status, anchored, parent, is_replay)| {
+            let make = if is_replay { replay } else { sealed };
+            make(status, anchored, parent)
+        },
+    )
+}
+
+/// What a run is in truth, and what retention can see of it.
+type Run = (Standing, Standing);
+
+fn any_run() -> impl Strategy<Value = Run> {
+    (any_sealed(), 0..10).prop_map(|(truth, seen)| {
+        let seen = match seen {
+            0 => Standing::NotSealed,
+            1 => unreadable(),
+            _ => truth.clone(),
+        };
+        (truth, seen)
+    })
+}
+
+fn any_mode() -> impl Strategy<Value = RetentionMode> {
+    let mode = |keep_last: Option<u32>| {
+        keep_last.map_or(SNAPSHOT, |keep_last| RetentionMode::Bounded { keep_last })
+    };
+    prop::option::of(1_u32..6).prop_map(mode)
+}
+
+/// What the next boot makes of a file that could not be read.
+#[derive(Debug, Clone, Copy)]
+enum Unread {
+    Skips,
+    Reads,
+    Recovers,
+}
+
+/// The run that the next boot continues from, of those that are there.
+fn next_parent(runs: &[Run], unread: Unread, is_there: impl Fn(usize) -> bool) -> Option<RunId> {
+    let known = |n: usize| {
+        let (truth, seen) = &runs[n];
+        let known = truth.known(id(n));
+        // The engine's ids ascend; only to what is sealed and read already another order can be told.
+        let parent_run_id = known.parent_run_id.filter(|parent| *parent < known.run_id);
+        let recovered = Known { parent_run_id, is_recovered_now: true, ..known };
+        match (seen, unread) {
+            (Standing::Sealed { .. }, _) => Some(known),
+            (Standing::NotSealed, _) | (_, Unread::Recovers) => Some(recovered),
+            (_, Unread::Reads) => Some(Known { is_recovered_now: false, ..recovered }),
+            (_, Unread::Skips) => None,
+        }
+    };
+    let known: Vec<Known> = (0..runs.len()).filter(|n| is_there(*n)).filter_map(known).collect();
+    choose_parent(&known)
+}
+
+/// Expects that the next boot continues from the run that it would have continued from with all runs there. Of a run
+/// whose removal failed nobody knows whether it is there.
+fn check_next_parent(runs: &[Run], fates: &[Fate]) -> Result<(), TestCaseError> {
+    for unread in [Unread::Skips, Unread::Reads, Unread::Recovers] {
+        let before = next_parent(runs, unread, |_| true);
+        let without = next_parent(runs, unread, |n| fates[n] == Fate::There);
+        prop_assert!(
+            without == before,
+            "{without:?} for {before:?}: {unread:?}, gone of {fates:?}"
+        );
+        let with = next_parent(runs, unread, |n| fates[n] != Fate::Gone);
+        prop_assert!(with == before, "{with:?} for {before:?}: {unread:?}, there of {fates:?}");
+    }
+    Ok(())
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2_000))]
+
+    #[test]
+    fn the_run_that_the_next_boot_continues_from_is_the_same(
+        runs in prop::collection::vec(any_run(), 0..12),
+        fails in prop::collection::vec(prop::bool::weighted(0.3), 12),
+        mode in any_mode(),
+    ) {
+        let candidates = candidates(runs.iter().map(|(_, seen)| seen.clone()));
+        let decisions = decide(mode, &candidates);
+        let is_reclaimed = |n: usize| matches!(decisions[n], Reclaim(_));
+        let all_gone: Vec<Fate> = (0..runs.len())
+            .map(|n| if is_reclaimed(n) { Fate::Gone } else { Fate::There })
+            .collect();
+        check_next_parent(&runs, &all_gone)?;
+
+        // One after the other, as a plan is applied: at any moment the process may end.
+        let mut fates = vec![Fate::There; runs.len()];
+        for at in (0..runs.len()).filter(|at| is_reclaimed(*at)) {
+            if only_took_over_from(at, &candidates, &fates).is_none() {
+                fates[at] = if fails[at] { Fate::Doubtful } else { Fate::Gone };
+                check_next_parent(&runs, &fates)?;
+            }
+        }
+    }
+
     #[test]
     fn what_stays_can_be_restored(
-        runs in prop::collection::vec(any_standing(), 0..12),
-        keep_last in prop::option::of(1_u32..6),
+        runs in prop::collection::vec(any_run(), 0..12),
+        mode in any_mode(),
     ) {
-        let mode = keep_last.map_or(SNAPSHOT, |keep_last| RetentionMode::Bounded { keep_last });
+        let runs: Vec<Standing> = runs.into_iter().map(|(_, seen)| seen).collect();
         let decisions = decisions(mode, runs.clone());
         let reclaimed = |n: usize| matches!(decisions[n], Reclaim(_));
         let point = (0..runs.len()).rev().find(|&n| runs[n].is_restore_point());

@@ -225,9 +225,10 @@ fn a_close_that_was_given_up_before_its_last_entry_was_durable_does_not_seal() {
     let (gate, disk) = (Gate::default(), MemoryDisk::default());
     let config = WriterConfig { close_timeout: Duration::from_millis(50), ..defaults() };
     let store = FaultyStore::gated_before(Box::new(MemoryBackend::new(disk.clone())), &gate);
-    let engine = Engine::start_on(Box::new(store), config);
+    let Engine { writer, reader, .. } = Engine::start_on(Box::new(store), config);
+    drop(reader);
     gate.shut();
-    assert!(matches!(engine.writer.close(&ended()), Err(CloseError::Halted(_))));
+    assert!(matches!(writer.close(&ended()), Err(CloseError::Halted(_))));
     gate.open();
     // The writer lets go of the run when the store comes back.
     let deadline = Instant::now() + PATIENCE;

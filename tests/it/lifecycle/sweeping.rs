@@ -11,15 +11,15 @@ use super::{cut, ended, leave, leave_child, leave_closed};
 use crate::support::files::assert_unchanged;
 use crate::support::{FrameMaker, Message, instance, manifest, run_id, tamper};
 
-fn sweep(folder: &Path) -> SweepReport {
+pub(super) fn sweep(folder: &Path) -> SweepReport {
     recover_predecessors(folder, &instance()).expect("the folder is free")
 }
 
-fn path(folder: &Path, n: u32) -> PathBuf {
+pub(super) fn path(folder: &Path, n: u32) -> PathBuf {
     run_path(folder, &instance(), run_id(n))
 }
 
-fn recovered(report: &SweepReport) -> Vec<(RunId, RunStatus, u64)> {
+pub(super) fn recovered(report: &SweepReport) -> Vec<(RunId, RunStatus, u64)> {
     report.recovered.iter().map(|run| (run.run_id, run.status, run.watermark)).collect()
 }
 

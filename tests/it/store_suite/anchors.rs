@@ -1,10 +1,10 @@
 //! Recording a snapshot anchor: only forward, only on what is durable.
 
-use tapline::store::AnchorError;
+use tapline::store::{AnchorError, DiskMode, EventStore, RedbBackend, open_sealed_file, run_path};
 use tapline::{ContentHash, RunStatus, SnapshotAnchor};
 
 use super::abandoned;
-use crate::support::{Place, assert_matches};
+use crate::support::{Place, assert_matches, instance, run_id, tamper};
 
 on_every_backend! {
     an_anchor_replaces_the_one_before
@@ -12,6 +12,7 @@ on_every_backend! {
     an_anchor_may_be_at_zero
     an_anchor_past_the_watermark_is_refused
     an_anchor_does_not_move_back
+    an_anchor_that_is_no_name_but_a_snapshot_is_refused
     a_sealed_run_keeps_its_anchor
     the_anchor_is_part_of_the_run_s_root
     without_an_open_run_no_anchor_is_recorded
@@ -76,6 +77,24 @@ fn an_anchor_does_not_move_back(place: &Place) {
     assert_eq!(store.reader().unwrap().anchor().unwrap(), Some(anchor(6)));
 }
 
+fn an_anchor_that_is_no_name_but_a_snapshot_is_refused(place: &Place) {
+    abandoned(place);
+    let mut store = place.open(1);
+    // Each byte of it is stored as six.
+    let long = |bytes| SnapshotAnchor { blob_ref: "\u{1}".repeat(bytes), ..anchor(4) };
+    store.record_anchor(&long(65_536)).unwrap();
+    for bytes in [65_537, 65 << 20] {
+        let refused = store.record_anchor(&long(bytes)).unwrap_err();
+        assert_matches!(
+            &refused,
+            AnchorError::BlobRefLength { bytes: found, max: 65_536 } if *found == bytes
+        );
+    }
+    assert_eq!(store.reader().unwrap().anchor().unwrap(), Some(long(65_536)));
+    // And the run goes on.
+    store.record_anchor(&anchor(5)).unwrap();
+}
+
 fn a_sealed_run_keeps_its_anchor(place: &Place) {
     abandoned(place);
     let mut store = place.open(1);
@@ -103,4 +122,26 @@ fn the_anchor_is_part_of_the_run_s_root(place: &Place) {
 
 fn without_an_open_run_no_anchor_is_recorded(place: &Place) {
     assert_matches!(place.backend().record_anchor(&anchor(0)), Err(AnchorError::NoOpenRun));
+}
+
+/// It may have what this program does not know, or cannot read.
+#[test]
+fn a_run_that_was_taken_up_has_its_anchor_in_its_root_as_it_is_stored() {
+    let hash = ContentHash::of(b"");
+    let known = format!(r#""high_watermark":4,"blob_ref":"b","content_hash":"{hash}""#);
+    let of_a_later_version = format!(r#"{{{known},"taken_by":"node-1"}}"#);
+    for (row, status) in
+        [(&*of_a_later_version, RunStatus::Ended), ("no anchor", RunStatus::Quarantined)]
+    {
+        let place = Place::disk(DiskMode::Buffered);
+        abandoned(&place);
+        let path = run_path(place.folder(), &instance(), run_id(1));
+        tamper::meta(&path, "anchor", row.as_bytes());
+        let mut store = RedbBackend::with_disk_mode(place.folder(), DiskMode::Buffered);
+        store.take_up(&instance(), run_id(1)).unwrap();
+        let sealed = store.seal(status, None).unwrap();
+        drop(store);
+        let stored = open_sealed_file(&path).unwrap().root().unwrap();
+        assert_eq!(stored, Some(sealed.root), "{row}");
+    }
 }

@@ -26,6 +26,7 @@ macro_rules! on_every_backend {
 
 mod anchors;
 mod appending;
+mod disk;
 mod frames;
 mod index;
 mod opening;

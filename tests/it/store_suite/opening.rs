@@ -18,6 +18,7 @@ on_every_backend! {
     a_sealed_run_is_not_reopened
     a_sealed_run_is_not_reopened_on_the_backend_that_sealed_it
     a_run_is_open_only_once_at_a_time
+    a_run_is_in_use_as_long_as_somebody_reads_it
     a_refused_opening_leaves_no_run_open
     before_opening_there_is_nothing
 }
@@ -140,6 +141,25 @@ fn a_run_is_open_only_once_at_a_time(place: &Place) {
     assert_matches!(place.backend().open_run(manifest(1)), Err(OpenRunError::InUse { .. }));
     drop(first);
     assert_matches!(place.backend().open_run(manifest(1)), Ok(RunOpening::CrashedPredecessor(_)));
+}
+
+/// As a follower does that outlives its node.
+fn a_run_is_in_use_as_long_as_somebody_reads_it(place: &Place) {
+    abandoned(place);
+    for seals in [false, true] {
+        let mut store = place.open(1);
+        let reader = store.reader().unwrap();
+        if seals {
+            store.seal(RunStatus::CrashedRecovered, None).unwrap();
+        }
+        drop(store);
+        for _ in 0..2 {
+            let refused = place.backend().open_run(manifest(1));
+            assert_matches!(refused, Err(OpenRunError::InUse { .. }));
+        }
+        assert_eq!(reader.watermark().unwrap(), 9);
+    }
+    assert_matches!(place.backend().open_run(manifest(1)), Err(OpenRunError::Sealed { .. }));
 }
 
 fn a_refused_opening_leaves_no_run_open(place: &Place) {

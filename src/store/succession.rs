@@ -1,21 +1,21 @@
-//! Which run the next one continues from.
+//! Which run the next one continues from: what the sweep of a boot chooses by, and what retention must not change.
 
 use crate::model::{RunId, RunManifest, RunStatus};
 
 /// What has to be known of a run to choose.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Known {
-    pub(super) run_id: RunId,
-    pub(super) status: RunStatus,
-    pub(super) parent_run_id: Option<RunId>,
+pub(crate) struct Known {
+    pub(crate) run_id: RunId,
+    pub(crate) status: RunStatus,
+    pub(crate) parent_run_id: Option<RunId>,
     /// Recorded by a node that replayed another run: no part of what happened live.
-    pub(super) is_replay: bool,
+    pub(crate) is_replay: bool,
     /// Sealed by this sweep.
-    pub(super) is_recovered_now: bool,
+    pub(crate) is_recovered_now: bool,
 }
 
 impl Known {
-    pub(super) fn new(manifest: &RunManifest, is_recovered_now: bool) -> Self {
+    pub(crate) fn new(manifest: &RunManifest, is_recovered_now: bool) -> Self {
         Self {
             run_id: manifest.run_id,
             status: manifest.status,
@@ -25,11 +25,27 @@ impl Known {
         }
     }
 
+    /// What a run may turn out to be that nobody could look into yet: one that a crash cut off.
+    pub(crate) fn left(run_id: RunId) -> Self {
+        Self {
+            run_id,
+            status: RunStatus::CrashedRecovered,
+            parent_run_id: None,
+            is_replay: false,
+            is_recovered_now: true,
+        }
+    }
+
+    /// Whether the next run may continue from it, unless another took over.
+    pub(crate) fn is_cut_off(&self) -> bool {
+        self.status == RunStatus::CrashedRecovered && !self.is_replay
+    }
+
     /// Whether `self` took over from `other`, so that nothing is to be continued from `other` any more: it
     /// continues it, or came after it and had no reason to. Of runs that were left behind at once neither knew
     /// of the other. A quarantined run did not take over: what it had is not to be trusted. Ids ascend, but
     /// names are believed first.
-    fn supersedes(&self, other: &Self) -> bool {
+    pub(crate) fn supersedes(&self, other: &Self) -> bool {
         let continues_it = self.parent_run_id == Some(other.run_id);
         let left_at_once = self.is_recovered_now && other.is_recovered_now;
         let is_continued = other.parent_run_id == Some(self.run_id);
@@ -39,10 +55,9 @@ impl Known {
 }
 
 /// The newest run that a crash cut off and that none came after.
-pub(super) fn choose_parent(runs: &[Known]) -> Option<RunId> {
-    let is_candidate = |run: &&Known| run.status == RunStatus::CrashedRecovered && !run.is_replay;
+pub(crate) fn choose_parent(runs: &[Known]) -> Option<RunId> {
     let is_superseded = |run: &Known| runs.iter().any(|other| other.supersedes(run));
-    let candidates = runs.iter().filter(is_candidate).filter(|run| !is_superseded(run));
+    let candidates = runs.iter().filter(|run| run.is_cut_off() && !is_superseded(run));
     candidates.map(|run| run.run_id).max()
 }
 

@@ -1,0 +1,184 @@
+//! Files in an instance's folder that are none of its runs, or cannot be looked into: they stay as they are, keep
+//! nobody from booting, and it is said what that means.
+
+use std::fs;
+use std::path::Path;
+
+use tapline::RunStatus::CrashedRecovered;
+use tapline::lifecycle::{
+    EventStoreConfig, EventStoreLifecycle, KernelEventStore, LifecycleOptions, OpenError,
+    ReplayRunError, RestoreParentError,
+};
+use tapline::store::{
+    DiskMode, EventStore, OpenRunError, OpenSealedError, ReadFault, RedbBackend, run_path,
+};
+use tapline::{InstanceId, RunManifest, RunStatus, UnixNanos};
+
+use super::sweeping::{path, recovered, sweep};
+use super::{cut, leave, leave_child, leave_closed, lifecycle, open};
+use crate::support::files::assert_unchanged;
+use crate::support::ledger::Ledger;
+use crate::support::{FrameMaker, assert_matches, instance, run_id, tamper};
+
+/// Puts run `n` of another instance into this one's folder, as somebody does who copies files. Without a status it was
+/// left behind, in a file that is closed.
+fn copy_of_another(folder: &Path, n: u32, status: Option<RunStatus>) {
+    let other: InstanceId = "node-2".parse().unwrap();
+    let mut store = RedbBackend::with_disk_mode(folder, DiskMode::Buffered);
+    store.open_run(RunManifest::new(other.clone(), run_id(n), run_id(n).start())).unwrap();
+    FrameMaker::new().append_all(&mut store, &cut());
+    if let Some(status) = status {
+        store.seal(status, Some(UnixNanos::new(1_010))).unwrap();
+    }
+    drop(store);
+    fs::create_dir_all(folder.join("node-1")).unwrap();
+    fs::copy(run_path(folder, &other, run_id(n)), path(folder, n)).unwrap();
+}
+
+#[test]
+fn a_run_of_another_instance_is_left_as_it_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    leave(folder, 1, &cut());
+    copy_of_another(folder, 2, None);
+    copy_of_another(folder, 3, Some(CrashedRecovered));
+    let sweep = || assert_unchanged(&path(folder, 2), || sweep(folder));
+    let swept = assert_unchanged(&path(folder, 3), sweep);
+    assert_eq!(recovered(&swept), [(run_id(1), CrashedRecovered, 10)]);
+    assert_eq!((swept.parent_run_id, swept.newest_run_id), (Some(run_id(1)), Some(run_id(1))));
+    assert_eq!(swept.passed_over, []);
+    let said = ["does not hold run", "of instance node-2"];
+    assert_eq!(swept.skipped.len(), said.len());
+    for (skipped, said) in swept.skipped.iter().zip(said) {
+        assert!(skipped.error.contains(said), "{}", skipped.error);
+    }
+}
+
+#[test]
+fn nothing_is_restored_or_replayed_from_a_run_of_another_instance() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    copy_of_another(folder, 1, Some(CrashedRecovered));
+    let foreign = |source: &OpenSealedError| {
+        matches!(source, OpenSealedError::Read { source: ReadFault::Foreign { .. }, .. })
+    };
+    let mut config = EventStoreConfig::new(folder);
+    config.replay_from_run_id = Some(run_id(1));
+    let mut replaying = EventStoreLifecycle::new(Some(config), LifecycleOptions::default());
+    assert_matches!(
+        open(&mut replaying),
+        Err(OpenError::ReplayRun(ReplayRunError::Open { source, .. })) if foreign(&source)
+    );
+
+    leave_child(folder, 2, Some(1), &cut());
+    let mut ledger = Ledger::default();
+    assert_matches!(
+        lifecycle(folder).restore_parent_cache(&instance(), &mut ledger),
+        Err(RestoreParentError::Open { run_id: run, source }) if run == run_id(1) && foreign(&source)
+    );
+}
+
+/// Opened to be written, a file changes.
+#[test]
+fn a_file_that_is_not_taken_up_is_not_written_to() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    for n in 1..=3 {
+        leave_closed(folder, n, &cut());
+    }
+    fs::rename(path(folder, 1), path(folder, 11)).unwrap();
+    tamper::meta(&path(folder, 2), "format", &9_u64.to_le_bytes());
+    tamper::edit(&path(folder, 3), |transaction| {
+        let mut table = transaction.open_table(tamper::META).unwrap();
+        table.remove("format").unwrap();
+    });
+    let refused = |n| {
+        let mut store = RedbBackend::with_disk_mode(folder, DiskMode::Buffered);
+        let taken = assert_unchanged(&path(folder, n), || store.take_up(&instance(), run_id(n)));
+        taken.unwrap_err()
+    };
+    assert_matches!(refused(11), OpenRunError::Foreign { .. });
+    assert_matches!(
+        refused(2),
+        OpenRunError::Damaged { source: ReadFault::Version { found: 9, .. }, .. }
+    );
+    assert_matches!(
+        refused(3),
+        OpenRunError::Damaged { source: ReadFault::Missing { what: "format version" }, .. }
+    );
+}
+
+/// To open a pipe, one waits for somebody at its other end.
+#[cfg(unix)]
+#[test]
+fn what_is_no_regular_file_is_waited_for_by_nobody() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    leave(folder, 1, &cut());
+    let pipes = [path(folder, 1).with_extension("markers.redb"), path(folder, 2)];
+    for pipe in &pipes {
+        assert!(std::process::Command::new("mkfifo").arg(pipe).status().unwrap().success());
+    }
+    let swept = sweep(folder);
+    assert_eq!(recovered(&swept), [(run_id(1), CrashedRecovered, 10)]);
+    assert_eq!(swept.skipped.len(), pipes.len());
+    for (skipped, pipe) in swept.skipped.iter().zip(pipes) {
+        assert_eq!(skipped.path, pipe);
+        assert!(skipped.error.ends_with("it is no regular file"), "{}", skipped.error);
+    }
+    let taken = RedbBackend::new(folder).take_up(&instance(), run_id(2));
+    assert_matches!(taken, Err(OpenRunError::Io { .. }));
+}
+
+#[test]
+fn a_stray_file_with_a_name_of_no_time_does_not_set_the_clock() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    leave(folder, 1, &cut());
+    fs::write(folder.join("node-1/18446744073709551615-00000000.redb"), b"no run").unwrap();
+    let swept = sweep(folder);
+    assert_eq!((swept.skipped.len(), swept.passed_over), (1, vec![]));
+    assert_eq!(swept.newest_run_id, Some(run_id(1)));
+    let mut lifecycle = lifecycle(folder);
+    let first = open(&mut lifecycle).unwrap();
+    let second = open(&mut lifecycle).unwrap();
+    assert!(run_id(1) < first && first < second, "{first}, {second}");
+    assert!(second.start() < UnixNanos::new(1 << 62), "{second}");
+}
+
+#[test]
+fn a_newer_run_that_cannot_be_looked_into_is_named_and_then_its_place_is_taken() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    leave(folder, 1, &cut());
+    leave_closed(folder, 2, &cut());
+    let looking = redb::ReadOnlyDatabase::open(path(folder, 2)).unwrap();
+    // A sweep by itself decides nothing.
+    for _ in 0..2 {
+        let swept = sweep(folder);
+        assert_eq!((swept.parent_run_id, swept.passed_over), (Some(run_id(1)), vec![run_id(2)]));
+    }
+    let mut lifecycle = lifecycle(folder);
+    open(&mut lifecycle).unwrap();
+    let manifest = lifecycle.session().unwrap().reader().manifest().unwrap();
+    assert_eq!(manifest.parent_run_id, Some(run_id(1)));
+    let said = [format!("passed-over={}", run_id(2)), "retention=full".to_owned()];
+    assert_eq!(manifest.feature_flags, said);
+    lifecycle.seal(UnixNanos::new(1)).unwrap();
+    drop((lifecycle, looking));
+
+    let swept = sweep(folder);
+    assert_eq!(recovered(&swept), [(run_id(2), CrashedRecovered, 10)]);
+    assert_eq!((swept.parent_run_id, swept.passed_over), (None, vec![]));
+}
+
+#[test]
+fn an_older_run_that_cannot_be_looked_into_is_not_passed_over() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    leave_closed(folder, 1, &cut());
+    leave(folder, 2, &cut());
+    let _looking = redb::ReadOnlyDatabase::open(path(folder, 1)).unwrap();
+    let swept = sweep(folder);
+    assert_eq!((swept.parent_run_id, swept.passed_over), (Some(run_id(2)), vec![]));
+}

@@ -1,0 +1,118 @@
+//! What a backend that keeps runs in files does to the disk, and in which order.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+
+use tapline::store::{
+    BackendFault, DiskMode, DiskOp, DiskProbe, EventStore, OpenRunError, RedbBackend, run_path,
+};
+
+use super::abandoned;
+use crate::support::files::assert_unchanged;
+use crate::support::{Place, assert_matches, instance, manifest, run_id};
+
+/// Writes down what is done, and lets it fail where it is told to.
+#[derive(Debug, Default)]
+struct Notes {
+    done: Mutex<Vec<(PathBuf, &'static str)>>,
+    /// How many syncs are still to fail.
+    failing_syncs: Mutex<u32>,
+    is_full: bool,
+}
+
+impl DiskProbe for Notes {
+    fn before(&self, path: &Path, op: DiskOp<'_>) -> io::Result<()> {
+        let what = match op {
+            DiskOp::Read { .. } => "read",
+            DiskOp::Write { .. } => "write",
+            DiskOp::Sync => "sync",
+            DiskOp::Forget => "forget",
+            DiskOp::SyncFolder => "sync folder",
+            _ => "other",
+        };
+        self.done.lock().unwrap().push((path.to_owned(), what));
+        let mut failing_syncs = self.failing_syncs.lock().unwrap();
+        match what {
+            "sync" if *failing_syncs > 0 => {
+                *failing_syncs -= 1;
+                Err(io::Error::other("the disk is gone"))
+            }
+            "write" if self.is_full => Err(io::ErrorKind::StorageFull.into()),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Notes {
+    fn done(&self) -> Vec<&'static str> {
+        self.done.lock().unwrap().iter().map(|(_, what)| *what).collect()
+    }
+}
+
+/// A backend on `place` that is watched.
+fn watched(place: &Place, notes: Notes) -> (RedbBackend, Arc<Notes>) {
+    let notes = Arc::new(notes);
+    let store = RedbBackend::with_disk_mode(place.folder(), DiskMode::Buffered);
+    (store.probed(notes.clone()), notes)
+}
+
+fn path(place: &Place) -> PathBuf {
+    run_path(place.folder(), &instance(), run_id(1))
+}
+
+/// After a failed sync the system may go on to read what is nowhere but in its memory.
+#[test]
+fn a_run_that_was_left_is_read_from_the_disk() {
+    let place = Place::disk(DiskMode::Buffered);
+    abandoned(&place);
+    let (mut store, notes) = watched(&place, Notes::default());
+    store.take_up(&instance(), run_id(1)).unwrap();
+    let done = notes.done();
+    assert_eq!(done[..2], ["sync", "forget"]);
+    assert!(done.contains(&"read") && store.tail().unwrap().watermark == 9);
+}
+
+/// The first sync tells of writes of before, which nobody waits for any more.
+#[test]
+fn a_disk_that_takes_no_sync_is_an_error_of_its_run() {
+    let place = Place::disk(DiskMode::Buffered);
+    abandoned(&place);
+    let failing = |syncs| Notes { failing_syncs: Mutex::new(syncs), ..Notes::default() };
+    let (mut store, _) = watched(&place, failing(2));
+    assert_unchanged(&path(&place), || {
+        assert_matches!(
+            store.take_up(&instance(), run_id(1)),
+            Err(OpenRunError::Io { path: at, .. }) if at == path(&place)
+        );
+    });
+    let (mut store, notes) = watched(&place, failing(1));
+    store.take_up(&instance(), run_id(1)).unwrap();
+    assert_eq!(notes.done()[..3], ["sync", "sync", "forget"]);
+}
+
+/// Whoever made them may have died before they were.
+#[test]
+fn the_names_of_a_runs_folders_are_made_durable_also_where_they_were_there() {
+    let place = Place::disk(DiskMode::Buffered);
+    let base_dir = place.folder();
+    for n in 1..=2 {
+        let (mut store, notes) = watched(&place, Notes::default());
+        store.open_run(manifest(n)).unwrap();
+        let done = notes.done.lock().unwrap();
+        let synced = done.iter().filter(|(_, what)| *what == "sync folder");
+        let synced: Vec<&Path> = synced.map(|(path, _)| &**path).collect();
+        let run = run_path(base_dir, &instance(), run_id(n));
+        assert_eq!(synced, [&*base_dir.join("node-1"), base_dir, &*run]);
+    }
+}
+
+#[test]
+fn a_run_for_which_there_is_no_room_is_told_with_its_file() {
+    let place = Place::disk(DiskMode::Buffered);
+    let (mut store, _) = watched(&place, Notes { is_full: true, ..Notes::default() });
+    let error = store.open_run(manifest(1)).unwrap_err();
+    assert_matches!(&error, OpenRunError::Fault(BackendFault::Disk(_)));
+    let unborn = path(&place).with_extension("new").display().to_string();
+    assert!(error.to_string().contains(&unborn), "{error}");
+}
