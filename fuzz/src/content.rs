@@ -70,13 +70,15 @@ impl Content {
                 }
             }
         }
-        let questions: [fn(&EventStoreReader); 4] = [
-            |reader| drop(reader.replay_plan()),
-            |reader| drop(reader.watermark()),
-            |reader| drop(reader.manifest()),
-            |reader| drop(reader.keys(IndexKind::CLIENT_ORDER_ID).count()),
+        let questions: [fn(&EventStoreReader) -> bool; 4] = [
+            |reader| reader.replay_plan().is_ok(),
+            |reader| reader.watermark().is_ok(),
+            |reader| reader.manifest().is_ok(),
+            |reader| reader.keys(IndexKind::CLIENT_ORDER_ID).filter(Result::is_err).count() == 0,
         ];
-        questions.iter().take_while(|_| is_patient()).for_each(|ask| ask(&reader));
+        for ask in questions.iter().take_while(|_| is_patient()) {
+            let _ = ask(&reader);
+        }
         for seq in [0, 1, u64::MAX - 1, u64::MAX].into_iter().take_while(|_| is_patient()) {
             let _ = (reader.read(seq), reader.scan(seq, seq, Direction::Forward).count());
         }
