@@ -181,7 +181,7 @@ impl RecordBuilder {
 
     /// Whether what was put in so far is within the limits.
     #[inline]
-    pub(crate) fn check_limits(&self) -> Result<(), RecordLimitError> {
+    fn check_limits(&self) -> Result<(), RecordLimitError> {
         match &self.rejected {
             None => Ok(()),
             Some(error) => Err(error.clone()),

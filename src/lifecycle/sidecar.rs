@@ -1,5 +1,4 @@
 use std::fs::File;
-use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -91,10 +90,7 @@ fn recover_file(
     run_id: RunId,
     watermark: u64,
 ) -> Result<MarkerManifest, MarkerStoreError> {
-    let failed = |source: io::Error| match source.kind() {
-        io::ErrorKind::NotFound => MarkerStoreError::NotFound { path: path.to_owned() },
-        _ => MarkerStoreError::Io { path: path.to_owned(), source },
-    };
+    let failed = |source| MarkerStoreError::opening(path, source);
     check_kind(path).map_err(failed)?;
     // As with the run itself, what the system has of it in memory is not believed.
     if let Err(MarkerStoreError::NotSealed { .. }) = open_sealed_markers(path) {

@@ -1,5 +1,5 @@
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::format::{ManifestError, MarkerBlockError};
@@ -120,6 +120,15 @@ pub enum MarkerStoreError {
 impl MarkerStoreError {
     pub(super) fn redb(error: impl Into<redb::Error>) -> Self {
         Self::Fault(BackendFault::redb(error))
+    }
+
+    /// Opening the file at `path` failed.
+    pub(crate) fn opening(path: &Path, source: io::Error) -> Self {
+        let path = path.to_owned();
+        match source.kind() {
+            io::ErrorKind::NotFound => Self::NotFound { path },
+            _ => Self::Io { path, source },
+        }
     }
 
     pub(super) fn unordered(from: u64) -> Self {

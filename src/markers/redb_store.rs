@@ -17,7 +17,7 @@ use crate::format::{
     MARKER_FORMAT_VERSION, MarkerCodec, decode_marker_manifest, encode_marker_manifest,
 };
 use crate::model::{Marker, MarkerGap, MarkerGapReason, MarkerManifest, RunId, RunStatus};
-use crate::store::{DiskMode, DiskProbe, RunFile, make_file};
+use crate::store::{DiskMode, DiskProbe, RunFile, commit, make_file};
 
 /// First marker of a block to the block.
 const BLOCKS: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("marker_blocks");
@@ -47,7 +47,7 @@ impl RedbMarkerBackend {
         Self { path: path.into(), probe: None, codec: MarkerCodec::default(), sidecar: None }
     }
 
-    /// The same backend, with `probe` asked before each thing it does to the file from now on.
+    /// The same backend, with `probe` asked before what it does to the file from now on; [`DiskProbe`] says about what not.
     #[must_use]
     pub fn probed(self, probe: Arc<dyn DiskProbe>) -> Self {
         Self { probe: Some(probe), ..self }
@@ -66,7 +66,7 @@ impl RedbMarkerBackend {
         if let Ok(sealed) = open_sealed_markers(&self.path) {
             return Err(MarkerStoreError::Sealed { status: sealed.manifest()?.status });
         }
-        let failed = |source| open_error(&self.path, source);
+        let failed = |source| MarkerStoreError::opening(&self.path, source);
         let file = File::options().read(true).write(true).open(&self.path).map_err(failed)?;
         if file.metadata().map_err(failed)?.len() == 0 {
             // redb would take it for a file to be made into a database.
@@ -189,7 +189,7 @@ pub fn open_sealed_markers(path: &Path) -> Result<Arc<dyn MarkerSource>, MarkerS
         Err(DatabaseError::Storage(redb::StorageError::Io(error)))
             if error.kind() == io::ErrorKind::NotFound =>
         {
-            return Err(open_error(path, error));
+            return Err(MarkerStoreError::opening(path, error));
         }
         Err(error) => return Err(MarkerStoreError::redb(error)),
     };
@@ -200,14 +200,6 @@ pub fn open_sealed_markers(path: &Path) -> Result<Arc<dyn MarkerSource>, MarkerS
     Ok(Arc::new(source))
 }
 
-fn open_error(path: &Path, source: io::Error) -> MarkerStoreError {
-    let path = path.to_owned();
-    match source.kind() {
-        io::ErrorKind::NotFound => MarkerStoreError::NotFound { path },
-        _ => MarkerStoreError::Io { path, source },
-    }
-}
-
 fn put_manifest(
     transaction: &WriteTransaction,
     manifest: &MarkerManifest,
@@ -215,15 +207,6 @@ fn put_manifest(
     let row = encode_marker_manifest(manifest);
     transaction.open_table(META)?.insert(MANIFEST_ROW, row.as_slice())?;
     Ok(())
-}
-
-fn commit(
-    database: &Database,
-    write: impl FnOnce(&WriteTransaction) -> Result<(), redb::Error>,
-) -> Result<(), MarkerStoreError> {
-    let transaction = database.begin_write().map_err(MarkerStoreError::redb)?;
-    write(&transaction).map_err(MarkerStoreError::redb)?;
-    transaction.commit().map_err(MarkerStoreError::redb)
 }
 
 struct RedbMarkerSource<D>(Arc<D>);

@@ -218,8 +218,7 @@ impl Producer {
         let (Some(topic_id), Some(type_id)) = (topic_id, type_id) else {
             return self.push_with_names(topic, payload_type, stamp);
         };
-        let ts_publish =
-            if self.reads_clock { self.connection.clock.now() } else { UnixNanos::default() };
+        let ts_publish = self.publish_time();
         let record = self.builder.finish(RecordTag { stamp, ts_publish, topic_id, type_id })?;
         push(&mut self.sink, record, &self.connection)?;
         self.admit()
@@ -236,14 +235,19 @@ impl Producer {
     ) -> Result<Ticket, SubmitError> {
         let Numbered { ids: [topic_id, type_id], new } =
             self.names.number([topic, payload_type])?;
-        let ts_publish =
-            if self.reads_clock { self.connection.clock.now() } else { UnixNanos::default() };
+        let ts_publish = self.publish_time();
         let record = self.builder.finish(RecordTag { stamp, ts_publish, topic_id, type_id })?;
         let mut lines: Vec<Line> = new.iter().flat_map(|name| name_record(name, stamp)).collect();
         lines.extend_from_slice(record);
         push(&mut self.sink, &lines, &self.connection)?;
         self.names.announced(&new);
         self.admit()
+    }
+
+    /// Now, or nothing where the writer fills it in.
+    #[inline]
+    fn publish_time(&self) -> UnixNanos {
+        if self.reads_clock { self.connection.clock.now() } else { UnixNanos::default() }
     }
 
     /// Counts what was pushed and asks whether it made it.

@@ -41,6 +41,7 @@ pub(crate) use guard::{guarded, panic_text};
 pub use memory::{MemoryBackend, MemoryDisk};
 pub(crate) use new_file::make_file;
 pub use redb_backend::RedbBackend;
+pub(crate) use redb_backend::commit;
 pub(crate) use redb_open::check_held;
 pub use redb_open::{open_sealed, open_sealed_file};
 pub(crate) use reread::forget_cached;

@@ -306,7 +306,8 @@ fn stored_anchor(database: &Database) -> Result<Option<Vec<u8>>, ReadFault> {
     read_meta(&transaction, ANCHOR_ROW)
 }
 
-fn commit(
+/// Writes in one transaction: all of it, or nothing.
+pub(crate) fn commit(
     database: &Database,
     write: impl FnOnce(&WriteTransaction) -> Result<(), redb::Error>,
 ) -> Result<(), BackendFault> {
