@@ -2,12 +2,13 @@ use std::io;
 use std::path::PathBuf;
 
 use super::snapshots::KeepError;
+use crate::capture::CaptureError;
 use crate::lifecycle::{OpenError, RestoreParentError, SweepError};
 use crate::markers::MarkerStoreError;
 use crate::model::{IndexKindError, InstanceIdError};
 use crate::read::ReadError;
 use crate::store::OpenSealedError;
-use crate::writer::{CloseError, ProducerError};
+use crate::writer::{CloseError, ProducerError, WaitError};
 
 /// Why a command could not do its work.
 #[derive(Debug, thiserror::Error)]
@@ -50,6 +51,12 @@ pub(super) enum CliError {
     Thread(#[source] io::Error),
     #[error("thread {name} panicked: {said}; what came after is not recorded")]
     ThreadDied { name: String, said: String },
+    #[error("cannot use {path}: {source}")]
+    Scratch { path: PathBuf, source: io::Error },
+    #[error("a message was not captured: {0}")]
+    Refused(#[from] CaptureError),
+    #[error("what was captured did not become durable: {0}")]
+    NotDurable(#[from] WaitError),
     #[error(transparent)]
     Instance(#[from] InstanceIdError),
     #[error(transparent)]

@@ -3,7 +3,9 @@
 //! Exit codes: 0 all right, 1 something wrong was found, 2 the command could not do its work.
 
 mod batch;
+mod bench;
 mod demo;
+mod engine_args;
 mod error;
 #[cfg(feature = "fuzzing")]
 pub(crate) mod fuzzing;
@@ -65,6 +67,8 @@ enum Command {
     Verify(verify::Args),
     /// Plan which runs are kept, and with --apply remove the others
     Retain(retain::Args),
+    /// Measure what recording costs on this machine and this disk; leaves nothing behind
+    Bench(bench::Args),
     /// What `verify` starts for each run, in a process of its own
     #[command(hide = true)]
     VerifyWorker(verify_worker::Args),
@@ -94,6 +98,7 @@ pub fn main() -> ExitCode {
         Command::Markers(args) => markers::run(&args),
         Command::Verify(args) => verify::run(&args),
         Command::Retain(args) => retain::run(&args),
+        Command::Bench(args) => bench::run(&args),
         Command::VerifyWorker(args) => verify_worker::run(&args),
     };
     match outcome {

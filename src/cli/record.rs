@@ -2,12 +2,13 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use clap::{Args as ClapArgs, ValueEnum};
+use clap::Args as ClapArgs;
 use crossbeam_channel::unbounded;
 use hdrhistogram::Histogram;
 
 use super::Outcome;
 use super::demo::{self, Portfolio, PortfolioCache, SnapshotFolder};
+use super::engine_args::EngineArgs;
 use super::error::CliError;
 use super::input::Input;
 use super::interrupts::stop_when_interrupted;
@@ -27,7 +28,6 @@ use crate::lifecycle::{
 use crate::markers::{DataMarkerConfig, ExtractorRegistry};
 use crate::model::{IndexKindError, IndexKinds, RegisteredComponents, RunId, UnixNanos};
 use crate::protocol::HaltSignal;
-use crate::store::DiskMode;
 use crate::writer::CloseReport;
 
 #[derive(ClapArgs)]
@@ -59,16 +59,8 @@ pub(super) struct Args {
     /// Register an index kind of this name; can be given several times
     #[arg(long = "key-kind", value_name = "NAME", value_parser = parse_kind)]
     key_kinds: Vec<String>,
-    /// The core the writer thread is pinned to
-    #[arg(long)]
-    writer_core: Option<usize>,
-    /// How long a full ring may stay full before the run halts, 1 ms to 1 h. Longer than a live node
-    /// would allow, since a file can wait for a slow disk
-    #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u64).range(1..=3_600_000))]
-    halt_threshold_ms: u64,
-    /// How the run file is written
-    #[arg(long, value_enum, default_value_t = DiskModeArg::Direct)]
-    disk_mode: DiskModeArg,
+    #[command(flatten)]
+    engine: EngineArgs,
     /// Print `durable N` on stderr when the watermark N has moved, at most once in so many milliseconds:
     /// what is reported so survives whatever becomes of this process
     #[arg(long, value_name = "MS", value_parser = clap::value_parser!(u64).range(1..=60_000))]
@@ -96,14 +88,6 @@ impl MarkerArgs {
         let high_fidelity = self.high_fidelity.clone();
         self.markers.then(|| DataMarkerConfig { high_fidelity, ..DataMarkerConfig::default() })
     }
-}
-
-#[derive(Clone, Copy, ValueEnum)]
-enum DiskModeArg {
-    /// Large pages past the page cache, where the file system can
-    Direct,
-    /// Everything through the page cache
-    Buffered,
 }
 
 fn parse_rate(text: &str) -> Result<f64, String> {
@@ -193,12 +177,7 @@ pub(super) fn run(args: &Args) -> Result<Outcome, CliError> {
 fn config(args: &Args) -> EventStoreConfig {
     let mut config = EventStoreConfig::new(&args.place.dir);
     config.index_kinds.clone_from(&args.key_kinds);
-    config.writer.writer_core = args.writer_core;
-    config.writer.halt_threshold = Duration::from_millis(args.halt_threshold_ms);
-    config.disk_mode = match args.disk_mode {
-        DiskModeArg::Direct => DiskMode::Direct,
-        DiskModeArg::Buffered => DiskMode::Buffered,
-    };
+    args.engine.set_up(&mut config);
     config.data_markers = args.markers.config();
     config.identity.binary_hash = format!("tapline {}", env!("CARGO_PKG_VERSION"));
     config

@@ -33,23 +33,21 @@ impl BadLines {
     }
 
     pub(super) fn count(&self) -> u64 {
-        // Relaxed: read when the threads that count are done.
+        // Relaxed: the number stands alone.
         self.count.load(Ordering::Relaxed)
     }
 
-    /// Whether there were any, and none was allowed.
+    /// Whether there were any, and none was allowed: no line after it is read, and those before it are recorded.
     pub(super) fn are_too_many(&self) -> bool {
         self.strict && self.count() > 0
     }
 
-    /// Reports a bad line; says whether recording is to stop.
-    fn report(&self, bad: &BadLine) -> bool {
+    fn report(&self, bad: &BadLine) {
         match self.count.fetch_add(1, Ordering::Relaxed) {
             shown if shown < BAD_LINES_SHOWN_MAX => tell(bad),
             BAD_LINES_SHOWN_MAX => tell("further bad lines are counted, but not shown"),
             _ => {}
         }
-        self.strict
     }
 }
 
@@ -131,10 +129,9 @@ fn deal_lines(
                     return Ok(());
                 }
             }
-            Err(bad) if recording.bad_lines.report(&bad) => return Ok(()),
-            Err(_) => {}
+            Err(bad) => recording.bad_lines.report(&bad),
         }
-        if stop.is_set() {
+        if stop.is_set() || recording.bad_lines.are_too_many() {
             return Ok(());
         }
     }
@@ -200,6 +197,8 @@ fn publish_all(bus: &MessageBus, stop: &StopFlag, batches: &Receiver<Batch>, bad
     while !stop.is_set() {
         let batch = match batches.recv_timeout(Duration::from_millis(100)) {
             Ok(batch) => batch,
+            // The reader waits for its source, and has handed over what it had.
+            Err(RecvTimeoutError::Timeout) if bad_lines.are_too_many() => return,
             Err(RecvTimeoutError::Timeout) => continue,
             Err(RecvTimeoutError::Disconnected) => return,
         };
@@ -210,8 +209,14 @@ fn publish_all(bus: &MessageBus, stop: &StopFlag, batches: &Receiver<Batch>, bad
                 return;
             }
             match publish(bus, message) {
-                Err(Refusal::Bad(bad)) if bad_lines.report(&bad) => return stop.set(),
-                Ok(()) | Err(Refusal::Bad(_)) => {}
+                Ok(()) => {}
+                Err(Refusal::Bad(bad)) => {
+                    bad_lines.report(&bad);
+                    if bad_lines.are_too_many() {
+                        // What other producers were dealt before that line is theirs to publish.
+                        return;
+                    }
+                }
                 // The run is halted; why is with its signal.
                 Err(Refusal::Final) => return stop.set(),
             }

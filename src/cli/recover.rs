@@ -28,6 +28,7 @@ pub(super) struct Args {
 struct Report<'a> {
     recovered: Vec<Recovered<'a>>,
     parent_run_id: Option<RunId>,
+    passed_over: &'a [RunId],
     skipped: &'a [SkippedFile],
 }
 
@@ -78,6 +79,7 @@ fn report(swept: &SweepReport) -> Report<'_> {
     Report {
         recovered: recovered.collect(),
         parent_run_id: swept.parent_run_id,
+        passed_over: &swept.passed_over,
         skipped: &swept.skipped,
     }
 }
@@ -95,6 +97,11 @@ fn print_text(out: &mut Output, swept: &SweepReport) {
     }
     for SkippedFile { path, error } in &swept.skipped {
         out.line(format_args!("{}: left alone: {error}", path.display()));
+    }
+    for run_id in &swept.passed_over {
+        out.line(format_args!(
+            "{run_id}: may hold what happened last, and cannot be looked into; a run that opens now takes its place for good"
+        ));
     }
     match swept.parent_run_id {
         Some(parent) => out.line(format_args!("the next run continues from {parent}")),

@@ -3,6 +3,7 @@
 mod as_a_user;
 mod bad_input;
 mod bad_lines;
+mod bench;
 mod clock;
 mod demo;
 mod disk_full;

@@ -55,6 +55,7 @@ fn what_cannot_be_recovered_is_said_and_the_rest_goes_on() {
     std::fs::write(&broken, b"this is no run file").expect("writable");
     let swept = recover(&sandbox.runs()).exits(1).json();
     assert_eq!((&swept["recovered"], &swept["parent_run_id"]), (&json!([]), &Value::Null));
+    assert_eq!(swept["passed_over"], json!([]), "a newer run has ended");
     assert_eq!(swept["skipped"][0]["path"], broken.to_str().expect("UTF-8"));
     let error = swept["skipped"][0]["error"].as_str().expect("text");
     assert!(!error.is_empty());
@@ -63,6 +64,17 @@ fn what_cannot_be_recovered_is_said_and_the_rest_goes_on() {
     assert!(text.contains(": left alone: ") && text.ends_with("continues from none\n"), "{text}");
     // And it keeps nobody from recording.
     sandbox.record(numbered_lines(3), &[]).exits(0);
+}
+
+#[test]
+fn a_newest_run_that_cannot_be_looked_into_is_named_as_passed_over() {
+    let sandbox = Sandbox::new();
+    sandbox.record(numbered_lines(3), &[]).exits(0);
+    let newest = "2000000000000000000-0000000a";
+    std::fs::write(sandbox.instance().join(format!("{newest}.redb")), b"no run").expect("writable");
+    assert_eq!(recover(&sandbox.runs()).exits(1).json()["passed_over"], json!([newest]));
+    let text = tapline(["recover".as_ref(), sandbox.runs().as_os_str()]).exits(1).stdout;
+    assert!(text.contains(&format!("\n{newest}: may hold what happened last, ")), "{text}");
 }
 
 #[test]

@@ -1,15 +1,21 @@
-//! What the reader hands over to producers, and what when it does not come to its end.
+//! What the reader hands over to producers, what when it does not come to its end, and what producers make of it.
 
+use std::any::Any;
+use std::cell::RefCell;
 use std::io::{Cursor, Read};
+use std::rc::Rc;
 use std::sync::Arc;
 
 use crossbeam_channel::{Receiver, Sender, bounded};
+use uuid::Uuid;
 
-use super::{BadLines, FileRecording, deal};
+use super::{BadLines, FileRecording, deal, publish_all};
+use crate::bus::{BusTap, MessageBus, TapRefusal};
+use crate::capture::{CaptureError, EncodeError};
 use crate::cli::batch::Batch;
 use crate::cli::error::CliError;
 use crate::cli::input::Input;
-use crate::cli::ndjson::LineParser;
+use crate::cli::ndjson::{InputMessage, LineParser};
 use crate::cli::tap::StopFlag;
 use crate::model::IndexKinds;
 use crate::writer::WriterConfig;
@@ -90,4 +96,62 @@ fn the_rate_is_that_of_all_producers_together() {
     for (n, (line, at)) in (0_u64..).zip(&due) {
         assert_eq!((*line, at.duration_since(due[0].1).as_millis()), (n + 1, u128::from(n) * 100));
     }
+}
+
+/// Lets messages pass as far as line `bad_line`, which cannot be encoded, and keeps their lines.
+struct EncodeErrorAt {
+    bad_line: u64,
+    passed: Rc<RefCell<Vec<u64>>>,
+}
+
+impl BusTap for EncodeErrorAt {
+    fn on_publish(&mut self, _topic: &str, message: &dyn Any) -> Result<(), TapRefusal> {
+        let line = message.downcast_ref::<InputMessage>().expect("nothing else is published").line;
+        if line == self.bad_line {
+            let (payload_type, source) = ("T".to_owned(), EncodeError::new("as asked"));
+            return Err(TapRefusal::new(CaptureError::Encode { payload_type, source }));
+        }
+        self.passed.borrow_mut().push(line);
+        Ok(())
+    }
+
+    fn on_send(&mut self, _endpoint: &str, _message: &dyn Any) -> Result<(), TapRefusal> {
+        unreachable!("messages are published")
+    }
+
+    fn on_response(&mut self, _id: Uuid, _message: &dyn Any) -> Result<(), TapRefusal> {
+        unreachable!("messages are published")
+    }
+}
+
+/// Lets one producer publish what it was handed, and gives the lines that passed its tap.
+fn publish_handed(
+    handed: Vec<Batch>,
+    bad_line: u64,
+    bad_lines: &BadLines,
+    stop: &StopFlag,
+) -> Vec<u64> {
+    let passed = Rc::new(RefCell::new(Vec::new()));
+    let bus = MessageBus::new();
+    bus.set_tap(Box::new(EncodeErrorAt { bad_line, passed: Rc::clone(&passed) }));
+    // Open, as while a reader waits for its source.
+    let (queue, batches) = bounded(100);
+    for batch in handed {
+        queue.send(batch).unwrap();
+    }
+    publish_all(&bus, stop, &batches, bad_lines);
+    passed.take()
+}
+
+#[test]
+fn a_bad_line_that_ends_recording_takes_none_from_other_producers() {
+    let (ended, [of_0, of_1]) = deal_to_two(lines(1200, 10), None);
+    ended.unwrap();
+    let (bad_lines, stop) = (BadLines::new(true), StopFlag::default());
+    // Lines count from 1, and producer 0 has the first.
+    let before: Vec<u64> = (1..401).step_by(2).collect();
+    assert_eq!(publish_handed(of_0, 401, &bad_lines, &stop), before);
+    let all: Vec<u64> = (2..=1200).step_by(2).collect();
+    assert_eq!(publish_handed(of_1, 0, &bad_lines, &stop), all);
+    assert_eq!((bad_lines.count(), bad_lines.are_too_many(), stop.is_set()), (1, true, false));
 }

@@ -1,0 +1,33 @@
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::cli::error::CliError;
+use crate::cli::stderr::tell;
+
+/// A folder of our own below one that exists; removed when this is dropped.
+pub(super) struct Scratch {
+    path: PathBuf,
+}
+
+impl Scratch {
+    pub(super) fn make(dir: &Path) -> Result<Self, CliError> {
+        let path = dir.join(format!("tapline-bench-{}", std::process::id()));
+        // Not made where `dir` is missing: a mistyped name would measure another disk.
+        match fs::create_dir(&path) {
+            Ok(()) => Ok(Self { path }),
+            Err(source) => Err(CliError::Scratch { path, source }),
+        }
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        if let Err(error) = fs::remove_dir_all(&self.path) {
+            tell(format_args!("{} could not be removed: {error}", self.path.display()));
+        }
+    }
+}
