@@ -19,7 +19,7 @@ source "$here/../.ci/weaken.bash"
 
 build() { cargo build --quiet --release --manifest-path "$copy/Cargo.toml" --package sim; }
 run() { timeout "$seconds_max" "$CARGO_TARGET_DIR/release/sim" "${campaign[@]}"; }
-found() { grep --max-count=1 'FAILED: \|panicked' "$1"; }
+found() { grep --max-count=1 'FAILED: \|panicked\|aborting' "$1"; }
 
 # weaken NAME CAMPAIGN FILE SED: with SED applied to src/FILE, the campaign fails.
 weaken() {
@@ -42,22 +42,26 @@ weaken 'disk: a write that fails passes for one that did not' 'faults --seeds 20
     's/self\.probe\(DiskOp::Write \{ offset, data \}\)\?;/if self.probe(DiskOp::Write { offset, data }).is_err() { return Ok(()); }/'
 weaken 'disk: a sync that fails passes for one that did not' 'faults --seeds 40' store/run_file.rs \
     's/self\.probe\(DiskOp::Sync\)\?;/let _ = self.probe(DiskOp::Sync);/'
-weaken 'sidecar: a batch is durable before it is synced' 'cuts --seeds 20' markers/redb_store.rs \
-    's/let transaction = database\.begin_write\(\)\.map_err\(MarkerStoreError::redb\)\?;/let mut transaction = database.begin_write().map_err(MarkerStoreError::redb)?; transaction.set_durability(redb::Durability::None).expect("valid");/'
+weaken 'sidecar: a batch is durable before it is synced' 'cuts --seeds 20' store/redb_backend.rs \
+    's/let transaction = database\.begin_write\(\)\.map_err\(BackendFault::redb\)\?;/let mut transaction = database.begin_write().map_err(BackendFault::redb)?; transaction.set_durability(redb::Durability::None).expect("valid");/'
 weaken 'sidecar: recovery does not say that markers may be missing' 'cuts --seeds 20' markers/redb_store.rs \
     's/^.*open_table\(BLOCKS\)\?\.insert\(place, .*$/let _ = block;/'
 weaken 'sidecar: one that was left behind is not sealed' 'cuts --seeds 20' lifecycle/boot_sweep.rs \
-    's/report\.skipped\.extend\(sidecar::recover\(\&listing\.path\)\);//'
+    's/self\.skipped\.extend\(sidecar::recover\(&path, run_id, manifest\.high_watermark\)\);/let _ = sidecar::recover;/'
+weaken 'rot: a file that was closed is not compared' 'rot --seeds 60' store/redb_backend.rs \
+    's/Left::Closed => self\.compare_closed\(path, &file\)\?,/Left::Closed => ClosedFile::Sound,/'
+weaken 'rot: entries that do not have their hashes are sound' 'rot --seeds 60' format/frame_view.rs \
+    's/computed\.as_bytes\(\) == stored/computed.as_bytes() == stored || true/'
 weaken 'writer: a commit that fails is durable' 'history --seeds 200' writer/committer.rs \
     's/self\.store\(\)\.append\(&frame\)\?;/let _ = self.store().append(\&frame);/'
 weaken 'writer: a commit that fails does not halt' 'history --seeds 200' writer/core.rs \
     's/self\.halt\.fire\(append_halt_reason\(error\)\);/let _ = append_halt_reason(error);/'
 weaken 'runs: the clock orders them' 'history --seeds 400' model/run.rs \
-    's/behind\.max\(start\)/start.max(UnixNanos::new(behind.as_u64().min(1)))/'
-weaken 'runs: what came after one takes nothing over' 'history --seeds 3000' lifecycle/parent.rs \
+    's/newest\.filter\(\|newest\| newest\.start >= start\)/newest.filter(|_| false)/'
+weaken 'runs: what came after one takes nothing over' 'history --seeds 3000' store/succession.rs \
     's/let came_after_it = /let came_after_it = false \&\& /'
-weaken 'runs: a run that ended is continued' 'history --seeds 400' lifecycle/parent.rs \
-    's/run\.status == RunStatus::CrashedRecovered \&\&/run.status != RunStatus::Quarantined \&\&/'
+weaken 'runs: a run that ended is continued' 'history --seeds 400' store/succession.rs \
+    's/self\.status == RunStatus::CrashedRecovered \&\&/self.status != RunStatus::Quarantined \&\&/'
 weaken 'restore: entries behind the snapshot are not applied' 'history --seeds 200' replay/restore.rs \
     's/progress\.advance\(cache, reader, to_seq\)\?;//'
 

@@ -20,6 +20,10 @@ pub(crate) struct Counts {
     /// Those that somebody was told of at once: the others hit the closing of a file.
     pub(crate) faults_told: u64,
     pub(crate) operations_under_fault: u64,
+    /// Bits that flipped.
+    pub(crate) flips: u64,
+    /// Those that somebody was told of: the others are in bytes that nothing refers to any more.
+    pub(crate) flips_told: u64,
     pub(crate) steps: u64,
     pub(crate) reboots: u64,
     /// Of all histories together; the same for the same seeds and steps.
@@ -34,6 +38,8 @@ impl Counts {
         self.faults += other.faults;
         self.faults_told += other.faults_told;
         self.operations_under_fault += other.operations_under_fault;
+        self.flips += other.flips;
+        self.flips_told += other.flips_told;
         self.steps += other.steps;
         self.reboots += other.reboots;
         self.fingerprint ^= other.fingerprint;

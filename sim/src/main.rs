@@ -3,6 +3,7 @@
 //! ```text
 //! cargo run --release -p sim -- cuts --seeds 100
 //! cargo run --release -p sim -- faults --seeds 100
+//! cargo run --release -p sim -- rot --seeds 100
 //! cargo run --release -p sim -- history --seeds 100 --steps 60
 //! ```
 //!
@@ -16,6 +17,7 @@ mod faults;
 mod history;
 mod log_check;
 mod model;
+mod rot;
 mod sidecar;
 mod stores;
 mod support;
@@ -43,6 +45,8 @@ enum Command {
     Cuts(Seeds),
     /// Lets each operation of a disk fail in turn, and boots.
     Faults(Seeds),
+    /// Flips a bit of what a run has left, over and over, and boots.
+    Rot(Seeds),
     /// Lives through whole histories of a node.
     History {
         #[command(flatten)]
@@ -81,6 +85,11 @@ fn main() -> ExitCode {
     let (counts, failures) = match Cli::parse().command {
         Command::Cuts(seeds) => campaign::run(seeds.extent(), cuts::run),
         Command::Faults(seeds) => campaign::run(seeds.extent(), faults::run),
+        Command::Rot(seeds) => {
+            // redb panics over some damage, which is caught; each time it would be said here.
+            std::panic::set_hook(Box::new(|_| ()));
+            campaign::run(seeds.extent(), rot::run)
+        }
         Command::History { seeds, steps, tell } => {
             let telling = history::Telling { steps, is_told: tell };
             campaign::run(seeds.extent(), |seed, scratch, counts| {
@@ -103,6 +112,8 @@ fn print(counts: &Counts, time: Duration) {
         ("operations that failed", counts.faults),
         ("of them told at once", counts.faults_told),
         ("operations in runs with a fault", counts.operations_under_fault),
+        ("bits that flipped", counts.flips),
+        ("of them told", counts.flips_told),
         ("steps", counts.steps),
         ("reboots", counts.reboots),
     ];

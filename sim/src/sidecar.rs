@@ -21,10 +21,15 @@ pub(crate) struct SidecarState {
     streams: usize,
     markers: usize,
     /// By its own node.
-    is_sealed: bool,
+    pub(crate) is_sealed: bool,
 }
 
 impl SidecarState {
+    /// Whether there is less in it, and no more.
+    pub(crate) fn is_before(&self, other: &Self) -> bool {
+        self.streams <= other.streams && self.markers <= other.markers && !self.is_sealed
+    }
+
     /// Of a sidecar that is being recorded, in memory.
     pub(crate) fn of_recorded(source: Arc<dyn MarkerSource>) -> Self {
         let reader = MarkerReader::new(source);

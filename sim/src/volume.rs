@@ -11,7 +11,7 @@ use fastrand::Rng;
 
 use crate::tape::{Deed, Step};
 
-const SECTOR_BYTES: usize = 512;
+pub(crate) const SECTOR_BYTES: usize = 512;
 
 /// The files of a volume, by path.
 pub(crate) type Files = BTreeMap<PathBuf, Vec<u8>>;

@@ -144,6 +144,20 @@ impl Expected {
     pub(crate) fn possible(&self, done: usize) -> &[Option<State>] {
         &self.states[done..self.states.len().min(done + 2)]
     }
+
+    /// What there is of the run alone when all is done, and what there was before its last commit.
+    pub(crate) fn last_two_logs(&self) -> [State; 2] {
+        let logs = self.states.iter().rev().flatten();
+        let mut logs = logs.map(|state| State { sidecar: None, ..state.clone() });
+        let last = logs.next().expect("a run is opened");
+        let before = logs.find(|log| *log != last);
+        [last.clone(), before.unwrap_or(last)]
+    }
+
+    /// What there is of the sidecar when all is done.
+    pub(crate) fn last_sidecar(&self) -> Option<SidecarState> {
+        self.states.last().and_then(Option::as_ref).and_then(|state| state.sidecar)
+    }
 }
 
 fn state_of(stores: &Stores) -> State {

@@ -3,6 +3,7 @@
 
 #[cfg(feature = "cli")]
 mod changed_since_closed;
+mod closed_check;
 mod cursor;
 mod direct;
 mod directory;
@@ -27,6 +28,7 @@ mod succession;
 
 #[cfg(feature = "cli")]
 pub(crate) use changed_since_closed::changed_since_closed;
+pub(crate) use closed_check::{ClosedFile, compare};
 #[cfg(feature = "cli")]
 pub(crate) use directory::sync_folder;
 pub use directory::{RunListing, list_runs, run_files, run_path};

@@ -47,8 +47,7 @@ impl Snapshots for Arc<Database> {
         Bytes::copy_from_slice(&frame)
     }
 
-    /// They are this process's own, or redb has compared them with their checksums to repair the file. One
-    /// that was left unsealed, but closed, is checked by whoever verifies it once it is sealed.
+    /// They are this process's own, or redb has compared them with their checksums.
     fn trees_are_trusted(&self) -> bool {
         true
     }

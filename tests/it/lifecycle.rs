@@ -4,6 +4,7 @@
 mod clock;
 mod kernel;
 mod left_alone;
+mod left_closed;
 mod locking;
 mod opening;
 mod restoring;

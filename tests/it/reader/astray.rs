@@ -1,7 +1,5 @@
 //! A search that a damaged index leads astray ends, with the right answer or with an error.
 
-use std::fs::{self, File};
-use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::Path;
 
 use tapline::IndexKind;
@@ -13,7 +11,7 @@ use crate::support::doctored::Doctored;
 use crate::support::message::messages;
 use crate::support::places::SealedFile;
 use crate::support::raw::{self, RawKeyRow};
-use crate::support::{assert_matches, tamper};
+use crate::support::{assert_matches, pages, tamper};
 
 #[test]
 fn an_index_that_leads_back_ends_the_look_up() {
@@ -85,31 +83,13 @@ const SEPARATOR_BYTES: usize = 2 + 16;
 
 /// Where the inner pages of redb's trees have the first rows of blocks, by which they are searched.
 fn separators(path: &Path, rows: &[RawKeyRow]) -> Vec<u64> {
-    const PAGE_BYTES: usize = 4096;
-    const BRANCH: u8 = 2;
-    let file = fs::read(path).unwrap();
-    let pages = file.chunks(PAGE_BYTES).enumerate().filter(|(_, page)| page[0] == BRANCH);
-    let mut places = Vec::new();
-    for (page_number, page) in pages {
-        for block in rows.chunks(KEY_BLOCK_ROWS_MAX) {
-            let mut separator = 255_u16.to_le_bytes().to_vec();
-            separator.extend(block[0].number().to_le_bytes());
-            let found = page.windows(SEPARATOR_BYTES).position(|bytes| bytes == separator);
-            places.extend(found.map(|offset| (page_number * PAGE_BYTES + offset) as u64));
-        }
-    }
-    places
-}
-
-/// Flips a bit of a file.
-fn flip(path: &Path, bit: u64) {
-    let mut file = File::options().read(true).write(true).open(path).unwrap();
-    let mut byte = [0_u8];
-    file.seek(SeekFrom::Start(bit / 8)).unwrap();
-    file.read_exact(&mut byte).unwrap();
-    byte[0] ^= 1 << (bit % 8);
-    file.seek(SeekFrom::Start(bit / 8)).unwrap();
-    file.write_all(&byte).unwrap();
+    let places_of = |block: &[RawKeyRow]| {
+        let mut separator = 255_u16.to_le_bytes().to_vec();
+        separator.extend(block[0].number().to_le_bytes());
+        assert_eq!(separator.len(), SEPARATOR_BYTES);
+        pages::separators(path, &separator)
+    };
+    rows.chunks(KEY_BLOCK_ROWS_MAX).flat_map(places_of).collect()
 }
 
 /// Searches for everything. Returns how often that came to an error.
@@ -139,9 +119,9 @@ fn a_search_in_a_damaged_tree_is_right_or_an_error() {
     let mut errors = 0;
     for at in separators {
         for bit in 8 * at..8 * (at + SEPARATOR_BYTES as u64) {
-            flip(&file.path, bit);
+            pages::flip(&file.path, bit);
             errors += search(&file, &questions, &format!("bit {bit} flipped"));
-            flip(&file.path, bit);
+            pages::flip(&file.path, bit);
         }
     }
     assert!(errors > 0, "nothing was led astray");

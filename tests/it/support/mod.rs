@@ -11,6 +11,7 @@ pub(crate) mod hex;
 pub(crate) mod ledger;
 pub(crate) mod market;
 pub(crate) mod message;
+pub(crate) mod pages;
 pub(crate) mod places;
 pub(crate) mod prefix;
 pub(crate) mod raw;
