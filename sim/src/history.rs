@@ -74,6 +74,10 @@ enum What {
         forward: bool,
         by: Duration,
     },
+    /// Each operation of the disk takes so long from now on.
+    SlowDisk {
+        by: Duration,
+    },
     /// One of the next operations of the disk will fail.
     BreakDisk {
         after: u64,
@@ -140,8 +144,9 @@ impl<'a> Node<'a> {
                 What::Submit { producer: lot.usize(..PRODUCERS), count }
             }
             50..62 => What::Snapshot,
-            62..70 => What::Read,
-            70..78 => {
+            62..68 => What::Read,
+            68..71 => What::SlowDisk { by: Duration::from_millis(lot.u64(1..2_000)) },
+            71..78 => {
                 // Mostly short, at times years.
                 let bits = lot.u8(..42);
                 let by = Duration::from_millis(lot.u64(..1 << bits));
@@ -166,6 +171,10 @@ impl<'a> Node<'a> {
                 let (now, by) = (self.clock.now().as_u64(), by.as_nanos() as u64);
                 let now = if forward { now.saturating_add(by) } else { now.saturating_sub(by) };
                 self.clock.set(UnixNanos::new(now.clamp(1, 1 << 62)));
+                Ok(())
+            }
+            What::SlowDisk { by } => {
+                self.tape.slow_down(self.clock.clone(), by);
                 Ok(())
             }
             What::BreakDisk { after, kind, lasts } => {

@@ -3,8 +3,10 @@
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use tapline::store::{DiskOp, DiskProbe};
+use tapline::{SimulatedClock, UnixNanos};
 
 /// What was done to a file, or was to be done and failed.
 #[derive(Debug, Clone)]
@@ -70,6 +72,8 @@ struct Recorded {
     operations: u64,
     fault: Option<Fault>,
     struck: u64,
+    /// A clock that goes on by so much with each operation.
+    slow: Option<(SimulatedClock, Duration)>,
 }
 
 impl Tape {
@@ -84,6 +88,11 @@ impl Tape {
         let mut recorded = self.lock();
         let after = recorded.operations + fault.after;
         recorded.fault = Some(Fault { after, ..fault });
+    }
+
+    /// From here on each operation takes so long, by `clock`.
+    pub(crate) fn slow_down(&self, clock: SimulatedClock, by: Duration) {
+        self.lock().slow = Some((clock, by));
     }
 
     pub(crate) fn done(&self, actions: usize) {
@@ -113,6 +122,10 @@ impl Tape {
 impl DiskProbe for Tape {
     fn before(&self, path: &Path, op: DiskOp<'_>) -> io::Result<()> {
         let mut recorded = self.lock();
+        if let Some((clock, by)) = &recorded.slow {
+            let now = clock.now().as_u64().saturating_add(by.as_nanos() as u64);
+            clock.set(UnixNanos::new(now));
+        }
         let number = recorded.operations;
         recorded.operations += 1;
         let fault = recorded.fault.filter(|fault| fault.strikes(number));
