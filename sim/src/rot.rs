@@ -1,6 +1,7 @@
 //! Bits that flip on a disk: a workload is played once, and what it leaves is booted from again and again, each time with
 //! another bit of the run's file, or of its sidecar's, flipped.
 
+use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
@@ -12,15 +13,18 @@ use tapline::store::{open_sealed_file, run_path};
 
 use crate::campaign::Counts;
 use crate::crash::{Scratch, look_at_log};
-use crate::sidecar::{SidecarState, sidecar_path};
+use crate::sidecar::SidecarState;
 use crate::stores::Stores;
 use crate::support::{instance, manifest};
 use crate::tape::Tape;
 use crate::volume::{Files, Loss, SECTOR_BYTES, Volume};
-use crate::workload::{Expected, Workload};
+use crate::workload::{Expected, State, Workload};
 
 /// Bits that are flipped of each.
 const FLIPS: usize = 60;
+
+/// redb's own, which no checksum covers as a whole.
+const HEADER_BYTES: usize = 4096;
 
 /// How the file was left.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,6 +33,8 @@ enum Left {
     Open,
     /// Its process closed it, sealed or not.
     Closed,
+    /// The same, and another process has opened it again, and died before it did anything else.
+    Reopened,
 }
 
 /// Flips bits of what the workload of `seed` leaves.
@@ -42,26 +48,40 @@ pub(crate) fn run(seed: u64, scratch: &Scratch, counts: &mut Counts) -> Result<(
     workload.play(&mut stores, |_, _| ())?;
     let mut volume = Volume::default();
     let mut files_now = |lot: &mut Rng| {
-        tape.take().iter().for_each(|step| volume.apply(step, lot));
+        for step in tape.take() {
+            volume.apply(&step, lot);
+        }
         volume.after(Loss::Nothing, lot)
     };
     let open = files_now(&mut lot);
     drop(stores);
     let closed = files_now(&mut lot);
-    for (left, files) in [(Left::Open, open), (Left::Closed, closed)] {
+    let reopened = reopened(closed.clone());
+    for (left, files) in [(Left::Open, open), (Left::Closed, closed), (Left::Reopened, reopened)] {
         for _ in 0..FLIPS {
             let mut files = files.clone();
             let paths: Vec<&PathBuf> = files.keys().collect();
             let path = paths[lot.usize(..paths.len())].clone();
             let bit = flip(files.get_mut(&path).expect("it is one of them"), &mut lot);
             scratch.restore(&files);
-            let swept = recover_predecessors(&scratch.base_dir(), &instance());
-            let swept = swept.map_err(|error| error.to_string())?;
-            let is_told = if path == path_of_run(scratch) {
-                is_told_of_run(&path, &swept, &expected, left)
-            } else {
-                is_told_of_sidecar(&path_of_run(scratch), &swept, &expected, left)
-            };
+            let is_told = unless_it_panics(|| {
+                let swept = recover_predecessors(&scratch.base_dir(), &instance());
+                let swept = swept.map_err(|error| error.to_string())?;
+                if is_left_alone(&path, &swept) {
+                    // Of one that was left open that can only be seen when redb has repaired it; the header says which it is.
+                    let stays = left != Left::Open && bit >= 8 * HEADER_BYTES;
+                    return match fs::read(&path) {
+                        Ok(now) if stays && now != files[&path] => Err("it was changed".to_owned()),
+                        _ => Ok(true),
+                    };
+                }
+                let run = path_of_run(scratch);
+                if path == run {
+                    is_told_of_run(&path, &swept, &expected, left)
+                } else {
+                    is_told_of_sidecar(&run, &expected, left)
+                }
+            });
             counts.flips += 1;
             counts.flips_told += u64::from(is_told.map_err(|error| {
                 format!("left {left:?}, bit {bit} of {} flipped: {error}", path.display())
@@ -69,6 +89,16 @@ pub(crate) fn run(seed: u64, scratch: &Scratch, counts: &mut Counts) -> Result<(
         }
     }
     Ok(())
+}
+
+/// Says in redb's headers that the files are open.
+fn reopened(mut files: Files) -> Files {
+    const FLAGS_AT: usize = 9;
+    const RECOVERY_REQUIRED: u8 = 0b10;
+    for file in files.values_mut() {
+        file[FLAGS_AT] |= RECOVERY_REQUIRED;
+    }
+    files
 }
 
 fn path_of_run(scratch: &Scratch) -> PathBuf {
@@ -97,46 +127,42 @@ fn is_told_of_run(
     expected: &Expected,
     left: Left,
 ) -> Result<bool, String> {
+    let [last, before] = expected.last_two_logs();
     let sealed_by_boot = swept.recovered.first().map(|run| run.status);
-    if is_left_alone(path, swept) || sealed_by_boot == Some(RunStatus::Quarantined) {
+    if sealed_by_boot == Some(RunStatus::Quarantined) {
         return Ok(true);
     }
     match verify(path) {
         Ok(()) => {}
-        // Recovery has looked at all of it, and called it sound.
-        Err(error) if sealed_by_boot.is_some() => {
-            return Err(format!("sealed as {sealed_by_boot:?}, and then: {error}"));
-        }
-        Err(_told) => return Ok(true),
+        Err(_told) if sealed_by_boot.is_none() && last.root.is_some() => return Ok(true),
+        // The boot has looked at all of it, and called it sound; or has done nothing about it, and said nothing.
+        Err(error) => return Err(format!("sealed as {sealed_by_boot:?}, and then: {error}")),
     }
     let found = look_at_log(path, expected)?;
-    let [last, before] = expected.last_two_logs();
-    if found.root != last.root {
+    if found.root.is_some() && found.root != last.root {
         // The root that was printed at the seal tells.
         return Ok(true);
     }
-    // A commit that is damaged in a file that was not closed is one that was torn, for all that redb can know.
-    let may_be_rolled_back = left == Left::Open && last.root.is_none();
-    if found == last || (may_be_rolled_back && found == before) {
+    // The commit before the last is what is found where the last is damaged in a file that was not closed: for all that
+    // redb can know, it was torn. And where a bit of the header is flipped that says which of the two is the last.
+    let rolled_back = |log: &State| State { root: None, ..log.clone() } == found;
+    let may_be_rolled_back = left == Left::Open || last.root.is_some();
+    if found == last {
         return Ok(false);
+    }
+    if may_be_rolled_back && (rolled_back(&before) || rolled_back(&last)) {
+        // Of a run that was sealed, the root tells, which is no longer there.
+        return Ok(last.root.is_some());
     }
     Err(format!("there is {found:?}, and nobody is told; it was {last:?}"))
 }
 
-/// The same of a sidecar, which does nothing to its run.
-fn is_told_of_sidecar(
-    run: &Path,
-    swept: &SweepReport,
-    expected: &Expected,
-    left: Left,
-) -> Result<bool, String> {
+/// The same of a sidecar, which does nothing to its run. What it is rolled back to is not looked into.
+fn is_told_of_sidecar(run: &Path, expected: &Expected, left: Left) -> Result<bool, String> {
     let [last, _] = expected.last_two_logs();
     let log = look_at_log(run, expected)?;
     if log != last {
         return Err(format!("the run is {log:?} now; it was {last:?}"));
-    }
-    if is_left_alone(&sidecar_path(run), swept) {
-        return Ok(true);
     }
     let last = expected.last_sidecar().ok_or("there is a sidecar that was not recorded")?;
     match unless_it_panics(|| SidecarState::of_sealed(run, log.watermark, expected)) {

@@ -129,7 +129,12 @@ impl Bench {
         );
         let dir = &self.config.base_dir;
         let session = opened.map_err(|source| CliError::Open { dir: dir.clone(), source })?;
-        let measured = measure(&session)?;
+        let measured =
+            measure(&session).map_err(|error| match session.writer().halt().reason() {
+                // Why nothing more is captured.
+                Some(reason) => CliError::Halted(reason),
+                None => error,
+            })?;
         let path = session.path().to_owned();
         match session.seal() {
             Ok(_) => {

@@ -6,6 +6,7 @@ use crate::capture::CaptureError;
 use crate::lifecycle::{OpenError, RestoreParentError, SweepError};
 use crate::markers::MarkerStoreError;
 use crate::model::{IndexKindError, InstanceIdError};
+use crate::protocol::HaltReason;
 use crate::read::ReadError;
 use crate::store::OpenSealedError;
 use crate::writer::{CloseError, ProducerError, WaitError};
@@ -53,6 +54,8 @@ pub(super) enum CliError {
     ThreadDied { name: String, said: String },
     #[error("cannot use {path}: {source}")]
     Scratch { path: PathBuf, source: io::Error },
+    #[error("the run halted: {0}")]
+    Halted(HaltReason),
     #[error("a message was not captured: {0}")]
     Refused(#[from] CaptureError),
     #[error("what was captured did not become durable: {0}")]

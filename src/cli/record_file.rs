@@ -18,9 +18,10 @@ use crate::capture::CaptureError;
 use crate::lifecycle::{RUN_STARTED_TOPIC, RUN_STARTED_TYPE, is_run_ended};
 
 /// Lines that were no messages, and what is done about them.
-#[derive(Default)]
 pub(super) struct BadLines {
     count: AtomicU64,
+    /// The number of the first of them; those that only the engine finds are not found in order.
+    first: AtomicU64,
     strict: bool,
 }
 
@@ -29,7 +30,7 @@ const BAD_LINES_SHOWN_MAX: u64 = 100;
 
 impl BadLines {
     pub(super) fn new(strict: bool) -> Self {
-        Self { count: AtomicU64::new(0), strict }
+        Self { count: AtomicU64::new(0), first: AtomicU64::new(u64::MAX), strict }
     }
 
     pub(super) fn count(&self) -> u64 {
@@ -42,7 +43,15 @@ impl BadLines {
         self.strict && self.count() > 0
     }
 
+    /// Whether recording has ended before line `number`: where no bad line is allowed, it ends at the first.
+    fn end_before(&self, number: u64) -> bool {
+        // Relaxed: the number stands alone.
+        self.strict && self.first.load(Ordering::Relaxed) < number
+    }
+
+    /// Reports a bad line.
     fn report(&self, bad: &BadLine) {
+        self.first.fetch_min(bad.line, Ordering::Relaxed);
         match self.count.fetch_add(1, Ordering::Relaxed) {
             shown if shown < BAD_LINES_SHOWN_MAX => tell(bad),
             BAD_LINES_SHOWN_MAX => tell("further bad lines are counted, but not shown"),
@@ -192,31 +201,26 @@ fn is_lifecycle(message: &InputMessage) -> bool {
         || (topic == RUN_STARTED_TOPIC && payload_type == RUN_STARTED_TYPE)
 }
 
-/// One producer's thread: publishes what it is dealt, in order, each message when it is due.
+/// One producer's thread: publishes what it is dealt, in order, each message when it is due, until all is published or
+/// recording ends before.
 fn publish_all(bus: &MessageBus, stop: &StopFlag, batches: &Receiver<Batch>, bad_lines: &BadLines) {
     while !stop.is_set() {
         let batch = match batches.recv_timeout(Duration::from_millis(100)) {
             Ok(batch) => batch,
-            // The reader waits for its source, and has handed over what it had.
-            Err(RecvTimeoutError::Timeout) if bad_lines.are_too_many() => return,
             Err(RecvTimeoutError::Timeout) => continue,
             Err(RecvTimeoutError::Disconnected) => return,
         };
         for Dealt { message, due } in &batch.messages {
-            if let Some(due) = due
-                && !pace::wait_until(*due, stop)
+            let is_due = |due| pace::wait_until(due, stop);
+            if bad_lines.end_before(message.line)
+                || !due.is_none_or(is_due)
+                || bad_lines.end_before(message.line)
             {
                 return;
             }
             match publish(bus, message) {
                 Ok(()) => {}
-                Err(Refusal::Bad(bad)) => {
-                    bad_lines.report(&bad);
-                    if bad_lines.are_too_many() {
-                        // What other producers were dealt before that line is theirs to publish.
-                        return;
-                    }
-                }
+                Err(Refusal::Bad(bad)) => bad_lines.report(&bad),
                 // The run is halted; why is with its signal.
                 Err(Refusal::Final) => return stop.set(),
             }

@@ -101,8 +101,8 @@ pub struct SweepProgress<'a> {
 /// reads manifests only.
 ///
 /// Blocks for as long as it takes to read those runs from the disk, up to four times: redb's repair reads a file that
-/// was not closed up to three times, and then every entry is read and checked. Then the index is sorted, about 0.1 µs
-/// a key. A run that is in use is waited for, a second.
+/// was not closed up to three times, or one that was closed is compared in two, and then every entry is read and checked.
+/// Then the index is sorted, about 0.1 µs a key. A run that is in use is waited for, a second.
 ///
 /// Writes files in the default [`DiskMode`]; a lifecycle sweeps in the one that it is configured with.
 pub fn recover_predecessors(
@@ -113,7 +113,7 @@ pub fn recover_predecessors(
 }
 
 /// As [`recover_predecessors`]; calls `observe` about once a second while the entries of a run are checked that
-/// takes longer. Nothing is called while redb repairs a file before that, which may take as long (it is logged at the
+/// takes longer. Nothing is called while redb compares or repairs a file before that, which may take as long (it is logged at the
 /// few moments at which redb says how far it is), nor while the index is sorted behind it.
 pub fn recover_predecessors_with(
     base_dir: &Path,

@@ -52,10 +52,13 @@ fn take_up(
 ) -> Result<RunManifest, OpenRunError> {
     const PATIENCE: Duration = Duration::from_secs(1);
     const NAP: Duration = Duration::from_millis(10);
-    let began = Instant::now();
+    // Since it was first found in use: to compare it may have taken long before that.
+    let mut in_use_since = None;
     loop {
         match backend.take_up(instance_id, run_id) {
-            Err(OpenRunError::InUse { .. }) if began.elapsed() < PATIENCE => {
+            Err(OpenRunError::InUse { .. })
+                if in_use_since.get_or_insert_with(Instant::now).elapsed() < PATIENCE =>
+            {
                 std::thread::sleep(NAP);
             }
             taken => return taken,

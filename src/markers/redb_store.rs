@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use redb::{
-    Builder, Database, DatabaseError, ReadOnlyDatabase, ReadTransaction, ReadableDatabase,
-    ReadableTable, TableDefinition, TableError, WriteTransaction,
+    Builder, Database, DatabaseError, ReadTransaction, ReadableDatabase, ReadableTable,
+    TableDefinition, TableError, WriteTransaction,
 };
 
 use super::log_cursor::LogCursor;
@@ -17,7 +17,7 @@ use crate::format::{
     MARKER_FORMAT_VERSION, MarkerCodec, decode_marker_manifest, encode_marker_manifest,
 };
 use crate::model::{Marker, MarkerGap, MarkerGapReason, MarkerManifest, RunId, RunStatus};
-use crate::store::{ClosedFile, DiskMode, DiskProbe, RunFile, commit, compare, make_file};
+use crate::store::{DiskMode, DiskProbe, RunFile, commit, make_file, open_compared};
 
 /// First marker of a block to the block.
 const BLOCKS: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("marker_blocks");
@@ -72,19 +72,10 @@ impl RedbMarkerBackend {
             // redb would take it for a file to be made into a database.
             return Err(MarkerStoreError::Missing { what: "content" });
         }
-        // As with a run: one that was closed is compared before anything is written to it.
-        let closed = match ReadOnlyDatabase::open(&self.path) {
-            Ok(_closed) => {
-                let file = file.try_clone().map_err(failed)?;
-                compare(self.run_file(&self.path, file)?).map_err(MarkerStoreError::redb)?
-            }
-            Err(_) => ClosedFile::Sound,
-        };
-        let mut database = self.open_file(&self.path, file)?;
-        if closed == ClosedFile::Repairable {
-            database.check_integrity().map_err(MarkerStoreError::redb)?;
-        }
-        let database = Arc::new(database);
+        let run_file =
+            |file| RunFile::new(file, &self.path, DiskMode::Buffered, self.probe.clone());
+        let database = open_compared(&file, run_file, &builder());
+        let database = Arc::new(database.map_err(MarkerStoreError::redb)?);
         let source = Arc::new(RedbMarkerSource(Arc::clone(&database)));
         let manifest = source.manifest()?;
         if manifest.status.is_sealed() {
@@ -111,17 +102,12 @@ impl RedbMarkerBackend {
         Ok(manifest)
     }
 
-    fn run_file(&self, path: &Path, file: File) -> Result<RunFile, MarkerStoreError> {
-        // Its blocks are small, and a commit of them can wait.
-        RunFile::new(file, path, DiskMode::Buffered, self.probe.clone())
-            .map_err(MarkerStoreError::redb)
-    }
-
     fn open_file(&self, path: &Path, file: File) -> Result<Database, MarkerStoreError> {
-        let file = self.run_file(path, file)?;
-        let mut builder = Builder::new();
-        let builder = builder.set_cache_size(CACHE_BYTES);
-        builder.create_with_backend(file).map_err(MarkerStoreError::redb)
+        // Its blocks are small, and a commit of them can wait.
+        let file = RunFile::new(file, path, DiskMode::Buffered, self.probe.clone());
+        builder()
+            .create_with_backend(file.map_err(MarkerStoreError::redb)?)
+            .map_err(MarkerStoreError::redb)
     }
 
     fn initialize(
@@ -214,6 +200,12 @@ pub fn open_sealed_markers(path: &Path) -> Result<Arc<dyn MarkerSource>, MarkerS
         return Err(MarkerStoreError::NotSealed { path: path.to_owned() });
     }
     Ok(Arc::new(source))
+}
+
+fn builder() -> Builder {
+    let mut builder = Builder::new();
+    builder.set_cache_size(CACHE_BYTES);
+    builder
 }
 
 fn put_manifest(

@@ -7,10 +7,7 @@ use std::path::Path;
 
 use redb::{DatabaseError, ReadOnlyDatabase};
 
-/// Where the flag is in redb's header, see "Database header" in redb's `docs/design.md`: a bit of the
-/// byte behind the magic number, set while the file is open for writing.
-const FLAGS_AT: usize = 9;
-const RECOVERY_REQUIRED: u8 = 0b10;
+use super::header_flags::HeaderFlags;
 
 /// Whether redb asks for repair of the file at `path` although it closed it in order. A recovery that
 /// was itself interrupted, within an instant, may leave such a file too.
@@ -21,7 +18,6 @@ pub(crate) fn changed_since_closed(path: &Path) -> bool {
 }
 
 fn is_left_open(path: &Path) -> io::Result<bool> {
-    let mut header = [0; FLAGS_AT + 1];
-    File::open(path)?.read_exact(&mut header)?;
-    Ok(header[FLAGS_AT] & RECOVERY_REQUIRED != 0)
+    let mut file = File::open(path)?;
+    Ok(HeaderFlags::read(|header| file.read_exact(header))?.says_left_open())
 }

@@ -3,7 +3,6 @@
 
 #[cfg(feature = "cli")]
 mod changed_since_closed;
-mod closed_check;
 mod cursor;
 mod direct;
 mod directory;
@@ -13,8 +12,10 @@ mod event_store;
 mod fault;
 mod fill_ahead;
 mod guard;
+mod header_flags;
 mod memory;
 mod new_file;
+mod open_compared;
 mod redb_backend;
 mod redb_keys;
 mod redb_open;
@@ -28,7 +29,6 @@ mod succession;
 
 #[cfg(feature = "cli")]
 pub(crate) use changed_since_closed::changed_since_closed;
-pub(crate) use closed_check::{ClosedFile, compare};
 #[cfg(feature = "cli")]
 pub(crate) use directory::sync_folder;
 pub use directory::{RunListing, list_runs, run_files, run_path};
@@ -42,6 +42,7 @@ pub use fault::BackendFault;
 pub(crate) use guard::{guarded, panic_text};
 pub use memory::{MemoryBackend, MemoryDisk};
 pub(crate) use new_file::make_file;
+pub(crate) use open_compared::open_compared;
 pub use redb_backend::RedbBackend;
 pub(crate) use redb_backend::commit;
 pub(crate) use redb_open::check_held;

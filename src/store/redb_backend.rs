@@ -9,7 +9,7 @@ use super::cursor::RunCursor;
 use super::directory::{make_folder, run_path, sync_folder_names};
 use super::new_file::make_file;
 use super::redb_keys::{KeyWriter, sort_blocks};
-use super::redb_open::{Left, check_left, left_manifest, open_error};
+use super::redb_open::{check_left, left_manifest, open_error};
 use super::redb_reader::RedbReader;
 use super::redb_tables::{
     ANCHOR_ROW, MANIFEST_ROW, read_meta, write_frame, write_meta, write_new_run,
@@ -18,9 +18,8 @@ use super::region_size::shrink_regions;
 use super::repair_watch::repair_watch;
 use super::run_file::RunFile;
 use super::{
-    AnchorError, AppendError, BackendFault, ClosedFile, DiskMode, DiskOp, DiskProbe, EventStore,
-    OpenRunError, ReadFault, RunOpening, RunReader, SealError, SealedRun, Tail, compare,
-    forget_cached,
+    AnchorError, AppendError, BackendFault, DiskMode, DiskOp, DiskProbe, EventStore, OpenRunError,
+    ReadFault, RunOpening, RunReader, SealError, SealedRun, Tail, forget_cached, open_compared,
 };
 use crate::format::{SealedFrame, decode_anchor, encode_anchor, encode_manifest, run_root};
 use crate::model::{InstanceId, RunId, RunManifest, RunStatus, SnapshotAnchor, UnixNanos};
@@ -169,7 +168,7 @@ impl RedbBackend {
         instance_id: &InstanceId,
         run_id: RunId,
     ) -> Result<(LiveReader, RunManifest), OpenRunError> {
-        let left = check_left(path, instance_id, run_id)?;
+        check_left(path, instance_id, run_id)?;
         let at = |source| OpenRunError::Io { path: path.to_owned(), source };
         let file = File::options().read(true).write(true).open(path).map_err(at)?;
         if file.metadata().map_err(at)?.len() == 0 {
@@ -178,24 +177,12 @@ impl RedbBackend {
             return Err(OpenRunError::Foreign { path, run_id, instance_id });
         }
         forget_cached(&file, |op| self.ask(path, op)).map_err(at)?;
-        let closed = match left {
-            // redb compares it to repair it.
-            Left::Open => ClosedFile::Sound,
-            Left::Closed => self.compare_closed(path, &file)?,
-        };
-        let mut database = Self::open_file(path, self.run_file(path, file)?)?;
-        if closed == ClosedFile::Repairable {
-            database.check_integrity().map_err(|error| open_error(path, error))?;
-        }
+        let run_file = |file| RunFile::new(file, path, self.disk_mode, self.probe.clone());
+        let database =
+            open_compared(&file, run_file, builder().set_repair_callback(repair_watch(path)))
+                .map_err(|error| open_error(path, error))?;
         let manifest = left_manifest(path, &database, instance_id, run_id)?;
         Ok((RedbReader(Arc::new(database)), manifest))
-    }
-
-    /// A file that was closed and is damaged stays as it is: redb may end the process over what is written to one.
-    fn compare_closed(&self, path: &Path, file: &File) -> Result<ClosedFile, OpenRunError> {
-        let at = |source| OpenRunError::Io { path: path.to_owned(), source };
-        let file = self.run_file(path, file.try_clone().map_err(at)?)?;
-        compare(file).map_err(|error| open_error(path, error))
     }
 
     fn ask(&self, path: &Path, op: DiskOp<'_>) -> io::Result<()> {

@@ -83,15 +83,6 @@ pub(crate) fn check_held(
     Err(ReadFault::Foreign { run_id, instance_id })
 }
 
-/// How the file of a run was left.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Left {
-    /// Closed in order: redb opens it as it is.
-    Closed,
-    /// As its process died: redb repairs it when it is opened.
-    Open,
-}
-
 /// Looks at the file of a run that was left, before it is opened to be written, which changes it: what is no run of
 /// ours, or nothing that this program reads, is left alone. A file that was not closed cannot be looked at before it
 /// is repaired.
@@ -99,15 +90,15 @@ pub(super) fn check_left(
     path: &Path,
     instance_id: &InstanceId,
     run_id: RunId,
-) -> Result<Left, OpenRunError> {
+) -> Result<(), OpenRunError> {
     check_kind(path).map_err(|source| OpenRunError::Io { path: path.to_owned(), source })?;
     match open_read_only(path) {
-        Ok(database) => left_manifest(path, &database, instance_id, run_id).map(|_| Left::Closed),
+        Ok(database) => left_manifest(path, &database, instance_id, run_id).map(drop),
         Err(DatabaseError::DatabaseAlreadyOpen) => {
             Err(OpenRunError::InUse { path: path.to_owned() })
         }
         // It needs repair; what else is wrong with it is said when it is opened for that.
-        Err(_) => Ok(Left::Open),
+        Err(_) => Ok(()),
     }
 }
 

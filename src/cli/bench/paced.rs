@@ -40,9 +40,10 @@ fn capture_at(
     let mut idle_ns = latency_histogram();
     let began = Instant::now();
     for nth in 0..rate * seconds {
-        // Half an interval before the message.
-        let idle = wait_until(began + due_after(2 * nth, 2 * rate));
-        idle_ns.saturating_record(idle.as_nanos() as u64);
+        // Half an interval before the message. Where that is past already, it is the last message that took so long.
+        if let Some(idle) = wait_until(began + due_after(2 * nth, 2 * rate)) {
+            idle_ns.saturating_record(idle.as_nanos() as u64);
+        }
         let due = began + due_after(2 * nth + 1, 2 * rate);
         wait_until(due);
         adapter.capture(TOPIC, &bench.message)?;
@@ -74,13 +75,15 @@ fn due_after(nth: u64, rate: u64) -> Duration {
     Duration::from_secs(nth / rate) + Duration::from_nanos(nanos)
 }
 
-/// Waits, looking at the clock all the time, and says by how much it is late.
-fn wait_until(due: Instant) -> Duration {
+/// Waits, looking at the clock all the time, and says by how much it is late; `None` where there was nothing to wait for.
+fn wait_until(due: Instant) -> Option<Duration> {
+    let mut has_waited = false;
     loop {
         let now = Instant::now();
         if now >= due {
-            return now - due;
+            return has_waited.then(|| now - due);
         }
+        has_waited = true;
         std::hint::spin_loop();
     }
 }

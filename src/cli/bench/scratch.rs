@@ -3,15 +3,18 @@ use std::path::{Path, PathBuf};
 
 use crate::cli::error::CliError;
 use crate::cli::stderr::tell;
+use crate::model::UnixNanos;
 
-/// A folder of our own below one that exists; removed when this is dropped.
+/// A folder of our own below one that exists; removed when this is dropped. A program that is killed leaves it there.
 pub(super) struct Scratch {
     path: PathBuf,
 }
 
 impl Scratch {
     pub(super) fn make(dir: &Path) -> Result<Self, CliError> {
-        let path = dir.join(format!("tapline-bench-{}", std::process::id()));
+        // Process ids come again, in containers at once.
+        let name = format!("tapline-bench-{}-{}", UnixNanos::now(), std::process::id());
+        let path = dir.join(name);
         // Not made where `dir` is missing: a mistyped name would measure another disk.
         match fs::create_dir(&path) {
             Ok(()) => Ok(Self { path }),

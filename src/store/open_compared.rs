@@ -1,39 +1,57 @@
-//! Whether a file that redb closed is still as redb closed it.
+//! Opening a file that was left, and is to be written to.
 //!
 //! redb compares checksums when it repairs a file that was left open. One that was closed, as a run that halted leaves it,
-//! is opened as it is, and written to on the strength of a list of free pages that nobody has compared either. redb can be
+//! it opens as it is, and writes to on the strength of a list of free pages that nobody has compared either. redb can be
 //! asked to compare all of it; but where it finds damage it leaves a file that nothing opens any more. So it is asked about
-//! the file under writes that stay in memory.
+//! the file under writes that stay in memory. A file that is damaged stays as it is: over what it writes to one, redb may
+//! end the process.
 
 use std::collections::BTreeMap;
+use std::fs::File;
 use std::io;
+use std::ops::Bound;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use redb::{Builder, DatabaseError, StorageBackend, StorageError};
+use redb::{BackendError, Builder, Database, DatabaseError, StorageBackend, StorageError};
 
 use super::guard::guarded;
+use super::header_flags::HeaderFlags;
 use super::run_file::RunFile;
 
-/// What redb finds when it compares a file that was closed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum ClosedFile {
-    /// All is as it was.
-    Sound,
-    /// What is free was written down wrongly, and all else is as it was: redb can put it right.
-    Repairable,
+/// Opens `file` for writing, by way of what `run_file` makes of it, with all of it that is in use compared with its checksums.
+/// It is an error if that differs, and the file stays as it is.
+pub(crate) fn open_compared(
+    file: &File,
+    run_file: impl Fn(File) -> Result<RunFile, DatabaseError>,
+    builder: &Builder,
+) -> Result<Database, DatabaseError> {
+    let open = || run_file(file.try_clone()?);
+    let to_compare = open()?;
+    let flags = HeaderFlags::read(|header| to_compare.read(0, header))?;
+    // Without, redb compares it by itself, and may have to repair it.
+    let is_repairable = flags.ends_with_its_closing() && !compare(to_compare)?;
+    let mut database = builder.create_with_backend(open()?)?;
+    if is_repairable {
+        database.check_integrity()?;
+    }
+    Ok(database)
 }
 
-/// Compares `file`, which stays as it is, and reads all of it that is in use. It is an error if a page that is in use does
-/// not have its checksum.
-pub(crate) fn compare(file: RunFile) -> Result<ClosedFile, DatabaseError> {
+/// Memory redb may hold of the file's pages, of which it looks at most no more than twice.
+const CACHE_BYTES: usize = 16 << 20;
+
+/// Compares `file`, which stays as it is, and reads all of it that is in use. False where only what is free was written down
+/// wrongly, which redb can put right. It is an error if a page that is in use does not have its checksum.
+fn compare(file: RunFile) -> Result<bool, DatabaseError> {
     let compare = || {
         let unwritten = Unwritten::over(file)?;
-        Builder::new().create_with_backend(unwritten)?.check_integrity()
+        let mut builder = Builder::new();
+        builder.set_cache_size(CACHE_BYTES);
+        builder.create_with_backend(unwritten)?.check_integrity()
     };
     // redb takes some damage for impossible.
-    let is_sound = guarded(compare)
-        .unwrap_or_else(|panic| Err(DatabaseError::Storage(StorageError::Corrupted(panic))))?;
-    Ok(if is_sound { ClosedFile::Sound } else { ClosedFile::Repairable })
+    guarded(compare)
+        .unwrap_or_else(|panic| Err(DatabaseError::Storage(StorageError::Corrupted(panic))))
 }
 
 /// A file under what is written to it, which stays in memory: redb's header, and the little it puts right.
@@ -147,19 +165,50 @@ impl StorageBackend for Unwritten {
     fn close(&self) -> io::Result<()> {
         self.file.close()
     }
+
+    // The locks are the file's: who else has it is told before any of it is read.
+
+    fn try_lock_range(&self, from: Bound<u64>, to: Bound<u64>) -> Result<bool, BackendError> {
+        self.file.try_lock_range(from, to)
+    }
+
+    fn try_lock_shared_range(
+        &self,
+        from: Bound<u64>,
+        to: Bound<u64>,
+    ) -> Result<bool, BackendError> {
+        self.file.try_lock_shared_range(from, to)
+    }
+
+    fn lock_range(&self, from: Bound<u64>, to: Bound<u64>) -> Result<(), BackendError> {
+        self.file.lock_range(from, to)
+    }
+
+    fn lock_shared_range(&self, from: Bound<u64>, to: Bound<u64>) -> Result<(), BackendError> {
+        self.file.lock_shared_range(from, to)
+    }
+
+    fn unlock_range(&self, from: Bound<u64>, to: Bound<u64>) -> Result<(), BackendError> {
+        self.file.unlock_range(from, to)
+    }
+
+    fn query_lock_range(&self, from: Bound<u64>, to: Bound<u64>) -> Result<bool, BackendError> {
+        self.file.query_lock_range(from, to)
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::fs::{self, File};
+    use std::fs;
 
-    use redb::{Database, TableDefinition};
+    use redb::TableDefinition;
 
     use super::*;
     use crate::store::DiskMode;
 
     fn open(path: &std::path::Path) -> RunFile {
-        RunFile::new(File::open(path).unwrap(), path, DiskMode::Buffered, None).unwrap()
+        let file = File::options().read(true).write(true).open(path).unwrap();
+        RunFile::new(file, path, DiskMode::Buffered, None).unwrap()
     }
 
     #[test]
@@ -174,7 +223,7 @@ mod tests {
         transaction.commit().unwrap();
         drop(database);
         let sound = fs::read(&path).unwrap();
-        assert_eq!(compare(open(&path)).unwrap(), ClosedFile::Sound);
+        assert!(compare(open(&path)).unwrap());
         assert!(fs::read(&path).unwrap() == sound);
 
         let mut damaged = sound;
