@@ -1,8 +1,8 @@
 //! What a frame takes before it is full.
 
-use super::frame::NAME_LEN_BYTES;
+use super::frame::{FRAME_OVERHEAD_BYTES, NAME_LEN_BYTES, PER_RECORD_BYTES};
 use super::record_builder::name_record;
-use super::{FrameBuilder, FrameLimits, Line, RecordStamp};
+use super::{FrameBuilder, FrameLimits, LINE_BYTES, Line, RecordStamp};
 use crate::model::{Hash, UnixNanos};
 
 const STAMP: RecordStamp = RecordStamp { ts_publish: UnixNanos::new(1), topic_id: 0, type_id: 0 };
@@ -31,6 +31,15 @@ fn sealed_len(count: usize) -> usize {
         push(&mut frame, &nth(n));
     }
     frame.seal(&Hash::from_bytes([0; 32])).bytes().len()
+}
+
+/// As settings are checked by: what one frame can hold at most is what is left of its bytes.
+#[test]
+fn a_frame_is_as_long_as_its_overhead_and_its_records() {
+    let (record, name) = nth(0);
+    assert_eq!(name, "");
+    let len = FRAME_OVERHEAD_BYTES + PER_RECORD_BYTES + record.len() * LINE_BYTES;
+    assert_eq!((sealed_len(1), FRAME_OVERHEAD_BYTES, PER_RECORD_BYTES), (len, 96, 36));
 }
 
 #[test]
