@@ -1,5 +1,7 @@
 //! Marks on their way: around the end of a ring, from taps that go, and without a ring.
 
+use std::path::Path;
+
 use tapline::UnixNanos;
 use tapline::lifecycle::{DataMarkerConfig, KernelEventStore, LifecycleOptions};
 use tapline::markers::MarkerReader;
@@ -76,10 +78,37 @@ fn inline_taps_are_told_apart() {
     }
     drop(taps);
     assert!(lifecycle.seal(UnixNanos::new(1)).unwrap().unwrap().markers.is_some());
-    let reader = MarkerReader::open_sealed(&sidecar(&run)).unwrap();
+    assert_eq!(counts(&run), [("ES".to_owned(), 3), ("NQ".to_owned(), 2)]);
+}
+
+/// Rings are numbered as the writer comes to know them, each so that no other has its number.
+#[test]
+fn taps_that_come_one_after_the_other_are_told_apart() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut lifecycle = open_with(folder.path(), Some(roomy()), options());
+    let run = run_path(folder.path(), &instance(), lifecycle.run_id().unwrap());
+    let mut taps = Vec::new();
+    for (n, instrument) in (1..).zip(["ES", "NQ", "CL", "GC"]) {
+        let mut tap = lifecycle.adapter().unwrap().unwrap();
+        tap.capture("data", &Trade { instrument, ts_init: n, price: n }).unwrap();
+        lifecycle.session().unwrap().writer().flush(PATIENCE).unwrap();
+        taps.push((tap, instrument));
+    }
+    for (n, (tap, instrument)) in (1..).zip(&mut taps) {
+        for _ in 0..n {
+            tap.capture("data", &Trade { instrument, ts_init: 10 + n, price: n }).unwrap();
+        }
+    }
+    drop(taps);
+    assert!(lifecycle.seal(UnixNanos::new(1)).unwrap().unwrap().markers.is_some());
+    let expected = [("ES", 2), ("NQ", 3), ("CL", 4), ("GC", 5)];
+    assert_eq!(counts(&run), expected.map(|(instrument, count)| (instrument.to_owned(), count)));
+}
+
+/// How much of each stream was seen, in the order in which they came.
+fn counts(run: &Path) -> Vec<(String, u64)> {
+    let reader = MarkerReader::open_sealed(&sidecar(run)).unwrap();
     let fold = reader.fold_before(u64::MAX).unwrap();
     let streams = reader.streams().unwrap().into_iter();
-    let counts: Vec<_> =
-        streams.map(|stream| (stream.identifier, fold.cursors[&stream.slot].count)).collect();
-    assert_eq!(counts, [("ES".to_owned(), 3), ("NQ".to_owned(), 2)]);
+    streams.map(|stream| (stream.identifier, fold.cursors[&stream.slot].count)).collect()
 }
