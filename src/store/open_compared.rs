@@ -9,14 +9,13 @@
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io;
-use std::ops::Bound;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use redb::{BackendError, Builder, Database, DatabaseError, StorageBackend, StorageError};
+use redb::{Builder, Database, DatabaseError, StorageBackend, StorageError};
 
 use super::guard::guarded;
 use super::header_flags::HeaderFlags;
-use super::run_file::RunFile;
+use super::run_file::{RunFile, file_locks};
 
 /// Opens `file` for writing, by way of what `run_file` makes of it, with all of it that is in use compared with its checksums.
 /// It is an error if that differs, and the file stays as it is.
@@ -166,35 +165,8 @@ impl StorageBackend for Unwritten {
         self.file.close()
     }
 
-    // The locks are the file's: who else has it is told before any of it is read.
-
-    fn try_lock_range(&self, from: Bound<u64>, to: Bound<u64>) -> Result<bool, BackendError> {
-        self.file.try_lock_range(from, to)
-    }
-
-    fn try_lock_shared_range(
-        &self,
-        from: Bound<u64>,
-        to: Bound<u64>,
-    ) -> Result<bool, BackendError> {
-        self.file.try_lock_shared_range(from, to)
-    }
-
-    fn lock_range(&self, from: Bound<u64>, to: Bound<u64>) -> Result<(), BackendError> {
-        self.file.lock_range(from, to)
-    }
-
-    fn lock_shared_range(&self, from: Bound<u64>, to: Bound<u64>) -> Result<(), BackendError> {
-        self.file.lock_shared_range(from, to)
-    }
-
-    fn unlock_range(&self, from: Bound<u64>, to: Bound<u64>) -> Result<(), BackendError> {
-        self.file.unlock_range(from, to)
-    }
-
-    fn query_lock_range(&self, from: Bound<u64>, to: Bound<u64>) -> Result<bool, BackendError> {
-        self.file.query_lock_range(from, to)
-    }
+    // Who else has the file is told before any of it is read.
+    file_locks!();
 }
 
 #[cfg(test)]

@@ -1,11 +1,10 @@
 use std::fs::File;
 use std::io;
-use std::ops::Bound;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use redb::backends::FileBackend;
-use redb::{BackendError, DatabaseError, StorageBackend};
+use redb::{DatabaseError, StorageBackend};
 use serde::{Deserialize, Serialize};
 
 use super::direct::DirectFile;
@@ -113,6 +112,28 @@ fn has_name(_file: &File) -> io::Result<bool> {
     Ok(true)
 }
 
+/// The part of a [`StorageBackend`] that locks: the locks are those of `self.file`.
+macro_rules! file_locks {
+    () => {
+        file_locks!(try_lock_range -> bool);
+        file_locks!(try_lock_shared_range -> bool);
+        file_locks!(lock_range -> ());
+        file_locks!(lock_shared_range -> ());
+        file_locks!(unlock_range -> ());
+        file_locks!(query_lock_range -> bool);
+    };
+    ($lock:ident -> $done:ty) => {
+        fn $lock(
+            &self,
+            from: std::ops::Bound<u64>,
+            to: std::ops::Bound<u64>,
+        ) -> Result<$done, redb::BackendError> {
+            self.file.$lock(from, to)
+        }
+    };
+}
+pub(super) use file_locks;
+
 impl StorageBackend for RunFile {
     fn len(&self) -> io::Result<u64> {
         self.file.len()
@@ -159,31 +180,5 @@ impl StorageBackend for RunFile {
         self.file.close()
     }
 
-    fn try_lock_range(&self, from: Bound<u64>, to: Bound<u64>) -> Result<bool, BackendError> {
-        self.file.try_lock_range(from, to)
-    }
-
-    fn try_lock_shared_range(
-        &self,
-        from: Bound<u64>,
-        to: Bound<u64>,
-    ) -> Result<bool, BackendError> {
-        self.file.try_lock_shared_range(from, to)
-    }
-
-    fn lock_range(&self, from: Bound<u64>, to: Bound<u64>) -> Result<(), BackendError> {
-        self.file.lock_range(from, to)
-    }
-
-    fn lock_shared_range(&self, from: Bound<u64>, to: Bound<u64>) -> Result<(), BackendError> {
-        self.file.lock_shared_range(from, to)
-    }
-
-    fn unlock_range(&self, from: Bound<u64>, to: Bound<u64>) -> Result<(), BackendError> {
-        self.file.unlock_range(from, to)
-    }
-
-    fn query_lock_range(&self, from: Bound<u64>, to: Bound<u64>) -> Result<bool, BackendError> {
-        self.file.query_lock_range(from, to)
-    }
+    file_locks!();
 }
