@@ -109,6 +109,7 @@ pub(super) fn latency_histogram() -> Histogram<u64> {
     Histogram::new_with_bounds(1, 60_000_000_000, 3).expect("the bounds are constants")
 }
 
-fn nanos(duration: Duration) -> u64 {
+/// What a histogram records of `duration`.
+pub(super) fn nanos(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }

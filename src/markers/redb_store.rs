@@ -72,8 +72,7 @@ impl RedbMarkerBackend {
             // redb would take it for a file to be made into a database.
             return Err(MarkerStoreError::Missing { what: "content" });
         }
-        let run_file =
-            |file| RunFile::new(file, &self.path, DiskMode::Buffered, self.probe.clone());
+        let run_file = |file| self.run_file(&self.path, file);
         let database = open_compared(&file, run_file, &builder());
         let database = Arc::new(database.map_err(MarkerStoreError::redb)?);
         let source = Arc::new(RedbMarkerSource(Arc::clone(&database)));
@@ -102,12 +101,9 @@ impl RedbMarkerBackend {
         Ok(manifest)
     }
 
-    fn open_file(&self, path: &Path, file: File) -> Result<Database, MarkerStoreError> {
+    fn run_file(&self, path: &Path, file: File) -> Result<RunFile, DatabaseError> {
         // Its blocks are small, and a commit of them can wait.
-        let file = RunFile::new(file, path, DiskMode::Buffered, self.probe.clone());
-        builder()
-            .create_with_backend(file.map_err(MarkerStoreError::redb)?)
-            .map_err(MarkerStoreError::redb)
+        RunFile::new(file, path, DiskMode::Buffered, self.probe.clone())
     }
 
     fn initialize(
@@ -116,7 +112,8 @@ impl RedbMarkerBackend {
         file: File,
         manifest: &MarkerManifest,
     ) -> Result<Database, MarkerStoreError> {
-        let database = self.open_file(path, file)?;
+        let file = self.run_file(path, file).map_err(MarkerStoreError::redb)?;
+        let database = builder().create_with_backend(file).map_err(MarkerStoreError::redb)?;
         commit(&database, |transaction| {
             transaction.open_table(BLOCKS)?;
             transaction.open_table(STREAMS)?;

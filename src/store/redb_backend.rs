@@ -3,7 +3,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use redb::{Builder, Database, ReadableDatabase, WriteTransaction};
+use redb::{Builder, Database, DatabaseError, ReadableDatabase, WriteTransaction};
 
 use super::cursor::RunCursor;
 use super::directory::{make_folder, run_path, sync_folder_names};
@@ -106,16 +106,8 @@ impl RedbBackend {
         Ok(())
     }
 
-    fn run_file(&self, path: &Path, file: File) -> Result<RunFile, OpenRunError> {
+    fn run_file(&self, path: &Path, file: File) -> Result<RunFile, DatabaseError> {
         RunFile::new(file, path, self.disk_mode, self.probe.clone())
-            .map_err(|error| open_error(path, error))
-    }
-
-    fn open_file(path: &Path, file: RunFile) -> Result<Database, OpenRunError> {
-        builder()
-            .set_repair_callback(repair_watch(path))
-            .create_with_backend(file)
-            .map_err(|error| open_error(path, error))
     }
 
     fn create(&self, path: &Path, manifest: RunManifest) -> Result<OpenRun, OpenRunError> {
@@ -139,10 +131,12 @@ impl RedbBackend {
         let at = |source| OpenRunError::Io { path: path.to_owned(), source };
         let handle = file.try_clone().map_err(at)?;
         // Made and closed, for its header to be complete.
-        drop(Self::open_file(path, self.run_file(path, file)?)?);
-        let file = self.run_file(path, handle)?;
+        let failed = |error| open_error(path, error);
+        let file = self.run_file(path, file).map_err(failed)?;
+        drop(builder().create_with_backend(file).map_err(failed)?);
+        let file = self.run_file(path, handle).map_err(failed)?;
         shrink_regions(&file).map_err(at)?;
-        let database = Self::open_file(path, file)?;
+        let database = builder().create_with_backend(file).map_err(failed)?;
         commit(&database, |transaction| write_new_run(transaction, manifest))
             .map_err(|fault| fault.at(path))?;
         Ok(database)
@@ -177,7 +171,7 @@ impl RedbBackend {
             return Err(OpenRunError::Foreign { path, run_id, instance_id });
         }
         forget_cached(&file, |op| self.ask(path, op)).map_err(at)?;
-        let run_file = |file| RunFile::new(file, path, self.disk_mode, self.probe.clone());
+        let run_file = |file| self.run_file(path, file);
         let database =
             open_compared(&file, run_file, builder().set_repair_callback(repair_watch(path)))
                 .map_err(|error| open_error(path, error))?;

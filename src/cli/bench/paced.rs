@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::{Bench, TOPIC};
 use crate::cli::error::CliError;
-use crate::cli::meter::{AckMeter, Meter, latency_histogram};
+use crate::cli::meter::{AckMeter, Meter, latency_histogram, nanos};
 use crate::cli::report::Percentiles;
 use crate::lifecycle::RunSession;
 
@@ -42,7 +42,7 @@ fn capture_at(
     for nth in 0..rate * seconds {
         // Half an interval before the message. Where that is past already, it is the last message that took so long.
         if let Some(idle) = wait_until(began + due_after(2 * nth, 2 * rate)) {
-            idle_ns.saturating_record(idle.as_nanos() as u64);
+            idle_ns.saturating_record(nanos(idle));
         }
         let due = began + due_after(2 * nth + 1, 2 * rate);
         wait_until(due);

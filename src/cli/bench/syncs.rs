@@ -8,7 +8,7 @@ use std::time::Instant;
 use hdrhistogram::Histogram;
 
 use crate::cli::error::CliError;
-use crate::cli::meter::latency_histogram;
+use crate::cli::meter::{latency_histogram, nanos};
 use crate::cli::tap::StopFlag;
 
 const ROUNDS: usize = 500;
@@ -39,7 +39,7 @@ fn write_and_sync(path: &Path, stop: &StopFlag) -> io::Result<Histogram<u64>> {
         let began = Instant::now();
         file.write_all(&block)?;
         file.sync_data()?;
-        sync_ns.saturating_record(began.elapsed().as_nanos() as u64);
+        sync_ns.saturating_record(nanos(began.elapsed()));
     }
     Ok(sync_ns)
 }
