@@ -89,3 +89,21 @@ fn an_empty_frame_takes_any_record() {
     frame.push(&nth(0).0, &[], &STAMP);
     assert!(!frame.fits(1, 0));
 }
+
+#[test]
+fn a_frame_goes_on_where_another_ended() {
+    let limits = FrameLimits { entries_max: 10, bytes_max: 1 << 20 };
+    let mut frame = FrameBuilder::new(limits, 5, 3);
+    frame.push(&nth(0).0, &[], &STAMP);
+    frame.push(&nth(0).0, &[], &STAMP);
+    assert_eq!([frame.push_name("a"), frame.push_name("b"), frame.push_name("c")], [3, 4, 5]);
+    let mut next = FrameBuilder::new(limits, 1, 0);
+    next.push_name("of a frame before");
+    next.follow(&frame);
+    frame.seal(&Hash::from_bytes([0; 32]));
+    frame.reset();
+    for builder in [&mut next, &mut frame] {
+        assert_eq!((builder.next_seq(), builder.push_name("d")), (7, 6));
+        assert!(builder.is_empty());
+    }
+}

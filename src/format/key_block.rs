@@ -287,6 +287,21 @@ mod tests {
         assert_eq!(KeyTier(0).stretch_of(u64::MAX), 0);
     }
 
+    #[test]
+    fn stretches_follow_each_other_up_to_the_last_hash() {
+        for (tier, count) in [(KeyTier(3), 1), (KeyTier(4), 8), (KeyTier::LARGE, 64)] {
+            let next = |stretch: &u64| tier.next_stretch(*stretch);
+            let stretches: Vec<u64> = std::iter::successors(Some(0), next).take(100).collect();
+            let len = (1_u128 << 64) / count;
+            let expected: Vec<u64> = (0..count).map(|n| (n * len) as u64).collect();
+            assert_eq!(stretches, expected);
+            for stretch in stretches {
+                assert_eq!(tier.stretch_of(stretch), stretch);
+                assert_eq!(tier.stretch_of(stretch + (len - 1) as u64), stretch);
+            }
+        }
+    }
+
     /// Whatever the hashes are, also those of keys that somebody chose.
     #[test]
     fn no_block_has_more_rows_than_a_block_may() {

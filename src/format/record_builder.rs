@@ -279,6 +279,8 @@ pub(crate) fn name_record(name: &str, stamp: u64) -> Vec<Line> {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Write;
+
     use super::*;
 
     #[test]
@@ -293,5 +295,30 @@ mod tests {
         }
         assert_eq!(builder.check_limits(), Err(RecordLimitError::RecordTooLarge { max: 256 }));
         assert_eq!(builder.keys.capacity(), set_aside);
+    }
+
+    #[test]
+    fn keys_that_fit_are_taken() {
+        let limits = RecordLimits { record_bytes_max: 256, keys_max: 3, key_bytes_max: 50 };
+        let mut builder = RecordBuilder::new(limits);
+        builder.begin();
+        for _ in 0..3 {
+            builder.add_key(IndexKind::CLIENT_ORDER_ID, &"k".repeat(50));
+        }
+        assert_eq!(builder.check_limits(), Ok(()));
+        builder.add_key(IndexKind::CLIENT_ORDER_ID, "");
+        assert_eq!(builder.check_limits(), Err(RecordLimitError::TooManyKeys { max: 3 }));
+    }
+
+    #[test]
+    fn what_is_written_is_payload_as_far_as_it_fits() {
+        let limits = RecordLimits { record_bytes_max: 256, keys_max: 0, key_bytes_max: 1 };
+        let mut builder = RecordBuilder::new(limits);
+        builder.begin();
+        builder.write_all(&[1; 100]).expect("it fits");
+        builder.write_all(&[2; 92]).expect("up to the end");
+        assert_eq!(builder.payload_len(), 256 - LINE_BYTES);
+        let error = builder.write(&[3]).expect_err("one byte more");
+        assert_eq!(error.kind(), io::ErrorKind::FileTooLarge);
     }
 }

@@ -213,24 +213,61 @@ mod tests {
     use crate::model::{EntryDraft, Hash, InstanceId, RunId, RunManifest};
     use crate::store::{MemoryBackend, MemoryDisk};
 
-    #[test]
-    fn a_store_that_is_at_work_is_waited_for() {
+    /// A committer of an empty run.
+    fn started(config: &WriterConfig) -> Committer {
         let mut store = MemoryBackend::new(MemoryDisk::default());
         let (instance, start): (InstanceId, _) = ("c".parse().expect("valid"), UnixNanos::new(1));
         store.open_run(RunManifest::new(instance, RunId::generate(start), start)).expect("new");
-        let config = WriterConfig { overlap_bytes_min: 0, ..WriterConfig::default() };
-        let mut committer = Committer::start(Box::new(store), &config).expect("a thread");
+        Committer::start(Box::new(store), config).expect("a thread")
+    }
+
+    /// A sealed frame of one entry.
+    fn frame(config: &WriterConfig) -> FrameBuilder {
         let mut frame = FrameBuilder::new(config.frame_limits(), 1, 0);
         let (topic_id, type_id) = (frame.push_name("t"), frame.push_name("T"));
         let mut record = RecordBuilder::new(config.record_limits());
         record.fill(&EntryDraft::default());
-        let tag = RecordTag { stamp: 0, ts_publish: start, topic_id, type_id };
-        let stamp = RecordStamp { ts_publish: start, topic_id, type_id };
+        let ts_publish = UnixNanos::new(1);
+        let tag = RecordTag { stamp: 0, ts_publish, topic_id, type_id };
+        let stamp = RecordStamp { ts_publish, topic_id, type_id };
         frame.push(record.finish(tag).expect("small"), &[], &stamp);
         frame.seal(&Hash::from_bytes([0; 32]));
-        assert_eq!(committer.begin(&mut frame).expect("memory"), Begun::OnItsWay);
+        frame
+    }
+
+    #[test]
+    fn a_store_that_is_at_work_is_waited_for() {
+        let config = WriterConfig { overlap_bytes_min: 0, ..WriterConfig::default() };
+        let mut committer = started(&config);
+        assert_eq!(committer.begin(&mut frame(&config)).expect("memory"), Begun::OnItsWay);
         committer.retrieve_store();
         assert!(!committer.is_busy());
         assert_eq!(committer.store().tail().expect("a run is open").watermark, 1);
+    }
+
+    #[test]
+    fn a_frame_is_handed_over_from_the_size_that_is_set() {
+        let config = WriterConfig::default();
+        let mut frame = frame(&config);
+        let overlap_bytes_min = frame.sealed().expect("sealed").bytes().len();
+        let config = WriterConfig { overlap_bytes_min, ..config };
+        assert_eq!(started(&config).begin(&mut frame).expect("memory"), Begun::OnItsWay);
+
+        let mut frame = self::frame(&config);
+        let config = WriterConfig { overlap_bytes_min: overlap_bytes_min + 1, ..config };
+        let committed = Committed { last_seq: 1, ts_init_max: UnixNanos::default() };
+        let begun = started(&config).begin(&mut frame).expect("memory");
+        assert_eq!(begun, Begun::Durable(committed));
+    }
+
+    #[test]
+    fn there_is_a_thread_only_for_frames_that_can_be_handed_over() {
+        let default = WriterConfig::default();
+        for (overlap_bytes_min, has_thread) in
+            [(0, true), (default.batch_bytes_max, true), (default.batch_bytes_max + 1, false)]
+        {
+            let config = WriterConfig { overlap_bytes_min, ..default.clone() };
+            assert_eq!(started(&config).thread.is_some(), has_thread, "{overlap_bytes_min}");
+        }
     }
 }

@@ -77,7 +77,7 @@ pub struct WriterConfig {
     pub record_bytes_max: usize,
     /// Distinct topics and payload types one producer can use. 2 to 1 048 576. Default 65 536.
     pub names_max: usize,
-    /// Bytes of one topic or payload type. 1 to 4 096, and no more than a record can hold, or a ring twice. Default 1 024.
+    /// Bytes of one topic or payload type. 1 to 4 096, and no more than a record can hold. Default 1 024.
     pub name_bytes_max: usize,
     /// Index keys on one entry. 0 to 1 024. Default 16.
     pub keys_per_entry_max: usize,
@@ -175,10 +175,9 @@ impl WriterConfig {
         Ok(())
     }
 
-    /// The longest name that a record can hold, and a ring twice, with the smallest of records behind them.
+    /// The longest name that a record can hold. A ring has room for it twice: the largest record is what fits behind that.
     fn longest_name(&self) -> usize {
-        let in_ring = (self.ring_lines - 2) / 2 * LINE_BYTES - LINE_BYTES;
-        NAME_BYTES_MAX.min(self.record_bytes_max - LINE_BYTES).min(in_ring)
+        NAME_BYTES_MAX.min(self.record_bytes_max - LINE_BYTES)
     }
 
     /// The largest record that both a ring and a batch can hold, with two new names.

@@ -87,38 +87,31 @@ impl WriterCore {
 
     /// Counts marks that were shed, ahead of those that are sent on from now on.
     pub(super) fn add_marks_shed(&mut self, marks: u64) {
-        if let Some(markers) = &mut self.markers
-            && marks > 0
-        {
+        if let Some(markers) = &mut self.markers {
             markers.add_shed(marks);
         }
     }
 
-    /// Gives a record that came with its names a `seq`, unless it repeats a message that is in the log already.
-    pub(super) fn push_inline(&mut self, record: &InlineRecord) -> Result<(), Halted> {
-        let stamp = self.make_room(record)?;
+    /// Gives a record that came with its names a `seq`, unless it repeats a message that is in the log already. Only with
+    /// nothing pending: an empty frame has room for any record.
+    pub(super) fn push_inline(&mut self, record: &InlineRecord) {
+        let stamp = self.stamp_inline(record);
         self.push(record.in_ring(), &stamp);
-        Ok(())
     }
 
     /// The same for the last record of the run, which repeats nothing.
-    pub(super) fn push_last(&mut self, record: &InlineRecord) -> Result<(), Halted> {
-        let stamp = self.make_room(record)?;
+    pub(super) fn push_last(&mut self, record: &InlineRecord) {
+        let stamp = self.stamp_inline(record);
         self.frame.push(&record.lines, &[], &stamp);
-        Ok(())
     }
 
-    /// Sees to it that the frame under construction has room for the record and its names, and takes these up.
-    fn make_room(&mut self, record: &InlineRecord) -> Result<RecordStamp, Halted> {
-        let names_bytes = record.topic.len() + record.payload_type.len() + 4;
-        if !self.frame.fits(record.lines.len(), names_bytes) {
-            self.commit()?;
-        }
-        Ok(RecordStamp {
+    fn stamp_inline(&mut self, record: &InlineRecord) -> RecordStamp {
+        debug_assert!(!self.has_pending(), "the frame may have no room");
+        RecordStamp {
             ts_publish: record.in_ring().header().ts_publish.get().into(),
             topic_id: self.intern(&record.topic),
             type_id: self.intern(&record.payload_type),
-        })
+        }
     }
 
     /// Makes all pending entries durable and moves the watermark. A failure halts the run.
@@ -145,9 +138,7 @@ impl WriterCore {
     /// Sends what is pending to the store. Says whether everything is durable now; if not,
     /// [`settle`](Self::settle) tells when it is. Only while no frame is on its way.
     pub(super) fn begin_commit(&mut self) -> Result<bool, Halted> {
-        if self.halt.is_halted() {
-            return Err(Halted);
-        }
+        self.check_halt()?;
         self.seal_frame();
         if !self.has_pending() {
             return Ok(true);
@@ -236,6 +227,10 @@ impl WriterCore {
 
     pub(super) fn halt(&self) -> &HaltSignal {
         &self.halt
+    }
+
+    pub(super) fn check_halt(&self) -> Result<(), Halted> {
+        if self.halt.is_halted() { Err(Halted) } else { Ok(()) }
     }
 
     /// The reason of a run that is halted.

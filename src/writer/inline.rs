@@ -119,12 +119,15 @@ fn guarded<T>(halt: &HaltSignal, work: impl FnOnce() -> T) -> T {
 }
 
 fn end(core: &mut WriterCore, run_ended: &InlineRecord) -> Result<(), Halted> {
-    core.push_last(run_ended)?;
+    core.check_halt()?;
+    core.push_last(run_ended);
     core.commit()
 }
 
 fn commit(core: &mut WriterCore, record: &InlineRecord) -> Result<(), Halted> {
-    core.push_inline(record)?;
+    // Another producer may have halted the run since this one looked: what failed is pending still.
+    core.check_halt()?;
+    core.push_inline(record);
     core.commit()?;
     core.halt().parking().wake_all();
     Ok(())

@@ -52,7 +52,7 @@ impl WriterThread {
 
     fn run_rounds(&mut self) -> Result<(), Halted> {
         loop {
-            self.check_halt()?;
+            self.core.check_halt()?;
             match self.commands.try_recv() {
                 Err(TryRecvError::Empty) => {}
                 Ok(Command::Abandon) | Err(TryRecvError::Disconnected) => return self.drain(),
@@ -99,10 +99,6 @@ impl WriterThread {
         self.collector.collect(horizon, &mut self.core, |lanes| self.inbox.admit(lanes))
     }
 
-    fn check_halt(&self) -> Result<(), Halted> {
-        if self.core.halt().is_halted() { Err(Halted) } else { Ok(()) }
-    }
-
     /// Makes everything durable that was submitted before this call.
     fn flush(&mut self) -> Result<(), Halted> {
         let horizon = self.collector.horizon();
@@ -145,7 +141,7 @@ impl WriterThread {
     fn flush_and_answer(&mut self, command: Command) -> Result<(), Halted> {
         self.flush()?;
         // While the store took its time the caller may have been told that the run is halted.
-        self.check_halt()?;
+        self.core.check_halt()?;
         match command {
             Command::Flush { reply } => reply.give(self.core.durable()),
             Command::Anchor { at, blob_ref, content_hash, reply } => {
@@ -165,7 +161,7 @@ impl WriterThread {
         self.core.halt().parking().wake_all();
         self.inbox.close();
         loop {
-            self.check_halt()?;
+            self.core.check_halt()?;
             self.flush()?;
             if self.collector.all_empty() {
                 self.collector.publish_verdicts(&mut self.core);
@@ -175,12 +171,12 @@ impl WriterThread {
     }
 
     fn close(&mut self, run_ended: &InlineRecord) -> Result<CloseReport, CloseError> {
-        let drained = self
-            .drain()
-            .and_then(|()| self.core.push_last(run_ended))
-            .and_then(|()| self.core.commit())
-            .and_then(|()| self.check_halt());
-        match drained {
+        let ended = self.drain().and_then(|()| {
+            self.core.push_last(run_ended);
+            self.core.commit()?;
+            self.core.check_halt()
+        });
+        match ended {
             Ok(()) => Ok(self.core.seal()?),
             Err(Halted) => Err(CloseError::Halted(self.core.halt_reason())),
         }

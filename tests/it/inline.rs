@@ -13,7 +13,7 @@ use tapline::{
 };
 use uuid::Uuid;
 
-use crate::support::{Fault, FaultyStore, PATIENCE, ended, entries, manifest};
+use crate::support::{Fault, FaultyStore, Gate, PATIENCE, ended, entries, manifest};
 
 /// An inline writer of a new run on `store`, by a clock that stands still.
 fn inline_on(mut store: Box<dyn EventStore>, halt: &HaltSignal) -> EventStoreWriter {
@@ -138,6 +138,29 @@ fn a_failed_commit_halts_and_refuses() {
     let anchored = writer.record_snapshot_anchor("blob", ContentHash::of(b""));
     assert!(matches!(anchored, Err(AnchorRequestError::Halted(_))), "{anchored:?}");
     assert!(matches!(writer.close(&ended()), Err(CloseError::Halted(_))));
+}
+
+#[test]
+fn who_waits_while_the_commit_of_another_fails_is_refused() {
+    let (gate, halt) = (Gate::default(), HaltSignal::new());
+    let writer = inline_on(Box::new(FaultyStore::failing_behind(&gate, 1, Fault::Io)), &halt);
+    let mut producers = [(); 2].map(|()| writer.producer().expect("open")).into_iter();
+    let mut submit = || {
+        let mut producer = producers.next().expect("two of them");
+        let draft = EntryDraft { topic: "inline", payload_type: "Inline", ..EntryDraft::default() };
+        std::thread::spawn(move || producer.submit(&draft))
+    };
+    gate.shut();
+    let first = submit();
+    gate.await_waiting();
+    let second = submit();
+    // As good as ever: by then it has seen a run that is not halted.
+    std::thread::sleep(Duration::from_millis(50));
+    gate.open();
+    for submitted in [first, second] {
+        assert_eq!(submitted.join().expect("no panic"), Err(SubmitError::Closed));
+    }
+    assert_eq!(writer.watermark(), 0);
 }
 
 #[test]

@@ -13,6 +13,7 @@ mod key_index;
 mod layers;
 mod lifecycle;
 mod markers;
+mod os_threads;
 mod overlap;
 mod reader;
 mod replay;

@@ -1,8 +1,10 @@
 use std::fs;
+use std::time::Duration;
 
 use tapline::lifecycle::{
     KernelEventStore, LockError, OpenError, SweepError, recover_predecessors,
 };
+use tapline::store::run_path;
 use tapline::{InstanceId, UnixNanos};
 
 use super::{cut, leave, lifecycle, open};
@@ -56,6 +58,35 @@ fn a_lock_file_that_nobody_holds_locks_nobody_out() {
     fs::write(folder.path().join("node-1/instance.lock"), "{\"process_id\":1}").unwrap();
     let report = recover_predecessors(folder.path(), &instance()).unwrap();
     assert_eq!(report.parent_run_id, Some(run_id(1)));
+}
+
+/// As `tapline ls` does, for moments.
+#[test]
+fn a_file_that_somebody_looks_at_is_waited_for() {
+    let folder = tempfile::tempdir().unwrap();
+    leave(folder.path(), 1, &cut());
+    let file = fs::File::open(run_path(folder.path(), &instance(), run_id(1))).unwrap();
+    file.lock_shared().unwrap();
+    let looked = std::thread::spawn(move || {
+        std::thread::sleep(Duration::from_millis(100));
+        drop(file);
+    });
+    let report = recover_predecessors(folder.path(), &instance()).unwrap();
+    looked.join().unwrap();
+    assert_eq!(report.parent_run_id, Some(run_id(1)));
+}
+
+#[test]
+fn a_file_that_stays_in_use_is_left_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    leave(folder.path(), 1, &cut());
+    let file = fs::File::open(run_path(folder.path(), &instance(), run_id(1))).unwrap();
+    file.lock_shared().unwrap();
+    let report = recover_predecessors(folder.path(), &instance()).unwrap();
+    assert_eq!((report.passed_over, report.recovered.len()), (vec![run_id(1)], 0));
+    drop(file);
+    let report = recover_predecessors(folder.path(), &instance()).unwrap();
+    assert_eq!((report.passed_over, report.recovered.len()), (vec![], 1));
 }
 
 #[test]

@@ -44,6 +44,11 @@ impl FaultyStore {
         Self { fail_at: Some((commit, fault)), ..Self::sound(in_memory()) }
     }
 
+    /// The same, and blocks before that while `gate` is shut.
+    pub(crate) fn failing_behind(gate: &Gate, commit: u64, fault: Fault) -> Self {
+        Self { gate: Some(gate.clone()), ..Self::failing(commit, fault) }
+    }
+
     /// Blocks in every commit while `gate` is shut.
     pub(crate) fn gated(gate: &Gate) -> Self {
         Self::gated_before(in_memory(), gate)
