@@ -1,4 +1,5 @@
 use std::fs;
+use std::path::Path;
 use std::time::Duration;
 
 use tapline::lifecycle::{
@@ -60,13 +61,18 @@ fn a_lock_file_that_nobody_holds_locks_nobody_out() {
     assert_eq!(report.parent_run_id, Some(run_id(1)));
 }
 
-/// As `tapline ls` does, for moments.
+/// Leaves a run behind, in a file that somebody holds as `tapline ls` does, for moments.
+fn leave_held(folder: &Path) -> fs::File {
+    leave(folder, 1, &cut());
+    let file = fs::File::open(run_path(folder, &instance(), run_id(1))).unwrap();
+    file.lock_shared().unwrap();
+    file
+}
+
 #[test]
 fn a_file_that_somebody_looks_at_is_waited_for() {
     let folder = tempfile::tempdir().unwrap();
-    leave(folder.path(), 1, &cut());
-    let file = fs::File::open(run_path(folder.path(), &instance(), run_id(1))).unwrap();
-    file.lock_shared().unwrap();
+    let file = leave_held(folder.path());
     let looked = std::thread::spawn(move || {
         std::thread::sleep(Duration::from_millis(100));
         drop(file);
@@ -79,9 +85,7 @@ fn a_file_that_somebody_looks_at_is_waited_for() {
 #[test]
 fn a_file_that_stays_in_use_is_left_alone() {
     let folder = tempfile::tempdir().unwrap();
-    leave(folder.path(), 1, &cut());
-    let file = fs::File::open(run_path(folder.path(), &instance(), run_id(1))).unwrap();
-    file.lock_shared().unwrap();
+    let file = leave_held(folder.path());
     let report = recover_predecessors(folder.path(), &instance()).unwrap();
     assert_eq!((report.passed_over, report.recovered.len()), (vec![run_id(1)], 0));
     drop(file);
