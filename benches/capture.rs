@@ -13,12 +13,12 @@ use std::time::{Duration, Instant};
 use core_affinity::CoreId;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use rtrb::{Consumer, RingBuffer};
+use tapline::engine::{EventStoreWriter, WriterConfig};
 use tapline::format::{Line, SealedFrame};
 use tapline::store::{
     AnchorError, AppendError, EventStore, MemoryBackend, OpenRunError, RunOpening, RunReader,
     SealError, SealedRun, Tail,
 };
-use tapline::writer::{EventStoreWriter, WriterConfig};
 use tapline::{
     Clock, EntryDraft, HaltSignal, RunId, RunManifest, RunStatus, SnapshotAnchor, UnixNanos,
 };

@@ -5,7 +5,7 @@
 //!
 //! - [`bus`]: the message bus of one thread, and the tap that sees every message before any handler.
 //! - [`capture`]: which message types are captured and how.
-//! - [`Producer`]: a thread's way into the engine; [`writer`]: the engine itself.
+//! - [`Producer`]: a thread's way into the engine; [`engine`]: the engine itself.
 //! - [`store`]: where runs are kept; [`read`]: reading and verifying them.
 //! - [`replay`]: a node's state rebuilt from a run, and a run joined with market data.
 //! - [`markers`]: which market data the node had seen, in a file beside the run.
@@ -44,6 +44,7 @@ pub mod capture;
 #[cfg(feature = "cli")]
 #[doc(hidden)]
 pub mod cli;
+pub mod engine;
 pub mod format;
 #[cfg(feature = "fuzzing")]
 #[doc(hidden)]
@@ -53,16 +54,14 @@ pub mod markers;
 pub mod read;
 pub mod replay;
 pub mod store;
-pub mod writer;
 
 mod model;
 mod protocol;
-mod ring;
 mod sync;
 
+pub use engine::{Durability, Producer, Producers, SubmitError};
 pub use model::*;
-pub use protocol::{HaltReason, HaltSignal};
-pub use ring::{Durability, Producer, Producers, SubmitError, Ticket};
+pub use protocol::{HaltOutcome, HaltReason, HaltSignal};
 
 /// The README's quick start, compiled and run with the tests.
 #[cfg(doctest)]

@@ -8,13 +8,13 @@ use std::time::Duration;
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 use tapline::bus::MessageBus;
 use tapline::capture::{BusCaptureAdapter, Encoder, EncoderRegistry};
+use tapline::engine::{EventStoreWriter, WriterConfig};
 use tapline::lifecycle::{
     DataMarkerConfig, Environment, EventStoreConfig, EventStoreLifecycle, KernelEventStore,
     LifecycleOptions,
 };
 use tapline::markers::{DataPoint, Extractor, ExtractorRegistry};
 use tapline::store::{EventStore, MemoryBackend, MemoryDisk};
-use tapline::writer::{EventStoreWriter, WriterConfig};
 use tapline::{
     Clock, DataMarkerClass, EntryDraft, HaltSignal, Headers, IndexKind, InstanceId,
     RegisteredComponents, RunId, RunManifest, UnixNanos,

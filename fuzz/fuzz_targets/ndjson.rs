@@ -11,7 +11,7 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use libfuzzer_sys::fuzz_target;
 use serde_json::Value;
 use tapline::fuzzing::{NdjsonMessage, read_ndjson};
-use tapline::writer::WriterConfig;
+use tapline::engine::WriterConfig;
 use tapline::{IndexKind, IndexKinds};
 use uuid::Uuid;
 

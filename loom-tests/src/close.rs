@@ -15,17 +15,17 @@ use crate::plain::Plain;
 use crate::protocol::{HaltReason, HaltSignal, RunGate};
 use crate::sync::{Arc, AsymmetricBarrier};
 
-fn new_run() -> (RunGate, HaltSignal) {
-    (RunGate::new(AsymmetricBarrier), HaltSignal::new())
+fn new_run() -> (Arc<RunGate>, HaltSignal) {
+    (Arc::new(RunGate::new(AsymmetricBarrier)), HaltSignal::new())
 }
 
 fn spawn_producer(
-    gate: &RunGate,
+    gate: &Arc<RunGate>,
     halt: &HaltSignal,
     mut submitter: Submitter,
     messages: usize,
 ) -> JoinHandle<Vec<(Message, Answer)>> {
-    let (gate, halt) = (gate.clone(), halt.clone());
+    let (gate, halt) = (Arc::clone(gate), halt.clone());
     thread::spawn(move || (0..messages).map(|_| submitter.submit(&gate, &halt)).collect())
 }
 
@@ -106,7 +106,9 @@ fn nobody_hears_a_falsehood_when_a_halt_races_with_close() {
         let producer = spawn_producer(&gate, &halt, submitter, 1);
         let halter = {
             let halt = halt.clone();
-            thread::spawn(move || halt.fire(HaltReason::BackendError(String::new())))
+            thread::spawn(move || {
+                let _ = halt.fire(HaltReason::BackendError(String::new()));
+            })
         };
         let mut writer = Writer::new(&gate, &halt, vec![lane]);
         writer.close(|| {}, |_| {});
@@ -140,7 +142,7 @@ fn a_waiter_for_the_end_is_woken() {
     let slept = explore(|| {
         let (gate, halt) = new_run();
         let waiter = {
-            let (gate, halt) = (gate.clone(), halt.clone());
+            let (gate, halt) = (Arc::clone(&gate), halt.clone());
             thread::spawn(move || {
                 let mut checks = 0;
                 halt.parking().wait_until(None, || {
@@ -166,7 +168,7 @@ fn who_sees_the_close_begin_sees_what_was_answered_before() {
         let (gate, _) = new_run();
         let answer = Arc::new(Plain::new(0));
         let waiter = {
-            let (gate, answer) = (gate.clone(), Arc::clone(&answer));
+            let (gate, answer) = (Arc::clone(&gate), Arc::clone(&answer));
             thread::spawn(move || gate.is_closing().then(|| answer.get()))
         };
         answer.set(1);

@@ -61,7 +61,7 @@ pub(crate) struct Lane {
 /// message, so that a halt can come between two of them.
 pub(crate) struct Writer {
     pub(crate) lanes: Vec<Lane>,
-    pub(crate) gate: RunGate,
+    pub(crate) gate: Arc<RunGate>,
     pub(crate) halt: HaltSignal,
     /// What is durable.
     pub(crate) log: Vec<Message>,
@@ -74,14 +74,14 @@ pub(crate) struct Writer {
 pub(crate) struct Halted;
 
 impl Writer {
-    pub(crate) fn new(gate: &RunGate, halt: &HaltSignal, lanes: Vec<Lane>) -> Self {
-        let (gate, halt) = (gate.clone(), halt.clone());
+    pub(crate) fn new(gate: &Arc<RunGate>, halt: &HaltSignal, lanes: Vec<Lane>) -> Self {
+        let (gate, halt) = (Arc::clone(gate), halt.clone());
         Self { lanes, gate, halt, log: Vec::new(), commits_left: usize::MAX }
     }
 
     /// A round: takes and commits what is in view.
-    pub(crate) fn flush(&mut self, admit: impl FnOnce(&mut Vec<Lane>)) -> Result<(), Halted> {
-        admit(&mut self.lanes);
+    pub(crate) fn flush(&mut self, take_new: impl FnOnce(&mut Vec<Lane>)) -> Result<(), Halted> {
+        take_new(&mut self.lanes);
         self.lanes.iter_mut().for_each(|lane| lane.ring.look());
         for index in 0..self.lanes.len() {
             while let Some(message) = self.lanes[index].ring.take() {
@@ -105,10 +105,14 @@ impl Writer {
         Ok(())
     }
 
-    /// Ends the run: takes no more, makes everything accepted durable. `close_inbox` and `admit` are
-    /// the inbox's part in it.
-    pub(crate) fn close(&mut self, close_inbox: impl FnOnce(), admit: impl FnMut(&mut Vec<Lane>)) {
-        let _: Result<(), Halted> = self.drain(close_inbox, admit);
+    /// Ends the run: takes no more, makes everything accepted durable. `close_inbox` and `take_new`
+    /// are the inbox's part in it.
+    pub(crate) fn close(
+        &mut self,
+        close_inbox: impl FnOnce(),
+        take_new: impl FnMut(&mut Vec<Lane>),
+    ) {
+        let _: Result<(), Halted> = self.drain(close_inbox, take_new);
         self.gate.close();
         self.halt.parking().wake_all();
     }
@@ -116,12 +120,12 @@ impl Writer {
     fn drain(
         &mut self,
         close_inbox: impl FnOnce(),
-        mut admit: impl FnMut(&mut Vec<Lane>),
+        mut take_new: impl FnMut(&mut Vec<Lane>),
     ) -> Result<(), Halted> {
         self.gate.begin_close();
         close_inbox();
         loop {
-            self.flush(&mut admit)?;
+            self.flush(&mut take_new)?;
             if self.lanes.iter().all(|lane| lane.ring.is_empty()) {
                 for lane in &self.lanes {
                     lane.state.set_last_admitted(lane.taken);

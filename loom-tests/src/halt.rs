@@ -9,7 +9,7 @@ use loom::thread;
 
 use crate::explore::explore;
 use crate::plain::Plain;
-use crate::protocol::{HaltReason, HaltSignal, Watermark};
+use crate::protocol::{HaltOutcome, HaltReason, HaltSignal, Watermark};
 use crate::sync::Arc;
 
 fn reason(number: usize) -> HaltReason {
@@ -33,8 +33,10 @@ fn the_first_reason_wins() {
         });
         let first = halt.fire(reason(0));
         let fired = [first].into_iter().chain(others.map(|other| other.join().unwrap()));
-        let winners: Vec<usize> =
-            (0..).zip(fired).filter_map(|(i, won)| won.then_some(i)).collect();
+        let winners: Vec<usize> = (0..)
+            .zip(fired)
+            .filter_map(|(i, fired)| (fired == HaltOutcome::Halted).then_some(i))
+            .collect();
         let [winner] = winners[..] else { panic!("winners: {winners:?}") };
         assert_eq!(halt.reason(), Some(reason(winner)));
         assert_eq!(*heard.lock().unwrap(), [reason(winner)]);

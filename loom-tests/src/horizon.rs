@@ -25,13 +25,13 @@ fn signal() -> Signal {
 /// A producer that submits `name` once it has learnt of its `cause`, and tells of it. If it has not
 /// heard of the cause when it looks, it submits nothing; loom tries both. Returns what it submitted.
 fn spawn_producer(
-    clock: &OrderClock,
+    clock: &Arc<OrderClock>,
     mut ring: Pusher<Message>,
     name: char,
     cause: Option<Signal>,
     tell: Option<Signal>,
 ) -> JoinHandle<Option<char>> {
-    let clock = clock.clone();
+    let clock = Arc::clone(clock);
     thread::spawn(move || {
         if cause.is_some_and(|cause| !cause.load(Ordering::Acquire)) {
             return None;
@@ -46,7 +46,7 @@ fn spawn_producer(
 
 /// Two producers, a and b caused by a, under a writer that does `rounds`. What was taken in them.
 fn cause_and_effect(effect_first: bool, rounds: impl Fn(&OrderClock, &mut Merge)) -> String {
-    let clock = OrderClock::counter();
+    let clock = Arc::new(OrderClock::counter());
     let ((push_a, take_a), (push_b, take_b)) = (ring(), ring());
     let told = signal();
     let producers = [
@@ -108,7 +108,7 @@ fn nor_when_the_writer_looks_at_the_effect_first() {
 #[test]
 fn effects_of_effects_come_in_order_too() {
     let seen = explore(|| {
-        let clock = OrderClock::counter();
+        let clock = Arc::new(OrderClock::counter());
         let ((push_a, take_a), (push_b, take_b), (push_c, take_c)) = (ring(), ring(), ring());
         let (a, b) = (signal(), signal());
         let producers = [

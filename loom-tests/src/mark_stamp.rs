@@ -17,7 +17,8 @@ use crate::sync::{Arc, AtomicBool, Ordering};
 
 /// One producer: what it marks and enters, in the order of its pushes.
 struct Producer {
-    clock: OrderClock,
+    clock: Arc<OrderClock>,
+    latest_entry: Arc<LatestEntry>,
     stamp: MarkStamp,
     ring: Pusher<Message>,
 }
@@ -25,7 +26,7 @@ struct Producer {
 impl Producer {
     /// As `Producer::mark` does it.
     fn mark(&mut self, name: char) {
-        let stamp = self.stamp.get(|| self.clock.stamp());
+        let stamp = self.stamp.get(&self.latest_entry, || self.clock.stamp());
         self.ring.push(Message::new(stamp, name));
     }
 
@@ -33,7 +34,7 @@ impl Producer {
     fn enter(&mut self, name: char) {
         let stamp = self.clock.stamp();
         self.ring.push(Message::new(stamp, name));
-        self.stamp.entry_pushed();
+        self.latest_entry.note();
     }
 }
 
@@ -46,11 +47,15 @@ fn part(part: impl FnOnce(Producer) + 'static) -> Part {
 /// Each producer does its part, under a writer that does a round, and one when they are done; it looks into their rings in
 /// the order given. What was taken.
 fn run(order: &'static [char], parts: Vec<Part>) -> String {
-    let clock = OrderClock::counter();
-    let latest_entry = LatestEntry::new();
+    let clock = Arc::new(OrderClock::counter());
+    let latest_entry = Arc::new(LatestEntry::new());
     let (pushers, takers): (Vec<_>, Vec<_>) = parts.iter().map(|_| ring()).unzip();
-    let producer =
-        |ring| Producer { clock: clock.clone(), stamp: MarkStamp::new(latest_entry.clone()), ring };
+    let producer = |ring| Producer {
+        clock: Arc::clone(&clock),
+        latest_entry: Arc::clone(&latest_entry),
+        stamp: MarkStamp::new(),
+        ring,
+    };
     let producers: Vec<Producer> = pushers.into_iter().map(producer).collect();
     let spawn = |(part, producer): (Part, _)| thread::spawn(move || part(producer));
     let threads: Vec<_> = parts.into_iter().zip(producers).map(spawn).collect();

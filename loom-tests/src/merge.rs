@@ -35,8 +35,12 @@ impl Merge {
     }
 
     /// One round: new rings, a look into each ring, and then everything stamped before `horizon`.
-    pub(crate) fn collect(&mut self, horizon: u64, admit: impl FnOnce(&mut Vec<Taker<Message>>)) {
-        admit(&mut self.lanes);
+    pub(crate) fn collect(
+        &mut self,
+        horizon: u64,
+        take_new: impl FnOnce(&mut Vec<Taker<Message>>),
+    ) {
+        take_new(&mut self.lanes);
         self.look();
         self.take_before(horizon);
     }

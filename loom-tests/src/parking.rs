@@ -9,11 +9,16 @@ use loom::thread;
 
 use crate::explore::explore;
 use crate::protocol::{Parking, Watermark};
+use crate::sync::Arc;
 
 /// A waiter for `seq`. If it misses its wake-up it sleeps for ever, and loom reports a deadlock.
 /// Says whether it had to wait.
-fn spawn_waiter(parking: &Parking, watermark: &Watermark, seq: u64) -> thread::JoinHandle<bool> {
-    let (parking, watermark) = (parking.clone(), watermark.clone());
+fn spawn_waiter(
+    parking: &Parking,
+    watermark: &Arc<Watermark>,
+    seq: u64,
+) -> thread::JoinHandle<bool> {
+    let (parking, watermark) = (parking.clone(), Arc::clone(watermark));
     thread::spawn(move || {
         let mut checks = 0;
         let done = parking.wait_until(None, || {
@@ -37,7 +42,7 @@ fn commit(parking: &Parking, watermark: &Watermark, last: u64) {
 #[test]
 fn a_waiter_is_woken() {
     let slept = explore(|| {
-        let (parking, watermark) = (Parking::default(), Watermark::new(0));
+        let (parking, watermark) = (Parking::default(), Arc::new(Watermark::new(0)));
         let waiter = spawn_waiter(&parking, &watermark, 1);
         commit(&parking, &watermark, 1);
         waiter.join().unwrap()
@@ -49,7 +54,7 @@ fn a_waiter_is_woken() {
 #[test]
 fn a_waiter_woken_too_early_is_woken_again() {
     let slept = explore(|| {
-        let (parking, watermark) = (Parking::default(), Watermark::new(0));
+        let (parking, watermark) = (Parking::default(), Arc::new(Watermark::new(0)));
         let waiter = spawn_waiter(&parking, &watermark, 2);
         commit(&parking, &watermark, 2);
         waiter.join().unwrap()
@@ -60,7 +65,7 @@ fn a_waiter_woken_too_early_is_woken_again() {
 #[test]
 fn two_waiters_are_woken() {
     let slept = explore(|| {
-        let (parking, watermark) = (Parking::default(), Watermark::new(0));
+        let (parking, watermark) = (Parking::default(), Arc::new(Watermark::new(0)));
         let waiters = [1, 1].map(|seq| spawn_waiter(&parking, &watermark, seq));
         commit(&parking, &watermark, 1);
         waiters.map(|waiter| waiter.join().unwrap())

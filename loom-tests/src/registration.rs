@@ -17,7 +17,7 @@ use crate::sync::{Arc, AsymmetricBarrier, AtomicBool, Ordering};
 const MAX: usize = 2;
 
 fn as_the_writer_does(clock: &OrderClock, inbox: &LaneInbox<Taker<Message>>, merge: &mut Merge) {
-    merge.collect(clock.horizon(), |lanes| inbox.admit(lanes));
+    merge.collect(clock.horizon(), |lanes| inbox.take_new(lanes));
 }
 
 /// Producer A registers its ring and submits a, which causes b on the ring of B, which the writer
@@ -26,11 +26,11 @@ fn cause_in_a_new_ring(
     registered: bool,
     round: impl Fn(&OrderClock, &LaneInbox<Taker<Message>>, &mut Merge),
 ) -> String {
-    let clock = OrderClock::counter();
+    let clock = Arc::new(OrderClock::counter());
     let inbox = Arc::new(LaneInbox::<Taker<Message>>::new());
     let told = Arc::new(AtomicBool::new(false));
     let producer_a = {
-        let (clock, inbox, told) = (clock.clone(), Arc::clone(&inbox), Arc::clone(&told));
+        let (clock, inbox, told) = (Arc::clone(&clock), Arc::clone(&inbox), Arc::clone(&told));
         thread::spawn(move || {
             let (mut push, take) = ring();
             inbox.register(take, MAX).expect("the inbox is open");
@@ -42,7 +42,7 @@ fn cause_in_a_new_ring(
     let (mut push_b, take_b) = ring();
     let (known, new) = if registered { (vec![], Some(take_b)) } else { (vec![take_b], None) };
     let producer_b = {
-        let (clock, inbox) = (clock.clone(), Arc::clone(&inbox));
+        let (clock, inbox) = (Arc::clone(&clock), Arc::clone(&inbox));
         thread::spawn(move || {
             if !told.load(Ordering::Acquire) {
                 return None;
@@ -85,7 +85,7 @@ fn nor_when_both_rings_are_new() {
 fn with_a_horizon_taken_after_the_new_rings_an_effect_gets_ahead() {
     explore(|| {
         cause_in_a_new_ring(false, |clock, inbox, merge| {
-            inbox.admit(&mut merge.lanes);
+            inbox.take_new(&mut merge.lanes);
             merge.collect(clock.horizon(), |_| {});
         })
     });
@@ -98,17 +98,17 @@ fn with_a_horizon_taken_after_the_new_rings_an_effect_gets_ahead() {
 #[test]
 fn a_registration_that_races_with_close_is_drained_or_refused() {
     let seen = explore(|| {
-        let (gate, halt) = (RunGate::new(AsymmetricBarrier), HaltSignal::new());
+        let (gate, halt) = (Arc::new(RunGate::new(AsymmetricBarrier)), HaltSignal::new());
         let inbox = Arc::new(LaneInbox::<Lane>::new());
         let producer = {
-            let (gate, halt, inbox) = (gate.clone(), halt.clone(), Arc::clone(&inbox));
+            let (gate, halt, inbox) = (Arc::clone(&gate), halt.clone(), Arc::clone(&inbox));
             thread::spawn(move || {
                 let (mut submitter, lane) = lane(0);
                 inbox.register(lane, MAX).map(|()| submitter.submit(&gate, &halt))
             })
         };
         let mut writer = Writer::new(&gate, &halt, vec![]);
-        writer.close(|| inbox.close(), |lanes| inbox.admit(lanes));
+        writer.close(|| inbox.close(), |lanes| inbox.take_new(lanes));
         match producer.join().unwrap() {
             Err(error) => {
                 assert_eq!(error, RegisterError::Closed);
@@ -136,11 +136,11 @@ fn never_more_rings_than_allowed() {
             thread::spawn(move || inbox.register(lane, 1).is_ok())
         });
         let mut lanes = Vec::new();
-        inbox.admit(&mut lanes);
+        inbox.take_new(&mut lanes);
         let released = lanes.len();
         inbox.released(released);
         let registered = producers.map(|producer| producer.join().unwrap());
-        inbox.admit(&mut lanes);
+        inbox.take_new(&mut lanes);
         let count = registered.iter().filter(|registered| **registered).count();
         assert_eq!(lanes.len(), count, "each registered ring is handed over once");
         assert!((1..=1 + released).contains(&count));

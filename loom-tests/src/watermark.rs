@@ -27,8 +27,8 @@ fn assert_committed(log: &Log, durable: u64) {
     }
 }
 
-fn new_log() -> (Arc<Log>, Watermark) {
-    (Arc::new([Plain::new(0), Plain::new(0)]), Watermark::new(0))
+fn new_log() -> (Arc<Log>, Arc<Watermark>) {
+    (Arc::new([Plain::new(0), Plain::new(0)]), Arc::new(Watermark::new(0)))
 }
 
 /// Who sees the watermark at `seq` can read everything up to `seq`.
@@ -37,7 +37,7 @@ fn the_watermark_is_never_ahead_of_the_commits() {
     let seen = explore(|| {
         let (log, watermark) = new_log();
         let reader = {
-            let (log, watermark) = (Arc::clone(&log), watermark.clone());
+            let (log, watermark) = (Arc::clone(&log), Arc::clone(&watermark));
             thread::spawn(move || {
                 let durable = watermark.get();
                 assert_committed(&log, durable);
@@ -56,7 +56,7 @@ fn the_watermark_only_rises() {
     let seen = explore(|| {
         let (log, watermark) = new_log();
         let reader = {
-            let watermark = watermark.clone();
+            let watermark = Arc::clone(&watermark);
             thread::spawn(move || {
                 let looks = [watermark.get(), watermark.get(), watermark.get()];
                 assert!(looks.is_sorted());
@@ -75,11 +75,11 @@ fn the_watermark_can_be_passed_on() {
     let seen = explore(|| {
         let (log, watermark) = new_log();
         let reader = {
-            let watermark = watermark.clone();
+            let watermark = Arc::clone(&watermark);
             thread::spawn(move || watermark.get())
         };
         let told = {
-            let (log, watermark) = (Arc::clone(&log), watermark.clone());
+            let (log, watermark) = (Arc::clone(&log), Arc::clone(&watermark));
             thread::spawn(move || {
                 let told = reader.join().unwrap();
                 assert!(watermark.get() >= told);

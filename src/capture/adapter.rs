@@ -2,8 +2,9 @@ use std::any::Any;
 use std::sync::Arc;
 
 use super::{CaptureError, EncodeError, EncoderRegistry};
+use crate::engine::{Durability, Producer, SubmitError};
 use crate::markers::{MarkerTap, Observed};
-use crate::ring::{Durability, Producer, SubmitError, Ticket};
+use crate::model::Ticket;
 
 /// Captures messages of one thread: looks up the encoder, encodes into the producer's record, pushes.
 ///

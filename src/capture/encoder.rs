@@ -72,7 +72,7 @@ impl<T: 'static> Encoder<T> {
 
     /// Names the logical message (an event or command id), so that one message that passes several
     /// taps, on any threads, becomes one entry. See `dedup_window` in
-    /// [`WriterConfig`](crate::writer::WriterConfig).
+    /// [`WriterConfig`](crate::engine::WriterConfig).
     #[must_use]
     pub fn identified_by(
         mut self,

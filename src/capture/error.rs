@@ -1,5 +1,5 @@
+use crate::engine::SubmitError;
 use crate::protocol::HaltReason;
-use crate::ring::SubmitError;
 
 /// Why an encoder could not encode a message: whatever the encoder met.
 #[derive(Debug, thiserror::Error)]

@@ -3,13 +3,13 @@ use std::path::PathBuf;
 
 use super::snapshots::KeepError;
 use crate::capture::CaptureError;
+use crate::engine::{CloseError, ProducerError, WaitError};
 use crate::lifecycle::{OpenError, RestoreParentError, SweepError};
 use crate::markers::MarkerStoreError;
 use crate::model::{IndexKindError, InstanceIdError};
 use crate::protocol::HaltReason;
 use crate::read::ReadError;
 use crate::store::OpenSealedError;
-use crate::writer::{CloseError, ProducerError, WaitError};
 
 /// Why a command could not do its work.
 #[derive(Debug, thiserror::Error)]

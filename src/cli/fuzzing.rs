@@ -7,8 +7,8 @@ use uuid::Uuid;
 use super::input::Input;
 use super::ndjson::{InputMessage, LineParser};
 use super::record_file::{Next, next_message};
+use crate::engine::WriterConfig;
 use crate::model::{Headers, IndexKind, IndexKinds, UnixNanos};
-use crate::writer::WriterConfig;
 
 /// A message from a line of input.
 #[derive(Debug, PartialEq)]

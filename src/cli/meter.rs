@@ -8,8 +8,9 @@ use crossbeam_channel::{Sender, bounded};
 use hdrhistogram::Histogram;
 
 use super::error::CliError;
-use crate::ring::{Durability, Ticket};
-use crate::writer::WaitError;
+use crate::engine::Durability;
+use crate::engine::WaitError;
+use crate::model::Ticket;
 
 /// What one recording thread measures.
 pub(super) struct Meter {
@@ -64,7 +65,7 @@ impl Sample {
         let patience = ACK_WAIT_MAX.saturating_sub(self.accepted.elapsed());
         match self.durability.wait(self.ticket, patience) {
             Ok(()) | Err(WaitError::TimedOut { .. }) => Some(nanos(self.accepted.elapsed())),
-            Err(WaitError::Halted(_) | WaitError::Closed) => None,
+            Err(_ended) => None,
         }
     }
 }

@@ -12,11 +12,11 @@ use serde_json::value::RawValue;
 use uuid::Uuid;
 
 use crate::capture::{EncodeError, Encoder};
+use crate::engine::WriterConfig;
 use crate::format::{KEY_HEADER_BYTES, LINE_BYTES};
 use crate::markers::{DataPoint, Extractor};
 use crate::model::{DataMarkerClass, Headers, IndexKind, IndexKinds, UnixNanos};
 use crate::read::EntryRef;
-use crate::writer::WriterConfig;
 
 /// A message from a line of input.
 #[derive(Debug, PartialEq)]

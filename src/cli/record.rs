@@ -21,6 +21,7 @@ use super::snapshots::CacheKeeper;
 use super::supervise::{Measured, supervise};
 use super::tap::{Recorder, StopFlag};
 use crate::capture::EncoderRegistry;
+use crate::engine::CloseReport;
 use crate::lifecycle::{
     Environment, EventStoreConfig, EventStoreLifecycle, KernelEventStore, LifecycleOptions,
     RunSession,
@@ -28,7 +29,6 @@ use crate::lifecycle::{
 use crate::markers::{DataMarkerConfig, ExtractorRegistry};
 use crate::model::{IndexKindError, IndexKinds, RegisteredComponents, RunId, UnixNanos};
 use crate::protocol::HaltSignal;
-use crate::writer::CloseReport;
 
 #[derive(ClapArgs)]
 pub(super) struct Args {

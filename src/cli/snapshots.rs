@@ -6,10 +6,10 @@ use std::time::{Duration, Instant};
 
 use super::error::CliError;
 use super::tap::StopFlag;
+use crate::engine::{AnchorRequestError, SnapshotAnchorer};
 use crate::read::EventStoreReader;
 use crate::replay::{CacheFollower, FollowError, StateCache};
 use crate::store::{RunReader, panic_text};
-use crate::writer::{AnchorRequestError, SnapshotAnchorer};
 
 /// How far behind the log the cache may be.
 const FOLLOW_EVERY: Duration = Duration::from_millis(20);

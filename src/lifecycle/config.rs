@@ -3,10 +3,10 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::engine::{ConfigError, WriterConfig, check_range, duration_ms};
 use crate::markers::DataMarkerConfig;
 use crate::model::{IndexKinds, RetentionMode, RunId, RunIdentity};
 use crate::store::DiskMode;
-use crate::writer::{ConfigError, WriterConfig, check_range, duration_ms};
 
 /// Everything that can be set about the event store. Round-trips through JSON and TOML; a missing
 /// optional field takes its default. Settings of the writer stand at the top level beside these.

@@ -3,9 +3,9 @@ use std::rc::Rc;
 use super::{Environment, OpenError, ParentRestore, RestoreParentError};
 use crate::bus::MessageBus;
 use crate::capture::BusCaptureAdapter;
+use crate::engine::{CloseError, CloseReport, ProducerError, SnapshotAnchorer};
 use crate::model::{InstanceId, RegisteredComponents, RunId, UnixNanos};
 use crate::replay::StateCache;
-use crate::writer::{CloseError, CloseReport, ProducerError, SnapshotAnchorer};
 
 /// What a node's kernel calls of an event store, from its boot to its end. One at a time: boot, open,
 /// seal, and perhaps open again. [`EventStoreLifecycle`](super::EventStoreLifecycle) is the one there is;

@@ -2,11 +2,11 @@ use std::error::Error;
 use std::time::Duration;
 
 use super::{ReplayRunError, SweepError};
+use crate::engine::SubmitError;
+use crate::engine::{ConfigError, ProducerError, SpawnError};
 use crate::model::RunId;
 use crate::protocol::HaltReason;
-use crate::ring::SubmitError;
 use crate::store::OpenRunError;
-use crate::writer::{ConfigError, ProducerError, SpawnError};
 
 /// Why a run could not be opened. Where its halt signal has fired, or fires for that, the reason is here:
 /// a run that cannot begin takes nothing.

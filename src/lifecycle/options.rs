@@ -30,7 +30,7 @@ pub struct LifecycleOptions {
     /// Called once in each run that halts, on the thread that halts it: it must not wait for the engine.
     pub on_halt: std::sync::Arc<OnHalt>,
     /// Records without a writer thread: each submit commits on the thread that submits, and is durable when it
-    /// returns. For deterministic simulation; see [`EventStoreWriter::inline`](crate::writer::EventStoreWriter::inline).
+    /// returns. For deterministic simulation; see [`EventStoreWriter::inline`](crate::engine::EventStoreWriter::inline).
     pub is_inline: bool,
 }
 

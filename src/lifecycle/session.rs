@@ -9,17 +9,17 @@ use super::events::{
 use super::options::OpenMarkers;
 use super::sidecar::Sidecar;
 use super::{EventStoreConfig, OpenError};
+use crate::engine::{
+    CloseError, CloseReport, Drive, EventStoreWriter, Setup, SpawnError, WaitError, WriterConfig,
+};
+use crate::engine::{Producers, SubmitError};
 use crate::format::{RecordBuilder, RecordTag};
 use crate::markers::{MarkerScope, MarkerTap};
 use crate::model::{
     Clock, EntryDraft, InstanceId, RegisteredComponents, RunId, RunManifest, UnixNanos,
 };
 use crate::protocol::{HaltReason, HaltSignal};
-use crate::ring::{Producers, SubmitError};
 use crate::store::{EventStore, RedbBackend, RunReader, run_path, sidecar_path};
-use crate::writer::{
-    CloseError, CloseReport, EventStoreWriter, SpawnError, WaitError, WriterConfig,
-};
 
 /// One run being recorded: from its manifest and `RunStarted` to `RunEnded` and its seal.
 ///
@@ -118,14 +118,16 @@ impl RunSession {
             Sidecar::open(opener(&sidecar_path(&path)), run_id, config, markers, scope)
         };
         let (sidecar, outlet) = markers.and_then(make).unzip();
-        let start_writer = if new.is_inline {
-            EventStoreWriter::inline_marking
-        } else {
-            EventStoreWriter::spawn_marking
-        };
-        let writer = start_writer(store, clock.clone(), halt, config.writer.clone(), outlet)?;
+        let writer = EventStoreWriter::start(Setup {
+            store,
+            clock: clock.clone(),
+            halt,
+            config: config.writer.clone(),
+            markers: outlet,
+            drive: if new.is_inline { Drive::Inline } else { Drive::Thread },
+        })?;
         if let Some(sidecar) = &sidecar {
-            sidecar.record(writer.connection().watermark.clone());
+            sidecar.record(Arc::clone(writer.shared()));
         }
         let session = Self { run_id, parent_run_id, path, clock, writer, reader, sidecar };
         session.start(&run_started, config.run_started_timeout)?;
@@ -146,7 +148,7 @@ impl RunSession {
                 halt.fire(HaltReason::BackpressureStall { stalled_for: waited, threshold: waited });
                 OpenError::RunStartedTimeout { waited, reason: halt.reason_given() }
             }
-            WaitError::Closed => refused(SubmitError::Closed, halt),
+            WaitError::Closed | WaitError::ForeignTicket => refused(SubmitError::Closed, halt),
         })
     }
 

@@ -3,15 +3,14 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::{EventStoreConfig, SkippedFile};
+use crate::engine::{MarkerOutlet, Shared, marker_channel};
 use crate::format::stream_mark_lines;
 use crate::markers::{
     DataMarkerConfig, MarkerBackend, MarkerLane, MarkerScope, MarkerStoreError, MarkerTap,
     RedbMarkerBackend, open_sealed_markers,
 };
 use crate::model::{MarkerCounts, MarkerManifest, RunId, RunStatus};
-use crate::protocol::Watermark;
 use crate::store::{check_kind, forget_cached, guarded, sidecar_path};
-use crate::writer::{MarkerOutlet, marker_channel};
 
 /// The data-marker sidecar of the run that is being recorded.
 pub(super) struct Sidecar {
@@ -47,9 +46,9 @@ impl Sidecar {
         }
     }
 
-    /// Starts to record what a writer with this watermark sends.
-    pub(super) fn record(&self, watermark: Watermark) {
-        self.lane.record(watermark);
+    /// Starts to record what the writer of this engine sends.
+    pub(super) fn record(&self, engine: Arc<Shared>) {
+        self.lane.record(engine);
     }
 
     pub(super) fn tap(&self) -> MarkerTap {

@@ -13,11 +13,11 @@ use super::{
 };
 use crate::bus::MessageBus;
 use crate::capture::{BusCaptureAdapter, EncoderRegistry};
+use crate::engine::{CloseError, CloseReport, ProducerError, SnapshotAnchorer};
 use crate::markers::MarkerScope;
 use crate::model::{InstanceId, REPLAY_FLAG, RegisteredComponents, RunId, UnixNanos};
 use crate::protocol::HaltSignal;
 use crate::replay::StateCache;
-use crate::writer::{CloseError, CloseReport, ProducerError, SnapshotAnchorer};
 
 /// A node's runs, one after the other: sweeps up what was left behind, opens, and seals.
 ///

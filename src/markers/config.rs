@@ -2,8 +2,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::engine::{ConfigError, check_range, duration_ms};
 use crate::model::DataMarkerClass;
-use crate::writer::{ConfigError, check_range, duration_ms};
 
 /// Settings of the data-marker sidecar.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -7,10 +7,11 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TryRecvError, bounde
 
 use super::recorder::MarkerRecorder;
 use super::{DataMarkerConfig, MarkerBackend, MarkerStoreError};
+use crate::engine::{MarkerInlet, Shared};
 use crate::format::{Line, MarkHeader};
 use crate::model::{MarkerManifest, RunStatus};
 use crate::protocol::Watermark;
-use crate::writer::MarkerInlet;
+use crate::sync::Arc;
 
 /// The sidecar of a run that is being recorded. Dropped without [`seal`](Self::seal), it is left unsealed.
 #[derive(Debug)]
@@ -25,8 +26,8 @@ pub(crate) struct MarkerLane {
 /// What the thread is told, in this order.
 #[derive(Debug)]
 enum Word {
-    /// To record what a writer with this watermark sends.
-    Record(Watermark),
+    /// To record what the writer of this engine sends.
+    Record(Arc<Shared>),
     /// How to seal, once the writer has ended.
     Seal(RunStatus),
 }
@@ -81,9 +82,9 @@ impl MarkerLane {
         Ok(Self { words: Some(words), outcome, thread: Some(thread), patience: close_patience })
     }
 
-    /// Starts to record what a writer with this watermark sends.
-    pub(crate) fn record(&self, watermark: Watermark) {
-        self.say(Word::Record(watermark));
+    /// Starts to record what the writer of this engine sends.
+    pub(crate) fn record(&self, engine: Arc<Shared>) {
+        self.say(Word::Record(engine));
     }
 
     /// Seals the sidecar of a run whose writer has ended, when all its marks are in it.
@@ -159,11 +160,11 @@ impl Worker {
 
     /// Records and seals as it is told to.
     fn follow(&mut self, heard: &Receiver<Word>) -> Outcome {
-        let Ok(Word::Record(watermark)) = heard.recv() else {
+        let Ok(Word::Record(engine)) = heard.recv() else {
             return Ok(None);
         };
         self.last_flush = Instant::now();
-        let recorded = self.record(&watermark, heard).inspect_err(|error| {
+        let recorded = self.record(&engine.watermark, heard).inspect_err(|error| {
             // From here on marks find no room, and are shed.
             tracing::warn!("no more data markers are recorded: {error}");
         });

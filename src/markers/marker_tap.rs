@@ -3,9 +3,9 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use super::{DataMarkerConfig, DataPoint, ExtractorRegistry};
+use crate::engine::{Announced, NameMap, Producer};
 use crate::format::{DataMark, MarkedRecord};
 use crate::model::{DataMarkerClass, Hash, UnixNanos};
-use crate::ring::{NameMap, Producer};
 
 /// What the taps of a run mark.
 #[derive(Debug)]
@@ -135,7 +135,7 @@ impl TapStreams {
         let Some(cursor) = self.cursor(scope, point, producer) else {
             return producer.shed_mark();
         };
-        if !producer.announce_stream(number, class, point.identifier) {
+        if producer.announce_stream(number, class, point.identifier) == Announced::NoRoom {
             cursor.count(point);
             return producer.shed_mark();
         }

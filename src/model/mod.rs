@@ -10,6 +10,7 @@ mod manifest;
 mod marker;
 mod retention;
 mod run;
+mod ticket;
 mod time;
 mod type_map;
 
@@ -26,5 +27,6 @@ pub use marker::{
 };
 pub use retention::RetentionMode;
 pub use run::{InstanceId, InstanceIdError, RunId, RunIdError, RunStatus};
+pub use ticket::{Captured, NotCaptured, Ticket};
 pub use time::UnixNanos;
 pub(crate) use type_map::TypeMap;

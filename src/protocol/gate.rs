@@ -1,5 +1,5 @@
 use super::{HaltSignal, LaneState};
-use crate::sync::{Arc, AsymmetricBarrier, AtomicU8, CachePadded, Ordering};
+use crate::sync::{AsymmetricBarrier, AtomicU8, CachePadded, Ordering};
 
 /// Decides whether a push that raced with `close` is in the log or refused: never both, never
 /// neither.
@@ -19,11 +19,11 @@ use crate::sync::{Arc, AsymmetricBarrier, AtomicU8, CachePadded, Ordering};
 ///
 /// On a cache line of its own: every push reads it, and beside memory that the writer writes each of
 /// those reads took 70 ns.
-#[derive(Debug, Clone)]
-pub(crate) struct RunGate(Arc<CachePadded<Shared>>);
+#[derive(Debug)]
+pub(crate) struct RunGate(CachePadded<State>);
 
 #[derive(Debug)]
-struct Shared {
+struct State {
     /// `OPEN` → `CLOSING` → `CLOSED`, by the writer alone.
     state: AtomicU8,
     barrier: AsymmetricBarrier,
@@ -49,7 +49,7 @@ pub(crate) enum Admission {
 
 impl RunGate {
     pub(crate) fn new(barrier: AsymmetricBarrier) -> Self {
-        Self(Arc::new(CachePadded::new(Shared { state: AtomicU8::new(OPEN), barrier })))
+        Self(CachePadded::new(State { state: AtomicU8::new(OPEN), barrier }))
     }
 
     /// Producer, before a push: whether there is any point in pushing.

@@ -1,4 +1,5 @@
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
 use super::Parking;
@@ -6,13 +7,14 @@ use crate::sync::{Arc, AtomicBool, CachePadded, Mutex, Ordering};
 
 /// Why a run stopped accepting messages.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum HaltReason {
     /// A submitter, or a caller that waited for the writer, waited longer than allowed.
     #[error("the writer fell behind: waited {stalled_for:?}, allowed are {threshold:?}")]
     BackpressureStall {
         /// How long the caller had waited.
         stalled_for: Duration,
-        /// The setting `halt_threshold`.
+        /// How long it was allowed to wait: usually the setting `halt_threshold`.
         threshold: Duration,
     },
     /// The disk is full, or a limit on file size is reached.
@@ -24,9 +26,18 @@ pub enum HaltReason {
     /// The store failed in another way.
     #[error("the store failed: {0}")]
     BackendError(String),
-    /// The writer thread ended when it should not have.
-    #[error("the writer thread died: {0}")]
+    /// The writer panicked.
+    #[error("the writer died: {0}")]
     WriterDied(String),
+}
+
+/// What became of a request to halt a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HaltOutcome {
+    /// This request halted the run.
+    Halted,
+    /// The run was halted before, for another reason, which is kept.
+    AlreadyHalted,
 }
 
 /// The one-way switch that stops a run. The first reason wins and is kept.
@@ -35,18 +46,20 @@ pub enum HaltReason {
 #[derive(Clone, Default)]
 pub struct HaltSignal(
     // Padded for the same reason as `RunGate`: every push reads it.
-    Arc<CachePadded<Shared>>,
+    Arc<CachePadded<State>>,
 );
 
 type Callback = Box<dyn Fn(&HaltReason) + Send + Sync>;
 
 #[derive(Default)]
-struct Shared {
+struct State {
     /// Set once, after `reason`.
     halted: AtomicBool,
     reason: Mutex<Option<HaltReason>>,
     callback: Option<Callback>,
-    /// Whoever waits for the run's progress has to learn that there will be none.
+    /// Set when the callback begins to run.
+    told: AtomicBool,
+    /// Where this run's waiters sleep. They have to learn that there will be no progress.
     parking: Parking,
 }
 
@@ -56,38 +69,61 @@ impl HaltSignal {
         Self::default()
     }
 
-    /// A signal that calls `callback` once, on the thread that halts the run, after the reason has
-    /// become visible. It may run on the writer thread or inside a submitter's call, so it must not
-    /// wait for either.
+    /// A signal that calls `callback` once, after the reason has become visible.
+    ///
+    /// The callback runs on the thread that halts the run: a submitter's, or the writer's. The
+    /// engine holds no lock meanwhile. The callback may call anything of the engine. Calls that wait
+    /// for the run's progress return its halt at once; closing or dropping the writer on the
+    /// writer's own thread does not wait for that thread. A callback that panics does not unwind
+    /// into the engine: the panic ends with the callback.
     pub fn with_callback(callback: impl Fn(&HaltReason) + Send + Sync + 'static) -> Self {
-        let shared = Shared { callback: Some(Box::new(callback)), ..Shared::default() };
-        Self(Arc::new(CachePadded::new(shared)))
+        let state = State { callback: Some(Box::new(callback)), ..State::default() };
+        Self(Arc::new(CachePadded::new(state)))
     }
 
-    /// Halts the run for `reason`, unless it is halted already. Says whether this call did it.
-    ///
-    /// Takes a lock, wakes everybody who waits for the run, and runs the callback.
-    pub fn fire(&self, reason: HaltReason) -> bool {
+    /// Halts the run for `reason`, unless it is halted already, and runs the callback if this call
+    /// did it. Takes a short lock and wakes everybody who waits for the run.
+    pub fn fire(&self, reason: HaltReason) -> HaltOutcome {
+        let outcome = self.set(reason);
+        if outcome == HaltOutcome::Halted {
+            self.tell();
+        }
+        outcome
+    }
+
+    /// Halts the run as [`fire`](Self::fire) does, but leaves the callback to a later
+    /// [`tell`](Self::tell): for a caller that holds a lock.
+    pub(crate) fn set(&self, reason: HaltReason) -> HaltOutcome {
         {
             let mut kept = self.lock_reason();
             if kept.is_some() {
-                return false;
+                return HaltOutcome::AlreadyHalted;
             }
-            *kept = Some(reason.clone());
+            *kept = Some(reason);
             // Release, within the lock: who sees the flag (Acquire in `is_halted`) sees the reason.
             self.0.halted.store(true, Ordering::Release);
         }
         self.0.parking.wake_all();
-        if let Some(callback) = &self.0.callback {
-            callback(&reason);
+        HaltOutcome::Halted
+    }
+
+    /// Runs the callback if the run is halted and nobody has run it. Only without locks.
+    pub(crate) fn tell(&self) {
+        if self.is_halted()
+            && let Some(callback) = &self.0.callback
+            && let Some(reason) = self.reason()
+            // Relaxed: the flag only counts; the reason was read under its lock.
+            && !self.0.told.swap(true, Ordering::Relaxed)
+        {
+            // The panic hook has reported it. The run is halted all the same.
+            let _ = catch_unwind(AssertUnwindSafe(|| callback(&reason)));
         }
-        true
     }
 
     /// Whether the run is halted. Once true, [`reason`](Self::reason) is not empty. One load.
     #[inline]
     pub fn is_halted(&self) -> bool {
-        // Acquire pairs with the Release in `fire`.
+        // Acquire pairs with the Release in `set`.
         self.0.halted.load(Ordering::Acquire)
     }
 
@@ -96,12 +132,12 @@ impl HaltSignal {
         self.lock_reason().clone()
     }
 
-    /// Why the run halted, for whoever has been told that it did.
+    /// Why the run halted, for a caller that knows that it did.
     pub(crate) fn reason_given(&self) -> HaltReason {
         self.reason().unwrap_or_else(|| HaltReason::WriterDied("without a reason".to_owned()))
     }
 
-    /// Where this run's waiters wait.
+    /// Where this run's waiters sleep.
     pub(crate) fn parking(&self) -> &Parking {
         &self.0.parking
     }

@@ -48,14 +48,14 @@ impl<L> LaneInbox<L> {
         }
         self.producers.fetch_add(1, Ordering::Relaxed);
         lanes.waiting.push(lane);
-        // Release pairs with the Acquire in `admit`. It comes before every push into the ring, so a
+        // Release pairs with the Acquire in `take_new`. It comes before every push into the ring, so a
         // writer that, after taking its horizon, finds no new ring has missed no message either.
         self.has_new.store(true, Ordering::Release);
         Ok(())
     }
 
     /// Writer: takes over new rings.
-    pub(crate) fn admit(&self, lanes: &mut Vec<L>) {
+    pub(crate) fn take_new(&self, lanes: &mut Vec<L>) {
         // Acquire pairs with the Release in `register`.
         if self.has_new.load(Ordering::Acquire) {
             let mut new = self.lock();

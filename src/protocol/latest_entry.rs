@@ -1,18 +1,18 @@
-use crate::sync::{Arc, AtomicU64, CachePadded, Ordering};
+use crate::sync::{AtomicU64, CachePadded, Ordering};
 
-/// How many entries have been pushed, by all producers: tells a tap whether market data needs a stamp of its
-/// own, see [`MarkStamp`].
-#[derive(Debug, Clone)]
-pub(crate) struct LatestEntry(Arc<CachePadded<AtomicU64>>);
+/// How many entries have been pushed, by all producers. It tells a tap whether market data needs an
+/// order stamp of its own, see [`MarkStamp`].
+#[derive(Debug)]
+pub(crate) struct LatestEntry(CachePadded<AtomicU64>);
 
 impl LatestEntry {
     pub(crate) fn new() -> Self {
-        Self(Arc::new(CachePadded::new(AtomicU64::new(0))))
+        Self(CachePadded::new(AtomicU64::new(0)))
     }
 
     /// Producer: an entry has been pushed. Before anybody is told so.
     #[inline]
-    fn note(&self) {
+    pub(crate) fn note(&self) {
         // Release pairs with the Acquire in `get`. A store would end what earlier entries have released: whoever finds
         // this one has to see their pushes too.
         self.0.fetch_add(1, Ordering::Release);
@@ -47,31 +47,24 @@ impl LatestEntry {
 /// which is known to be durable but not noted yet.
 #[derive(Debug)]
 pub(crate) struct MarkStamp {
-    latest_entry: LatestEntry,
     /// The latest entry when the stamp was taken.
     found: Option<u64>,
     stamp: u64,
 }
 
 impl MarkStamp {
-    pub(crate) fn new(latest_entry: LatestEntry) -> Self {
-        Self { latest_entry, found: None, stamp: 0 }
+    pub(crate) const fn new() -> Self {
+        Self { found: None, stamp: 0 }
     }
 
     /// The stamp of a mark that is about to be pushed; `take` takes one from the order clock.
     #[inline]
-    pub(crate) fn get(&mut self, take: impl FnOnce() -> u64) -> u64 {
-        let found = Some(self.latest_entry.get());
+    pub(crate) fn get(&mut self, latest: &LatestEntry, take: impl FnOnce() -> u64) -> u64 {
+        let found = Some(latest.get());
         if found != self.found {
             self.found = found;
             self.stamp = take();
         }
         self.stamp
-    }
-
-    /// The producer has pushed an entry.
-    #[inline]
-    pub(crate) fn entry_pushed(&self) {
-        self.latest_entry.note();
     }
 }

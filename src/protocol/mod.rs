@@ -11,7 +11,7 @@ mod parking;
 mod watermark;
 
 pub(crate) use gate::{Admission, RunGate};
-pub use halt::{HaltReason, HaltSignal};
+pub use halt::{HaltOutcome, HaltReason, HaltSignal};
 pub(crate) use inbox::{LaneInbox, RegisterError};
 pub(crate) use lane_state::LaneState;
 pub(crate) use latest_entry::{LatestEntry, MarkStamp};

@@ -1,4 +1,4 @@
-use crate::sync::{Arc, AtomicU64, CachePadded, CycleCounter, Ordering};
+use crate::sync::{AtomicU64, CachePadded, CycleCounter, Ordering};
 
 /// The clock that order stamps are taken from.
 ///
@@ -10,14 +10,14 @@ use crate::sync::{Arc, AtomicU64, CachePadded, CycleCounter, Ordering};
 /// was taken, hence before the rings were looked into: y is in view too.
 ///
 /// One case has no such load: a thread that pushes y and then x through two producers of its own. There a
-/// fence between the two does it, see `ring::switch`.
-#[derive(Debug, Clone)]
+/// fence between the two does it, see `engine/producer/switch.rs`.
+#[derive(Debug)]
 pub(crate) enum OrderClock {
     /// The processor's cycle counter. Two stamps of one value can only be taken on two cores within
     /// one cycle, and no message crosses cores in one cycle.
     Cycles(CycleCounter),
     /// A counter shared by all producers: costs a contended cache line, works everywhere.
-    Counter(Arc<CachePadded<AtomicU64>>),
+    Counter(CachePadded<AtomicU64>),
 }
 
 impl OrderClock {
@@ -27,7 +27,7 @@ impl OrderClock {
     }
 
     pub(crate) fn counter() -> Self {
-        Self::Counter(Arc::new(CachePadded::new(AtomicU64::new(1))))
+        Self::Counter(CachePadded::new(AtomicU64::new(1)))
     }
 
     /// Producer: the stamp of the message that is about to be pushed.

@@ -1,12 +1,12 @@
-use crate::sync::{Arc, AtomicU64, CachePadded, Ordering};
+use crate::sync::{AtomicU64, CachePadded, Ordering};
 
 /// The largest `seq` that is durable. Written by the writer alone; only rises.
-#[derive(Debug, Clone)]
-pub(crate) struct Watermark(Arc<CachePadded<AtomicU64>>);
+#[derive(Debug)]
+pub(crate) struct Watermark(CachePadded<AtomicU64>);
 
 impl Watermark {
     pub(crate) fn new(durable: u64) -> Self {
-        Self(Arc::new(CachePadded::new(AtomicU64::new(durable))))
+        Self(CachePadded::new(AtomicU64::new(durable)))
     }
 
     /// Publishes that everything up to `seq` is durable. Only after the backend said so.

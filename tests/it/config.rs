@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
+use tapline::engine::{WaitStrategy, WriterConfig};
 use tapline::lifecycle::{DataMarkerClass, DataMarkerConfig, EventStoreConfig, RetentionMode};
 use tapline::store::DiskMode;
-use tapline::writer::{WaitStrategy, WriterConfig};
 use tapline::{RegisteredComponents, RunIdentity};
 
 /// A configuration in which no field has its default.

@@ -1,7 +1,7 @@
 //! A run that is taken up where its process died, and then closed in order, is like any other.
 
+use tapline::engine::{CloseReport, EventStoreWriter, WriterConfig};
 use tapline::read::Verifier;
-use tapline::writer::{CloseReport, EventStoreWriter, WriterConfig};
 use tapline::{Clock, HaltSignal, SimulatedClock, UnixNanos};
 
 use crate::support::{Message, Place};

@@ -1,12 +1,11 @@
-//! Inline mode: no thread, no ring, the same entries.
+//! Inline mode: the same engine, driven by whoever submits.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
-use tapline::store::{EventStore, MemoryBackend, MemoryDisk, OpenRunError};
-use tapline::writer::{
+use tapline::engine::{
     AnchorRequestError, CloseError, EventStoreWriter, ProducerError, WaitError, WriterConfig,
 };
+use tapline::store::{EventStore, MemoryBackend, MemoryDisk, OpenRunError};
 use tapline::{
     Clock, ContentHash, EntryDraft, HaltReason, HaltSignal, Headers, IndexKind, SimulatedClock,
     SubmitError, UnixNanos,
@@ -115,14 +114,16 @@ fn a_store_that_panics_halts_the_run() {
     let mut producer = writer.producer().expect("open");
     let draft = EntryDraft { topic: "inline", payload_type: "Inline", ..EntryDraft::default() };
     producer.submit(&draft).expect("the first commit");
-    let panicked = catch_unwind(AssertUnwindSafe(|| producer.submit(&draft)));
-    assert!(panicked.is_err(), "whoever submitted sees the panic");
+    assert_eq!(producer.submit(&draft), Err(SubmitError::Closed), "as with a writer thread");
     let reason = HaltReason::WriterDied("the backend lost its mind".to_owned());
     assert_eq!(halt.reason(), Some(reason.clone()));
     assert_eq!(producer.submit(&draft), Err(SubmitError::Closed));
     let waited = writer.wait_for_watermark(2, PATIENCE);
     assert_eq!(waited, Err(WaitError::Halted(reason)));
-    assert!(matches!(writer.close(&ended()), Err(CloseError::Halted(_))));
+    let CloseError::Halted(told) = writer.close(&ended()).expect_err("halted") else {
+        panic!("another error")
+    };
+    assert_eq!(Some(told), halt.reason(), "the real reason");
 }
 
 #[test]
@@ -163,27 +164,28 @@ fn who_waits_while_the_commit_of_another_fails_is_refused() {
     assert_eq!(writer.watermark(), 0);
 }
 
+/// Whoever has a ticket is answered by any durability of its run, and by none of another run.
 #[test]
-fn a_waiter_hears_of_the_end() {
-    for close in [true, false] {
+fn tickets_are_answered_for_within_their_run() {
+    let start = || {
         let store = Box::new(MemoryBackend::new(MemoryDisk::default()));
         let writer = inline_on(store, &HaltSignal::new());
-        let mut ahead = writer.producer().expect("open");
-        let durability = writer.producer().expect("open").durability();
-        let draft = EntryDraft { topic: "inline", payload_type: "Inline", ..EntryDraft::default() };
-        // The ticket of another producer: here it never becomes durable.
-        let ticket = ahead.submit(&draft).expect("memory");
-        let began = Instant::now();
-        let waiting = std::thread::spawn(move || durability.wait(ticket, PATIENCE));
-        std::thread::sleep(Duration::from_millis(50));
-        if close {
-            writer.close(&ended()).expect("memory");
-        } else {
-            drop(writer);
-        }
-        assert_eq!(waiting.join().expect("no panic"), Err(WaitError::Closed));
-        assert!(began.elapsed() < PATIENCE, "it took {:?}", began.elapsed());
-    }
+        let (submits, other) = (writer.producer().expect("open"), writer.producer().expect("open"));
+        (writer, submits, other.durability())
+    };
+    let ((writer, mut producer, other), (other_writer, _, elsewhere)) = (start(), start());
+    let draft = EntryDraft { topic: "inline", payload_type: "Inline", ..EntryDraft::default() };
+    let ticket = producer.submit(&draft).expect("memory");
+    assert!(other.is_durable(ticket));
+    assert_eq!(other.wait(ticket, Duration::ZERO), Ok(()));
+    assert_eq!(writer.wait_durable(ticket, Duration::ZERO), Ok(()));
+    assert!(!elsewhere.is_durable(ticket));
+    assert_eq!(elsewhere.wait(ticket, PATIENCE), Err(WaitError::ForeignTicket));
+    assert_eq!(other_writer.wait_durable(ticket, PATIENCE), Err(WaitError::ForeignTicket));
+    drop(producer);
+    writer.flush(PATIENCE).expect("memory");
+    assert_eq!(writer.wait_durable(ticket, Duration::ZERO), Ok(()), "its producer is gone");
+    assert!(other.is_durable(ticket));
 }
 
 #[test]

@@ -8,6 +8,7 @@ mod engine;
 mod file_length;
 mod format_props;
 mod golden;
+mod halt_callbacks;
 mod inline;
 mod key_index;
 mod layers;

@@ -4,7 +4,7 @@
 
 use std::fs;
 
-use tapline::writer::WriterConfig;
+use tapline::engine::WriterConfig;
 
 use crate::support::{Engine, PATIENCE, draft};
 

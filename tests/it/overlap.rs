@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
+use tapline::engine::{WaitStrategy, WriterConfig};
 use tapline::store::{EventStore, MemoryBackend, MemoryDisk, RunOpening};
-use tapline::writer::{WaitStrategy, WriterConfig};
 use tapline::{ContentHash, HaltReason};
 
 use crate::support::{

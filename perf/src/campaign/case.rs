@@ -1,6 +1,6 @@
 use anyhow::Result;
 use serde::Serialize;
-use tapline::writer::WriterConfig;
+use tapline::engine::WriterConfig;
 
 use crate::instruments::Placement;
 use crate::outcome::Figure;

@@ -2,7 +2,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Result;
-use tapline::writer::WriterConfig;
+use tapline::engine::WriterConfig;
 
 use super::finish::OutputArgs;
 use crate::campaign::{Campaign, Case, Scratch};

@@ -75,6 +75,7 @@ mod tests {
     use super::*;
     use crate::bus::MessageBus;
     use crate::capture::BusCaptureAdapter;
+    use crate::engine::{EventStoreWriter, WriterConfig};
     use crate::model::{Clock, RunManifest, UnixNanos};
     use crate::protocol::HaltSignal;
     use crate::read::EventStoreReader;
@@ -82,7 +83,6 @@ mod tests {
         CacheFollower, ReplayError, RestoreError, restore_snapshot_and_replay_tail,
     };
     use crate::store::{EventStore, MemoryBackend, RunReader};
-    use crate::writer::{EventStoreWriter, WriterConfig};
 
     /// A node's bus with its tap, over a run in memory.
     struct Node {

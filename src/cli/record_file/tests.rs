@@ -17,8 +17,8 @@ use crate::cli::error::CliError;
 use crate::cli::input::Input;
 use crate::cli::ndjson::{InputMessage, LineParser};
 use crate::cli::tap::StopFlag;
+use crate::engine::WriterConfig;
 use crate::model::IndexKinds;
-use crate::writer::WriterConfig;
 
 /// A source over which its reader panics.
 struct Broken;

@@ -10,7 +10,7 @@ use tapline::capture::{
     BusCaptureAdapter, CaptureError, EncodeError, Encoder, EncoderRegistry, RegisterError,
 };
 use tapline::read::EventStoreReader;
-use tapline::writer::WriterConfig;
+use tapline::engine::WriterConfig;
 use tapline::{Headers, IndexKind, SubmitError, UnixNanos};
 use uuid::Uuid;
 

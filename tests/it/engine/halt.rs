@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use tapline::store::{EventStore, MemoryBackend, MemoryDisk, OpenRunError, RunOpening};
-use tapline::writer::{AnchorRequestError, CloseError, ProducerError, WaitError, WriterConfig};
-use tapline::{ContentHash, HaltReason, HaltSignal, SubmitError};
+use tapline::engine::{AnchorRequestError, CloseError, ProducerError, WaitError, WriterConfig};
+use tapline::{ContentHash, HaltOutcome, HaltReason, HaltSignal, SubmitError};
 
 use super::defaults;
 use crate::support::{
@@ -144,8 +144,9 @@ fn a_run_halted_from_outside_accepts_nothing_more() {
     let mut producer = engine.writer.producer().expect("the run is open");
     producer.submit(&draft("outside", &0_u64.to_le_bytes())).expect("room");
     let reason = HaltReason::BackendError("the operator said so".to_owned());
-    assert!(engine.halt.fire(reason.clone()));
-    assert!(!engine.halt.fire(HaltReason::WriterDied("too late".to_owned())));
+    assert_eq!(engine.halt.fire(reason.clone()), HaltOutcome::Halted);
+    let late = HaltReason::WriterDied("too late".to_owned());
+    assert_eq!(engine.halt.fire(late), HaltOutcome::AlreadyHalted);
     assert_eq!(producer.submit(&draft("outside", b"late")), Err(SubmitError::Closed));
     assert_eq!(engine.halt.reason(), Some(reason.clone()));
     assert_eq!(engine.writer.halt().reason(), Some(reason));

@@ -1,6 +1,6 @@
 //! What is over a limit is refused; the run goes on as if it had not come.
 
-use tapline::writer::WriterConfig;
+use tapline::engine::WriterConfig;
 use tapline::{EntryDraft, IndexKind, SubmitError};
 use uuid::Uuid;
 

@@ -15,10 +15,10 @@ macro_rules! engine_suite {
             mod writer;
 
             /// The settings every test starts from.
-            fn defaults() -> tapline::writer::WriterConfig {
-                tapline::writer::WriterConfig {
+            fn defaults() -> tapline::engine::WriterConfig {
+                tapline::engine::WriterConfig {
                     overlap_bytes_min: $overlap_bytes_min,
-                    ..tapline::writer::WriterConfig::default()
+                    ..tapline::engine::WriterConfig::default()
                 }
             }
         }

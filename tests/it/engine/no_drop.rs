@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use tapline::writer::WriterConfig;
+use tapline::engine::WriterConfig;
 
 use super::defaults;
 use crate::support::{Engine, counts_by_topic, draft, entries};

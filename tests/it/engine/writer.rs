@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use tapline::store::{EventStore, MemoryBackend, MemoryDisk, RunOpening};
-use tapline::writer::{
+use tapline::engine::{
     CloseError, EventStoreWriter, ProducerError, SpawnError, WaitError, WaitStrategy, WriterConfig,
 };
 use tapline::{

@@ -34,7 +34,7 @@ fn run_at(folder: &Path, time: u64, end: End) -> (RunId, Option<RunId>) {
     match end {
         End::CutOff => {
             let why = HaltReason::BackendError("the test says so".to_owned());
-            assert!(lifecycle.halt().unwrap().fire(why));
+            assert_eq!(lifecycle.halt().unwrap().fire(why), tapline::HaltOutcome::Halted);
             assert!(lifecycle.seal(clock.now()).is_err());
         }
         End::InOrder => assert!(lifecycle.seal(clock.now()).unwrap().is_some()),

@@ -4,12 +4,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use tapline::bus::MessageBus;
 use tapline::capture::{Encoder, EncoderRegistry};
+use tapline::engine::{AnchorRequestError, CloseError, ProducerError};
 use tapline::lifecycle::{
     Environment, EventStoreConfig, EventStoreLifecycle, KernelEventStore, KernelEventStoreFactory,
     LifecycleOptions, recover_predecessors,
 };
 use tapline::store::{EventStore, open_sealed_file, run_path};
-use tapline::writer::{AnchorRequestError, CloseError, ProducerError};
 use tapline::{
     ContentHash, HaltReason, RegisteredComponents, RunStatus, SimulatedClock, UnixNanos,
 };

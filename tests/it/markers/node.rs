@@ -1,6 +1,7 @@
 use std::path::{Path, PathBuf};
 
 use tapline::capture::{BusCaptureAdapter, Encoder, EncoderRegistry};
+use tapline::engine::CloseReport;
 use tapline::lifecycle::{
     DataMarkerConfig, Environment, EventStoreConfig, EventStoreLifecycle, KernelEventStore,
     LifecycleOptions,
@@ -10,7 +11,6 @@ use tapline::markers::{
     open_sealed_markers,
 };
 use tapline::store::{RedbBackend, open_sealed_file, run_path};
-use tapline::writer::CloseReport;
 use tapline::{DataMarkerClass, Entry, MarkerManifest, RegisteredComponents, RunStatus, UnixNanos};
 
 use crate::support::{FaultyStore, Gate, PATIENCE, entries, instance};

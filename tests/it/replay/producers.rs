@@ -7,10 +7,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use tapline::SnapshotAnchor;
+use tapline::engine::WriterConfig;
 use tapline::read::EventStoreReader;
 use tapline::replay::{CacheFollower, restore_snapshot_and_replay_tail};
 use tapline::store::RunReader;
-use tapline::writer::WriterConfig;
 
 use crate::support::ledger::{Accounts, BOOKING, Ledger, Vault, booking};
 use crate::support::prefix::{Prefix, frame_ends};

@@ -2,9 +2,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tapline::engine::{EventStoreWriter, WriterConfig};
 use tapline::read::{Direction, EventStoreReader};
 use tapline::store::{EventStore, MemoryBackend, MemoryDisk, RunReader};
-use tapline::writer::{EventStoreWriter, WriterConfig};
 use tapline::{Clock, Entry, EntryDraft, HaltSignal};
 
 use super::manifest;

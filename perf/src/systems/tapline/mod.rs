@@ -7,8 +7,8 @@ pub(super) mod recovery;
 use std::path::Path;
 
 use anyhow::{Context, Result};
+use tapline::engine::{EventStoreWriter, WaitStrategy, WriterConfig};
 use tapline::store::{DiskMode, EventStore, MemoryBackend, MemoryDisk, RedbBackend};
-use tapline::writer::{EventStoreWriter, WaitStrategy, WriterConfig};
 use tapline::{
     Clock, Durability, EntryDraft, HaltSignal, IndexKind, InstanceId, Producer, RunId, RunManifest,
     UnixNanos,

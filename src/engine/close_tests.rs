@@ -3,11 +3,12 @@
 
 use std::time::Duration;
 
+use super::handle::{Drive, EventStoreWriter, Setup};
+use super::shared::Machine;
 use super::test_log::{payloads, stress};
-use super::{EventStoreWriter, WriterConfig};
+use super::{SubmitError, WriterConfig};
 use crate::model::{Clock, EntryDraft, InstanceId, RunId, RunManifest, UnixNanos};
 use crate::protocol::{HaltSignal, OrderClock};
-use crate::ring::SubmitError;
 use crate::store::{EventStore, MemoryBackend, MemoryDisk, RunReader};
 use crate::sync::AsymmetricBarrier;
 
@@ -44,15 +45,16 @@ fn race(order_clock: OrderClock, barrier: AsymmetricBarrier, round: u64) {
     let overlap_bytes_min = if round.is_multiple_of(2) { 0 } else { 128 << 20 };
     let config = WriterConfig { ring_lines: 8192, overlap_bytes_min, ..WriterConfig::default() };
     let halt = HaltSignal::new();
-    let writer = EventStoreWriter::spawn_on(
-        (order_clock, barrier),
-        Box::new(store),
-        Clock::default(),
-        halt.clone(),
+    let setup = Setup {
+        store: Box::new(store),
+        clock: Clock::default(),
+        halt: halt.clone(),
         config,
-        None,
-    )
-    .expect("the run is open");
+        markers: None,
+        drive: Drive::Thread,
+    };
+    let machine = Machine { order_clock, barrier };
+    let writer = EventStoreWriter::start_on(machine, setup).expect("the run is open");
 
     let producers = writer.producers();
     let accepted: Vec<u64> = std::thread::scope(|scope| {

@@ -1,9 +1,11 @@
-use super::producer::Sink;
+use super::Announced;
 use super::switch::{note_other_producers, order_after_other_producers};
+use crate::engine::Shared;
 use crate::format::{DataMark, Line, MarkedRecord, stream_mark};
 use crate::model::DataMarkerClass;
-use crate::protocol::{LaneState, LatestEntry, MarkStamp, OrderClock};
-use crate::writer::lock_inline;
+use crate::protocol::{LaneState, MarkStamp, OrderClock};
+
+type Ring = rtrb::Producer<Line>;
 
 /// The part of a producer that tells of market data. It never waits: where there is no room, marks are shed.
 #[derive(Debug)]
@@ -20,17 +22,18 @@ pub(super) struct Marks {
 
 impl Marks {
     /// For a ring of [`lines_with_room_for_marks`].
-    pub(super) fn new(latest_entry: LatestEntry, ring_lines: usize) -> Self {
-        let stamp = MarkStamp::new(latest_entry);
-        Self { stamp, shed: 0, reserve_lines: ring_lines, room_lines: 0 }
+    pub(super) const fn new(ring_lines: usize) -> Self {
+        Self { stamp: MarkStamp::new(), shed: 0, reserve_lines: ring_lines, room_lines: 0 }
     }
 
     /// An entry was pushed.
     #[inline]
-    pub(super) fn entry_pushed(&mut self) {
+    pub(super) fn entry_pushed(&mut self, shared: &Shared) {
         // It took room too.
         self.room_lines = 0;
-        self.stamp.entry_pushed();
+        if let Some(latest_entry) = &shared.latest_entry {
+            latest_entry.note();
+        }
     }
 
     #[expect(clippy::inline_always, reason = "3 ns of the 19 that a mark costs")]
@@ -38,18 +41,14 @@ impl Marks {
     pub(super) fn data(
         &mut self,
         mark: &DataMark,
-        sink: &mut Sink,
-        clock: &OrderClock,
+        ring: &mut Ring,
+        shared: &Shared,
         state: &LaneState,
     ) {
-        let line = mark.line(self.stamp(clock, state));
+        let line = mark.line(self.stamp(shared, state));
         // A copy of known length, without a call.
-        let is_pushed = match sink {
-            Sink::Ring(ring) => self.takes_room(ring, 1) && ring.push(line).is_ok(),
-            Sink::Inline { .. } => self.push(&[line], sink),
-        };
-        if !is_pushed {
-            self.shed(sink, state);
+        if !(self.takes_room(ring, 1) && ring.push(line).is_ok()) {
+            self.shed(state);
         }
     }
 
@@ -57,67 +56,59 @@ impl Marks {
         &mut self,
         mark: &DataMark,
         record: &MarkedRecord,
-        sink: &mut Sink,
-        clock: &OrderClock,
+        ring: &mut Ring,
+        shared: &Shared,
         state: &LaneState,
     ) {
-        let lines = mark.lines(record, self.stamp(clock, state));
-        if !self.push(&lines, sink) {
-            self.shed(sink, state);
+        let lines = mark.lines(record, self.stamp(shared, state));
+        if self.push(&lines, ring) == Announced::NoRoom {
+            self.shed(state);
         }
     }
 
     #[inline]
-    fn stamp(&mut self, clock: &OrderClock, state: &LaneState) -> u64 {
+    fn stamp(&mut self, shared: &Shared, state: &LaneState) -> u64 {
         // A stamp that was taken before orders nothing that this thread has pushed since.
         note_other_producers(state);
-        self.stamp.get(|| take_stamp(clock, state))
+        match &shared.latest_entry {
+            Some(latest) => self.stamp.get(latest, || take_stamp(&shared.order_clock, state)),
+            None => take_stamp(&shared.order_clock, state),
+        }
     }
 
-    /// Announces a stream; says whether there was room for that.
+    /// Announces a stream: its number, class and identifier.
     #[cold]
     pub(super) fn stream(
         &mut self,
-        stream: u32,
-        class: DataMarkerClass,
-        identifier: &str,
-        sink: &mut Sink,
-        clock: &OrderClock,
+        (stream, class, identifier): (u32, DataMarkerClass, &str),
+        ring: &mut Ring,
+        shared: &Shared,
         state: &LaneState,
-    ) -> bool {
-        let stamp = self.stamp(clock, state);
+    ) -> Announced {
+        let stamp = self.stamp(shared, state);
         let lines = stream_mark(stream, class, identifier, stamp);
-        self.push(&lines, sink)
+        self.push(&lines, ring)
     }
 
     /// Counts a mark that was not pushed.
     #[cold]
-    pub(super) fn shed(&mut self, sink: &Sink, state: &LaneState) {
-        match sink {
-            Sink::Ring(_) => {
-                note_other_producers(state);
-                self.shed += 1;
-                state.set_marks_shed(self.shed);
-            }
-            Sink::Inline { writer, .. } => lock_inline(writer).shed_mark(),
-        }
+    pub(super) fn shed(&mut self, state: &LaneState) {
+        note_other_producers(state);
+        self.shed += 1;
+        state.set_marks_shed(self.shed);
     }
 
-    fn push(&mut self, lines: &[Line], sink: &mut Sink) -> bool {
-        match sink {
-            Sink::Ring(ring) => {
-                self.takes_room(ring, lines.len()) && ring.push_entire_slice(lines).is_ok()
-            }
-            Sink::Inline { writer, lane } => {
-                lock_inline(writer).mark(lines, *lane);
-                true
-            }
+    fn push(&mut self, lines: &[Line], ring: &mut Ring) -> Announced {
+        if self.takes_room(ring, lines.len()) && ring.push_entire_slice(lines).is_ok() {
+            Announced::Sent
+        } else {
+            Announced::NoRoom
         }
     }
 
     /// Takes so many of the lines that marks may fill, if there are as many.
     #[inline]
-    fn takes_room(&mut self, ring: &rtrb::Producer<Line>, lines: usize) -> bool {
+    fn takes_room(&mut self, ring: &Ring, lines: usize) -> bool {
         if self.room_lines < lines {
             self.look_for_room(ring, lines);
         }
@@ -130,7 +121,7 @@ impl Marks {
 
     /// The writer's end is only looked at when what is known of it does not do.
     #[cold]
-    fn look_for_room(&mut self, ring: &rtrb::Producer<Line>, lines: usize) {
+    fn look_for_room(&mut self, ring: &Ring, lines: usize) {
         let known = ring.cached_slots().saturating_sub(self.reserve_lines);
         self.room_lines =
             if known >= lines { known } else { ring.slots().saturating_sub(self.reserve_lines) };

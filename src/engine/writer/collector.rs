@@ -1,15 +1,15 @@
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashSet};
 
-use super::core::WriterCore;
+use super::assembler::Assembler;
 use super::lane::{Lane, TurnEnd};
 use super::publish_time::PublishTime;
-use crate::protocol::{HaltSignal, OrderClock};
+use crate::protocol::HaltSignal;
 
-/// Merges the producers' rings into one order by the horizon rule, see [`OrderClock`].
+/// Merges the producers' rings into one order by the horizon rule, see
+/// [`OrderClock`](crate::protocol::OrderClock).
 pub(super) struct Collector {
     lanes: Vec<Lane>,
-    order_clock: OrderClock,
     publish_time: Option<PublishTime>,
     /// Of each lane with something in view: the stamp of its first record, and the lane.
     fronts: BinaryHeap<Reverse<(u64, usize)>>,
@@ -25,35 +25,30 @@ pub(super) enum Collected {
 }
 
 impl Collector {
-    pub(super) fn new(order_clock: OrderClock, publish_time: Option<PublishTime>) -> Self {
-        Self { lanes: Vec::new(), order_clock, publish_time, fronts: BinaryHeap::new() }
-    }
-
-    /// A horizon for [`collect`](Self::collect).
-    pub(super) fn horizon(&self) -> u64 {
-        self.order_clock.horizon()
+    pub(super) fn new(publish_time: Option<PublishTime>) -> Self {
+        Self { lanes: Vec::new(), publish_time, fronts: BinaryHeap::new() }
     }
 
     /// Takes everything that was stamped before `horizon`, in the order of the stamps, until the
     /// frame under construction is full. What is left over stays in the rings.
     ///
-    /// `admit` hands over the rings of new producers. Like the look into the rings, it comes after
-    /// the horizon was taken, and for the same reason.
+    /// `take_new` hands over the rings of new producers. Like the look into the rings, it comes
+    /// after the horizon was taken, and for the same reason.
     pub(super) fn collect(
         &mut self,
         horizon: u64,
-        core: &mut WriterCore,
-        admit: impl FnOnce(&mut Vec<Lane>),
+        assembler: &mut Assembler,
+        take_new: impl FnOnce(&mut Vec<Lane>),
     ) -> Collected {
         let known = self.lanes.len();
-        admit(&mut self.lanes);
+        take_new(&mut self.lanes);
         self.number_new_lanes(known);
         for lane in &mut self.lanes {
             lane.look();
             // What was shed before anything that is taken in this round is told before it.
-            core.add_marks_shed(lane.take_marks_shed());
+            assembler.add_marks_shed(lane.take_marks_shed());
         }
-        self.merge_in_view(horizon, core)
+        self.merge_in_view(horizon, assembler)
     }
 
     /// Gives the lanes from `known` on the smallest numbers that no lane has.
@@ -67,7 +62,7 @@ impl Collector {
         new.iter_mut().zip(free).for_each(|(lane, number)| lane.set_number(number));
     }
 
-    fn merge_in_view(&mut self, horizon: u64, core: &mut WriterCore) -> Collected {
+    fn merge_in_view(&mut self, horizon: u64, assembler: &mut Assembler) -> Collected {
         self.fronts.clear();
         for (index, lane) in self.lanes.iter().enumerate() {
             if let Some(stamp) = lane.front_stamp() {
@@ -88,7 +83,8 @@ impl Collector {
             // The lane with the earliest record may go on until another lane's turn comes.
             let last = self.fronts.peek().map_or(u64::MAX, |Reverse((stamp, _))| *stamp);
             let lane = &mut self.lanes[index];
-            if lane.take(last, horizon, core, self.publish_time.as_ref()) == TurnEnd::FrameFull {
+            if lane.take(last, horizon, assembler, self.publish_time.as_ref()) == TurnEnd::FrameFull
+            {
                 return Collected::FrameFull;
             }
             if let Some(stamp) = lane.front_stamp() {
@@ -100,9 +96,9 @@ impl Collector {
 
     /// The frame with everything taken so far goes to the store; what is taken from here on is in a
     /// later one. With nothing in it, everything taken repeats what is durable already.
-    pub(super) fn mark_committing(&mut self) {
+    pub(super) fn note_committing(&mut self) {
         for lane in &mut self.lanes {
-            lane.mark_committing();
+            lane.note_committing();
         }
     }
 
@@ -117,13 +113,19 @@ impl Collector {
         }
     }
 
-    /// Lets go of the rings of producers that are gone, and says of how many.
-    pub(super) fn release_finished(&mut self, core: &mut WriterCore) -> usize {
+    /// Lets go of the rings of producers that are gone, and says of how many. Calls `gone` with the
+    /// number of each producer.
+    pub(super) fn release_finished(
+        &mut self,
+        assembler: &mut Assembler,
+        mut gone: impl FnMut(u32),
+    ) -> usize {
         let before = self.lanes.len();
         self.lanes.retain_mut(|lane| {
             let is_finished = lane.is_finished();
             if is_finished {
-                core.add_marks_shed(lane.take_marks_shed());
+                gone(lane.producer());
+                assembler.add_marks_shed(lane.take_marks_shed());
             }
             !is_finished
         });
@@ -135,10 +137,10 @@ impl Collector {
     }
 
     /// Closing, with all rings empty.
-    pub(super) fn publish_verdicts(&mut self, core: &mut WriterCore) {
+    pub(super) fn publish_verdicts(&mut self, assembler: &mut Assembler) {
         for lane in &mut self.lanes {
             lane.publish_verdict();
-            core.add_marks_shed(lane.take_marks_shed());
+            assembler.add_marks_shed(lane.take_marks_shed());
         }
     }
 }

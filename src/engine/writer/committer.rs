@@ -6,15 +6,15 @@ use std::thread::Thread;
 
 use crossbeam_channel::{Receiver, Sender, TryRecvError, bounded};
 
-use super::WriterConfig;
 use super::os_thread::pin;
+use crate::engine::WriterConfig;
 use crate::format::{FrameBuilder, SealedFrame};
 use crate::model::UnixNanos;
 use crate::store::{AppendError, EventStore};
 
 /// Owns the store of a run. At most one frame is on its way into it at a time: frames are committed
 /// in the order they were sealed.
-pub(super) struct Committer {
+pub(in crate::engine) struct Committer {
     /// `None` while the committer thread has it.
     store: Option<Box<dyn EventStore>>,
     thread: Option<CommitterThread>,
@@ -56,9 +56,9 @@ pub(super) struct Committed {
 /// What came of the beginning of a commit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Begun {
-    /// It is over.
-    Durable(Committed),
-    /// The committer thread has the frame; [`Committer::settle`] tells when it is durable.
+    /// It is over: the frame is durable. `None` where there was no entry to commit.
+    Durable(Option<Committed>),
+    /// The committer thread has the frame; [`Committer::finish`] tells when it is durable.
     OnItsWay,
 }
 
@@ -71,12 +71,12 @@ pub(super) enum Wait {
 
 impl Committer {
     /// Commits on the calling thread.
-    pub(super) fn new(store: Box<dyn EventStore>) -> Self {
+    pub(in crate::engine) fn new(store: Box<dyn EventStore>) -> Self {
         Self { store: Some(store), thread: None }
     }
 
     /// With a committer thread where the settings ask for one. It is named `tapline-committer`.
-    pub(super) fn start(
+    pub(in crate::engine) fn start(
         store: Box<dyn EventStore>,
         config: &WriterConfig,
     ) -> std::io::Result<Self> {
@@ -110,20 +110,20 @@ impl Committer {
     /// Commits the sealed frame in `builder`, which then holds the empty frame that follows it. Only
     /// while no frame is on its way.
     pub(super) fn begin(&mut self, builder: &mut FrameBuilder) -> Result<Begun, AppendError> {
-        let frame = builder.sealed().expect("sealed by the caller");
-        match &mut self.thread {
-            Some(thread) if frame.bytes().len() >= thread.frame_bytes_min => {
-                let store = self.store.take().expect("one frame at a time");
-                thread.hand_over(store, builder);
-                Ok(Begun::OnItsWay)
-            }
-            _ => {
-                self.store().append(&frame)?;
-                let committed = Committed::of(&frame);
-                builder.reset();
-                Ok(Begun::Durable(committed))
-            }
+        let Some(frame) = builder.sealed() else {
+            return Ok(Begun::Durable(None));
+        };
+        if let Some(thread) = &mut self.thread
+            && frame.bytes().len() >= thread.frame_bytes_min
+        {
+            let store = self.store.take().expect("one frame at a time");
+            thread.hand_over(store, builder);
+            return Ok(Begun::OnItsWay);
         }
+        self.store().append(&frame)?;
+        let committed = Committed::of(&frame);
+        builder.reset();
+        Ok(Begun::Durable(Some(committed)))
     }
 
     /// The frame that was on its way, once it is durable. `None` if there is none, or, with
@@ -131,7 +131,7 @@ impl Committer {
     ///
     /// # Panics
     /// With what the store panicked with.
-    pub(super) fn settle(&mut self, wait: Wait) -> Result<Option<Committed>, AppendError> {
+    pub(super) fn finish(&mut self, wait: Wait) -> Result<Option<Committed>, AppendError> {
         let (None, Some(thread)) = (&self.store, &mut self.thread) else {
             return Ok(None);
         };
@@ -151,13 +151,6 @@ impl Committer {
     pub(super) fn let_go_of_store(&mut self) {
         self.thread = None;
         self.store = None;
-    }
-
-    /// Waits for the store to come back, whatever becomes of the frame.
-    pub(super) fn retrieve_store(&mut self) {
-        if let (None, Some(thread)) = (&self.store, &mut self.thread) {
-            self.store = thread.outcome(Wait::Yes).map(|outcome| outcome.store);
-        }
     }
 }
 
@@ -240,7 +233,8 @@ mod tests {
         let config = WriterConfig { overlap_bytes_min: 0, ..WriterConfig::default() };
         let mut committer = started(&config);
         assert_eq!(committer.begin(&mut frame(&config)).expect("memory"), Begun::OnItsWay);
-        committer.retrieve_store();
+        let committed = committer.finish(Wait::Yes).expect("memory");
+        assert_eq!(committed.map(|committed| committed.last_seq), Some(1));
         assert!(!committer.is_busy());
         assert_eq!(committer.store().tail().expect("a run is open").watermark, 1);
     }
@@ -257,7 +251,7 @@ mod tests {
         let config = WriterConfig { overlap_bytes_min: overlap_bytes_min + 1, ..config };
         let committed = Committed { last_seq: 1, ts_init_max: UnixNanos::default() };
         let begun = started(&config).begin(&mut frame).expect("memory");
-        assert_eq!(begun, Begun::Durable(committed));
+        assert_eq!(begun, Begun::Durable(Some(committed)));
     }
 
     #[test]

@@ -18,7 +18,7 @@ impl BatchTimer {
         Self { latency, began: None, commit_began: None, last_commit: Duration::ZERO }
     }
 
-    /// Whether what is pending, which it is since now if it was not before, is to be committed.
+    /// True once the pending batch is due. Starts the batch timer if it is not running.
     pub(super) fn is_due(&mut self) -> bool {
         let Some(latency) = self.latency else {
             return true;

@@ -4,17 +4,19 @@
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
+use super::super::{Assembler, Committer, Step, Writer};
 use super::*;
+use crate::engine::Producer;
+use crate::engine::WriterConfig;
+use crate::engine::driver::Engine;
+use crate::engine::shared::{Machine, Shared};
+use crate::engine::test_log::{payloads, stress};
+use crate::engine::writer::lane::TurnEnd;
 use crate::format::name_record;
 use crate::model::{Clock, EntryDraft, InstanceId, RunId, RunManifest, UnixNanos};
-use crate::protocol::{HaltSignal, LaneInbox, LaneState, RunGate, Watermark};
-use crate::ring::Producer;
+use crate::protocol::{HaltSignal, LaneState, OrderClock};
 use crate::store::{EventStore, MemoryBackend, MemoryDisk, RunReader};
 use crate::sync::{Arc, AsymmetricBarrier};
-
-use crate::writer::committer::Committer;
-use crate::writer::test_log::{payloads, stress};
-use crate::writer::{Connection, Mode, WriterConfig};
 
 /// How the writer takes records out of the rings.
 #[derive(Clone, Copy)]
@@ -29,52 +31,53 @@ enum Drain {
     SlowMergeWithoutHorizon,
 }
 
-impl Collector {
-    fn drain_once(&mut self, drain: Drain, core: &mut WriterCore, inbox: &LaneInbox<Lane>) {
+impl Writer {
+    fn drain_once(&mut self, drain: Drain) {
         match drain {
-            Drain::HorizonMerge => {
-                let horizon = self.horizon();
-                self.collect(horizon, core, |lanes| inbox.admit(lanes));
-            }
+            // What production does.
+            Drain::HorizonMerge => while self.step() == Step::Worked {},
             Drain::SlowHorizonMerge => {
-                let horizon = self.horizon();
-                self.slow_collect(horizon, core, inbox);
+                let horizon = self.shared.order_clock.horizon();
+                self.slow_collect(horizon);
             }
-            Drain::SlowMergeWithoutHorizon => self.slow_collect(u64::MAX, core, inbox),
+            Drain::SlowMergeWithoutHorizon => self.slow_collect(u64::MAX),
             Drain::RoundRobin => {
-                inbox.admit(&mut self.lanes);
-                for lane in &mut self.lanes {
-                    lane.look();
-                    while lane.take(u64::MAX, u64::MAX, core, None) == TurnEnd::FrameFull {
-                        core.commit().expect("memory does not fail");
+                self.shared.inbox.take_new(&mut self.collector.lanes);
+                for lane in 0..self.collector.lanes.len() {
+                    self.collector.lanes[lane].look();
+                    let Self { collector, assembler, .. } = self;
+                    let lane = &mut collector.lanes[lane];
+                    while lane.take(u64::MAX, u64::MAX, assembler, None) == TurnEnd::FrameFull {
+                        assembler.seal_frame();
+                        self.committer.begin(assembler.frame_mut()).expect("memory does not fail");
                     }
                 }
             }
         }
-        core.commit().expect("memory does not fail");
-        self.mark_committing();
-        self.publish_durable(core.halt());
+        self.commit_next().expect("memory does not fail");
     }
 
-    fn slow_collect(&mut self, horizon: u64, core: &mut WriterCore, inbox: &LaneInbox<Lane>) {
-        inbox.admit(&mut self.lanes);
-        for lane in &mut self.lanes {
+    fn slow_collect(&mut self, horizon: u64) {
+        self.shared.inbox.take_new(&mut self.collector.lanes);
+        for lane in &mut self.collector.lanes {
             lane.look();
             std::thread::sleep(std::time::Duration::from_micros(20));
         }
-        while self.merge_in_view(horizon, core) == Collected::FrameFull {
-            core.commit().expect("memory does not fail");
+        while self.collector.merge_in_view(horizon, &mut self.assembler) == Collected::FrameFull {
+            self.commit_next().expect("memory does not fail");
         }
     }
 }
 
+type NewClock = fn() -> OrderClock;
+
 /// Lets the token make `hand_overs` steps over `producers` threads, and returns the log.
-fn wander(drain: Drain, clock: &OrderClock, producers: u64, hand_overs: u64) -> Vec<u64> {
+fn wander(drain: Drain, clock: NewClock, producers: u64, hand_overs: u64) -> Vec<u64> {
     let token = AtomicU64::new(0);
-    record(drain, clock, |connection| {
+    record(drain, clock, |engine| {
         std::thread::scope(|scope| {
             for me in 0..producers {
-                let producer = Producer::connect(connection.clone()).expect("the run is open");
+                let producer = Producer::connect(engine.clone()).expect("the run is open");
                 let token = &token;
                 scope.spawn(move || pass_on(producer, me, producers, hand_overs, token));
             }
@@ -82,46 +85,42 @@ fn wander(drain: Drain, clock: &OrderClock, producers: u64, hand_overs: u64) -> 
     })
 }
 
-/// Runs `submit_all` against a writer that drains in the given way, and returns the log.
-fn record(drain: Drain, clock: &OrderClock, submit_all: impl FnOnce(&Connection)) -> Vec<u64> {
+/// An engine over a new run in memory, its writer, and the read side of the run.
+fn engine(clock: NewClock) -> (Engine, Writer, Arc<dyn RunReader>) {
     let mut store = MemoryBackend::new(MemoryDisk::default());
     let instance: InstanceId = "order".parse().expect("a valid id");
     let start = UnixNanos::new(1);
     store.open_run(RunManifest::new(instance, RunId::generate(start), start)).expect("a new run");
-    let reader = store.reader().expect("a run is open");
+    let (reader, tail) = (store.reader().expect("open"), store.tail().expect("open"));
+    // Of a simulated clock producers read `ts_publish` themselves.
+    let node_clock = Clock::Simulated(crate::model::SimulatedClock::default());
+    let machine = Machine { order_clock: clock(), barrier: AsymmetricBarrier::new() };
     let config = WriterConfig::default();
-    let halt = HaltSignal::new();
-    let watermark = Watermark::new(0);
-    let tail = store.tail().expect("a run is open");
+    let shared = Shared::new(config, node_clock, machine, HaltSignal::new(), 0, None);
+    let shared = Arc::new(shared);
+    let assembler = Assembler::new(&*reader, tail, &shared.config, None).expect("an empty run");
     let committer = Committer::new(Box::new(store));
-    let mut core = WriterCore::new(committer, tail, watermark.clone(), halt.clone(), &config, None)
-        .expect("an empty run");
-    let inbox = Arc::new(LaneInbox::new());
-    let connection = Connection {
-        mode: Mode::Threaded { inbox: Arc::clone(&inbox), writer: std::thread::current() },
-        config: Arc::new(config),
-        gate: RunGate::new(AsymmetricBarrier::new()),
-        halt,
-        watermark,
-        latest_entry: None,
-        order_clock: clock.clone(),
-        clock: Clock::default(),
-    };
+    let (engine, commands) = Engine::driven_by_a_test(Arc::clone(&shared));
+    (engine, Writer::new(shared, assembler, committer, commands), reader)
+}
+
+/// Runs `submit_all` against a writer that drains in the given way, and returns the log.
+fn record(drain: Drain, clock: NewClock, submit_all: impl FnOnce(&Engine)) -> Vec<u64> {
+    let (engine, mut writer, reader) = engine(clock);
     let ended = AtomicBool::new(false);
     std::thread::scope(|scope| {
         let writer = scope.spawn(|| {
-            let mut collector = Collector::new(clock.clone(), None);
             loop {
                 // Read before the round: what was pushed before it was set is then taken.
                 let last = ended.load(Ordering::Acquire);
-                collector.drain_once(drain, &mut core, &inbox);
-                if last && collector.all_empty() {
+                writer.drain_once(drain);
+                if last && writer.collector.all_empty() {
                     return;
                 }
                 std::thread::yield_now();
             }
         });
-        submit_all(&connection);
+        submit_all(&engine);
         ended.store(true, Ordering::Release);
         writer.join().expect("draining does not panic");
     });
@@ -175,26 +174,26 @@ fn violations(log: &[u64]) -> usize {
     log.windows(2).filter(|pair| pair[1] < pair[0]).count()
 }
 
-fn assert_in_order(drain: Drain, clock: &OrderClock, producers: u64, hand_overs: u64) {
+fn assert_in_order(drain: Drain, clock: NewClock, producers: u64, hand_overs: u64) {
     let hand_overs = stress(hand_overs);
     let log = wander(drain, clock, producers, hand_overs);
     assert_eq!(log.len() as u64, hand_overs, "nothing is lost or doubled");
-    assert_eq!(violations(&log), 0, "{producers} producers by {clock:?}");
+    assert_eq!(violations(&log), 0, "{producers} producers");
 }
 
 #[test]
 fn an_effect_never_precedes_its_cause_by_the_clock_in_use() {
-    let clock = OrderClock::detect();
+    let clock = OrderClock::detect;
     for (producers, hand_overs) in [(2, 500_000), (3, 300_000), (5, 150_000), (8, 150_000)] {
-        assert_in_order(Drain::HorizonMerge, &clock, producers, hand_overs);
+        assert_in_order(Drain::HorizonMerge, clock, producers, hand_overs);
     }
-    assert_in_order(Drain::SlowHorizonMerge, &clock, 4, 100_000);
+    assert_in_order(Drain::SlowHorizonMerge, clock, 4, 100_000);
 }
 
 #[test]
 fn an_effect_never_precedes_its_cause_by_the_shared_counter() {
     for (producers, hand_overs) in [(2, 100_000), (8, 50_000)] {
-        assert_in_order(Drain::HorizonMerge, &OrderClock::counter(), producers, hand_overs);
+        assert_in_order(Drain::HorizonMerge, OrderClock::counter, producers, hand_overs);
     }
 }
 
@@ -203,9 +202,9 @@ fn an_effect_never_precedes_its_cause_by_the_shared_counter() {
 #[test]
 fn one_thread_with_two_producers_keeps_its_order() {
     let messages = stress(500_000);
-    let log = record(Drain::HorizonMerge, &OrderClock::detect(), |connection| {
+    let log = record(Drain::HorizonMerge, OrderClock::detect, |engine| {
         let mut pair: Vec<_> =
-            (0..2).map(|_| Producer::connect(connection.clone()).expect("open")).collect();
+            (0..2).map(|_| Producer::connect(engine.clone()).expect("open")).collect();
         for number in 0..messages {
             submit(&mut pair[turn_of(number, 2) as usize], number);
         }
@@ -228,30 +227,21 @@ fn a_merge_without_a_horizon_breaks_the_order() {
 
 fn is_caught(drain: Drain) -> bool {
     // Whether an unlucky interleaving occurs is up to the scheduler: a few tries.
-    (0..20).any(|_| violations(&wander(drain, &OrderClock::detect(), 4, 50_000)) > 0)
+    (0..20).any(|_| violations(&wander(drain, OrderClock::detect, 4, 50_000)) > 0)
 }
 
 /// Collects from rings with records of these stamps; which of the rings are empty then.
 fn emptied(rings: &[&[u64]], horizon: u64) -> Vec<bool> {
-    let mut store = MemoryBackend::new(MemoryDisk::default());
-    let instance: InstanceId = "order".parse().expect("a valid id");
-    let start = UnixNanos::new(1);
-    store.open_run(RunManifest::new(instance, RunId::generate(start), start)).expect("a new run");
-    let tail = store.tail().expect("a run is open");
-    let committer = Committer::new(Box::new(store));
-    let (watermark, halt) = (Watermark::new(0), HaltSignal::new());
-    let config = WriterConfig::default();
-    let mut core =
-        WriterCore::new(committer, tail, watermark, halt, &config, None).expect("an empty run");
-    let mut collector = Collector::new(OrderClock::counter(), None);
-    for stamps in rings {
+    let (_engine, mut writer, _reader) = engine(OrderClock::counter);
+    let Writer { collector, assembler, .. } = &mut writer;
+    for (number, stamps) in (0..).zip(rings) {
         let (mut push, take) = rtrb::RingBuffer::new(64);
         for stamp in *stamps {
             push.push_entire_slice(&name_record("a name", *stamp)).expect("room");
         }
-        collector.lanes.push(Lane::new(take, Arc::new(LaneState::new())));
+        collector.lanes.push(Lane::new(take, Arc::new(LaneState::new()), number));
     }
-    assert_eq!(collector.collect(horizon, &mut core, |_| {}), Collected::All);
+    assert_eq!(collector.collect(horizon, assembler, |_| {}), Collected::All);
     collector.lanes.iter().map(Lane::is_empty).collect()
 }
 

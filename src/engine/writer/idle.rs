@@ -1,26 +1,26 @@
 use std::time::Duration;
 
-use super::WaitStrategy;
+use crate::engine::WaitStrategy;
 
 /// How the writer passes rounds in which there was nothing to do.
 #[derive(Debug)]
-pub(super) struct Idle {
+pub(in crate::engine) struct Idle {
     strategy: WaitStrategy,
     idle_rounds: u32,
 }
 
 impl Idle {
-    pub(super) fn new(strategy: WaitStrategy) -> Self {
+    pub(in crate::engine) fn new(strategy: WaitStrategy) -> Self {
         Self { strategy, idle_rounds: 0 }
     }
 
     /// There was something to do.
-    pub(super) fn reset(&mut self) {
+    pub(in crate::engine) fn reset(&mut self) {
         self.idle_rounds = 0;
     }
 
     /// Waits a little; longer the longer there has been nothing to do.
-    pub(super) fn wait(&mut self) {
+    pub(in crate::engine) fn wait(&mut self) {
         match self.strategy {
             WaitStrategy::Park { spins, yields, park_us } if self.idle_rounds >= spins => {
                 if self.idle_rounds - spins < yields {

@@ -22,8 +22,8 @@ impl NameTable {
         self.ids.len() as u32
     }
 
-    /// The number of `name`; a new name goes into the frame under construction.
-    pub(super) fn intern(&mut self, name: &str, frame: &mut FrameBuilder) -> u32 {
+    /// The number of `name`. A new name goes into the frame under construction.
+    pub(super) fn number(&mut self, name: &str, frame: &mut FrameBuilder) -> u32 {
         if let Some(id) = self.ids.get(name) {
             return *id;
         }

@@ -47,18 +47,3 @@ impl<'a> RingRecord<'a> {
         self.head.len() + self.tail.len()
     }
 }
-
-/// A record built outside any ring, with its names as text.
-#[derive(Debug)]
-pub(crate) struct InlineRecord {
-    pub(crate) lines: Vec<Line>,
-    pub(crate) topic: String,
-    pub(crate) payload_type: String,
-}
-
-impl InlineRecord {
-    /// As it would lie in a ring.
-    pub(super) fn in_ring(&self) -> RingRecord<'_> {
-        RingRecord { head: &self.lines, tail: &[] }
-    }
-}

@@ -3,30 +3,31 @@ use std::time::{Duration, Instant};
 use crossbeam_utils::Backoff;
 use rtrb::Producer as RingProducer;
 
-use super::SubmitError;
+use crate::engine::SubmitError;
+use crate::engine::driver::Engine;
 use crate::format::Line;
-use crate::protocol::HaltReason;
-use crate::writer::Connection;
+use crate::protocol::{HaltOutcome, HaltReason};
 
-/// A ring of the default size takes a producer 150 µs to fill and a disk a millisecond to take in, so
-/// that a nap of this length loses nothing. A much smaller ring may run empty meanwhile.
+/// A ring of the default size takes a producer 150 µs to fill and a disk a millisecond to take in,
+/// so that a nap of this length loses nothing. A much smaller ring may run empty meanwhile.
 const NAP: Duration = Duration::from_micros(50);
 
 /// Pushes into a ring that has been found full: waits for room, up to `halt_threshold`.
 ///
-/// Spins, yields the core, then sleeps for [`NAP`] at a time: on a machine with few cores the writer may be
-/// waiting for this one.
+/// Spins, yields the core, then sleeps for [`NAP`] at a time: on a machine with few cores the writer
+/// may be waiting for this one.
 #[cold]
 pub(super) fn push_when_room(
     ring: &mut RingProducer<Line>,
     record: &[Line],
-    connection: &Connection,
+    engine: &Engine,
 ) -> Result<(), SubmitError> {
-    let threshold = connection.config.halt_threshold;
+    let shared = &engine.shared;
+    let threshold = shared.config.halt_threshold;
     let began = Instant::now();
     let backoff = Backoff::new();
     loop {
-        if connection.halt.is_halted() || !connection.gate.is_open() {
+        if shared.halt.is_halted() || !shared.gate.is_open() {
             return Err(SubmitError::Closed);
         }
         if ring.push_entire_slice(record).is_ok() {
@@ -35,17 +36,16 @@ pub(super) fn push_when_room(
         let stalled_for = began.elapsed();
         if stalled_for >= threshold {
             let reason = HaltReason::BackpressureStall { stalled_for, threshold };
-            // Of several submitters that stall at one time, one halts the run; the others find it
+            // Of several submitters that stall at one time, one halts the run. The others find it
             // halted.
-            return Err(if connection.halt.fire(reason) {
-                SubmitError::HaltSignaled { stalled_for, threshold }
-            } else {
-                SubmitError::Closed
+            return Err(match shared.halt.fire(reason) {
+                HaltOutcome::Halted => SubmitError::HaltSignaled { stalled_for, threshold },
+                HaltOutcome::AlreadyHalted => SubmitError::Closed,
             });
         }
         if backoff.is_completed() {
             // It may have gone to sleep before the ring filled up, for longer than this may wait.
-            connection.wake_writer();
+            engine.wake_writer();
             std::thread::sleep(NAP);
         } else {
             backoff.snooze();

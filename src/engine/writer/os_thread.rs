@@ -2,7 +2,7 @@
 //! refusal is a warning or nothing.
 
 /// Pins the calling thread, which is the `role` of the run.
-pub(super) fn pin(role: &str, core: Option<usize>) {
+pub(in crate::engine) fn pin(role: &str, core: Option<usize>) {
     let Some(core) = core else {
         return;
     };
@@ -22,7 +22,7 @@ pub(super) fn pin(role: &str, core: Option<usize>) {
 /// From now on the calling thread sleeps about as long as it asks to. Linux otherwise lets a sleep take
 /// up to 50 µs longer, as much as the writer sleeps at a time: measured 298 against 240 µs from submit to
 /// durable on an idle engine.
-pub(super) fn sleep_as_asked() {
+pub(in crate::engine) fn sleep_as_asked() {
     #[cfg(target_os = "linux")]
     {
         // Where the system refuses, sleeps are longer and nothing else.

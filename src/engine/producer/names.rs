@@ -1,5 +1,5 @@
-use super::SubmitError;
 use super::name_map::NameMap;
+use crate::engine::SubmitError;
 
 /// A producer's own numbers for topics and payload types, in the order of first use. The writer
 /// keeps the same table, built from the announcements that travel in the ring.

@@ -1,6 +1,6 @@
 use rtrb::Consumer;
 
-use super::core::WriterCore;
+use super::assembler::Assembler;
 use super::publish_time::PublishTime;
 use super::ring_record::RingRecord;
 use crate::format::{Line, RecordHeader, RecordStamp};
@@ -8,10 +8,12 @@ use crate::protocol::LaneState;
 use crate::sync::Arc;
 
 /// The writer's end of one producer's ring.
-pub(crate) struct Lane {
+pub(in crate::engine) struct Lane {
     ring: Consumer<Line>,
     state: Arc<LaneState>,
-    /// Among the lanes that the writer has at the time.
+    /// The producer's number in the run.
+    producer: u32,
+    /// Among the lanes that the writer has at the time. Marks go by it.
     number: u32,
     /// The producer's numbers for names, to the run's.
     names: Vec<u32>,
@@ -39,10 +41,15 @@ pub(super) enum TurnEnd {
 }
 
 impl Lane {
-    pub(crate) fn new(ring: Consumer<Line>, state: Arc<LaneState>) -> Self {
+    pub(in crate::engine) fn new(
+        ring: Consumer<Line>,
+        state: Arc<LaneState>,
+        producer: u32,
+    ) -> Self {
         Self {
             ring,
             state,
+            producer,
             number: 0,
             names: Vec::new(),
             in_view: 0,
@@ -51,6 +58,10 @@ impl Lane {
             durable: 0,
             marks_shed: 0,
         }
+    }
+
+    pub(super) fn producer(&self) -> u32 {
+        self.producer
     }
 
     pub(super) fn number(&self) -> u32 {
@@ -82,7 +93,7 @@ impl Lane {
         &mut self,
         last: u64,
         horizon: u64,
-        core: &mut WriterCore,
+        assembler: &mut Assembler,
         publish_time: Option<&PublishTime>,
     ) -> TurnEnd {
         let chunk = self.ring.read_chunk(self.in_view).expect("what is in view stays in the ring");
@@ -99,15 +110,15 @@ impl Lane {
                 break TurnEnd::Limit;
             }
             if record.is_mark() {
-                core.forward_mark(record, self.number);
+                assembler.forward_mark(record, self.number);
                 at += record.lines();
                 continue;
             }
-            if !core.has_room(record.lines()) {
+            if !assembler.has_room(record.lines()) {
                 break TurnEnd::FrameFull;
             }
             if record.is_name() {
-                self.names.push(core.intern(&record.name()));
+                self.names.push(assembler.number_name(&record.name()));
             } else {
                 let ts_publish = match publish_time {
                     Some(publish_time) => publish_time.of(stamp),
@@ -115,7 +126,7 @@ impl Lane {
                 };
                 let topic_id = self.names[header.topic_id.get() as usize];
                 let type_id = self.names[header.type_id.get() as usize];
-                core.push(record, &RecordStamp { ts_publish, topic_id, type_id });
+                assembler.push(record, &RecordStamp { ts_publish, topic_id, type_id });
                 self.taken += 1;
             }
             at += record.lines();
@@ -126,7 +137,7 @@ impl Lane {
     }
 
     /// The frame with everything taken so far goes to the store.
-    pub(super) fn mark_committing(&mut self) {
+    pub(super) fn note_committing(&mut self) {
         self.committing = self.taken;
     }
 

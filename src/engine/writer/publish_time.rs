@@ -2,6 +2,7 @@ use std::time::{Duration, Instant};
 
 use crate::model::{Clock, UnixNanos};
 use crate::protocol::OrderClock;
+use crate::sync::CycleCounter;
 
 /// Turns order stamps into `ts_publish`.
 ///
@@ -12,8 +13,8 @@ use crate::protocol::OrderClock;
 ///
 /// A thread may be interrupted between the two clocks, for longer than a round takes: such readings are made again.
 #[derive(Debug)]
-pub(super) struct PublishTime {
-    order_clock: OrderClock,
+pub(in crate::engine) struct PublishTime {
+    counter: CycleCounter,
     first: Reading,
     last: Reading,
     nanos_per_cycle: f64,
@@ -32,11 +33,11 @@ struct Reading {
 }
 
 impl Reading {
-    fn take(order_clock: &OrderClock, cycles_between_max: u64) -> Self {
+    fn take(counter: CycleCounter, cycles_between_max: u64) -> Self {
         Self::quickest(cycles_between_max, || {
-            let cycles = order_clock.horizon();
+            let cycles = counter.before_loads();
             let (realtime, instant) = (UnixNanos::now(), Instant::now());
-            let cycles_between = order_clock.horizon().saturating_sub(cycles);
+            let cycles_between = counter.before_loads().saturating_sub(cycles);
             Self { cycles, instant, realtime, cycles_between }
         })
     }
@@ -69,31 +70,30 @@ impl PublishTime {
     /// `Some` where producers leave `ts_publish` to the writer, see [`Self::is_left_to_writer`].
     /// Blocks for 2 ms, to measure the counter's rate.
     pub(super) fn new(clock: &Clock, order_clock: &OrderClock) -> Option<Self> {
-        if !Self::is_left_to_writer(clock, order_clock) {
+        let (Clock::Realtime, OrderClock::Cycles(counter)) = (clock, order_clock) else {
             return None;
-        }
-        let first = Reading::take(order_clock, 0);
-        std::thread::sleep(FIRST_BASELINE);
-        let mut this = Self {
-            order_clock: order_clock.clone(),
-            first,
-            last: first,
-            nanos_per_cycle: 0.0,
-            baseline: Duration::ZERO,
         };
+        let counter = *counter;
+        let first = Reading::take(counter, 0);
+        std::thread::sleep(FIRST_BASELINE);
+        let mut this =
+            Self { counter, first, last: first, nanos_per_cycle: 0.0, baseline: Duration::ZERO };
         this.refresh();
         Some(this)
     }
 
     /// Whether stamps tell the time (cycles) and the node's clock runs (realtime).
-    pub(super) const fn is_left_to_writer(clock: &Clock, order_clock: &OrderClock) -> bool {
+    pub(in crate::engine) const fn is_left_to_writer(
+        clock: &Clock,
+        order_clock: &OrderClock,
+    ) -> bool {
         matches!((clock, order_clock), (Clock::Realtime, OrderClock::Cycles(_)))
     }
 
     /// Reads the clocks anew.
     pub(super) fn refresh(&mut self) {
         let first = &self.first;
-        let last = Reading::take(&self.order_clock, INTERRUPTED * first.cycles_between);
+        let last = Reading::take(self.counter, INTERRUPTED * first.cycles_between);
         if self.baseline < BASELINE_MAX {
             self.baseline = last.instant.saturating_duration_since(first.instant);
             let cycles_passed = last.cycles.saturating_sub(first.cycles).max(1);

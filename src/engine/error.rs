@@ -8,6 +8,7 @@ use crate::store::{AnchorError, ReadFault, SealError};
 
 /// Why a writer could not be started.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum SpawnError {
     /// A setting is outside its range.
     #[error(transparent)]
@@ -28,6 +29,7 @@ pub enum SpawnError {
 
 /// Why a producer handle was not given out.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum ProducerError {
     /// The run is closing or closed.
     #[error("the run is closed")]
@@ -54,6 +56,7 @@ impl From<RegisterError> for ProducerError {
 
 /// Why a wait for durability ended without it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum WaitError {
     /// Not within the time given; it may still become durable.
     #[error("not durable after {waited:?}")]
@@ -67,10 +70,14 @@ pub enum WaitError {
     /// The run was closed first.
     #[error("the run is closed")]
     Closed,
+    /// The ticket is of another run.
+    #[error("the ticket is of another run")]
+    ForeignTicket,
 }
 
 /// Why an anchor was not recorded.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum AnchorRequestError {
     /// The store refused it.
     #[error(transparent)]
@@ -85,6 +92,7 @@ pub enum AnchorRequestError {
 
 /// Why a run was not closed in order. It is left unsealed; recovery will find it.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum CloseError {
     /// The run is halted.
     #[error("the run is halted: {0}")]
@@ -116,4 +124,52 @@ pub struct CloseReport {
     pub manifest: RunManifest,
     /// What is in its data-marker sidecar; `None` where it has none that is sound.
     pub markers: Option<MarkerManifest>,
+}
+
+/// Why a message was not accepted.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum SubmitError {
+    /// The ring stayed full for too long; this submit halted the run.
+    #[error(
+        "the run is halted: the ring stayed full for {stalled_for:?}, allowed are {threshold:?}"
+    )]
+    HaltSignaled {
+        /// How long this submit had waited.
+        stalled_for: Duration,
+        /// The setting `halt_threshold`.
+        threshold: Duration,
+    },
+    /// The run is closed, closing or halted. A submit that waits for room when that happens returns it then; one that
+    /// races with `close` waits for the writer's verdict, which comes when all that was accepted is durable.
+    #[error("the run takes no more messages: it is closed or halted")]
+    Closed,
+    /// The message does not fit into a record. The run goes on.
+    #[error(transparent)]
+    Limit(#[from] RecordLimitError),
+    /// Topic or payload type is empty or too long. The run goes on.
+    #[error(
+        "a topic or payload type of {bytes} bytes: allowed are 1 to {max} (setting name_bytes_max)"
+    )]
+    NameLength {
+        /// Bytes of the name.
+        bytes: usize,
+        /// The setting `name_bytes_max`.
+        max: usize,
+    },
+    /// This producer has used too many different topics and payload types. The run goes on.
+    #[error(
+        "more than {max} different topics and payload types on one producer (setting names_max)"
+    )]
+    TooManyNames {
+        /// The setting `names_max`.
+        max: usize,
+    },
+}
+
+impl SubmitError {
+    /// Whether the run takes no more messages; if not, only this message was refused.
+    pub fn is_final(&self) -> bool {
+        matches!(self, Self::HaltSignaled { .. } | Self::Closed)
+    }
 }
