@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use core_affinity::CoreId;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use rtrb::{Consumer, RingBuffer};
-use tapline::format::{Line, SealedFrame};
+use tapline::internals::format::{Line, SealedFrame};
 use tapline::store::{
     AnchorError, AppendError, EventStore, MemoryBackend, OpenRunError, RunOpening, RunReader,
     SealError, SealedRun, Tail,

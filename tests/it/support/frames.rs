@@ -1,6 +1,8 @@
 use std::collections::HashMap;
 
-use tapline::format::{FrameBuilder, FrameLimits, FrameView, Line, RecordStamp, SealedFrame};
+use tapline::internals::format::{
+    FrameBuilder, FrameLimits, FrameView, Line, RecordStamp, SealedFrame,
+};
 use tapline::store::{EventStore, MemoryBackend, RunReader, Tail};
 use tapline::writer::{EventStoreWriter, WriterConfig};
 use tapline::{Clock, HaltSignal, Hash, Producer, SimulatedClock, UnixNanos};
