@@ -11,6 +11,9 @@ use std::sync::Arc;
 
 use clap::Args as ClapArgs;
 use serde::Serialize;
+use tapline::capture::{BusCaptureAdapter, Encoder, EncoderRegistry};
+use tapline::lifecycle::{EventStoreConfig, RunSession};
+use tapline::{Clock, HaltSignal, RegisteredComponents};
 
 use self::paced::Paced;
 use self::saturated::Saturated;
@@ -22,10 +25,6 @@ use super::interrupts::stop_when_interrupted;
 use super::output::Output;
 use super::report::Percentiles;
 use super::tap::StopFlag;
-use tapline::HaltSignal;
-use tapline::capture::{BusCaptureAdapter, Encoder, EncoderRegistry};
-use tapline::lifecycle::{EventStoreConfig, RunSession};
-use tapline::{Clock, RegisteredComponents};
 
 #[derive(ClapArgs)]
 pub(super) struct Args {

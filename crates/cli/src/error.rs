@@ -1,15 +1,15 @@
 use std::io;
 use std::path::PathBuf;
 
-use super::snapshots::KeepError;
-use tapline::HaltReason;
 use tapline::capture::CaptureError;
 use tapline::lifecycle::{OpenError, RestoreParentError, SweepError};
 use tapline::markers::MarkerStoreError;
 use tapline::read::ReadError;
 use tapline::store::OpenSealedError;
 use tapline::writer::{CloseError, ProducerError, WaitError};
-use tapline::{IndexKindError, InstanceIdError};
+use tapline::{HaltReason, IndexKindError, InstanceIdError};
+
+use super::snapshots::KeepError;
 
 /// Why a command could not do its work.
 #[derive(Debug, thiserror::Error)]

@@ -2,13 +2,13 @@
 
 use std::io::Read;
 
+use tapline::writer::WriterConfig;
+use tapline::{Headers, IndexKind, IndexKinds, UnixNanos};
 use uuid::Uuid;
 
 use super::input::Input;
 use super::ndjson::{InputMessage, LineParser};
 use super::record_file::{Next, next_message};
-use tapline::writer::WriterConfig;
-use tapline::{Headers, IndexKind, IndexKinds, UnixNanos};
 
 /// A message from a line of input.
 #[derive(Debug, PartialEq)]

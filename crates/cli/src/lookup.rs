@@ -1,13 +1,13 @@
 use clap::Args as ClapArgs;
 use serde::Serialize;
+use tapline::read::EventStoreReader;
+use tapline::store::open_sealed_file;
 
 use super::Outcome;
 use super::error::CliError;
 use super::output::Output;
 use super::run_arg::Place;
 use super::stderr::tell;
-use tapline::read::EventStoreReader;
-use tapline::store::open_sealed_file;
 
 #[derive(ClapArgs)]
 pub(super) struct Args {

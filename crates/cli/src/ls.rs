@@ -2,13 +2,13 @@ use std::path::PathBuf;
 
 use clap::Args as ClapArgs;
 use serde::Serialize;
+use tapline::store::{OpenSealedError, RunListing, list_runs};
+use tapline::{RunId, RunStatus, UnixNanos};
 
 use super::Outcome;
 use super::error::CliError;
 use super::output::Output;
 use super::run_arg::Place;
-use tapline::store::{OpenSealedError, RunListing, list_runs};
-use tapline::{RunId, RunStatus, UnixNanos};
 
 #[derive(ClapArgs)]
 pub(super) struct Args {

@@ -3,16 +3,16 @@ use std::path::{Path, PathBuf};
 
 use clap::Args as ClapArgs;
 use serde::Serialize;
-
-use super::Outcome;
-use super::error::CliError;
-use super::output::Output;
-use super::run_arg::Place;
 use tapline::internals::sidecar_path;
 use tapline::markers::{MarkerFold, MarkerReader, MarkerStoreError};
 use tapline::{
     DataMarkerClass, MarkerManifest, RunId, RunStatus, StreamCursor, StreamDictEntry, UnixNanos,
 };
+
+use super::Outcome;
+use super::error::CliError;
+use super::output::Output;
+use super::run_arg::Place;
 
 #[derive(ClapArgs)]
 pub(super) struct Args {

@@ -6,10 +6,10 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Sender, bounded};
 use hdrhistogram::Histogram;
-
-use super::error::CliError;
 use tapline::writer::WaitError;
 use tapline::{Durability, Ticket};
+
+use super::error::CliError;
 
 /// What one recording thread measures.
 pub(super) struct Meter {

@@ -5,6 +5,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
+use tapline::bus::{BusError, MessageBus, TapRefusal};
+use tapline::capture::CaptureError;
+use tapline::lifecycle::{RUN_STARTED_TOPIC, RUN_STARTED_TYPE, is_run_ended};
 
 use super::batch::{BATCHES_WAITING, Batch, Dealt};
 use super::error::CliError;
@@ -13,9 +16,6 @@ use super::ndjson::{BadLine, InputMessage, LineParser};
 use super::pace::{self, Pace};
 use super::stderr::tell;
 use super::tap::{Recorder, StopFlag, to_its_end};
-use tapline::bus::{BusError, MessageBus, TapRefusal};
-use tapline::capture::CaptureError;
-use tapline::lifecycle::{RUN_STARTED_TOPIC, RUN_STARTED_TYPE, is_run_ended};
 
 /// Lines that were no messages, and what is done about them.
 pub(super) struct BadLines {

@@ -2,15 +2,15 @@ use std::path::PathBuf;
 
 use clap::Args as ClapArgs;
 use serde::Serialize;
+use tapline::lifecycle::{SkippedFile, SweepReport, recover_predecessors_with};
+use tapline::read::Finding;
+use tapline::{RunId, RunStatus};
 
 use super::Outcome;
 use super::error::CliError;
 use super::output::Output;
 use super::run_arg::Instance;
 use super::spinner::spinner;
-use tapline::lifecycle::{SkippedFile, SweepReport, recover_predecessors_with};
-use tapline::read::Finding;
-use tapline::{RunId, RunStatus};
 
 #[derive(ClapArgs)]
 pub(super) struct Args {

@@ -4,11 +4,10 @@ use std::time::Duration;
 
 use hdrhistogram::Histogram;
 use serde::Serialize;
+use tapline::{HaltReason, MarkerCounts, RunId};
+use tapline_demo::{Portfolio, StrategyBook};
 
 use super::output::Output;
-use tapline::HaltReason;
-use tapline::{MarkerCounts, RunId};
-use tapline_demo::{Portfolio, StrategyBook};
 
 /// What `record` says at the end.
 #[derive(Serialize)]

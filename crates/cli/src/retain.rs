@@ -2,13 +2,13 @@ use std::path::Path;
 
 use clap::{Args as ClapArgs, ValueEnum};
 use serde::Serialize;
+use tapline::read::{KeepReason, PlannedRun, ReclaimReason, RetentionDecision, RetentionPlan};
+use tapline::{RetentionMode, RunId};
 
 use super::Outcome;
 use super::error::CliError;
 use super::output::Output;
 use super::run_arg::Place;
-use tapline::read::{KeepReason, PlannedRun, ReclaimReason, RetentionDecision, RetentionPlan};
-use tapline::{RetentionMode, RunId};
 
 #[derive(ClapArgs)]
 pub(super) struct Args {

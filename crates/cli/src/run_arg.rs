@@ -2,10 +2,10 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-
-use super::error::CliError;
 use tapline::store::run_path;
 use tapline::{InstanceId, RunId};
+
+use super::error::CliError;
 
 /// Where runs are.
 #[derive(Args)]

@@ -1,4 +1,7 @@
 use clap::Args as ClapArgs;
+use tapline::bus::topic_matches;
+use tapline::read::{Direction, EntryRef, EventStoreReader};
+use tapline::store::open_sealed_file;
 
 use super::Outcome;
 use super::error::CliError;
@@ -6,9 +9,6 @@ use super::ndjson::OutputLine;
 use super::output::Output;
 use super::run_arg::Place;
 use super::stderr::tell;
-use tapline::bus::topic_matches;
-use tapline::read::{Direction, EntryRef, EventStoreReader};
-use tapline::store::open_sealed_file;
 
 #[derive(ClapArgs)]
 pub(super) struct Args {

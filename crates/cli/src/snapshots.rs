@@ -4,13 +4,14 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use super::error::CliError;
-use super::tap::StopFlag;
 use tapline::internals::panic_text;
 use tapline::read::EventStoreReader;
 use tapline::replay::{CacheFollower, FollowError, StateCache};
 use tapline::store::RunReader;
 use tapline::writer::{AnchorRequestError, SnapshotAnchorer};
+
+use super::error::CliError;
+use super::tap::StopFlag;
 
 /// How far behind the log the cache may be.
 const FOLLOW_EVERY: Duration = Duration::from_millis(20);

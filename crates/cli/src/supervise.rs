@@ -4,13 +4,13 @@ use std::time::Duration;
 
 use crossbeam_channel::{Receiver, RecvTimeoutError};
 use hdrhistogram::Histogram;
+use tapline::HaltSignal;
+use tapline::lifecycle::RunSession;
 
 use super::meter::latency_histogram;
 use super::spinner::spinner;
 use super::stderr::tell;
 use super::tap::{StopFlag, WorkerReport};
-use tapline::HaltSignal;
-use tapline::lifecycle::RunSession;
 
 /// What all recording threads together measured.
 pub(super) struct Measured {

@@ -10,14 +10,14 @@ use std::time::Instant;
 
 use crossbeam_channel::Sender;
 use hdrhistogram::Histogram;
-use uuid::Uuid;
-
-use super::error::CliError;
-use super::meter::{Meter, Sample};
 use tapline::bus::{BusTap, MessageBus, TapRefusal};
 use tapline::capture::BusCaptureAdapter;
 use tapline::internals::panic_text;
 use tapline::lifecycle::{EventStoreLifecycle, KernelEventStore};
+use uuid::Uuid;
+
+use super::error::CliError;
+use super::meter::{Meter, Sample};
 
 /// Set once, to end recording early.
 #[derive(Clone, Default)]

@@ -6,6 +6,8 @@ use std::time::Duration;
 use clap::Args as ClapArgs;
 use serde::Serialize;
 use serde_json::value::RawValue;
+use tapline::internals::sidecar_path;
+use tapline::{Hash, RunId, RunStatus};
 
 use super::Outcome;
 use super::error::CliError;
@@ -15,8 +17,6 @@ use super::verify_progress::VerifyProgress;
 use super::verify_runs::{Named, named_runs};
 use super::verify_worker::{Answer, Found, Line};
 use super::worker::{self, WorkerError};
-use tapline::internals::sidecar_path;
-use tapline::{Hash, RunId, RunStatus};
 
 #[derive(ClapArgs)]
 pub(super) struct Args {

@@ -2,11 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
+use tapline::internals::sidecar_path;
+use tapline::store::run_files;
+
 use super::error::CliError;
 use super::run_arg::Place;
 use super::stderr::tell;
-use tapline::internals::sidecar_path;
-use tapline::store::run_files;
 
 /// What one is to look at.
 pub(super) enum Named {

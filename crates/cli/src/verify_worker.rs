@@ -8,15 +8,15 @@ use std::time::{Duration, Instant};
 use clap::Args as ClapArgs;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
-
-use super::Outcome;
-use super::error::CliError;
-use super::stderr::tell;
 use tapline::internals::changed_since_closed;
 use tapline::markers::{MarkerStoreError, MarkerVerifier, MarkerVerifyReport, open_sealed_markers};
 use tapline::read::{Verifier, VerifyReport};
 use tapline::store::{BackendFault, OpenSealedError, open_sealed_file};
 use tapline::{Hash, MarkerCounts, RunId, RunStatus};
+
+use super::Outcome;
+use super::error::CliError;
+use super::stderr::tell;
 
 #[derive(ClapArgs)]
 pub(super) struct Args {

@@ -195,11 +195,11 @@ impl Portfolio {
 
 #[cfg(test)]
 mod tests {
+    use tapline::UnixNanos;
     use uuid::Uuid;
 
     use super::super::messages::EventHeader;
     use super::*;
-    use tapline::UnixNanos;
 
     fn submit(id: &str, side: Side, quantity: u32, price_ticks: i64) -> SubmitOrder {
         SubmitOrder {

@@ -1,10 +1,10 @@
 use serde::de::DeserializeOwned;
-
-use super::portfolio::Portfolio;
-use super::snapshot_folder::SnapshotFolder;
 use tapline::lifecycle::RUN_STARTED_TYPE;
 use tapline::read::EntryRef;
 use tapline::replay::{Applied, CacheError, StateCache};
+
+use super::portfolio::Portfolio;
+use super::snapshot_folder::SnapshotFolder;
 
 /// The demo node's cache: its portfolio, with snapshots as JSON files.
 #[derive(Debug, Clone)]
@@ -67,14 +67,6 @@ mod tests {
     use std::rc::Rc;
     use std::sync::Arc;
 
-    use uuid::Uuid;
-
-    use super::super::messages::{
-        COMMAND_ENDPOINT, EventHeader, OrderAccepted, OrderEvent, OrderFilled, Side, SubmitOrder,
-        TradingCommand, encoders,
-    };
-    use super::*;
-    use tapline::HaltSignal;
     use tapline::bus::MessageBus;
     use tapline::capture::BusCaptureAdapter;
     use tapline::read::EventStoreReader;
@@ -83,7 +75,14 @@ mod tests {
     };
     use tapline::store::{EventStore, MemoryBackend, RunReader};
     use tapline::writer::{EventStoreWriter, WriterConfig};
-    use tapline::{Clock, RunManifest, UnixNanos};
+    use tapline::{Clock, HaltSignal, RunManifest, UnixNanos};
+    use uuid::Uuid;
+
+    use super::super::messages::{
+        COMMAND_ENDPOINT, EventHeader, OrderAccepted, OrderEvent, OrderFilled, Side, SubmitOrder,
+        TradingCommand, encoders,
+    };
+    use super::*;
 
     /// A node's bus with its tap, over a run in memory.
     struct Node {

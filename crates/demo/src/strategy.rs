@@ -4,6 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender};
+use tapline::UnixNanos;
+use tapline::bus::{BusError, MessageBus, TimeEvent};
 use uuid::Uuid;
 
 use super::Budget;
@@ -12,8 +14,6 @@ use super::messages::{
     ACCOUNT_ENDPOINT, AccountState, COMMAND_ENDPOINT, CancelOrder, Ids, OrderEvent, QueryAccount,
     Side, SubmitOrder, TradingCommand,
 };
-use tapline::UnixNanos;
-use tapline::bus::{BusError, MessageBus, TimeEvent};
 
 /// A thread that turns quotes into orders.
 #[derive(Debug)]

@@ -1,9 +1,10 @@
+use tapline::UnixNanos;
+use tapline::bus::{BusError, MessageBus};
+
 use super::market::{
     BAR_TOPIC, BOOK_DELTA_TOPIC, BOOK_DEPTH_TOPIC, Bar, BookDelta, BookDepth10, QUOTE_TOPIC, Quote,
     TRADE_TOPIC, Trade,
 };
-use tapline::UnixNanos;
-use tapline::bus::{BusError, MessageBus};
 
 /// Trades to a bar.
 const TRADES_A_BAR: u32 = 100;

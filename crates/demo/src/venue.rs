@@ -2,6 +2,8 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
+use tapline::UnixNanos;
+use tapline::bus::{BusError, MessageBus};
 use uuid::Uuid;
 
 use super::Budget;
@@ -11,8 +13,6 @@ use super::messages::{
     SubmitOrder, TradingCommand,
 };
 use super::tape::Tape;
-use tapline::UnixNanos;
-use tapline::bus::{BusError, MessageBus};
 
 /// The thread that stands for the exchange: accepts orders, fills some, cancels the others, quotes.
 #[derive(Debug)]

@@ -5,12 +5,12 @@
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
+use tapline::lifecycle::RunSession;
 
 use super::{Bench, TOPIC};
 use crate::error::CliError;
 use crate::meter::{AckMeter, Meter, latency_histogram, nanos};
 use crate::report::Percentiles;
-use tapline::lifecycle::RunSession;
 
 #[derive(Serialize)]
 pub(super) struct Paced {

@@ -4,11 +4,11 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
+use tapline::capture::BusCaptureAdapter;
+use tapline::lifecycle::RunSession;
 
 use super::{Bench, TOPIC};
 use crate::error::CliError;
-use tapline::capture::BusCaptureAdapter;
-use tapline::lifecycle::RunSession;
 
 #[derive(Serialize)]
 pub(super) struct Saturated {

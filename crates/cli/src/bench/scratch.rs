@@ -1,9 +1,10 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use tapline::UnixNanos;
+
 use crate::error::CliError;
 use crate::stderr::tell;
-use tapline::UnixNanos;
 
 /// A folder of our own below one that exists; removed when this is dropped. A program that is killed leaves it there.
 pub(super) struct Scratch {

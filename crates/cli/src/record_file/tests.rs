@@ -7,6 +7,10 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use crossbeam_channel::{Receiver, Sender, bounded};
+use tapline::IndexKinds;
+use tapline::bus::{BusTap, MessageBus, TapRefusal};
+use tapline::capture::{CaptureError, EncodeError};
+use tapline::writer::WriterConfig;
 use uuid::Uuid;
 
 use super::{BadLines, FileRecording, deal, publish_all};
@@ -15,10 +19,6 @@ use crate::error::CliError;
 use crate::input::Input;
 use crate::ndjson::{InputMessage, LineParser};
 use crate::tap::StopFlag;
-use tapline::IndexKinds;
-use tapline::bus::{BusTap, MessageBus, TapRefusal};
-use tapline::capture::{CaptureError, EncodeError};
-use tapline::writer::WriterConfig;
 
 /// A source over which its reader panics.
 struct Broken;

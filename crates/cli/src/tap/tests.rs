@@ -1,13 +1,13 @@
 //! Recording threads that end otherwise than they should.
 
 use crossbeam_channel::unbounded;
-
-use super::{Recorder, StopFlag};
-use crate::meter::AckMeter;
 use tapline::lifecycle::{
     Environment, EventStoreConfig, EventStoreLifecycle, KernelEventStore, LifecycleOptions,
 };
 use tapline::{RegisteredComponents, UnixNanos};
+
+use super::{Recorder, StopFlag};
+use crate::meter::AckMeter;
 
 #[test]
 fn a_thread_that_panics_is_a_failure_and_stops_the_recording() {
