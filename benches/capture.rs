@@ -14,7 +14,7 @@ use core_affinity::CoreId;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use rtrb::{Consumer, RingBuffer};
 use tapline::engine::{EventStoreWriter, WriterConfig};
-use tapline::format::{Line, SealedFrame};
+use tapline::internals::format::{Line, SealedFrame};
 use tapline::store::{
     AnchorError, AppendError, EventStore, MemoryBackend, OpenRunError, RunOpening, RunReader,
     SealError, SealedRun, Tail,

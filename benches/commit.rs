@@ -7,7 +7,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use tapline::format::{
+use tapline::internals::format::{
     FrameBuilder, FrameLimits, KEY_HEADER_BYTES, LINE_BYTES, Line, RecordHeader, RecordStamp,
     lines_for,
 };

@@ -5,7 +5,7 @@ use std::hint::black_box;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use tapline::Hash;
-use tapline::format::{HashLanes, LINE_BYTES};
+use tapline::internals::format::{HashLanes, LINE_BYTES};
 
 /// A multiple of the lanes of every processor.
 const RECORDS: usize = 64;

@@ -9,7 +9,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use tapline::format::{FrameBuilder, FrameLimits, RecordStamp};
+use tapline::internals::format::{FrameBuilder, FrameLimits, RecordStamp};
 use tapline::read::{Direction, EventStoreReader, Verifier};
 use tapline::store::{EventStore, RedbBackend, RunReader, open_sealed};
 use tapline::{InstanceId, RunId, RunManifest, RunStatus, UnixNanos};

@@ -10,7 +10,6 @@
 //! - [`replay`]: a node's state rebuilt from a run, and a run joined with market data.
 //! - [`markers`]: which market data the node had seen, in a file beside the run.
 //! - [`lifecycle`]: configuration, and a run from its opening to its seal.
-//! - [`format`](mod@format): the run file, byte for byte.
 //!
 //! ```
 //! use std::time::Duration;
@@ -41,20 +40,22 @@
 
 pub mod bus;
 pub mod capture;
-#[cfg(feature = "cli")]
-#[doc(hidden)]
-pub mod cli;
 pub mod engine;
-pub mod format;
-#[cfg(feature = "fuzzing")]
+#[cfg(feature = "internals")]
 #[doc(hidden)]
-pub mod fuzzing;
+pub mod internals;
 pub mod lifecycle;
 pub mod markers;
 pub mod read;
 pub mod replay;
 pub mod store;
 
+// Without `internals` part of it is unused, and none of it is public.
+#[cfg_attr(
+    not(feature = "internals"),
+    allow(dead_code, unreachable_pub, unused_imports, clippy::struct_field_names)
+)]
+mod format;
 mod model;
 mod protocol;
 mod sync;

@@ -1,6 +1,6 @@
 //! What the benches share: the message they are made with.
 
-use tapline::format::{LINE_BYTES, Line, RecordHeader, lines_for};
+use tapline::internals::format::{LINE_BYTES, Line, RecordHeader, lines_for};
 use zerocopy::{FromZeros, IntoBytes};
 
 /// The payload that the project's figures are quoted for.

@@ -7,7 +7,7 @@ use arbitrary::{Arbitrary, Unstructured};
 use bytes::Bytes;
 use libfuzzer_sys::fuzz_target;
 use tapline::Hash;
-use tapline::format::{FrameView, HashLanes, LINE_BYTES, OwnedFrame, RecordView};
+use tapline::internals::format::{FrameView, HashLanes, LINE_BYTES, OwnedFrame, RecordView};
 use tapline_fuzz::{Stream, Stretch, reforge};
 
 /// The first byte says what the others are.

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use arbitrary::Arbitrary;
 use libfuzzer_sys::fuzz_target;
-use tapline::format::{FrameView, HashLanes, SealedFrame, key_hash};
+use tapline::internals::format::{FrameView, HashLanes, SealedFrame, key_hash};
 use tapline::{Hash, IndexKind};
 use tapline_fuzz::{Message, Stream, Stretch};
 

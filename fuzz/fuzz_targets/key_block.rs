@@ -7,7 +7,9 @@ use std::collections::BTreeSet;
 
 use arbitrary::Arbitrary;
 use libfuzzer_sys::fuzz_target;
-use tapline::format::{KEY_BLOCK_ROWS_MAX, KEY_ROW_BYTES, KeyBlock, KeyBlockId, KeyRow, KeyTier};
+use tapline::internals::format::{
+    KEY_BLOCK_ROWS_MAX, KEY_ROW_BYTES, KeyBlock, KeyBlockId, KeyRow, KeyTier,
+};
 
 #[derive(Debug, Arbitrary)]
 struct Input {

@@ -6,7 +6,7 @@
 use std::fmt::Debug;
 
 use libfuzzer_sys::fuzz_target;
-use tapline::format::{
+use tapline::internals::format::{
     ManifestError, decode_anchor, decode_manifest, encode_anchor, encode_manifest,
 };
 use tapline_fuzz::allocated;

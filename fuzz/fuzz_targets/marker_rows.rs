@@ -9,7 +9,7 @@ use std::sync::Arc;
 use arbitrary::Arbitrary;
 use bytes::Bytes;
 use libfuzzer_sys::fuzz_target;
-use tapline::format::{MarkerCodec, decode_marker_manifest};
+use tapline::internals::format::{MarkerCodec, decode_marker_manifest};
 use tapline::markers::{MarkerReader, MarkerSource, MarkerStoreError, MarkerVerifier};
 use tapline::{Marker, MarkerManifest, RunId};
 

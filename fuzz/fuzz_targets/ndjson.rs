@@ -10,9 +10,9 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use libfuzzer_sys::fuzz_target;
 use serde_json::Value;
-use tapline::fuzzing::{NdjsonMessage, read_ndjson};
 use tapline::engine::WriterConfig;
 use tapline::{IndexKind, IndexKinds};
+use tapline_cli::fuzzing::{NdjsonMessage, read_ndjson};
 use uuid::Uuid;
 
 /// Low, so that longer lines are met.

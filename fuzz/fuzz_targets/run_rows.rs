@@ -12,7 +12,7 @@ use arbitrary::Arbitrary;
 use bytes::Bytes;
 use libfuzzer_sys::fuzz_target;
 use tapline::Hash;
-use tapline::format::{FrameView, HashLanes, KeyBlockId, KeyRow, KeyTier};
+use tapline::internals::format::{FrameView, HashLanes, KeyBlockId, KeyRow, KeyTier};
 use tapline::read::{Verifier, VerifyReport};
 use tapline_fuzz::{Content, Rows, SealedRunFile, reforge};
 

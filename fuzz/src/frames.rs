@@ -3,10 +3,10 @@
 use std::collections::HashMap;
 
 use arbitrary::Arbitrary;
-use tapline::format::{
+use tapline::internals::RecordPress;
+use tapline::internals::format::{
     FrameBuilder, FrameLimits, KEY_HEADER_BYTES, LINE_BYTES, RecordLimits, RecordStamp, SealedFrame,
 };
-use tapline::fuzzing::RecordPress;
 use tapline::{EntryDraft, Hash, Headers, IndexKind, UnixNanos};
 use uuid::Uuid;
 

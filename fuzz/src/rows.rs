@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use tapline::format::{
+use tapline::internals::format::{
     FrameView, KeyBlock, KeyBlockId, KeyRow, KeyTier, decode_anchor, decode_manifest,
     encode_anchor, encode_manifest, run_root,
 };

@@ -10,3 +10,5 @@ pub use adapter::BusCaptureAdapter;
 pub use encoder::Encoder;
 pub use error::{CaptureError, EncodeError, RegisterError};
 pub use registry::EncoderRegistry;
+
+pub use crate::format::{RecordBuilder, RecordLimitError};

@@ -37,5 +37,7 @@ pub use redb_store::{RedbMarkerBackend, open_sealed_markers};
 pub use store::{MarkerBackend, MarkerBatch, MarkerSource};
 pub use verifier::{MarkerVerifier, MarkerVerifyReport};
 
+pub use crate::format::MarkerBlockError;
+
 pub(crate) use lane::MarkerLane;
 pub(crate) use marker_tap::{MarkerScope, MarkerTap, Observed};

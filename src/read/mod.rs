@@ -34,3 +34,5 @@ pub use retention::{PlannedRun, RetentionPlan};
 pub use retention_rule::{KeepReason, ReclaimReason, RetentionDecision};
 pub use scan::{Direction, Scan};
 pub use verifier::Verifier;
+
+pub use crate::format::{FrameError, RecordError};

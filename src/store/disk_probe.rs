@@ -9,7 +9,7 @@ use std::path::Path;
 /// closed, a file being deleted whose making failed, the look at a file that was left before it is taken up, and
 /// nothing that is done to sealed runs: what only reads them, and what removes them, has no backend.
 ///
-/// For tests of what a node makes of its disk; the simulator in `sim/` is built on it. The time it takes is
+/// For tests of what a node makes of its disk; the simulator in `crates/sim/` is built on it. The time it takes is
 /// time of the thread that does the thing.
 pub trait DiskProbe: Debug + Send + Sync {
     /// What is about to be done to the file that was opened at `path`; it may have been renamed since. On an error it is not done, and that is what came of it.

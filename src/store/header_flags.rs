@@ -6,7 +6,7 @@ use std::io;
 /// Where they are.
 const FLAGS_AT: usize = 9;
 /// Set while the file is open for writing.
-#[cfg(any(feature = "cli", test))]
+#[cfg(any(feature = "internals", test))]
 const RECOVERY_REQUIRED: u8 = 0b10;
 /// Set by a commit that is durable before redb points to it: of those that an engine makes, only the one that closes a file.
 const TWO_PHASE_COMMIT: u8 = 0b100;
@@ -22,7 +22,7 @@ impl HeaderFlags {
         Ok(Self(header[FLAGS_AT]))
     }
 
-    #[cfg(any(feature = "cli", test))]
+    #[cfg(any(feature = "internals", test))]
     pub(super) fn says_left_open(self) -> bool {
         self.0 & RECOVERY_REQUIRED != 0
     }

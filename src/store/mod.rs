@@ -1,7 +1,7 @@
 //! Where runs are kept: the [`EventStore`] trait (write side), the [`RunReader`] trait (read side),
 //! and their two implementations, one file per run with redb, and memory.
 
-#[cfg(feature = "cli")]
+#[cfg(feature = "internals")]
 mod changed_since_closed;
 mod cursor;
 mod direct;
@@ -27,10 +27,8 @@ mod reread;
 mod run_file;
 mod succession;
 
-#[cfg(feature = "cli")]
+#[cfg(feature = "internals")]
 pub(crate) use changed_since_closed::changed_since_closed;
-#[cfg(feature = "cli")]
-pub(crate) use directory::sync_folder;
 pub use directory::{RunListing, list_runs, run_files, run_path};
 pub(crate) use directory::{
     check_kind, make_folder, read_sealed, remove_run, remove_unborn_files, sidecar_path,
@@ -51,3 +49,5 @@ pub(crate) use reread::forget_cached;
 pub use run_file::DiskMode;
 pub(crate) use run_file::RunFile;
 pub(crate) use succession::{Known, choose_parent};
+
+pub use crate::format::ManifestError;

@@ -2,7 +2,7 @@
 
 use proptest::collection::vec;
 use proptest::prelude::*;
-use tapline::format::{
+use tapline::internals::format::{
     FrameView, HashLanes, RecordView, decode_anchor, decode_manifest, encode_anchor,
     encode_manifest,
 };

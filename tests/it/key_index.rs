@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use proptest::collection::vec;
 use proptest::prelude::*;
-use tapline::format::KEY_TIER_FACTOR;
+use tapline::internals::format::KEY_TIER_FACTOR;
 use tapline::read::{EventStoreReader, Finding, Verifier};
 use tapline::store::{
     BackendFault, DiskMode, EventStore, RunReader, SealError, open_sealed_file, run_path,

@@ -4,8 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// From the top down, as `docs/architecture.md` lists them. `model` and `sync` may be used by all.
-const FOLDERS: [&str; 14] = [
-    "cli",
+const FOLDERS: [&str; 13] = [
     "lifecycle",
     "bus",
     "capture",

@@ -45,7 +45,7 @@ pub fn main() -> ExitCode {
     // Measured end to end as the program it is: see `systems::TAPLINE_PROGRAM`.
     let name = std::env::args_os().next();
     if name.is_some_and(|name| Path::new(&name) == Path::new(systems::TAPLINE_PROGRAM)) {
-        return tapline::cli::main();
+        return tapline_cli::main();
     }
     match run(Cli::parse().command) {
         Ok(code) => code,

@@ -92,7 +92,7 @@ fn max_batch_latency_waits_for_company_and_no_longer() {
     producer.durability().wait(ticket, PATIENCE).expect("durable within the latency");
     assert!(submitted.elapsed() >= latency);
     let (_, bytes) = engine.reader.frame_at_or_after(1).expect("memory").expect("a frame");
-    let frame = tapline::format::FrameView::parse(&bytes).expect("a frame");
+    let frame = tapline::internals::format::FrameView::parse(&bytes).expect("a frame");
     assert_eq!(frame.count(), 2, "both in one commit");
     // So does the next batch.
     let next = producer.submit(&draft("company", &2_u64.to_le_bytes())).expect("room");

@@ -1,6 +1,6 @@
 //! Record, frame, manifest and anchor, as they are written now.
 
-use tapline::format::{decode_anchor, decode_manifest, encode_anchor, encode_manifest};
+use tapline::internals::format::{decode_anchor, decode_manifest, encode_anchor, encode_manifest};
 use tapline::{
     ContentHash, Hash, RegisteredComponents, RunIdentity, RunManifest, RunStatus, SnapshotAnchor,
     UnixNanos,

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use tapline::format::MarkerCodec;
+use tapline::internals::format::MarkerCodec;
 use tapline::markers::{
     MarkerBackend, MarkerBatch, MarkerReader, MarkerStoreError, MarkerVerifier,
     MemoryMarkerBackend, RedbMarkerBackend, open_sealed_markers,

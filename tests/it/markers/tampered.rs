@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use redb::{ReadableTable, TableHandle};
-use tapline::format::MarkerCodec;
+use tapline::internals::format::MarkerCodec;
 use tapline::markers::{
     MarkerBackend, MarkerFinding, MarkerSource, MarkerStoreError, MarkerVerifier,
     RedbMarkerBackend, open_sealed_markers,

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use tapline::IndexKind;
-use tapline::format::KEY_BLOCK_ROWS_MAX;
+use tapline::internals::format::KEY_BLOCK_ROWS_MAX;
 use tapline::read::EventStoreReader;
 use tapline::store::{BackendFault, ReadFault};
 

@@ -1,6 +1,6 @@
 //! Keys with one hash are told apart.
 
-use tapline::format::{
+use tapline::internals::format::{
     FrameBuilder, FrameLimits, LINE_BYTES, Line, RecordHeader, RecordStamp, key_hash,
 };
 use tapline::read::{EventStoreReader, Verifier};

@@ -1,6 +1,6 @@
 //! Reading frames and names back, also while the run is recorded.
 
-use tapline::format::FrameView;
+use tapline::internals::format::FrameView;
 use tapline::store::RunReader;
 
 use super::abandoned;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use tapline::format::key_hash;
+use tapline::internals::format::key_hash;
 use tapline::read::EventStoreReader;
 use tapline::store::RunReader;
 use tapline::{IndexKind, RunStatus};

@@ -3,7 +3,7 @@ use std::ops::RangeInclusive;
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
-use tapline::format::KeyBlockId;
+use tapline::internals::format::KeyBlockId;
 use tapline::store::{BackendFault, ReadFault, RunReader};
 use tapline::{Hash, RunManifest, SnapshotAnchor};
 

@@ -1,7 +1,7 @@
 use std::io;
 use std::sync::{Arc, Condvar, Mutex};
 
-use tapline::format::SealedFrame;
+use tapline::internals::format::SealedFrame;
 use tapline::store::{
     AnchorError, AppendError, BackendFault, EventStore, MemoryBackend, MemoryDisk, OpenRunError,
     RunOpening, RunReader, SealError, SealedRun, Tail,

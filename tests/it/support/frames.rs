@@ -1,7 +1,9 @@
 use std::collections::HashMap;
 
 use tapline::engine::{EventStoreWriter, WriterConfig};
-use tapline::format::{FrameBuilder, FrameLimits, FrameView, Line, RecordStamp, SealedFrame};
+use tapline::internals::format::{
+    FrameBuilder, FrameLimits, FrameView, Line, RecordStamp, SealedFrame,
+};
 use tapline::store::{EventStore, MemoryBackend, RunReader, Tail};
 use tapline::{Clock, HaltSignal, Hash, Producer, SimulatedClock, UnixNanos};
 use zerocopy::IntoBytes;

@@ -1,7 +1,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use tapline::format::{KeyBlock, KeyBlockId, KeyTier};
+use tapline::internals::format::{KeyBlock, KeyBlockId, KeyTier};
 use tapline::store::{
     DiskMode, EventStore, MemoryBackend, MemoryDisk, RedbBackend, RunReader, SealedRun,
     open_sealed_file, run_path,

@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use tapline::format::{FrameView, KeyBlockId};
+use tapline::internals::format::{FrameView, KeyBlockId};
 use tapline::store::{ReadFault, RunReader};
 use tapline::{Hash, RunManifest, RunStatus, SnapshotAnchor};
 

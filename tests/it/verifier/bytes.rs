@@ -5,7 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
 use tapline::Hash;
-use tapline::format::{KeyBlockId, KeyTier};
+use tapline::internals::format::{KeyBlockId, KeyTier};
 use tapline::read::Verifier;
 use tapline::store::open_sealed_file;
 

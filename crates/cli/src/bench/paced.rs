@@ -1,0 +1,104 @@
+//! One thread at a rate. When a message is due is fixed before the first one is captured: one that is late counts from when
+//! it was due, or a pause would hide what it kept from being captured. Between two messages there is a moment at which
+//! nothing is due but to look at the clock: how late that is, is the machine's own.
+
+use std::time::{Duration, Instant};
+
+use serde::Serialize;
+use tapline::lifecycle::RunSession;
+
+use super::{Bench, TOPIC};
+use crate::error::CliError;
+use crate::meter::{AckMeter, Meter, latency_histogram, nanos};
+use crate::report::Percentiles;
+
+#[derive(Serialize)]
+pub(super) struct Paced {
+    pub(super) rate: u64,
+    /// Messages a second that were captured. Less than `rate` where the machine does not keep up.
+    pub(super) rate_kept: f64,
+    pub(super) entries: u64,
+    pub(super) idle_ns: Percentiles,
+    pub(super) capture_ns: Percentiles,
+    pub(super) ack_ns: Percentiles,
+}
+
+pub(super) fn measure(bench: &Bench, rate: u64, seconds: u64) -> Result<Paced, CliError> {
+    let capture = |session: &RunSession| capture_at(bench, session, rate, seconds);
+    bench.on_a_run(capture).map(|(paced, _bytes_file)| paced)
+}
+
+fn capture_at(
+    bench: &Bench,
+    session: &RunSession,
+    rate: u64,
+    seconds: u64,
+) -> Result<Paced, CliError> {
+    let mut adapter = bench.adapter(session)?;
+    let acks = AckMeter::start()?;
+    let mut meter = Meter::new(adapter.durability(), acks.samples());
+    let mut idle_ns = latency_histogram();
+    let began = Instant::now();
+    for nth in 0..rate * seconds {
+        // Half an interval before the message. Where that is past already, it is the last message that took so long.
+        if let Some(idle) = wait_until(began + due_after(2 * nth, 2 * rate)) {
+            idle_ns.saturating_record(nanos(idle));
+        }
+        let due = began + due_after(2 * nth + 1, 2 * rate);
+        wait_until(due);
+        adapter.capture(TOPIC, &bench.message)?;
+        meter.captured(due, adapter.last_ticket());
+        if bench.stop.is_set() {
+            break;
+        }
+    }
+    let elapsed = began.elapsed();
+    let capture_ns = (&meter.capture_ns).into();
+    // With it goes what keeps the acknowledgements from ending.
+    drop(meter);
+    let entries = adapter.captured();
+    Ok(Paced {
+        rate,
+        rate_kept: entries as f64 / elapsed.as_secs_f64(),
+        entries,
+        idle_ns: (&idle_ns).into(),
+        capture_ns,
+        ack_ns: (&acks.finish()).into(),
+    })
+}
+
+/// When event `nth` is due, of `rate` a second.
+fn due_after(nth: u64, rate: u64) -> Duration {
+    const NANOS_PER_SECOND: u64 = 1_000_000_000;
+    // In two parts: the whole, in nanoseconds, is more than 64 bits within some hours.
+    let nanos = (nth % rate) * NANOS_PER_SECOND / rate;
+    Duration::from_secs(nth / rate) + Duration::from_nanos(nanos)
+}
+
+/// Waits, looking at the clock all the time, and says by how much it is late; `None` where there was nothing to wait for.
+fn wait_until(due: Instant) -> Option<Duration> {
+    let mut has_waited = false;
+    loop {
+        let now = Instant::now();
+        if now >= due {
+            return has_waited.then(|| now - due);
+        }
+        has_waited = true;
+        std::hint::spin_loop();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn events_are_due_evenly_to_the_last_of_the_longest_bench() {
+        assert_eq!(due_after(0, 3), Duration::ZERO);
+        assert_eq!(due_after(1, 3), Duration::from_nanos(333_333_333));
+        assert_eq!(due_after(3, 3), Duration::from_secs(1));
+        let rate = 2 * 1_000_000;
+        let last = due_after(rate * 3_600 - 1, rate);
+        assert_eq!(last, Duration::from_secs(3_600) - Duration::from_nanos(500));
+    }
+}

@@ -1,0 +1,75 @@
+use std::io;
+use std::path::PathBuf;
+
+use tapline::capture::CaptureError;
+use tapline::engine::{CloseError, ProducerError, WaitError};
+use tapline::lifecycle::{OpenError, RestoreParentError, SweepError};
+use tapline::markers::MarkerStoreError;
+use tapline::read::ReadError;
+use tapline::store::OpenSealedError;
+use tapline::{HaltReason, IndexKindError, InstanceIdError};
+
+use super::snapshots::KeepError;
+
+/// Why a command could not do its work.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum CliError {
+    #[error("cannot read {path}: {source}")]
+    Input { path: String, source: io::Error },
+    #[error("cannot read {path} after line {line}: {source}")]
+    InputBrokeOff { path: String, line: u64, source: io::Error },
+    #[error("cannot write to stdout: {0}")]
+    Output(#[source] io::Error),
+    #[error("cannot list {path}: {source}")]
+    List { path: PathBuf, source: io::Error },
+    #[error(
+        "{text:?} is neither a run file nor the id of a run in {folder}; `tapline ls` lists runs"
+    )]
+    NoSuchRun { text: String, folder: PathBuf },
+    #[error("there is no index kind {name:?} in this run; it has: {known}")]
+    UnknownKind { name: String, known: String },
+    #[error("cannot open a run in {dir}: {source}")]
+    Open { dir: PathBuf, source: OpenError },
+    #[error(transparent)]
+    Sweep(#[from] SweepError),
+    #[error("cannot continue from what was recorded in {dir}: {source}")]
+    Restore { dir: PathBuf, source: Box<RestoreParentError> },
+    #[error("the portfolio could not be kept up with the run: {0}")]
+    Keep(#[source] KeepError),
+    #[error("{path}: {source}")]
+    Read { path: PathBuf, source: ReadError },
+    #[error(transparent)]
+    OpenSealed(#[from] OpenSealedError),
+    #[error("cannot read the data markers in {path}: {source}")]
+    Markers { path: PathBuf, source: MarkerStoreError },
+    #[error(
+        "run {path} could not be closed: {source}; what it has is durable up to its watermark, and it is left unsealed"
+    )]
+    Close { path: PathBuf, source: CloseError },
+    #[error("cannot start a producer: {0}")]
+    Producer(#[from] ProducerError),
+    #[error("cannot start a thread: {0}")]
+    Thread(#[source] io::Error),
+    #[error("thread {name} panicked: {said}; what came after is not recorded")]
+    ThreadDied { name: String, said: String },
+    #[error("cannot use {path}: {source}")]
+    Scratch { path: PathBuf, source: io::Error },
+    #[error("the run halted: {0}")]
+    Halted(HaltReason),
+    #[error("a message was not captured: {0}")]
+    Refused(#[from] CaptureError),
+    #[error("what was captured did not become durable: {0}")]
+    NotDurable(#[from] WaitError),
+    #[error(transparent)]
+    Instance(#[from] InstanceIdError),
+    #[error(transparent)]
+    Kind(#[from] IndexKindError),
+    #[error("{0}")]
+    Usage(String),
+}
+
+impl CliError {
+    pub(super) fn read(path: &std::path::Path, source: impl Into<ReadError>) -> Self {
+        Self::Read { path: path.to_owned(), source: source.into() }
+    }
+}

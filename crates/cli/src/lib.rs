@@ -1,0 +1,112 @@
+//! The `tapline` program: one file a command. Data goes to stdout, everything else to stderr.
+//!
+//! Exit codes: 0 all right, 1 something wrong was found, 2 the command could not do its work.
+
+mod batch;
+mod bench;
+mod engine_args;
+mod error;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
+mod input;
+mod interrupts;
+mod lookup;
+mod ls;
+mod markers;
+mod meter;
+mod ndjson;
+mod output;
+mod pace;
+mod record;
+mod record_file;
+mod recover;
+mod report;
+mod retain;
+mod run_arg;
+mod scan;
+mod snapshots;
+mod spinner;
+mod stderr;
+mod supervise;
+mod tap;
+mod verify;
+mod verify_progress;
+mod verify_runs;
+mod verify_worker;
+mod worker;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use stderr::tell;
+
+#[derive(Parser)]
+#[command(name = "tapline", version, about, propagate_version = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Record messages into a new run: from NDJSON, or from a simulated trading node
+    Record(record::Args),
+    /// List an instance's runs
+    Ls(ls::Args),
+    /// Print a run's entries as NDJSON that `record --input -`, with the same --key-kind, accepts again
+    Scan(scan::Args),
+    /// Find the first entry that mentions a key
+    Lookup(lookup::Args),
+    /// Seal the runs that a crash or a halt left behind, and say which one the next run continues from
+    Recover(recover::Args),
+    /// Say which market data had been seen, at the end of a run or when an entry was captured
+    Markers(markers::Args),
+    /// Check every entry, the hash chain, the index and the manifest of runs
+    Verify(verify::Args),
+    /// Plan which runs are kept, and with --apply remove the others
+    Retain(retain::Args),
+    /// Measure what recording costs on this machine and this disk; leaves nothing behind
+    Bench(bench::Args),
+    /// What `verify` starts for each run, in a process of its own
+    #[command(hide = true)]
+    VerifyWorker(verify_worker::Args),
+}
+
+/// What a command came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Outcome {
+    /// All right.
+    Clean,
+    /// Something wrong was found.
+    Findings,
+}
+
+/// Runs the program with the process's arguments.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let log = tracing_subscriber::fmt().with_writer(std::io::stderr).with_target(false);
+    // Where a line of it cannot be written, neither can the complaint about that, which would panic.
+    log.log_internal_errors(false).init();
+    let outcome = match cli.command {
+        Command::Record(args) => record::run(&args),
+        Command::Ls(args) => ls::run(&args),
+        Command::Scan(args) => scan::run(&args),
+        Command::Lookup(args) => lookup::run(&args),
+        Command::Recover(args) => recover::run(&args),
+        Command::Markers(args) => markers::run(&args),
+        Command::Verify(args) => verify::run(&args),
+        Command::Retain(args) => retain::run(&args),
+        Command::Bench(args) => bench::run(&args),
+        Command::VerifyWorker(args) => verify_worker::run(&args),
+    };
+    match outcome {
+        Ok(Outcome::Clean) => ExitCode::SUCCESS,
+        Ok(Outcome::Findings) => ExitCode::from(1),
+        Err(error) => {
+            tell(format_args!("error: {error}"));
+            ExitCode::from(2)
+        }
+    }
+}

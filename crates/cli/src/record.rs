@@ -1,0 +1,318 @@
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use clap::Args as ClapArgs;
+use crossbeam_channel::unbounded;
+use hdrhistogram::Histogram;
+
+use super::Outcome;
+use super::engine_args::EngineArgs;
+use super::error::CliError;
+use super::input::Input;
+use super::interrupts::stop_when_interrupted;
+use super::meter::AckMeter;
+use super::ndjson::{self, LineParser};
+use super::record_file::{self, BadLines, FileRecording};
+use super::report::{PortfolioReport, Report};
+use super::run_arg::Place;
+use super::snapshots::CacheKeeper;
+use super::supervise::{Measured, supervise};
+use super::tap::{Recorder, StopFlag};
+use tapline::HaltSignal;
+use tapline::capture::EncoderRegistry;
+use tapline::engine::CloseReport;
+use tapline::lifecycle::{
+    Environment, EventStoreConfig, EventStoreLifecycle, KernelEventStore, LifecycleOptions,
+    RunSession,
+};
+use tapline::markers::{DataMarkerConfig, ExtractorRegistry};
+use tapline::{IndexKindError, IndexKinds, RegisteredComponents, RunId, UnixNanos};
+use tapline_demo::{Portfolio, PortfolioCache, SnapshotFolder};
+
+#[derive(ClapArgs)]
+pub(super) struct Args {
+    #[command(flatten)]
+    place: Place,
+    /// Read NDJSON from this file, or from stdin for `-`; plain or zstd
+    #[arg(long, conflicts_with = "demo")]
+    input: Option<String>,
+    /// Record a simulated trading node; the default without --input
+    #[arg(long)]
+    demo: bool,
+    /// With --demo: how many messages to capture
+    #[arg(long, default_value_t = 200_000, conflicts_with = "input")]
+    entries: u64,
+    /// With --demo: milliseconds between two snapshots of the node's portfolio
+    #[arg(long, value_name = "MS", default_value_t = 1000, conflicts_with = "input", value_parser = clap::value_parser!(u64).range(1..=3_600_000))]
+    snapshot_every_ms: u64,
+    /// Threads that publish: with --input, lines are dealt to them by their `producer`; with --demo,
+    /// strategies
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=64))]
+    producers: u64,
+    /// With --input: messages a second, over all producers; as fast as possible where not given
+    #[arg(long, value_parser = parse_rate, conflicts_with = "demo")]
+    rate: Option<f64>,
+    /// Stop at the first bad line
+    #[arg(long)]
+    strict: bool,
+    /// Register an index kind of this name; can be given several times
+    #[arg(long = "key-kind", value_name = "NAME", value_parser = parse_kind)]
+    key_kinds: Vec<String>,
+    #[command(flatten)]
+    engine: EngineArgs,
+    /// Print `durable N` on stderr when the watermark N has moved, at most once in so many milliseconds:
+    /// what is reported so survives whatever becomes of this process
+    #[arg(long, value_name = "MS", value_parser = clap::value_parser!(u64).range(1..=60_000))]
+    durable_every_ms: Option<u64>,
+    #[command(flatten)]
+    markers: MarkerArgs,
+    /// Print the report as one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(ClapArgs)]
+struct MarkerArgs {
+    /// Record beside the run which market data was seen, and when. With --input, that is every line whose topic
+    /// begins with `data.` or `venue.`
+    #[arg(long)]
+    markers: bool,
+    /// With --markers: mark every record of this instrument; can be given several times
+    #[arg(long = "high-fidelity", value_name = "INSTRUMENT", requires = "markers")]
+    high_fidelity: Vec<String>,
+}
+
+impl MarkerArgs {
+    fn config(&self) -> Option<DataMarkerConfig> {
+        let high_fidelity = self.high_fidelity.clone();
+        self.markers.then(|| DataMarkerConfig { high_fidelity, ..DataMarkerConfig::default() })
+    }
+}
+
+fn parse_rate(text: &str) -> Result<f64, String> {
+    let rate: f64 = text.parse().map_err(|error| format!("{error}"))?;
+    if rate >= 0.001 && rate.is_finite() {
+        Ok(rate)
+    } else {
+        Err("a rate is at least 0.001 messages a second".to_owned())
+    }
+}
+
+fn parse_kind(text: &str) -> Result<String, IndexKindError> {
+    IndexKinds::default().register(text).map(|_kind| text.to_owned())
+}
+
+pub(super) fn run(args: &Args) -> Result<Outcome, CliError> {
+    // Before a run is made for it: an input that cannot be read leaves no empty run behind.
+    let input = args.input.as_deref().map(Input::open).transpose()?;
+    let stop = StopFlag::default();
+    // Before the run is made, too: from its first moment on, an interrupt seals it.
+    stop_when_interrupted(&stop)?;
+    let acks = AckMeter::start()?;
+
+    let config = config(args);
+    let mut lifecycle = lifecycle(args, &config);
+    let cache = match &input {
+        Some(_) => None,
+        None => Some(restored_portfolio(args, &mut lifecycle)?),
+    };
+    open(args, &mut lifecycle)?;
+    let Some((session, halt)) = lifecycle.session().zip(lifecycle.halt().cloned()) else {
+        unreachable!("it was opened with a configuration");
+    };
+    let began = Instant::now();
+
+    let bad_lines = Arc::new(BadLines::new(args.strict));
+    let keep = |cache| {
+        let every = Duration::from_millis(args.snapshot_every_ms);
+        let anchorer = session.writer().snapshot_anchorer();
+        CacheKeeper::start(cache, session.reader(), anchorer, every)
+    };
+    let keeper = cache.map(keep).transpose()?;
+    let (done, reports) = unbounded();
+    let (failed, failures) = unbounded();
+    let (for_all, samples) = (stop.clone(), acks.samples());
+    let recorder = Recorder { lifecycle: &lifecycle, stop: for_all, done, failed, samples };
+    match input {
+        Some(input) => {
+            let parser = LineParser::new(
+                config.registered_kinds().map_err(|error| open_error(args, error.into()))?,
+                config.writer.clone(),
+            );
+            let (producers, rate) = (args.producers, args.rate);
+            let bad_lines = Arc::clone(&bad_lines);
+            let recording = FileRecording { input, parser, producers, rate, bad_lines };
+            record_file::start(recording, &recorder)?;
+        }
+        None => start_demo(args.entries, args.producers, &recorder)?,
+    }
+    // With it goes the last that could report a thread's end.
+    drop(recorder);
+    let durable_every = args.durable_every_ms.map(Duration::from_millis);
+    let measured = supervise(session, &reports, &halt, &stop, durable_every);
+    let ack_ns = acks.finish();
+    let portfolio = keeper
+        .map(|keeper| last_portfolio(session, config.writer.close_timeout, keeper))
+        .transpose();
+    let recorded = Recorded {
+        portfolio: portfolio.as_ref().ok().and_then(Option::as_ref).map(Into::into),
+        began,
+        measured,
+        ack_ns,
+        bad_lines: bad_lines.count(),
+        run_id: session.run_id(),
+        parent_run_id: session.parent_run_id(),
+        path: session.path().to_owned(),
+        durable: session.writer().watermark(),
+    };
+    let (report, closed) = finish(args, &mut lifecycle, &halt, recorded);
+    let came_to = closed
+        .and(portfolio.map(drop))
+        .and_then(|()| failures.try_recv().map_or(Ok(()), Err))
+        .map(|()| if bad_lines.are_too_many() { Outcome::Findings } else { Outcome::Clean });
+    report.print(args.json).end(came_to)
+}
+
+fn config(args: &Args) -> EventStoreConfig {
+    let mut config = EventStoreConfig::new(&args.place.dir);
+    config.index_kinds.clone_from(&args.key_kinds);
+    args.engine.set_up(&mut config);
+    config.data_markers = args.markers.config();
+    config.identity.binary_hash = format!("tapline {}", env!("CARGO_PKG_VERSION"));
+    config
+}
+
+fn open_error(args: &Args, source: tapline::lifecycle::OpenError) -> CliError {
+    CliError::Open { dir: args.place.dir.clone(), source }
+}
+
+fn lifecycle(args: &Args, config: &EventStoreConfig) -> EventStoreLifecycle {
+    let (encoders, extractors): (fn() -> _, fn() -> _) = match args.input {
+        Some(_) => (file_encoders, file_extractors),
+        None => (tapline_demo::encoders, tapline_demo::extractors),
+    };
+    let options = LifecycleOptions {
+        encoder_registry: Box::new(move || Ok(encoders())),
+        extractor_registry: Box::new(move || Ok(extractors())),
+        // Halted or not is in the report.
+        on_halt: Arc::new(|_reason| ()),
+        ..LifecycleOptions::default()
+    };
+    EventStoreLifecycle::new(Some(config.clone()), options)
+}
+
+/// The portfolio of the demo as the run that is continued from left it; an empty one without such a run.
+fn restored_portfolio(
+    args: &Args,
+    lifecycle: &mut EventStoreLifecycle,
+) -> Result<PortfolioCache, CliError> {
+    let Place { dir, instance } = &args.place;
+    let mut cache = PortfolioCache::new(SnapshotFolder::new(dir, instance));
+    let restored = lifecycle.restore_parent_cache(instance, &mut cache);
+    restored.map_err(|source| CliError::Restore { dir: dir.clone(), source: Box::new(source) })?;
+    Ok(cache)
+}
+
+/// The portfolio at the end: when all that is accepted is durable, and snapshotted. A run that is halted has
+/// said so.
+fn last_portfolio(
+    session: &RunSession,
+    patience: Duration,
+    keeper: CacheKeeper<PortfolioCache>,
+) -> Result<Portfolio, CliError> {
+    // Where it fails the run is halted, and what is durable is what there is.
+    let _ = session.writer().flush(patience);
+    let cache = keeper.finish().map_err(CliError::Keep)?;
+    Ok(cache.portfolio().clone())
+}
+
+fn open(args: &Args, lifecycle: &mut EventStoreLifecycle) -> Result<(), CliError> {
+    let mut components = RegisteredComponents::default();
+    components.actors.insert("tapline-record".to_owned(), env!("CARGO_PKG_VERSION").to_owned());
+    let opened = lifecycle.open(&args.place.instance, components, &Environment::Live);
+    opened.map_err(|source| open_error(args, source))
+}
+
+fn file_encoders() -> EncoderRegistry {
+    let mut registry = EncoderRegistry::new();
+    registry.register(ndjson::encoder()).expect("the registry is empty");
+    registry
+}
+
+fn file_extractors() -> ExtractorRegistry {
+    let mut registry = ExtractorRegistry::new();
+    registry.register(ndjson::extractor()).expect("the registry is empty");
+    registry
+}
+
+/// Starts the threads of the simulated node.
+fn start_demo(entries: u64, strategies: u64, recorder: &Recorder<'_>) -> Result<(), CliError> {
+    for participant in tapline_demo::participants(entries, strategies) {
+        recorder.spawn(&participant.name(), move |bus, stop| {
+            // Refused means halted: then there is nothing left to simulate.
+            if participant.run(bus, || stop.is_set()).is_err() {
+                stop.set();
+            }
+        })?;
+    }
+    Ok(())
+}
+
+struct Recorded {
+    portfolio: Option<PortfolioReport>,
+    began: Instant,
+    measured: Measured,
+    ack_ns: Histogram<u64>,
+    bad_lines: u64,
+    run_id: RunId,
+    parent_run_id: Option<RunId>,
+    path: PathBuf,
+    /// The watermark before the seal.
+    durable: u64,
+}
+
+/// Seals the run and reports on it. A halted run is reported too, and left unsealed.
+fn finish(
+    args: &Args,
+    lifecycle: &mut EventStoreLifecycle,
+    halt: &HaltSignal,
+    recorded: Recorded,
+) -> (Report, Result<(), CliError>) {
+    let closed = lifecycle.seal(UnixNanos::now());
+    let Recorded { portfolio, measured, bad_lines, run_id, parent_run_id, path, durable, .. } =
+        recorded;
+    let elapsed_s = recorded.began.elapsed().as_secs_f64();
+    let (watermark, lifecycle_entries, root, markers, error) = match closed {
+        Ok(Some(CloseReport { watermark, root, markers, .. })) => {
+            (watermark, 2, Some(root.to_string()), markers, None)
+        }
+        Ok(None) => (durable, 1, None, None, None),
+        Err(error) => (durable, 1, None, None, Some(error)),
+    };
+    let entries = watermark.saturating_sub(lifecycle_entries);
+    let report = Report {
+        run_id,
+        parent_run_id,
+        instance_id: args.place.instance.to_string(),
+        entries,
+        watermark,
+        bytes_payload: measured.payload_bytes,
+        bytes_file: std::fs::metadata(&path).map_or(0, |metadata| metadata.len()),
+        bad_lines,
+        root,
+        elapsed_s,
+        durable_per_s: entries as f64 / elapsed_s,
+        capture_ns: (&measured.capture_ns).into(),
+        ack_ns: (&recorded.ack_ns).into(),
+        halted: halt.reason().map(Into::into),
+        portfolio,
+        markers: markers.map(|markers| markers.counts),
+        path,
+    };
+    let closed = match error {
+        None => Ok(()),
+        Some(source) => Err(CliError::Close { path: report.path.clone(), source }),
+    };
+    (report, closed)
+}

@@ -1,0 +1,254 @@
+//! `record` from NDJSON: one thread reads, parses and deals lines out to the producers' threads.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
+use tapline::bus::{BusError, MessageBus, TapRefusal};
+use tapline::capture::CaptureError;
+use tapline::lifecycle::{RUN_STARTED_TOPIC, RUN_STARTED_TYPE, is_run_ended};
+
+use super::batch::{BATCHES_WAITING, Batch, Dealt};
+use super::error::CliError;
+use super::input::{Input, Line};
+use super::ndjson::{BadLine, InputMessage, LineParser};
+use super::pace::{self, Pace};
+use super::stderr::tell;
+use super::tap::{Recorder, StopFlag, to_its_end};
+
+/// Lines that were no messages, and what is done about them.
+pub(super) struct BadLines {
+    count: AtomicU64,
+    /// The number of the first of them; those that only the engine finds are not found in order.
+    first: AtomicU64,
+    strict: bool,
+}
+
+/// More bad lines than this are counted only.
+const BAD_LINES_SHOWN_MAX: u64 = 100;
+
+impl BadLines {
+    pub(super) fn new(strict: bool) -> Self {
+        Self { count: AtomicU64::new(0), first: AtomicU64::new(u64::MAX), strict }
+    }
+
+    pub(super) fn count(&self) -> u64 {
+        // Relaxed: the number stands alone.
+        self.count.load(Ordering::Relaxed)
+    }
+
+    /// Whether there were any, and none was allowed: no line after it is read, and those before it are recorded.
+    pub(super) fn are_too_many(&self) -> bool {
+        self.strict && self.count() > 0
+    }
+
+    /// Whether recording has ended before line `number`: where no bad line is allowed, it ends at the first.
+    fn end_before(&self, number: u64) -> bool {
+        // Relaxed: the number stands alone.
+        self.strict && self.first.load(Ordering::Relaxed) < number
+    }
+
+    /// Reports a bad line.
+    fn report(&self, bad: &BadLine) {
+        self.first.fetch_min(bad.line, Ordering::Relaxed);
+        match self.count.fetch_add(1, Ordering::Relaxed) {
+            shown if shown < BAD_LINES_SHOWN_MAX => tell(bad),
+            BAD_LINES_SHOWN_MAX => tell("further bad lines are counted, but not shown"),
+            _ => {}
+        }
+    }
+}
+
+/// What the threads of a recording from a file share.
+pub(super) struct FileRecording {
+    pub(super) input: Input,
+    pub(super) parser: LineParser,
+    pub(super) producers: u64,
+    /// Messages a second over all producers.
+    pub(super) rate: Option<f64>,
+    pub(super) bad_lines: Arc<BadLines>,
+}
+
+/// Starts the producers' threads and the reader.
+pub(super) fn start(recording: FileRecording, recorder: &Recorder<'_>) -> Result<(), CliError> {
+    let mut queues = Vec::new();
+    for index in 0..recording.producers {
+        let (queue, batches) = bounded(BATCHES_WAITING);
+        queues.push(queue);
+        let bad_lines = Arc::clone(&recording.bad_lines);
+        recorder.spawn(&format!("producer-{index}"), move |bus, stop| {
+            publish_all(bus, stop, &batches, &bad_lines);
+        })?;
+    }
+    let (stop, failed) = (recorder.stop.clone(), recorder.failed.clone());
+    let reader = std::thread::Builder::new().name(READER.to_owned());
+    let reader = reader.spawn(move || {
+        if let Err(error) = deal(recording, &queues, &stop) {
+            // Before the queues are closed, which ends the recording. The receiver is there until the program ends.
+            let _ = failed.send(error);
+        }
+    });
+    // Not joined: it may be waiting for stdin when recording is stopped.
+    reader.map_err(CliError::Thread)?;
+    Ok(())
+}
+
+const READER: &str = "reader";
+
+/// Reads, parses, and deals lines out by their `producer`, until the end, a stop, an input that
+/// breaks off, or a panic: what came before is handed over all the same.
+fn deal(
+    mut recording: FileRecording,
+    queues: &[Sender<Batch>],
+    stop: &StopFlag,
+) -> Result<(), CliError> {
+    let mut batches: Vec<Batch> = queues.iter().map(|_| Batch::default()).collect();
+    let ended = to_its_end(READER, || deal_lines(&mut recording, &mut batches, queues, stop));
+    hand_over_all(&mut batches, queues);
+    ended?
+}
+
+fn deal_lines(
+    recording: &mut FileRecording,
+    batches: &mut [Batch],
+    queues: &[Sender<Batch>],
+    stop: &StopFlag,
+) -> Result<(), CliError> {
+    // One for all producers: the rate is theirs together, however unevenly the lines are dealt.
+    let mut pace = recording.rate.map(Pace::new);
+    let mut text = Vec::new();
+    loop {
+        if !recording.input.has_line() {
+            // The source pauses, as a pipe does: what came so far is not kept waiting.
+            hand_over_all(batches, queues);
+        }
+        let parsed = match next_message(&mut recording.input, &recording.parser, &mut text)? {
+            Next::End => return Ok(()),
+            Next::Blank => continue,
+            Next::Message(parsed) => parsed,
+        };
+        match parsed {
+            // They belong to the run they were scanned from; this run has its own.
+            Ok(message) if is_lifecycle(&message) => {}
+            Ok(message) => {
+                let index = (message.producer % recording.producers) as usize;
+                batches[index].push(message, pace.as_mut().map(Pace::next_due));
+                if batches[index].is_full() && !hand_over(index, batches, queues) {
+                    return Ok(());
+                }
+            }
+            Err(bad) => recording.bad_lines.report(&bad),
+        }
+        if stop.is_set() || recording.bad_lines.are_too_many() {
+            return Ok(());
+        }
+    }
+}
+
+/// Hands one batch over. Where that has to wait, the others are handed over first, as far as there is room: what is in
+/// them may be due sooner. False when the producer's thread has ended.
+fn hand_over(index: usize, batches: &mut [Batch], queues: &[Sender<Batch>]) -> bool {
+    if batches[index].offer(&queues[index]) {
+        return true;
+    }
+    offer_all(batches, queues);
+    batches[index].hand_over(&queues[index])
+}
+
+fn hand_over_all(batches: &mut [Batch], queues: &[Sender<Batch>]) {
+    offer_all(batches, queues);
+    for (batch, queue) in batches.iter_mut().zip(queues) {
+        batch.hand_over(queue);
+    }
+}
+
+fn offer_all(batches: &mut [Batch], queues: &[Sender<Batch>]) {
+    for (batch, queue) in batches.iter_mut().zip(queues) {
+        batch.offer(queue);
+    }
+}
+
+/// What the next line of an input holds.
+pub(super) enum Next {
+    Message(Result<InputMessage, BadLine>),
+    Blank,
+    End,
+}
+
+/// Reads the next line into `text` and parses it.
+pub(super) fn next_message(
+    input: &mut Input,
+    parser: &LineParser,
+    text: &mut Vec<u8>,
+) -> Result<Next, CliError> {
+    let line = input.next(text)?;
+    let number = input.line_number();
+    Ok(match line {
+        Line::End => Next::End,
+        Line::TooLong => {
+            let what = "the line is too long".to_owned();
+            Next::Message(Err(BadLine { line: number, column: 1, what }))
+        }
+        Line::Text if text.iter().all(u8::is_ascii_whitespace) => Next::Blank,
+        Line::Text => Next::Message(parser.parse(number, text)),
+    })
+}
+
+fn is_lifecycle(message: &InputMessage) -> bool {
+    let (topic, payload_type) = (&*message.topic, &*message.payload_type);
+    is_run_ended(topic, payload_type)
+        || (topic == RUN_STARTED_TOPIC && payload_type == RUN_STARTED_TYPE)
+}
+
+/// One producer's thread: publishes what it is dealt, in order, each message when it is due, until all is published or
+/// recording ends before.
+fn publish_all(bus: &MessageBus, stop: &StopFlag, batches: &Receiver<Batch>, bad_lines: &BadLines) {
+    while !stop.is_set() {
+        let batch = match batches.recv_timeout(Duration::from_millis(100)) {
+            Ok(batch) => batch,
+            Err(RecvTimeoutError::Timeout) => continue,
+            Err(RecvTimeoutError::Disconnected) => return,
+        };
+        for Dealt { message, due } in &batch.messages {
+            let is_due = |due| pace::wait_until(due, stop);
+            if bad_lines.end_before(message.line)
+                || !due.is_none_or(is_due)
+                || bad_lines.end_before(message.line)
+            {
+                return;
+            }
+            match publish(bus, message) {
+                Ok(()) => {}
+                Err(Refusal::Bad(bad)) => bad_lines.report(&bad),
+                // The run is halted; why is with its signal.
+                Err(Refusal::Final) => return stop.set(),
+            }
+        }
+    }
+}
+
+enum Refusal {
+    Bad(BadLine),
+    Final,
+}
+
+fn publish(bus: &MessageBus, message: &InputMessage) -> Result<(), Refusal> {
+    let Err(error) = bus.publish(&message.topic, message) else {
+        return Ok(());
+    };
+    match error {
+        BusError::Refused { source } if is_encode_error(&source) => {
+            let what = source.to_string();
+            Err(Refusal::Bad(BadLine { line: message.line, column: 1, what }))
+        }
+        _ => Err(Refusal::Final),
+    }
+}
+
+fn is_encode_error(refusal: &TapRefusal) -> bool {
+    matches!(refusal.cause().downcast_ref(), Some(CaptureError::Encode { .. }))
+}
+
+#[cfg(test)]
+mod tests;

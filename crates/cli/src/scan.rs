@@ -1,0 +1,65 @@
+use clap::Args as ClapArgs;
+use tapline::bus::topic_matches;
+use tapline::read::{Direction, EntryRef, EventStoreReader};
+use tapline::store::open_sealed_file;
+
+use super::Outcome;
+use super::error::CliError;
+use super::ndjson::OutputLine;
+use super::output::Output;
+use super::run_arg::Place;
+use super::stderr::tell;
+
+#[derive(ClapArgs)]
+pub(super) struct Args {
+    /// Run file, or run id
+    run: String,
+    /// First entry
+    #[arg(long, default_value_t = 1)]
+    from: u64,
+    /// Last entry; the last of the run where it is not given
+    #[arg(long)]
+    to: Option<u64>,
+    /// Highest `seq` first
+    #[arg(long)]
+    reverse: bool,
+    /// Only entries whose topic matches: `*` any run of characters, `?` one
+    #[arg(long)]
+    topic: Option<String>,
+    /// Only entries of this payload type
+    #[arg(long = "type")]
+    payload_type: Option<String>,
+    #[command(flatten)]
+    place: Place,
+    /// Accepted for uniformity: the output is one JSON object a line either way
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) fn run(args: &Args) -> Result<Outcome, CliError> {
+    let path = args.place.resolve(&args.run)?;
+    let reader = EventStoreReader::new(open_sealed_file(&path)?);
+    let kinds = reader.manifest().map_err(|error| CliError::read(&path, error))?.index_kinds;
+    let direction = if args.reverse { Direction::Reverse } else { Direction::Forward };
+    let wanted = |entry: &EntryRef<'_>| {
+        args.topic.as_deref().is_none_or(|pattern| topic_matches(pattern, entry.topic()))
+            && args.payload_type.as_deref().is_none_or(|wanted| wanted == entry.payload_type())
+    };
+
+    let mut outcome = Outcome::Clean;
+    let mut out = Output::stdout();
+    let mut scan = reader.scan(args.from, args.to.unwrap_or(u64::MAX), direction);
+    while out.is_open()
+        && let Some(entry) = scan.next_ref()
+    {
+        match entry {
+            Ok(entry) if wanted(&entry) => out.json_line(&OutputLine::new(&entry, &kinds)),
+            Ok(_) => {}
+            Err(error) => {
+                tell(format_args!("{}: {error}", path.display()));
+                outcome = Outcome::Findings;
+            }
+        }
+    }
+    out.end(Ok(outcome))
+}

@@ -1,0 +1,62 @@
+//! What the main thread does while others record.
+
+use std::time::Duration;
+
+use crossbeam_channel::{Receiver, RecvTimeoutError};
+use hdrhistogram::Histogram;
+use tapline::HaltSignal;
+use tapline::lifecycle::RunSession;
+
+use super::meter::latency_histogram;
+use super::spinner::spinner;
+use super::stderr::tell;
+use super::tap::{StopFlag, WorkerReport};
+
+/// What all recording threads together measured.
+pub(super) struct Measured {
+    pub(super) capture_ns: Histogram<u64>,
+    pub(super) payload_bytes: u64,
+}
+
+impl Measured {
+    fn add(&mut self, report: &WorkerReport) {
+        self.capture_ns.add(&report.capture_ns).expect("all histograms have the same bounds");
+        self.payload_bytes += report.payload_bytes;
+    }
+}
+
+/// How often to look at how far the run is.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
+
+/// Waits for all recording threads, showing how far the run is, and gathers what they measured.
+pub(super) fn supervise(
+    session: &RunSession,
+    reports: &Receiver<WorkerReport>,
+    halt: &HaltSignal,
+    stop: &StopFlag,
+    durable_every: Option<Duration>,
+) -> Measured {
+    let mut told = 0;
+    let progress = spinner();
+    let mut measured = Measured { capture_ns: latency_histogram(), payload_bytes: 0 };
+    loop {
+        match reports.recv_timeout(durable_every.unwrap_or(LOOK_EVERY)) {
+            Ok(report) => measured.add(&report),
+            Err(RecvTimeoutError::Disconnected) => break,
+            Err(RecvTimeoutError::Timeout) => {
+                let durable = session.writer().watermark();
+                progress.set_message(format!("durable up to {durable}"));
+                progress.tick();
+                if durable_every.is_some() && durable > told {
+                    told = durable;
+                    tell(format_args!("durable {durable}"));
+                }
+            }
+        }
+        if halt.is_halted() {
+            stop.set();
+        }
+    }
+    progress.finish_and_clear();
+    measured
+}

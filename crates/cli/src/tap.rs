@@ -1,0 +1,152 @@
+//! The tap of the program's recording threads, and the threads themselves.
+
+use std::any::Any;
+use std::cell::RefCell;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
+
+use crossbeam_channel::Sender;
+use hdrhistogram::Histogram;
+use tapline::bus::{BusTap, MessageBus, TapRefusal};
+use tapline::capture::BusCaptureAdapter;
+use tapline::internals::panic_text;
+use tapline::lifecycle::{EventStoreLifecycle, KernelEventStore};
+use uuid::Uuid;
+
+use super::error::CliError;
+use super::meter::{Meter, Sample};
+
+/// Set once, to end recording early.
+#[derive(Clone, Default)]
+pub(super) struct StopFlag(Arc<AtomicBool>);
+
+impl StopFlag {
+    pub(super) fn set(&self) {
+        // Relaxed: the flag stands alone.
+        self.0.store(true, Ordering::Relaxed);
+    }
+
+    pub(super) fn is_set(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// Starts recording threads, each with a bus and a tap of its own.
+pub(super) struct Recorder<'a> {
+    /// With an open run.
+    pub(super) lifecycle: &'a EventStoreLifecycle,
+    pub(super) stop: StopFlag,
+    pub(super) done: Sender<WorkerReport>,
+    /// What ended recording early.
+    pub(super) failed: Sender<CliError>,
+    /// Messages that are followed to their acknowledgement.
+    pub(super) samples: Sender<Sample>,
+}
+
+/// What one recording thread did.
+pub(super) struct WorkerReport {
+    pub(super) capture_ns: Histogram<u64>,
+    pub(super) payload_bytes: u64,
+}
+
+impl Recorder<'_> {
+    /// Starts a thread named `name` that runs `work` with a tapped bus, and reports when it is done. Should it panic,
+    /// recording stops.
+    pub(super) fn spawn(
+        &self,
+        name: &str,
+        work: impl FnOnce(&Rc<MessageBus>, &StopFlag) + Send + 'static,
+    ) -> Result<(), CliError> {
+        let adapter = self.lifecycle.adapter()?.expect("it has a configuration");
+        let meter = Meter::new(adapter.durability(), self.samples.clone());
+        let (stop, done, failed) = (self.stop.clone(), self.done.clone(), self.failed.clone());
+        let thread = name.to_owned();
+        let spawned = std::thread::Builder::new().name(name.to_owned()).spawn(move || {
+            let recorded = to_its_end(&thread, || record(adapter, meter, |bus| work(bus, &stop)));
+            // The receivers outlive the threads, unless the program is on its way out.
+            match recorded {
+                Ok(report) => {
+                    let _ = done.send(report);
+                }
+                Err(died) => {
+                    let _ = failed.send(died);
+                    stop.set();
+                }
+            }
+        });
+        spawned.map_err(CliError::Thread)?;
+        Ok(())
+    }
+}
+
+/// Runs what a recording thread has to do. A panic, with which it would be gone and nobody told, becomes an error.
+pub(super) fn to_its_end<T>(thread: &str, work: impl FnOnce() -> T) -> Result<T, CliError> {
+    // What it leaves half done goes with it, or is a queue of messages that are whole.
+    catch_unwind(AssertUnwindSafe(work)).map_err(|panic| CliError::ThreadDied {
+        name: thread.to_owned(),
+        said: panic_text(&*panic).unwrap_or("without a message").to_owned(),
+    })
+}
+
+/// A recording thread: `work` on a bus with a tap that measures.
+fn record(
+    adapter: BusCaptureAdapter,
+    meter: Meter,
+    work: impl FnOnce(&Rc<MessageBus>),
+) -> WorkerReport {
+    let bus = Rc::new(MessageBus::new());
+    let tap = Rc::new(RefCell::new(Measured { adapter, meter }));
+    bus.set_tap(Box::new(MeasuredTap(Rc::clone(&tap))));
+    work(&bus);
+    bus.clear_tap();
+    drop(bus);
+    let Ok(measured) = Rc::try_unwrap(tap) else {
+        unreachable!("the bus held the only other reference");
+    };
+    let Measured { adapter, meter } = measured.into_inner();
+    WorkerReport { capture_ns: meter.capture_ns, payload_bytes: adapter.payload_bytes() }
+}
+
+struct Measured {
+    adapter: BusCaptureAdapter,
+    meter: Meter,
+}
+
+/// The capture adapter with a stopwatch.
+struct MeasuredTap(Rc<RefCell<Measured>>);
+
+impl MeasuredTap {
+    fn measured(
+        &self,
+        tap: impl FnOnce(&mut BusCaptureAdapter) -> Result<(), TapRefusal>,
+    ) -> Result<(), TapRefusal> {
+        let Measured { adapter, meter } = &mut *self.0.borrow_mut();
+        let captured_before = adapter.captured();
+        let began = Instant::now();
+        tap(adapter)?;
+        if adapter.captured() > captured_before {
+            meter.captured(began, adapter.last_ticket());
+        }
+        Ok(())
+    }
+}
+
+impl BusTap for MeasuredTap {
+    fn on_publish(&mut self, topic: &str, message: &dyn Any) -> Result<(), TapRefusal> {
+        self.measured(|adapter| adapter.on_publish(topic, message))
+    }
+
+    fn on_send(&mut self, endpoint: &str, message: &dyn Any) -> Result<(), TapRefusal> {
+        self.measured(|adapter| adapter.on_send(endpoint, message))
+    }
+
+    fn on_response(&mut self, id: Uuid, message: &dyn Any) -> Result<(), TapRefusal> {
+        self.measured(|adapter| adapter.on_response(id, message))
+    }
+}
+
+#[cfg(test)]
+mod tests;

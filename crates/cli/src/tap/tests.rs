@@ -1,0 +1,34 @@
+//! Recording threads that end otherwise than they should.
+
+use crossbeam_channel::unbounded;
+use tapline::lifecycle::{
+    Environment, EventStoreConfig, EventStoreLifecycle, KernelEventStore, LifecycleOptions,
+};
+use tapline::{RegisteredComponents, UnixNanos};
+
+use super::{Recorder, StopFlag};
+use crate::meter::AckMeter;
+
+#[test]
+fn a_thread_that_panics_is_a_failure_and_stops_the_recording() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = EventStoreConfig::new(folder.path());
+    let mut lifecycle = EventStoreLifecycle::new(Some(config), LifecycleOptions::default());
+    let instance = "node-1".parse().unwrap();
+    lifecycle.open(&instance, RegisteredComponents::default(), &Environment::Live).unwrap();
+
+    let (acks, stop) = (AckMeter::start().unwrap(), StopFlag::default());
+    let ((done, reports), (failed, failures)) = (unbounded(), unbounded());
+    let (stopped, samples) = (stop.clone(), acks.samples());
+    let recorder = Recorder { lifecycle: &lifecycle, stop, done, failed, samples };
+    recorder.spawn("producer-7", |_bus, _stop| panic!("as asked")).unwrap();
+    drop(recorder);
+
+    assert!(reports.recv().is_err(), "it has nothing to report");
+    let said = failures.recv().unwrap().to_string();
+    assert_eq!(said, "thread producer-7 panicked: as asked; what came after is not recorded");
+    assert!(stopped.is_set());
+    assert!(acks.finish().is_empty());
+    // The run itself is all right.
+    assert!(lifecycle.seal(UnixNanos::now()).unwrap().is_some());
+}

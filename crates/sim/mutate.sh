@@ -1,0 +1,71 @@
+#!/usr/bin/env bash
+# The test of the simulator: each weakening below changes a line of the engine, and a campaign has to fail.
+#
+#   crates/sim/mutate.sh              all weakenings
+#   crates/sim/mutate.sh folder       those whose name has "folder" in it
+#
+# Prints a line for each: OK and what was found, or FAIL if nothing was, if the weakening no longer changes anything,
+# or if it no longer compiles. Ends with status 1 if any failed.
+#
+# Not in the list: that a run is superseded by what came after it, and that retention keeps what took over. Since both are
+# so, each suffices in these histories; the tests of src/store/succession.rs and src/read/retention_rule.rs hold each.
+set -euo pipefail
+
+pattern=${1:-}
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$here/../../target}/sim-mutants
+# Built over and over: as fast as need be.
+export CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16 CARGO_PROFILE_RELEASE_DEBUG=0
+export CARGO_PROFILE_RELEASE_INCREMENTAL=true
+copy=$CARGO_TARGET_DIR/tree
+source "$here/../../.ci/weaken.bash"
+
+build() { cargo build --quiet --release --manifest-path "$copy/Cargo.toml" --package sim; }
+run() { timeout "$seconds_max" "$CARGO_TARGET_DIR/release/sim" "${campaign[@]}"; }
+found() { grep --max-count=1 'FAILED: \|panicked\|aborting' "$1"; }
+
+# weaken NAME CAMPAIGN FILE SED: with SED applied to src/FILE, the campaign fails.
+weaken() {
+    read -ra campaign <<<"$2"
+    weaken_file "$1" "src/$3" "$4" build run found
+}
+
+copy_tree
+build
+
+weaken 'disk: nothing is synced' 'cuts --seeds 20' store/run_file.rs \
+    's/self\.probe\(DiskOp::Sync\)\?;/return Ok(());/'
+weaken 'disk: the folder is not synced' 'cuts --seeds 20' store/new_file.rs \
+    's/ask\(path, DiskOp::SyncFolder\)\?;//'
+weaken 'disk: a file has its name before it is complete' 'cuts --seeds 20' store/new_file.rs \
+    's/path\.with_extension\(UNBORN_EXTENSION\)/path.to_owned()/'
+weaken 'disk: zeros are written over what is there' 'cuts --seeds 20' store/fill_ahead.rs \
+    's/if self\.touch\(stretch\) \{/if self.touch(stretch) || true {/'
+weaken 'disk: a write that fails passes for one that did not' 'faults --seeds 20' store/run_file.rs \
+    's/self\.probe\(DiskOp::Write \{ offset, data \}\)\?;/if self.probe(DiskOp::Write { offset, data }).is_err() { return Ok(()); }/'
+weaken 'disk: a sync that fails passes for one that did not' 'faults --seeds 40' store/run_file.rs \
+    's/self\.probe\(DiskOp::Sync\)\?;/let _ = self.probe(DiskOp::Sync);/'
+weaken 'sidecar: a batch is durable before it is synced' 'cuts --seeds 20' markers/redb_store.rs \
+    's/^        commit\(database, \|transaction\| \{$/        let commit = |database: \&Database, write: \&dyn Fn(\&WriteTransaction) -> Result<(), redb::Error>| -> Result<(), MarkerStoreError> { let mut transaction = database.begin_write().map_err(MarkerStoreError::redb)?; transaction.set_durability(redb::Durability::None).expect("valid"); write(\&transaction).map_err(MarkerStoreError::redb)?; transaction.commit().map_err(MarkerStoreError::redb) }; commit(database, \&|transaction: \&WriteTransaction| {/'
+weaken 'sidecar: recovery does not say that markers may be missing' 'cuts --seeds 20' markers/redb_store.rs \
+    's/^.*open_table\(BLOCKS\)\?\.insert\(place, .*$/let _ = block;/'
+weaken 'sidecar: one that was left behind is not sealed' 'cuts --seeds 20' lifecycle/boot_sweep.rs \
+    's/self\.skipped\.extend\(sidecar::recover\(&path, run_id, manifest\.high_watermark\)\);/let _ = sidecar::recover;/'
+weaken 'rot: a file that was closed is not compared' 'rot --seeds 60' store/open_compared.rs \
+    's/flags\.ends_with_its_closing\(\) \&\& /false \&\& flags.ends_with_its_closing() \&\& /'
+weaken 'rot: entries that do not have their hashes are sound' 'rot --seeds 60' format/frame_view.rs \
+    's/computed\.as_bytes\(\) == stored/computed.as_bytes() == stored || true/'
+weaken 'writer: a commit that fails is durable' 'history --seeds 200' writer/committer.rs \
+    's/self\.store\(\)\.append\(&frame\)\?;/let _ = self.store().append(\&frame);/'
+weaken 'writer: a commit that fails does not halt' 'history --seeds 200' writer/core.rs \
+    's/self\.halt\.fire\(append_halt_reason\(error\)\);/let _ = append_halt_reason(error);/'
+weaken 'runs: the clock orders them' 'history --seeds 400' model/run.rs \
+    's/newest\.filter\(\|newest\| newest\.start >= start\)/newest.filter(|_| false)/'
+weaken 'retention: what a run that stays is restored from goes' 'history --seeds 1000' read/retention_rule.rs \
+    's/while keep_parents\(runs, \&mut decisions\) \|\| keep_successors/while keep_successors/'
+weaken 'runs: a run that ended is continued' 'history --seeds 400' store/succession.rs \
+    's/self\.status == RunStatus::CrashedRecovered \&\&/self.status != RunStatus::Quarantined \&\&/'
+weaken 'restore: entries behind the snapshot are not applied' 'history --seeds 200' replay/restore.rs \
+    's/progress\.advance\(cache, reader, to_seq\)\?;//'
+
+finish
