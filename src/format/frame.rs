@@ -129,7 +129,9 @@ impl FrameBuilder {
     }
 
     /// Adds a record, given as the one or two stretches in which it lies in a ring, and returns its
-    /// `seq`. `seq`, `ts_publish` and the name numbers in its header are replaced.
+    /// `seq`. `seq`, `ts_publish` and the name numbers in its header are replaced. A `ts_init` of 0,
+    /// which means that the encoder gave none, becomes `ts_publish`: with 0 the message would stand
+    /// before all market data when it is joined with it.
     ///
     /// # Panics
     /// If the stretches together are not as long as the header says, or `head` is empty; or if the
@@ -146,6 +148,9 @@ impl FrameBuilder {
             .expect("a record has at least its header line");
         header.seq.set(seq);
         header.ts_publish.set(stamp.ts_publish.as_u64());
+        if header.ts_init.get() == 0 {
+            header.ts_init = header.ts_publish;
+        }
         header.topic_id.set(stamp.topic_id);
         header.type_id.set(stamp.type_id);
         let lines = header.lines.get() as usize;
