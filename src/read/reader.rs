@@ -1,8 +1,8 @@
 use std::sync::Arc;
 
-use super::behind::{Behind, KnownSeal, sealed_watermark};
 use super::lookup::first_mention;
 use super::point_read::PointRead;
+use super::scan::{Beyond, KnownSeal, sealed_watermark};
 use super::{Direction, Keys, ReadError, Scan};
 use crate::model::{Entry, IndexKind, RunManifest, SnapshotAnchor};
 use crate::store::{ReadFault, RunReader};
@@ -82,7 +82,7 @@ impl EventStoreReader {
         if let Some(entry) = self.point.read(&*self.source, seq)? {
             return Ok(Some(entry));
         }
-        let Some(to) = Behind::look(&*self.source, &self.seal, seq)?.last_missing() else {
+        let Some(to) = Beyond::look(&*self.source, &self.seal, seq)?.last_missing() else {
             return Ok(None);
         };
         // As in a scan: a live run may have grown since the first look.

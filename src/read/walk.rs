@@ -1,9 +1,9 @@
 use bytes::Bytes;
 
 use super::Finding;
-use super::frame_digest::FrameDigest;
+use super::digest::FrameDigest;
+use super::finding::Findings;
 use super::index_check::IndexCheck;
-use super::verifier::Findings;
 use crate::format::{FrameView, HashLanes, RecordView};
 use crate::model::{Hash, RunManifest, UnixNanos};
 use crate::store::{ReadFault, RunReader};
