@@ -280,9 +280,9 @@ impl<'a> FrameView<'a> {
         self.visit_records(|_, _, _| {})
     }
 
-    /// Whether the whole frame is in order by itself: offsets, records, each with its hash, and
-    /// root. Shows each record with its index to `visit` on the way, before its hash is checked. Of a
-    /// frame that is not in order it does not say what is wrong, and not all records are shown.
+    /// Whether the whole frame is in order by itself: offsets, records, their hashes, and the root.
+    /// Shows each record with its index to `visit` on the way, before its hash is checked. Where
+    /// the frame is not in order this does not say what is wrong, and not all records are shown.
     pub fn is_sound(
         &self,
         lanes: &mut HashLanes,
@@ -305,8 +305,8 @@ impl<'a> FrameView<'a> {
             && self.compute_root() == self.root
     }
 
-    /// Shows the records with their indices and the bytes they begin at, as far as they lie one behind
-    /// the other, each where its offset says.
+    /// Shows the records with their indices and the bytes they begin at, as far as they follow each
+    /// other, each where its offset says.
     fn visit_records(
         &self,
         mut visit: impl FnMut(usize, usize, &RecordView<'a>),

@@ -108,9 +108,9 @@ impl FrameBuilder {
     }
 
     /// Adds a record, given as the one or two stretches in which it lies in a ring, and returns its
-    /// `seq`. `seq`, `ts_publish` and the name numbers in its header are replaced. A `ts_init` of 0,
-    /// which means that the encoder gave none, becomes `ts_publish`: with 0 the message would stand
-    /// before all market data when it is joined with it.
+    /// `seq`. `seq`, `ts_publish` and the name numbers in its header are replaced. A `ts_init` of
+    /// 0, which means that the encoder gave none, becomes `ts_publish`: with 0 the message would
+    /// stand before all market data when it is joined with it.
     ///
     /// # Panics
     /// If the stretches together are not as long as the header says, or `head` is empty; or if the

@@ -1,16 +1,18 @@
 //! What is no frame, and no record, is told so by the error that fits.
 
+use bytes::Bytes;
 use uuid::Uuid;
 use zerocopy::IntoBytes;
 
 use super::record_builder::RecordTag;
 use super::{
-    FrameBuilder, FrameError, FrameLimits, FrameView, HashLanes, LINE_BYTES, Line, RecordBuilder,
-    RecordError, RecordLimits, RecordStamp, RecordView,
+    Frame, FrameBuilder, FrameError, FrameLimits, FrameView, HashLanes, LINE_BYTES, Line,
+    RecordBuilder, RecordError, RecordLimits, RecordStamp, RecordView,
 };
 use crate::model::{EntryDraft, Hash, Headers, IndexKind, UnixNanos};
 
-/// Header, 17 bytes of payload, 11 of keys and 16 of an id: two lines, the last 20 bytes of them padding.
+/// Header, 17 bytes of payload, 11 of keys and 16 of an id: two lines, the last 20 bytes of them
+/// padding.
 fn record() -> Vec<Line> {
     let limits = RecordLimits { record_bytes_max: 1_024, keys_max: 4, key_bytes_max: 16 };
     let mut builder = RecordBuilder::new(limits);
@@ -67,6 +69,19 @@ fn a_frame_that_was_changed_nowhere_is_sound() {
 }
 
 #[test]
+fn a_frame_lends_the_view_of_its_bytes() {
+    let bytes = frame();
+    let owned = Frame::parse(Bytes::from(bytes.clone())).unwrap();
+    let view = FrameView::parse(&bytes).unwrap();
+    assert_eq!(owned.view().root(), view.root());
+    assert_eq!(owned.view().record(2).unwrap().bytes(), view.record(2).unwrap().bytes());
+    assert_eq!((owned.first_seq(), owned.last_seq(), owned.len_bytes()), (1, 3, bytes.len()));
+    assert_eq!([0, 1, 3, 4].map(|seq| owned.contains(seq)), [false, true, true, false]);
+    let cut = Bytes::from(bytes).slice(1..);
+    assert_eq!(Frame::parse(cut).unwrap_err(), FrameError::Magic { found: *b"LF1\x01" });
+}
+
+#[test]
 fn what_is_no_frame_is_told_so() {
     let sound = frame();
     let first_seq = |seq: u64| put(&sound, 8, &seq.to_le_bytes());
@@ -83,7 +98,8 @@ fn what_is_no_frame_is_told_so() {
         (put(&sound, 28, &[12]), FrameError::Length { found: len, expected: len - 1 }),
         (sound[..63].to_vec(), FrameError::Length { found: 63, expected: 64 }),
         (sound[..64].to_vec(), FrameError::Length { found: 64, expected: len }),
-        // One name fewer than the section holds, one more, one that is longer than it, one that is no UTF-8.
+        // One name fewer than the section holds, one more, one that is longer than it, one that is
+        // no UTF-8.
         (put(&sound, 24, &[1]), FrameError::Names),
         (put(&sound, 24, &[3]), FrameError::Names),
         (put(&sound, NAMES + 7, &[5]), FrameError::Names),
@@ -137,7 +153,8 @@ fn what_is_no_record_is_told_so() {
         (put(&sound, 63, &[1]), RecordError::Padding),
         (put(&sound, 127, &[1]), RecordError::Padding),
         (put(&sound, 108, &[1]), RecordError::Padding),
-        // One key fewer than the section holds, one more, one that is longer than it, half the head of one.
+        // One key fewer than the section holds, one more, one that is longer than it, half the head
+        // of one.
         (put(&sound, 46, &[1]), RecordError::Keys),
         (put(&sound, 46, &[3]), RecordError::Keys),
         (put(&sound, 64 + 17 + 4 + 3 + 2, &[1]), RecordError::Keys),

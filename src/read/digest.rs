@@ -1,10 +1,10 @@
 //! The digests of all frames of a run, in order, made by any number of threads.
 //!
-//! The store finds a frame by the first `seq` it may have, and only a frame that was read tells where
-//! the next one begins. So that threads do not wait for each other's reads, the run is cut into
-//! stretches of `seq`. Each thread walks a stretch, and its digests wait until all before them have
-//! been taken. The stretches touch each other and cover all numbers, so no frame can lie between two
-//! threads.
+//! The store finds a frame by the first `seq` it may have, and only a frame that was read tells
+//! where the next one begins. So that threads do not wait for each other's reads, the run is cut
+//! into stretches of `seq`. Each thread walks a stretch, and its digests wait until all before them
+//! have been taken. The stretches touch each other and cover all numbers, so no frame can lie
+//! between two threads.
 
 use std::collections::VecDeque;
 use std::num::NonZero;
@@ -78,8 +78,8 @@ impl Digester {
     }
 }
 
-/// Frames of the usual size in a stretch. The frame after a stretch is read by two threads, so longer
-/// is better. The digests of a stretch wait in memory, so shorter is better.
+/// Frames of the usual size in a stretch. The frame after a stretch is read by two threads, so
+/// longer is better. The digests of a stretch wait in memory, so shorter is better.
 const FRAMES_PER_STRETCH: u64 = 32;
 
 /// What a walk over a stretch comes to next.
@@ -97,9 +97,9 @@ enum Found {
 type Stretch = RangeInclusive<u64>;
 type Visit<'a> = dyn FnMut(u64, Option<FrameDigest>) -> Result<(), ReadFault> + 'a;
 
-/// Shows every frame's key to `visit`, with its digest if the frame is in order. `visit` is called in
-/// the order of the keys, on this thread, until there is no more frame or it fails. `summer` sums up
-/// the index rows.
+/// Shows every frame's key to `visit`, with its digest if the frame is in order. `visit` is called
+/// in the order of the keys, on this thread, until there is no more frame or it fails. `summer`
+/// sums up the index rows.
 pub(super) fn digest_run(
     source: &dyn RunReader,
     threads: NonZero<usize>,
@@ -161,8 +161,8 @@ fn digest_on(
     visit: &mut Visit<'_>,
 ) -> Result<(), ReadFault> {
     let mut under_way: VecDeque<Receiver<Found>> = VecDeque::new();
-    // The first stretch is empty in a sound run. The frame after it tells how long the others should
-    // be.
+    // The first stretch is empty in a sound run. The frame after it tells how long the others
+    // should be.
     let mut next = Some(0_u64);
     let (mut entries_per_frame, mut under_way_max) = (0, 1);
     loop {

@@ -11,8 +11,8 @@ pub enum ReadError {
         /// The entry.
         seq: u64,
     },
-    /// Entries that should be there are missing: before a frame that is there, or before the end of a
-    /// sealed run.
+    /// Entries that should be there are missing: before a frame that is there, or before the end of
+    /// a sealed run.
     #[error("entries {from} to {to} are missing")]
     Gap {
         /// The first missing `seq`.

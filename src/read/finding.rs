@@ -46,8 +46,8 @@ pub enum Finding {
         /// What does not match.
         error: String,
     },
-    /// A row of the index points to an entry that is missing, damaged, or not the first of its frame
-    /// to mention a key with the row's hash; or the row is there twice.
+    /// A row of the index points to an entry that is missing, damaged, or not the first of its
+    /// frame to mention a key with the row's hash; or the row is there twice.
     #[error(
         "the index points to entry {seq} for keys with hash {hash}, which does not bear it out"
     )]
@@ -203,7 +203,8 @@ impl Findings {
         self.push(Finding::Unreadable { what, error: error.to_string() });
     }
 
-    /// As [`push`](Self::push), for a finding that is costly to make: it is made only if it is kept.
+    /// As [`push`](Self::push), for a finding that is costly to make: it is made only if it is
+    /// kept.
     pub(super) fn push_with<E>(
         &mut self,
         finding: impl FnOnce() -> Result<Finding, E>,

@@ -1,6 +1,6 @@
 //! Whether the index has exactly the rows that follow from the frames. The rows of both sides are
-//! summed up for each stretch of the log, in whatever order they come. Only where the sums differ are
-//! the rows compared.
+//! summed up for each stretch of the log, in whatever order they come. Only where the sums differ
+//! are the rows compared.
 
 use std::hash::{BuildHasher, RandomState};
 
@@ -195,8 +195,8 @@ struct Slice {
 }
 
 impl Slice {
-    /// Reads the frames that begin in a range of the log. The last range is open: of a run that grows
-    /// it takes in what is new, for the index has that too.
+    /// Reads the frames that begin in a range of the log. The last range is open: of a run that
+    /// grows it takes in what is new, for the index has that too.
     fn gather(source: &dyn RunReader, first: u64, last: u64) -> Result<Self, ReadFault> {
         let mut expected = Vec::new();
         let (mut lanes, mut hashes) = (HashLanes::default(), Vec::new());

@@ -51,11 +51,11 @@ pub struct KeyMention {
     pub seq: u64,
 }
 
-/// Walks the keys of one kind in the order in which they are first mentioned. This scans all entries
-/// and looks up every key on the way, in the memory of a few frames.
+/// Walks the keys of one kind in the order in which they are first mentioned. This scans all
+/// entries and looks up every key on the way, in the memory of a few frames.
 ///
-/// A damaged or missing entry is an error in its place, as in a [`Scan`]. So is a key that cannot be
-/// looked up; the other keys of its entry are returned all the same.
+/// A damaged or missing entry is an error in its place, as in a [`Scan`]. So is a key that cannot
+/// be looked up; the other keys of its entry are returned all the same.
 pub struct Keys {
     source: Arc<dyn RunReader>,
     frames: Arc<PointRead>,

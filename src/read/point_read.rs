@@ -10,8 +10,8 @@ use crate::format::Frame;
 use crate::model::Entry;
 use crate::store::RunReader;
 
-/// How many bytes of frames are kept by default. Reads by `seq` cluster: a cause lies shortly before
-/// its effect. Eight frames of the default size hold some 90 000 entries of 256 bytes.
+/// How many bytes of frames are kept by default. Reads by `seq` cluster: a cause lies shortly
+/// before its effect. Eight frames of the default size hold some 90 000 entries of 256 bytes.
 const KEPT_BYTES_DEFAULT: usize = 32 << 20;
 
 /// A page of redb's.
@@ -74,8 +74,8 @@ impl PointRead {
         let Some((first_seq, bytes)) = source.frame_at_or_before(seq)? else {
             return Ok(None);
         };
-        // Looked at before it is copied, which costs far more: whoever waits for an entry asks again
-        // and again for one after the last frame.
+        // Looked at before it is copied, which costs far more: whoever waits for an entry asks
+        // again and again for one after the last frame.
         if !open_frame(first_seq, bytes.clone())?.contains(seq) {
             return Ok(None);
         }
@@ -148,8 +148,8 @@ impl RecentFrames {
     }
 }
 
-/// The memory that a kept frame takes. A frame borrowed from redb holds the pages it is in, with some
-/// bytes of redb's own: as many pages as the next power of two.
+/// The memory that a kept frame takes. A frame borrowed from redb holds the pages it is in, with
+/// some bytes of redb's own: as many pages as the next power of two.
 fn held_bytes(frame: &Frame) -> usize {
     (frame.len_bytes() + REDB_BYTES).next_power_of_two().max(PAGE_BYTES)
 }

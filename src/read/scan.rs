@@ -23,8 +23,8 @@ pub enum Direction {
 /// `None` can be asked again when more has become durable.
 ///
 /// A scan that stands inside a frame borrows that frame from the store. Of a live run on redb this
-/// keeps pages that are freed meanwhile from being used again, and the file grows by them: take such
-/// a scan to its end, or drop it, before waiting for long.
+/// keeps pages that are freed meanwhile from being used again, and the file grows by them: take
+/// such a scan to its end, or drop it, before waiting for long.
 pub struct Scan {
     source: Arc<dyn RunReader>,
     seal: KnownSeal,
@@ -68,8 +68,8 @@ impl Scan {
         }
         match self.advance() {
             Ok(None) => {
-                // Released while a caller waits for more: a borrowed frame keeps pages of a live run
-                // from being used again.
+                // Released while a caller waits for more: a borrowed frame keeps pages of a live
+                // run from being used again.
                 self.frame = None;
                 None
             }
@@ -137,8 +137,8 @@ impl Scan {
         Err(ReadError::Gap { from: seq, to })
     }
 
-    /// The last entry of the range, or of the log where that ends earlier, once its frame is loaded.
-    /// `None` where the log begins after the range.
+    /// The last entry of the range, or of the log where that ends earlier, once its frame is
+    /// loaded. `None` where the log begins after the range.
     fn load_highest(&mut self) -> Result<Option<u64>, ReadError> {
         let seq = self.to;
         if self.is_loaded(seq) {
@@ -177,7 +177,8 @@ impl Scan {
         Ok(found.is_some_and(|(found, _)| found == first_seq))
     }
 
-    /// Loads the last frame that begins at or before `seq`, if there is one, and hashes its records.
+    /// Loads the last frame that begins at or before `seq`, if there is one, and hashes its
+    /// records.
     fn load_around(&mut self, seq: u64) -> Result<(), ReadError> {
         if let Some((first_seq, bytes)) = self.source.frame_at_or_before(seq)? {
             let frame = open_frame(first_seq, bytes)?;
