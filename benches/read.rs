@@ -56,7 +56,7 @@ impl Run {
             builder.reset();
         }
         let entries = store.tail().expect("the run is open").watermark;
-        store.seal(RunStatus::Ended, Some(UnixNanos::new(0))).expect("an open run can be sealed");
+        store.seal(RunStatus::Ended, Some(start)).expect("an open run can be sealed");
         drop(store);
         let source = open_sealed(dir.path(), &instance, run_id).expect("a sealed run opens");
         Self { source, entries, bytes, _dir: dir }

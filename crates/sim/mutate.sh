@@ -53,7 +53,7 @@ weaken 'sidecar: one that was left behind is not sealed' 'cuts --seeds 20' lifec
     's/self\.skipped\.extend\(sidecar::recover\(&path, run_id, manifest\.high_watermark\)\);/let _ = sidecar::recover;/'
 weaken 'rot: a file that was closed is not compared' 'rot --seeds 60' store/open_compared.rs \
     's/flags\.ends_with_its_closing\(\) \&\& /false \&\& flags.ends_with_its_closing() \&\& /'
-weaken 'rot: entries that do not have their hashes are sound' 'rot --seeds 60' format/frame_view.rs \
+weaken 'rot: entries that do not have their hashes are sound' 'rot --seeds 60' format/frame.rs \
     's/computed\.as_bytes\(\) == stored/computed.as_bytes() == stored || true/'
 weaken 'writer: a commit that fails is durable' 'history --seeds 200' writer/committer.rs \
     's/self\.store\(\)\.append\(&frame\)\?;/let _ = self.store().append(\&frame);/'

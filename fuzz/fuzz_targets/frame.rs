@@ -7,7 +7,7 @@ use arbitrary::{Arbitrary, Unstructured};
 use bytes::Bytes;
 use libfuzzer_sys::fuzz_target;
 use tapline::Hash;
-use tapline::internals::format::{FrameView, HashLanes, LINE_BYTES, OwnedFrame, RecordView};
+use tapline::internals::format::{Frame, FrameView, HashLanes, LINE_BYTES, RecordView};
 use tapline_fuzz::{Stream, Stretch, reforge};
 
 /// The first byte says what the others are.
@@ -56,7 +56,7 @@ fn change(input: &mut Unstructured<'_>) -> arbitrary::Result<()> {
 /// Whether `bytes` are a frame that passes all checks. Reads all that can be read of it.
 fn is_sound(bytes: &[u8]) -> bool {
     let parsed = FrameView::parse(bytes);
-    let owned = OwnedFrame::parse(Bytes::copy_from_slice(bytes));
+    let owned = Frame::parse(Bytes::copy_from_slice(bytes));
     assert_eq!(parsed.err(), owned.as_ref().err().copied());
     let (Ok(frame), Ok(owned)) = (parsed, owned) else {
         return false;

@@ -1,5 +1,5 @@
-//! What a tap says of market data, in the producers' rings and from the writer to the sidecar's thread. Never stored:
-//! see [`marker_block`](super::marker_block) for what is.
+//! What a tap says of market data: in the producers' rings, and from the writer to the sidecar's
+//! thread. It is never stored; what is stored is in [`marker_block`](super::marker_block).
 
 use zerocopy::little_endian::{U16, U32, U64};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
@@ -16,7 +16,8 @@ pub(crate) struct MarkHeader {
     pub(crate) seq: U64,
     /// When the data came to be.
     pub(crate) ts_init: U64,
-    /// How much of its stream the producer has seen, this included. In an announcement: bytes of the identifier.
+    /// How much of its stream the producer has seen, this included. In an announcement: bytes of
+    /// the identifier.
     pub(crate) count: U64,
     /// The producer's number for the stream.
     pub(crate) stream: U32,

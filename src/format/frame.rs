@@ -1,21 +1,16 @@
-//! A frame: one group commit, one value in the run file. This file writes frames.
+//! A frame: one group commit, one value in the run file. This file reads frames.
 
+use bytes::Bytes;
 use zerocopy::little_endian::{U16, U32, U64};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
-use super::hash::HashLanes;
-use super::{FrameKeys, FrameView, KeyRow, LINE_BYTES, Line, RecordHeader, RecordView};
-use crate::model::{Hash, UnixNanos};
+use super::{HashLanes, LINE_BYTES, RecordError, RecordView};
+use crate::model::Hash;
 
 pub(super) const MAGIC: [u8; 4] = *b"TLF1";
 pub(super) const VERSION: u16 = 1;
 pub(super) const OFFSET_BYTES: usize = size_of::<u32>();
 pub(super) const NAME_LEN_BYTES: usize = size_of::<u16>();
-
-/// Bytes a frame has besides its records and names: header and root.
-pub(crate) const FRAME_OVERHEAD_BYTES: usize = LINE_BYTES + blake3::OUT_LEN;
-/// Bytes a record takes in a frame besides its own lines: hash and offset.
-pub(crate) const PER_RECORD_BYTES: usize = blake3::OUT_LEN + OFFSET_BYTES;
 
 /// The first line of a frame. All integers are little-endian.
 #[derive(Debug, Clone, Copy, FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned)]
@@ -34,219 +29,25 @@ pub(super) struct FrameHeader {
 
 const _: () = assert!(size_of::<FrameHeader>() == LINE_BYTES);
 
-/// How large a frame may grow.
-#[derive(Debug, Clone, Copy)]
-pub struct FrameLimits {
-    /// The most entries in one frame.
-    pub entries_max: usize,
-    /// The most bytes in one frame. One record that is larger alone still gets its own frame.
-    pub bytes_max: usize,
-}
-
-/// Builds one frame after the other, in buffers that are allocated once.
-#[derive(Debug)]
-pub struct FrameBuilder {
-    limits: FrameLimits,
-    /// Header and records; the sections behind them are added by [`seal`](Self::seal).
-    buffer: Vec<u8>,
-    offsets: Vec<U32>,
-    hashes: Vec<Hash>,
-    names: Vec<u8>,
-    names_count: u32,
-    first_name_id: u32,
-    lanes: HashLanes,
-    first_seq: u64,
-    ts_init_max: UnixNanos,
-    keys: FrameKeys,
-    /// Once the frame is complete: its root and that of the frame before it.
-    roots: Option<Roots>,
-}
-
-#[derive(Debug, Clone, Copy)]
-struct Roots {
-    own: Hash,
-    previous: Hash,
-}
-
-impl FrameBuilder {
-    /// A builder whose first frame begins with `first_seq`, in a run that has `names` names so far.
-    pub fn new(limits: FrameLimits, first_seq: u64, names: u32) -> Self {
-        let entries = limits.entries_max.min(limits.bytes_max / LINE_BYTES);
-        let mut buffer = Vec::with_capacity(limits.bytes_max);
-        buffer.resize(LINE_BYTES, 0);
-        Self {
-            limits,
-            buffer,
-            offsets: Vec::with_capacity(entries),
-            hashes: Vec::with_capacity(entries),
-            names: Vec::new(),
-            names_count: 0,
-            first_name_id: names,
-            lanes: HashLanes::default(),
-            first_seq,
-            ts_init_max: UnixNanos::default(),
-            keys: FrameKeys::with_capacity(entries),
-            roots: None,
-        }
-    }
-
-    /// Whether there is no entry in the frame.
-    pub fn is_empty(&self) -> bool {
-        self.hashes.is_empty()
-    }
-
-    /// The `seq` the next entry gets.
-    pub fn next_seq(&self) -> u64 {
-        self.first_seq + self.hashes.len() as u64
-    }
-
-    /// Whether a record of `lines` lines, with `names_bytes` of new names, can be added without
-    /// passing a limit. Always so for an empty frame, never for a sealed one.
+impl FrameHeader {
+    /// Checks everything but the lengths of the sections.
     #[inline]
-    pub fn fits(&self, lines: usize, names_bytes: usize) -> bool {
-        let entries = self.hashes.len();
-        let bytes = self.buffer.len()
-            + self.names.len()
-            + names_bytes
-            + lines * LINE_BYTES
-            + (entries + 1) * PER_RECORD_BYTES
-            + blake3::OUT_LEN;
-        let within = entries < self.limits.entries_max && bytes <= self.limits.bytes_max;
-        entries == 0 || (within && self.roots.is_none())
-    }
-
-    /// Adds a name and returns its number: the count of names the run had before it.
-    ///
-    /// # Panics
-    /// If the name is longer than 65 535 bytes.
-    pub fn push_name(&mut self, name: &str) -> u32 {
-        debug_assert!(self.roots.is_none(), "a sealed frame takes nothing more");
-        let len = u16::try_from(name.len()).expect("names are bounded by a setting below 64 KiB");
-        self.names.extend_from_slice(&len.to_le_bytes());
-        self.names.extend_from_slice(name.as_bytes());
-        self.names_count += 1;
-        self.first_name_id + self.names_count - 1
-    }
-
-    /// Adds a record, given as the one or two stretches in which it lies in a ring, and returns its
-    /// `seq`. `seq`, `ts_publish` and the name numbers in its header are replaced.
-    ///
-    /// # Panics
-    /// If the stretches together are not as long as the header says, or `head` is empty; or if the
-    /// record has keys and is malformed.
-    #[inline]
-    pub fn push(&mut self, head: &[Line], tail: &[Line], stamp: &RecordStamp) -> u64 {
-        debug_assert!(self.roots.is_none(), "a sealed frame takes nothing more");
-        let start = self.buffer.len();
-        self.buffer.extend_from_slice(head.as_bytes());
-        self.buffer.extend_from_slice(tail.as_bytes());
-
-        let seq = self.next_seq();
-        let (header, _) = RecordHeader::mut_from_prefix(&mut self.buffer[start..])
-            .expect("a record has at least its header line");
-        header.seq.set(seq);
-        header.ts_publish.set(stamp.ts_publish.as_u64());
-        header.topic_id.set(stamp.topic_id);
-        header.type_id.set(stamp.type_id);
-        let lines = header.lines.get() as usize;
-        self.ts_init_max = self.ts_init_max.max(header.ts_init.get().into());
-        let keyed = header.key_count.get() != 0;
-        assert_eq!(lines, head.len() + tail.len(), "a record is as long as its header says");
-
-        let index = self.hashes.len();
-        self.offsets.push(U32::new(((start - LINE_BYTES) / LINE_BYTES) as u32));
-        self.hashes.push(Hash::from_bytes([0; blake3::OUT_LEN]));
-        self.lanes.add(&self.buffer, start, lines, index, &mut self.hashes);
-        if keyed {
-            let record = RecordView::parse(&self.buffer[start..]).expect("a record is well-formed");
-            self.keys.add(&record);
+    fn check(&self) -> Result<(), FrameError> {
+        if self.magic != MAGIC {
+            return Err(FrameError::Magic { found: self.magic });
         }
-        seq
-    }
-
-    /// Completes the frame: hashes, offsets, names and the root, which covers all of them and
-    /// `previous_root`.
-    pub fn seal(&mut self, previous_root: &Hash) -> SealedFrame<'_> {
-        debug_assert!(self.roots.is_none(), "sealed once");
-        self.lanes.finish(&self.buffer, &mut self.hashes);
-        let records_end = self.buffer.len();
-        let header = FrameHeader {
-            magic: MAGIC,
-            version: U16::new(VERSION),
-            reserved: U16::ZERO,
-            first_seq: U64::new(self.first_seq),
-            count: U32::new(self.hashes.len() as u32),
-            records_lines: U32::new((records_end / LINE_BYTES - 1) as u32),
-            names_count: U32::new(self.names_count),
-            names_bytes: U32::new(self.names.len() as u32),
-            previous_root: *previous_root.as_bytes(),
-        };
-        self.buffer[..LINE_BYTES].copy_from_slice(header.as_bytes());
-        for hash in &self.hashes {
-            self.buffer.extend_from_slice(hash.as_bytes());
+        if self.version != VERSION {
+            return Err(FrameError::Version { found: self.version.get(), expected: VERSION });
         }
-        self.buffer.extend_from_slice(self.offsets.as_bytes());
-        self.buffer.extend_from_slice(&self.names);
-        let root = root_of(&self.buffer[..LINE_BYTES], &self.buffer[records_end..]);
-        self.buffer.extend_from_slice(root.as_bytes());
-        self.keys.finish();
-        let roots = Roots { own: root, previous: *previous_root };
-        self.roots = Some(roots);
-        self.sealed_with(roots)
-    }
-
-    /// The frame that [`seal`](Self::seal) completed; `None` while it is under construction.
-    pub fn sealed(&self) -> Option<SealedFrame<'_>> {
-        self.roots.map(|roots| self.sealed_with(roots))
-    }
-
-    fn sealed_with(&self, roots: Roots) -> SealedFrame<'_> {
-        SealedFrame {
-            bytes: &self.buffer,
-            first_seq: self.first_seq,
-            count: self.hashes.len() as u64,
-            root: roots.own,
-            previous_root: roots.previous,
-            first_name_id: self.first_name_id,
-            names_count: self.names_count,
-            ts_init_max: self.ts_init_max,
-            key_rows: self.keys.finished(),
+        if self.reserved != 0 {
+            return Err(FrameError::Reserved);
         }
+        let (count, first_seq) = (self.count.get(), self.first_seq.get());
+        if count == 0 || first_seq == 0 || first_seq.checked_add(u64::from(count)).is_none() {
+            return Err(FrameError::Count);
+        }
+        Ok(())
     }
-
-    /// Makes room for the next frame, which begins where the sealed one ended.
-    pub fn reset(&mut self) {
-        self.begin(self.next_seq(), self.first_name_id + self.names_count);
-    }
-
-    /// Begins a new frame where that of `previous`, another builder of the same run, ends.
-    pub fn follow(&mut self, previous: &Self) {
-        self.begin(previous.next_seq(), previous.first_name_id + previous.names_count);
-    }
-
-    fn begin(&mut self, first_seq: u64, first_name_id: u32) {
-        self.first_seq = first_seq;
-        self.first_name_id = first_name_id;
-        self.buffer.truncate(LINE_BYTES);
-        self.offsets.clear();
-        self.hashes.clear();
-        self.names.clear();
-        self.names_count = 0;
-        self.ts_init_max = UnixNanos::default();
-        self.keys.clear();
-        self.roots = None;
-    }
-}
-
-/// What the writer alone can know of a record, written over what the producer left in its place.
-#[derive(Debug, Clone, Copy)]
-pub struct RecordStamp {
-    /// Node clock at acceptance.
-    pub ts_publish: UnixNanos,
-    /// Number of the topic in the run's names table.
-    pub topic_id: u32,
-    /// Number of the payload type in the run's names table.
-    pub type_id: u32,
 }
 
 /// The root of a frame: BLAKE3 over its header, and over everything between records and root.
@@ -255,81 +56,300 @@ pub(super) fn root_of(header: &[u8], sections: &[u8]) -> Hash {
     blake3::Hasher::new().update(header).update(sections).finalize()
 }
 
-/// A complete frame, ready to be committed.
-#[derive(Debug, Clone, Copy)]
-pub struct SealedFrame<'a> {
-    bytes: &'a [u8],
-    first_seq: u64,
-    count: u64,
-    root: Hash,
-    previous_root: Hash,
-    first_name_id: u32,
-    names_count: u32,
-    ts_init_max: UnixNanos,
-    key_rows: &'a [KeyRow],
+/// Why bytes are no frame.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum FrameError {
+    /// The bytes do not begin like a frame.
+    #[error("not a frame: it begins with {found:02x?}, not with \"TLF1\"")]
+    Magic {
+        /// The first four bytes.
+        found: [u8; 4],
+    },
+    /// Written by another version of the format.
+    #[error("frame has version {found}; this program reads version {expected}")]
+    Version {
+        /// The version in the frame.
+        found: u16,
+        /// The version this program reads.
+        expected: u16,
+    },
+    /// Reserved bytes that are not zero.
+    #[error("frame has reserved bytes that are not zero")]
+    Reserved,
+    /// The sections do not add up to the length.
+    #[error("frame has {found} bytes, but its header asks for {expected}")]
+    Length {
+        /// The bytes there are.
+        found: usize,
+        /// The bytes the header asks for.
+        expected: usize,
+    },
+    /// A frame without entries, or one that passes the end of the sequence.
+    #[error("frame has an impossible entry count or first seq")]
+    Count,
+    /// The names section does not hold the names it should, in UTF-8.
+    #[error("frame has a malformed names section")]
+    Names,
+    /// A record does not begin where its offset says.
+    #[error("entry {seq} does not begin where the previous one ends")]
+    Offset {
+        /// The entry whose offset is wrong.
+        seq: u64,
+    },
+    /// A record is malformed.
+    #[error("entry {seq}: {source}")]
+    Record {
+        /// The entry's place by position in the frame.
+        seq: u64,
+        /// What is wrong.
+        source: RecordError,
+    },
 }
 
-impl<'a> SealedFrame<'a> {
-    /// The frame as it is stored.
-    pub fn bytes(&self) -> &'a [u8] {
-        self.bytes
+/// A frame whose bytes are borrowed. Parsing it checks that every section has its place; hashes are
+/// checked where entries are read.
+#[derive(Debug, Clone, Copy)]
+pub struct FrameView<'a> {
+    header: &'a FrameHeader,
+    header_bytes: &'a [u8],
+    records: &'a [u8],
+    hashes: &'a [[u8; blake3::OUT_LEN]],
+    offsets: &'a [U32],
+    names: &'a [u8],
+    /// Hashes, offsets and names in one: what the root covers besides the header.
+    sections: &'a [u8],
+    root: Hash,
+}
+
+/// A frame that owns its bytes: parsed once, then viewed for each entry that is read from it.
+#[derive(Debug, Clone)]
+pub struct Frame {
+    bytes: Bytes,
+    first_seq: u64,
+    last_seq: u64,
+}
+
+impl Frame {
+    /// Parses a frame that is exactly `bytes`.
+    pub fn parse(bytes: Bytes) -> Result<Self, FrameError> {
+        let view = FrameView::parse(&bytes)?;
+        let (first_seq, last_seq) = (view.first_seq(), view.last_seq());
+        Ok(Self { bytes, first_seq, last_seq })
+    }
+
+    /// The frame, for reading.
+    #[expect(clippy::missing_panics_doc, reason = "the bytes were parsed, and never change")]
+    #[inline]
+    pub fn view(&self) -> FrameView<'_> {
+        FrameView::split(&self.bytes).expect("the bytes of a frame were parsed")
     }
 
     /// The `seq` of the first entry.
+    #[inline]
     pub fn first_seq(&self) -> u64 {
         self.first_seq
     }
 
     /// The `seq` of the last entry.
+    #[inline]
     pub fn last_seq(&self) -> u64 {
-        self.first_seq + self.count - 1
+        self.last_seq
     }
 
-    /// The frame's root.
+    /// Whether entry `seq` is in this frame.
+    #[inline]
+    pub fn contains(&self, seq: u64) -> bool {
+        (self.first_seq..=self.last_seq).contains(&seq)
+    }
+
+    /// Its length in bytes.
+    pub fn len_bytes(&self) -> usize {
+        self.bytes.len()
+    }
+}
+
+impl<'a> FrameView<'a> {
+    /// Parses a frame that is exactly `bytes`.
+    pub fn parse(bytes: &'a [u8]) -> Result<Self, FrameError> {
+        let view = Self::split(bytes)?;
+        view.check_names()?;
+        Ok(view)
+    }
+
+    /// Checks the header and divides `bytes` into the sections it asks for.
+    #[inline]
+    fn split(bytes: &'a [u8]) -> Result<Self, FrameError> {
+        let length = |expected| FrameError::Length { found: bytes.len(), expected };
+        let (header, _) = FrameHeader::ref_from_prefix(bytes).map_err(|_| length(LINE_BYTES))?;
+        header.check()?;
+
+        // All lengths are 32 bits wide, so their sum cannot overflow 64.
+        let count = header.count.get() as usize;
+        let records_end = LINE_BYTES + header.records_lines.get() as usize * LINE_BYTES;
+        let hashes_end = records_end + count * blake3::OUT_LEN;
+        let offsets_end = hashes_end + count * OFFSET_BYTES;
+        let names_end = offsets_end + header.names_bytes.get() as usize;
+        let expected = names_end + blake3::OUT_LEN;
+        if bytes.len() != expected {
+            return Err(length(expected));
+        }
+        let offsets = <[U32]>::ref_from_bytes(&bytes[hashes_end..offsets_end]);
+        let root = bytes.last_chunk().copied().map(Hash::from_bytes);
+        Ok(Self {
+            header,
+            header_bytes: &bytes[..LINE_BYTES],
+            records: &bytes[LINE_BYTES..records_end],
+            hashes: bytes[records_end..hashes_end].as_chunks().0,
+            offsets: offsets.map_err(|_| length(expected))?,
+            names: &bytes[offsets_end..names_end],
+            sections: &bytes[records_end..names_end],
+            root: root.ok_or_else(|| length(expected))?,
+        })
+    }
+
+    fn check_names(&self) -> Result<(), FrameError> {
+        let mut rest = self.names;
+        for _ in 0..self.header.names_count.get() {
+            rest = split_name(rest).ok_or(FrameError::Names)?.1;
+        }
+        if rest.is_empty() { Ok(()) } else { Err(FrameError::Names) }
+    }
+
+    /// The `seq` of the first entry.
+    pub fn first_seq(&self) -> u64 {
+        self.header.first_seq.get()
+    }
+
+    /// The `seq` of the last entry.
+    pub fn last_seq(&self) -> u64 {
+        self.first_seq() + self.hashes.len() as u64 - 1
+    }
+
+    /// How many entries there are; at least one.
+    pub fn count(&self) -> usize {
+        self.hashes.len()
+    }
+
+    /// The root of the frame before this one; 32 zero bytes in the first.
+    pub fn previous_root(&self) -> Hash {
+        Hash::from_bytes(self.header.previous_root)
+    }
+
+    /// The root as stored.
     pub fn root(&self) -> Hash {
         self.root
     }
 
-    /// The root of the frame this one continues from.
-    pub fn previous_root(&self) -> Hash {
-        self.previous_root
+    /// The root as it follows from header, hashes, offsets and names.
+    pub fn compute_root(&self) -> Hash {
+        root_of(self.header_bytes, self.sections)
     }
 
-    /// How many names the run has before this frame.
-    pub fn names_before(&self) -> u32 {
-        self.first_name_id
+    /// The hash of the entry at `index`, as stored.
+    ///
+    /// # Panics
+    /// If `index` is not below [`count`](Self::count).
+    pub fn entry_hash(&self, index: usize) -> Hash {
+        Hash::from_bytes(self.hashes[index])
     }
 
-    /// Whether any name is first used in this frame.
-    pub fn has_names(&self) -> bool {
-        self.names_count > 0
+    /// The names first used in this frame, in the order of their numbers.
+    pub fn names(&self) -> impl Iterator<Item = &'a str> + use<'a> {
+        let mut rest = self.names;
+        std::iter::from_fn(move || {
+            let (name, tail) = split_name(rest)?;
+            rest = tail;
+            Some(name)
+        })
     }
 
-    /// How many names the run has with this frame.
-    pub fn names_end(&self) -> u32 {
-        self.first_name_id + self.names_count
+    /// The record at `index`, found through its offset. Its hash is not checked here.
+    ///
+    /// # Panics
+    /// If `index` is not below [`count`](Self::count).
+    pub fn record(&self, index: usize) -> Result<RecordView<'a>, FrameError> {
+        let seq = self.first_seq() + index as u64;
+        let bytes = self.records.get(self.record_start(index)..).unwrap_or_default();
+        RecordView::parse(bytes).map_err(|source| FrameError::Record { seq, source })
     }
 
-    /// The names first used in this frame, with their numbers.
-    pub fn names(&self) -> impl Iterator<Item = (u32, &'a str)> + use<'a> {
-        // Most frames bring no name; the view is only made for those that do.
-        let view = self.has_names().then(|| self.view());
-        (self.first_name_id..).zip(view.into_iter().flat_map(|view| view.names()))
+    /// Checks that the records fill their section without gap or overlap, each where its offset
+    /// says.
+    pub fn check_offsets(&self) -> Result<(), FrameError> {
+        self.visit_records(|_, _, _| {})
     }
 
-    /// The largest `ts_init` of the entries.
-    pub fn ts_init_max(&self) -> UnixNanos {
-        self.ts_init_max
+    /// Whether the whole frame is in order by itself: offsets, records, their hashes, and the root.
+    /// Shows each record with its index to `visit` on the way, before its hash is checked. Where
+    /// the frame is not in order this does not say what is wrong, and not all records are shown.
+    pub fn is_sound(
+        &self,
+        lanes: &mut HashLanes,
+        hashes: &mut Vec<Hash>,
+        mut visit: impl FnMut(usize, &RecordView<'a>),
+    ) -> bool {
+        hashes.clear();
+        hashes.resize(self.count(), Hash::from_bytes([0; blake3::OUT_LEN]));
+        // One pass: a record is hashed while it is still in the processor's cache.
+        let visited = self.visit_records(|index, start, record| {
+            visit(index, record);
+            lanes.add(self.records, start, record.bytes().len() / LINE_BYTES, index, hashes);
+        });
+        lanes.finish(self.records, hashes);
+        visited.is_ok()
+            && hashes
+                .iter()
+                .zip(self.hashes)
+                .all(|(computed, stored)| computed.as_bytes() == stored)
+            && self.compute_root() == self.root
     }
 
-    /// What the index gets of this frame, in order: of each hash of a key, the first entry.
-    pub fn key_rows(&self) -> &'a [KeyRow] {
-        self.key_rows
+    /// Shows the records with their indices and the bytes they begin at, as far as they follow each
+    /// other, each where its offset says.
+    fn visit_records(
+        &self,
+        mut visit: impl FnMut(usize, usize, &RecordView<'a>),
+    ) -> Result<(), FrameError> {
+        let mut end = 0;
+        for index in 0..self.count() {
+            let seq = self.first_seq() + index as u64;
+            if self.record_start(index) != end {
+                return Err(FrameError::Offset { seq });
+            }
+            let record = self.record(index)?;
+            visit(index, end, &record);
+            end += record.bytes().len();
+        }
+        if end == self.records.len() {
+            Ok(())
+        } else {
+            Err(FrameError::Offset { seq: self.last_seq() + 1 })
+        }
     }
 
-    /// The frame, for reading.
-    #[allow(clippy::missing_panics_doc, reason = "only a builder makes one, and it reads back")]
-    pub fn view(&self) -> FrameView<'a> {
-        FrameView::parse(self.bytes).expect("a frame reads back as it was built")
+    /// Hashes every record and writes the hashes to `out`, which is cleared first. The hash of a
+    /// malformed record is 32 zero bytes.
+    pub fn hash_records(&self, lanes: &mut HashLanes, out: &mut Vec<Hash>) {
+        out.clear();
+        out.resize(self.count(), Hash::from_bytes([0; blake3::OUT_LEN]));
+        for index in 0..self.count() {
+            let Ok(record) = self.record(index) else {
+                continue;
+            };
+            let (start, len) = (self.record_start(index), record.bytes().len());
+            lanes.add(self.records, start, len / LINE_BYTES, index, out);
+        }
+        lanes.finish(self.records, out);
     }
+
+    fn record_start(&self, index: usize) -> usize {
+        self.offsets[index].get() as usize * LINE_BYTES
+    }
+}
+
+fn split_name(names: &[u8]) -> Option<(&str, &[u8])> {
+    let (len, rest) = names.split_first_chunk::<NAME_LEN_BYTES>()?;
+    let (name, rest) = rest.split_at_checked(u16::from_le_bytes(*len) as usize)?;
+    Some((std::str::from_utf8(name).ok()?, rest))
 }

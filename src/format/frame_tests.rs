@@ -1,109 +1,180 @@
-//! What a frame takes before it is full.
+//! What is no frame, and no record, is told so by the error that fits.
 
-use super::frame::{FRAME_OVERHEAD_BYTES, NAME_LEN_BYTES, PER_RECORD_BYTES};
-use super::record_builder::name_record;
-use super::{FrameBuilder, FrameLimits, LINE_BYTES, Line, RecordStamp};
-use crate::model::{Hash, UnixNanos};
+use bytes::Bytes;
+use uuid::Uuid;
+use zerocopy::IntoBytes;
 
-const STAMP: RecordStamp = RecordStamp { ts_publish: UnixNanos::new(1), topic_id: 0, type_id: 0 };
+use super::record_builder::RecordTag;
+use super::{
+    Frame, FrameBuilder, FrameError, FrameLimits, FrameView, HashLanes, LINE_BYTES, Line,
+    RecordBuilder, RecordError, RecordLimits, RecordStamp, RecordView,
+};
+use crate::model::{EntryDraft, Hash, Headers, IndexKind, UnixNanos};
 
-/// The `n`th record, and a name that comes with it; every fourth brings none.
-fn nth(n: usize) -> (Vec<Line>, String) {
-    (name_record(&"r".repeat(n * 97 % 400), 0), "n".repeat(n % 4))
+/// Header, 17 bytes of payload, 11 of keys and 16 of an id: two lines, the last 20 bytes of them
+/// padding.
+fn record() -> Vec<Line> {
+    let limits = RecordLimits { record_bytes_max: 1_024, keys_max: 4, key_bytes_max: 16 };
+    let mut builder = RecordBuilder::new(limits);
+    builder.fill(&EntryDraft {
+        topic: "topic",
+        payload_type: "type",
+        ts_init: UnixNanos::new(1),
+        payload: b"12345678901234567",
+        headers: Headers { correlation_id: Some(Uuid::from_u128(7)), causation_id: None },
+        keys: &[(IndexKind::CLIENT_ORDER_ID, "O-1"), (IndexKind::VENUE_ORDER_ID, "")],
+        identity: None,
+    });
+    let tag = RecordTag { stamp: 0, ts_publish: UnixNanos::new(2), topic_id: 0, type_id: 1 };
+    builder.finish(tag).unwrap().to_vec()
 }
 
-fn names_bytes(name: &str) -> usize {
-    if name.is_empty() { 0 } else { NAME_LEN_BYTES + name.len() }
-}
+const RECORDS: usize = LINE_BYTES;
+const HASHES: usize = RECORDS + 3 * 2 * LINE_BYTES;
+const OFFSETS: usize = HASHES + 3 * 32;
+const NAMES: usize = OFFSETS + 3 * 4;
+const ROOT: usize = NAMES + 2 + 5 + 2 + 4;
 
-fn push(frame: &mut FrameBuilder, (record, name): &(Vec<Line>, String)) {
-    frame.push(record, &[], &STAMP);
-    if !name.is_empty() {
-        frame.push_name(name);
+/// Three such records, and both of their names.
+fn frame() -> Vec<u8> {
+    let limits = FrameLimits { entries_max: 3, bytes_max: 1 << 12 };
+    let mut builder = FrameBuilder::new(limits, 1, 0);
+    for _ in 0..3 {
+        let stamp = RecordStamp { ts_publish: UnixNanos::new(2), topic_id: 0, type_id: 1 };
+        builder.push(&record(), &[], &stamp);
     }
+    builder.push_name("topic");
+    builder.push_name("type");
+    builder.seal(&Hash::from_bytes([0; 32])).bytes().to_vec()
 }
 
-/// How long a frame of the first `count` records is.
-fn sealed_len(count: usize) -> usize {
-    let limits = FrameLimits { entries_max: usize::MAX, bytes_max: 1 << 20 };
-    let mut frame = FrameBuilder::new(limits, 1, 0);
-    for n in 0..count {
-        push(&mut frame, &nth(n));
-    }
-    frame.seal(&Hash::from_bytes([0; 32])).bytes().len()
+fn put(bytes: &[u8], at: usize, new: &[u8]) -> Vec<u8> {
+    let mut changed = bytes.to_vec();
+    changed[at..at + new.len()].copy_from_slice(new);
+    changed
 }
 
-/// As settings are checked by: what one frame can hold at most is what is left of its bytes.
-#[test]
-fn a_frame_is_as_long_as_its_overhead_and_its_records() {
-    let (record, name) = nth(0);
-    assert_eq!(name, "");
-    let len = FRAME_OVERHEAD_BYTES + PER_RECORD_BYTES + record.len() * LINE_BYTES;
-    assert_eq!((sealed_len(1), FRAME_OVERHEAD_BYTES, PER_RECORD_BYTES), (len, 96, 36));
-}
-
-#[test]
-fn a_frame_is_filled_up_to_its_limit_of_bytes() {
-    for bytes_max in 500..4_000 {
-        let limits = FrameLimits { entries_max: usize::MAX, bytes_max };
-        let mut frame = FrameBuilder::new(limits, 1, 0);
-        let mut count = 0;
-        while let next = nth(count)
-            && frame.fits(next.0.len(), names_bytes(&next.1))
-        {
-            push(&mut frame, &next);
-            count += 1;
-        }
-        let sealed = frame.seal(&Hash::from_bytes([0; 32])).bytes().len();
-        assert_eq!(sealed, sealed_len(count));
-        assert!(sealed <= bytes_max, "{sealed} bytes, {bytes_max} are allowed");
-        assert!(sealed_len(count + 1) > bytes_max, "there was room for another");
-    }
+fn is_sound(frame: &FrameView<'_>) -> bool {
+    frame.is_sound(&mut HashLanes::default(), &mut Vec::new(), |_, _| {})
 }
 
 #[test]
-fn a_frame_takes_no_more_entries_than_it_may_and_none_when_sealed() {
-    let limits = FrameLimits { entries_max: 3, bytes_max: 1 << 20 };
-    let mut frame = FrameBuilder::new(limits, 1, 0);
-    for seq in 1..=3 {
-        assert!(frame.fits(1, 0));
-        assert_eq!(frame.push(&nth(0).0, &[], &STAMP), seq);
-        assert!(!frame.is_empty());
-    }
-    assert!(!frame.fits(1, 0));
-    frame.seal(&Hash::from_bytes([0; 32]));
-    frame.reset();
-    assert!(frame.is_empty());
-    frame.push(&nth(0).0, &[], &STAMP);
-    assert!(frame.fits(1, 0));
-    frame.seal(&Hash::from_bytes([0; 32]));
-    assert!(!frame.fits(1, 0), "it is sealed");
-}
-
-/// What is larger than any frame gets one of its own.
-#[test]
-fn an_empty_frame_takes_any_record() {
-    let limits = FrameLimits { entries_max: 10, bytes_max: 128 };
-    let mut frame = FrameBuilder::new(limits, 1, 0);
-    assert!(frame.fits(1_000, 0));
-    frame.push(&nth(0).0, &[], &STAMP);
-    assert!(!frame.fits(1, 0));
+fn a_frame_that_was_changed_nowhere_is_sound() {
+    let bytes = frame();
+    assert_eq!(bytes.len(), ROOT + 32);
+    let frame = FrameView::parse(&bytes).unwrap();
+    assert_eq!(frame.check_offsets(), Ok(()));
+    assert!(is_sound(&frame));
+    assert_eq!(frame.names().collect::<Vec<_>>(), ["topic", "type"]);
 }
 
 #[test]
-fn a_frame_goes_on_where_another_ended() {
-    let limits = FrameLimits { entries_max: 10, bytes_max: 1 << 20 };
-    let mut frame = FrameBuilder::new(limits, 5, 3);
-    frame.push(&nth(0).0, &[], &STAMP);
-    frame.push(&nth(0).0, &[], &STAMP);
-    assert_eq!([frame.push_name("a"), frame.push_name("b"), frame.push_name("c")], [3, 4, 5]);
-    let mut next = FrameBuilder::new(limits, 1, 0);
-    next.push_name("of a frame before");
-    next.follow(&frame);
-    frame.seal(&Hash::from_bytes([0; 32]));
-    frame.reset();
-    for builder in [&mut next, &mut frame] {
-        assert_eq!((builder.next_seq(), builder.push_name("d")), (7, 6));
-        assert!(builder.is_empty());
+fn a_frame_lends_the_view_of_its_bytes() {
+    let bytes = frame();
+    let owned = Frame::parse(Bytes::from(bytes.clone())).unwrap();
+    let view = FrameView::parse(&bytes).unwrap();
+    assert_eq!(owned.view().root(), view.root());
+    assert_eq!(owned.view().record(2).unwrap().bytes(), view.record(2).unwrap().bytes());
+    assert_eq!((owned.first_seq(), owned.last_seq(), owned.len_bytes()), (1, 3, bytes.len()));
+    assert_eq!([0, 1, 3, 4].map(|seq| owned.contains(seq)), [false, true, true, false]);
+    let cut = Bytes::from(bytes).slice(1..);
+    assert_eq!(Frame::parse(cut).unwrap_err(), FrameError::Magic { found: *b"LF1\x01" });
+}
+
+#[test]
+fn what_is_no_frame_is_told_so() {
+    let sound = frame();
+    let first_seq = |seq: u64| put(&sound, 8, &seq.to_le_bytes());
+    let len = sound.len();
+    let cases = [
+        (put(&sound, 0, b"X"), FrameError::Magic { found: *b"XLF1" }),
+        (put(&sound, 4, &[2]), FrameError::Version { found: 2, expected: 1 }),
+        (put(&sound, 7, &[1]), FrameError::Reserved),
+        (first_seq(0), FrameError::Count),
+        (first_seq(u64::MAX - 2), FrameError::Count),
+        (put(&sound, 16, &[0]), FrameError::Count),
+        (put(&sound, 16, &[4]), FrameError::Length { found: len, expected: len + 36 }),
+        (put(&sound, 20, &[7]), FrameError::Length { found: len, expected: len + LINE_BYTES }),
+        (put(&sound, 28, &[12]), FrameError::Length { found: len, expected: len - 1 }),
+        (sound[..63].to_vec(), FrameError::Length { found: 63, expected: 64 }),
+        (sound[..64].to_vec(), FrameError::Length { found: 64, expected: len }),
+        // One name fewer than the section holds, one more, one that is longer than it, one that is
+        // no UTF-8.
+        (put(&sound, 24, &[1]), FrameError::Names),
+        (put(&sound, 24, &[3]), FrameError::Names),
+        (put(&sound, NAMES + 7, &[5]), FrameError::Names),
+        (put(&sound, NAMES + 2, &[0xff]), FrameError::Names),
+    ];
+    for (bytes, expected) in cases {
+        assert_eq!(FrameView::parse(&bytes).unwrap_err(), expected);
     }
+    // The last place there is.
+    let last = first_seq(u64::MAX - 3);
+    assert_eq!(FrameView::parse(&last).unwrap().last_seq(), u64::MAX - 1);
+}
+
+#[test]
+fn records_that_are_not_where_their_offsets_say_are_told_so() {
+    let sound = frame();
+    // A line that belongs to no record.
+    let mut longer = put(&sound, 20, &[7]);
+    longer.splice(HASHES..HASHES, [0; LINE_BYTES]);
+    let flags = RECORDS + 2 * LINE_BYTES + 44;
+    let unknown = RecordError::UnknownFlags { flags: 0x11 };
+    let cases = [
+        (put(&sound, OFFSETS, &[2]), FrameError::Offset { seq: 1 }),
+        (put(&sound, OFFSETS + 4, &[0]), FrameError::Offset { seq: 2 }),
+        (put(&sound, OFFSETS + 8, &[5]), FrameError::Offset { seq: 3 }),
+        (put(&sound, OFFSETS + 8, &[0, 0, 0, 1]), FrameError::Offset { seq: 3 }),
+        (longer, FrameError::Offset { seq: 4 }),
+        (put(&sound, flags, &[0x11]), FrameError::Record { seq: 2, source: unknown }),
+    ];
+    for (bytes, expected) in cases {
+        let frame = FrameView::parse(&bytes).unwrap();
+        assert_eq!(frame.check_offsets(), Err(expected));
+        assert!(!is_sound(&frame));
+    }
+    let beyond = put(&sound, OFFSETS + 8, &[0, 0, 0, 1]);
+    let found = FrameView::parse(&beyond).unwrap().record(2).map(|_| ()).unwrap_err();
+    assert_eq!(found, FrameError::Record { seq: 3, source: RecordError::Truncated });
+}
+
+#[test]
+fn what_is_no_record_is_told_so() {
+    let sound = record().as_bytes().to_vec();
+    let cases = [
+        (sound[..63].to_vec(), RecordError::Truncated),
+        (sound[..127].to_vec(), RecordError::Truncated),
+        (put(&sound, 40, &[3]), RecordError::LineCount { lines: 3, expected: 2 }),
+        // A payload of 128 bytes more.
+        (put(&sound, 24, &[145]), RecordError::LineCount { lines: 2, expected: 4 }),
+        (put(&sound, 45, &[0x80]), RecordError::UnknownFlags { flags: 0x8001 }),
+        (put(&sound, 44, &[1 << 3]), RecordError::UnknownFlags { flags: 8 }),
+        (put(&sound, 63, &[1]), RecordError::Padding),
+        (put(&sound, 127, &[1]), RecordError::Padding),
+        (put(&sound, 108, &[1]), RecordError::Padding),
+        // One key fewer than the section holds, one more, one that is longer than it, half the head
+        // of one.
+        (put(&sound, 46, &[1]), RecordError::Keys),
+        (put(&sound, 46, &[3]), RecordError::Keys),
+        (put(&sound, 64 + 17 + 4 + 3 + 2, &[1]), RecordError::Keys),
+        (put(&put(&sound, 46, &[1]), 64 + 17 + 2, &[5]), RecordError::Keys),
+    ];
+    for (bytes, expected) in cases {
+        assert_eq!(RecordView::parse(&bytes).map(|_| ()).unwrap_err(), expected);
+    }
+}
+
+#[test]
+fn a_record_has_the_parts_it_was_made_of() {
+    let bytes = [record().as_bytes(), &[0xff; 100]].concat();
+    let record = RecordView::parse(&bytes).unwrap();
+    assert_eq!(record.bytes().len(), 2 * LINE_BYTES);
+    assert_eq!(record.payload(), b"12345678901234567");
+    let keys: Vec<_> = record.keys().collect();
+    assert_eq!(keys, [(IndexKind::CLIENT_ORDER_ID, &b"O-1"[..]), (IndexKind::VENUE_ORDER_ID, b"")]);
+    assert_eq!(record.headers().correlation_id, Some(Uuid::from_u128(7)));
+    assert_eq!((record.headers().causation_id, record.identity()), (None, None));
+    assert_eq!((record.topic_id(), record.type_id(), record.name_id_max()), (0, 1, 1));
+    assert_eq!((record.ts_init().as_u64(), record.ts_publish().as_u64()), (1, 2));
 }

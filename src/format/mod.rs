@@ -6,25 +6,22 @@ const _: () = assert!(usize::BITS >= 64, "run files are read on 64-bit machines"
 
 mod data_mark;
 mod frame;
-mod frame_keys;
+mod frame_builder;
+#[cfg(test)]
+mod frame_builder_tests;
 #[cfg(test)]
 mod frame_tests;
-mod frame_view;
-#[cfg(test)]
-mod frame_view_tests;
 mod hash;
 mod key_block;
 mod key_merge;
 mod line;
 mod manifest;
 mod marker_block;
-mod owned_frame;
 mod record;
 mod record_builder;
 
-pub use frame::{FrameBuilder, FrameLimits, RecordStamp, SealedFrame};
-pub use frame_keys::FrameKeys;
-pub use frame_view::{FrameError, FrameView};
+pub use frame::{Frame, FrameError, FrameView};
+pub use frame_builder::{FrameBuilder, FrameKeys, FrameLimits, RecordStamp, SealedFrame};
 pub use hash::{HashLanes, MULTI_LANE_LINES_MAX};
 pub use key_block::{
     KEY_BLOCK_ROWS_MAX, KEY_ROW_BYTES, KEY_TIER_FACTOR, KeyBlock, KeyBlockError, KeyBlockId,
@@ -36,7 +33,6 @@ pub use manifest::{
     decode_marker_manifest, encode_anchor, encode_manifest, encode_marker_manifest, run_root,
 };
 pub use marker_block::{MarkerBlockError, MarkerCodec, StoredMarker, StoredStream};
-pub use owned_frame::OwnedFrame;
 pub use record::{
     KEY_HEADER_BYTES, KEYS_PER_RECORD_MAX, RecordError, RecordFlags, RecordHeader, RecordView,
 };
@@ -46,6 +42,6 @@ pub use record_builder::{RecordBuilder, RecordLimitError, RecordLimits};
 pub(crate) use data_mark::{
     DataMark, HiFiLine, MarkHeader, MarkedRecord, announced_stream, stream_mark, stream_mark_lines,
 };
-pub(crate) use frame::{FRAME_OVERHEAD_BYTES, PER_RECORD_BYTES};
+pub(crate) use frame_builder::{FRAME_OVERHEAD_BYTES, PER_RECORD_BYTES};
 pub(crate) use key_merge::{KeyMerge, Wanted};
 pub(crate) use record_builder::{RecordTag, name_record};

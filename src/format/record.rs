@@ -65,7 +65,8 @@ impl RecordFlags {
 pub struct RecordHeader {
     /// Place in the total order. While the record is in a ring: the order stamp.
     pub seq: U64,
-    /// Domain time of the message, Unix nanoseconds.
+    /// Domain time of the message, Unix nanoseconds. While the record is in a ring: 0 where the
+    /// message has none.
     pub ts_init: U64,
     /// Node clock at acceptance, Unix nanoseconds.
     pub ts_publish: U64,

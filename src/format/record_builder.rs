@@ -122,7 +122,7 @@ impl RecordBuilder {
         }
     }
 
-    /// Sets the domain time of the message; 0 where it has none.
+    /// Sets the domain time of the message. Without it, or with 0, the entry gets its `ts_publish`.
     pub fn set_ts_init(&mut self, ts_init: UnixNanos) {
         self.ts_init = ts_init;
     }

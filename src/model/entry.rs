@@ -27,7 +27,7 @@ pub struct EntryDraft<'a> {
     pub topic: &'a str,
     /// Tag of the payload's type. Must not be empty.
     pub payload_type: &'a str,
-    /// Domain time of the message.
+    /// Domain time of the message. With 0, which is the default, the entry gets its `ts_publish`.
     pub ts_init: UnixNanos,
     /// The encoded message.
     pub payload: &'a [u8],

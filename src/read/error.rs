@@ -3,6 +3,7 @@ use crate::store::ReadFault;
 
 /// Why something could not be read from a run.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum ReadError {
     /// The entry's bytes do not have the hash stored with it.
     #[error("entry {seq} does not match its hash")]
@@ -10,8 +11,8 @@ pub enum ReadError {
         /// The entry.
         seq: u64,
     },
-    /// Entries that should be there are missing: before a frame that is there, or before the end of a sealed
-    /// run.
+    /// Entries that should be there are missing: before a frame that is there, or before the end of
+    /// a sealed run.
     #[error("entries {from} to {to} are missing")]
     Gap {
         /// The first missing `seq`.

@@ -1,10 +1,12 @@
 use serde::Serialize;
 
 use crate::model::{Hash, RunId, RunStatus, UnixNanos};
+use crate::store::ReadFault;
 
 /// One thing that is wrong with a run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, thiserror::Error)]
 #[serde(tag = "kind", rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum Finding {
     /// An entry's bytes do not have the hash stored with it.
     #[error("entry {seq} does not match its hash")]
@@ -44,8 +46,8 @@ pub enum Finding {
         /// What does not match.
         error: String,
     },
-    /// A row of the index points to an entry that is missing, damaged, or not the first of its frame
-    /// to mention a key with the row's hash; or the row is there twice.
+    /// A row of the index points to an entry that is missing, damaged, or not the first of its
+    /// frame to mention a key with the row's hash; or the row is there twice.
     #[error(
         "the index points to entry {seq} for keys with hash {hash}, which does not bear it out"
     )]
@@ -171,12 +173,47 @@ pub struct VerifyReport {
 }
 
 impl VerifyReport {
-    /// The most findings a report keeps: enough to see a pattern, bounded for a file that is damaged
-    /// throughout.
+    /// The most findings a report keeps: enough to see a pattern, and a bound for a file that is
+    /// damaged throughout.
     pub const FINDINGS_MAX: usize = 1000;
 
     /// Whether nothing is wrong.
     pub fn is_clean(&self) -> bool {
         self.findings.is_empty()
+    }
+}
+
+/// Findings, the first of them in full.
+#[derive(Debug, Default)]
+pub(super) struct Findings {
+    pub(super) kept: Vec<Finding>,
+    pub(super) omitted: u64,
+}
+
+impl Findings {
+    pub(super) fn push(&mut self, finding: Finding) {
+        if self.kept.len() < VerifyReport::FINDINGS_MAX {
+            self.kept.push(finding);
+        } else {
+            self.omitted += 1;
+        }
+    }
+
+    pub(super) fn unreadable(&mut self, what: &'static str, error: &ReadFault) {
+        self.push(Finding::Unreadable { what, error: error.to_string() });
+    }
+
+    /// As [`push`](Self::push), for a finding that is costly to make: it is made only if it is
+    /// kept.
+    pub(super) fn push_with<E>(
+        &mut self,
+        finding: impl FnOnce() -> Result<Finding, E>,
+    ) -> Result<(), E> {
+        if self.kept.len() < VerifyReport::FINDINGS_MAX {
+            self.kept.push(finding()?);
+        } else {
+            self.omitted += 1;
+        }
+        Ok(())
     }
 }

@@ -1,27 +1,32 @@
-//! Whether the index has exactly the rows that follow from the frames. Both sides are summed up, stretch
-//! by stretch of the log, whatever their order; only where the sums differ the rows are compared.
+//! Whether the index has exactly the rows that follow from the frames. The rows of both sides are
+//! summed up for each stretch of the log, in whatever order they come. Only where the sums differ
+//! are the rows compared.
 
 use std::hash::{BuildHasher, RandomState};
 
-use super::Finding;
-use super::index_diff::Slice;
+use super::entry::{hashed_record, open_frame, record_of};
+use super::finding::Findings;
+use super::lookup::first_mention;
 use super::point_read::PointRead;
-use super::verifier::Findings;
-use crate::format::{FrameKeys, KeyBlock, KeyBlockError, KeyBlockId, KeyRow, KeyTier, RecordView};
-use crate::model::{RunManifest, RunStatus};
+use super::{Finding, ReadError};
+use crate::format::{
+    FrameKeys, HashLanes, KeyBlock, KeyBlockError, KeyBlockId, KeyRow, KeyTier, RecordView,
+    key_hash,
+};
+use crate::model::{IndexKind, RunManifest, RunStatus};
 use crate::store::{BackendFault, ReadFault, RunReader};
 
-/// Sums up the rows that follow from frames. Each has keys of its own, which its clones share, so that
-/// nobody can make up rows that sum up to others.
+/// Sums up the rows that follow from frames. Each has random hash keys of its own, which its clones
+/// share, so that nobody can make up rows with the sum of others.
 #[derive(Debug, Clone, Default)]
 pub(super) struct RowSummer {
     hasher: RandomState,
-    /// Of the frame that is being walked.
+    /// Those of the frame that is being walked.
     rows: FrameKeys,
 }
 
-/// A count of rows and the sum of their keyed hashes: equal for equal sets of rows, and for different
-/// ones with a probability of one in 2⁶⁴.
+/// A count of rows and the sum of their keyed hashes. Equal sets of rows have equal sums; different
+/// sets have them with a probability of one in 2⁶⁴.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct RowSum {
     rows: u64,
@@ -29,7 +34,7 @@ pub(super) struct RowSum {
 }
 
 impl RowSummer {
-    /// Takes up an entry that is as it was recorded. Others bear out no row of the index.
+    /// Adds an entry that is as it was recorded. Others bear out no row of the index.
     pub(super) fn entry(&mut self, record: &RecordView<'_>) {
         self.rows.add(record);
     }
@@ -84,18 +89,18 @@ impl IndexCheck {
         self.summer.clone()
     }
 
-    /// Takes up an entry of a frame that is not taken by its sum.
+    /// Adds an entry of a frame that is not added by its sum.
     pub(super) fn entry(&mut self, record: &RecordView<'_>) {
         self.summer.entry(record);
     }
 
-    /// Takes up that the entries of the frame stored under `key` are through.
+    /// Ends the frame stored under `key`, whose entries were added one by one.
     pub(super) fn frame_ends(&mut self, key: u64) {
         let sum = self.summer.frame_ends();
         self.accept(key, sum);
     }
 
-    /// Takes up the whole frame stored under `key`.
+    /// Adds the whole frame stored under `key`.
     pub(super) fn accept(&mut self, key: u64, frame: RowSum) {
         match self.expected.last_mut() {
             Some(Stretch { sum, .. }) if sum.rows < STRETCH_ROWS => sum.join(frame),
@@ -179,8 +184,124 @@ impl BlockCheck {
     }
 }
 
+/// The rows the index should have for a range of the log, to say row by row what is wrong with it.
+/// One range is compared after the other, each where something is wrong, so that memory is bounded;
+/// for each the whole index is walked.
+struct Slice {
+    first: u64,
+    last: u64,
+    /// In order.
+    expected: Vec<KeyRow>,
+}
+
+impl Slice {
+    /// Reads the frames that begin in a range of the log. The last range is open: of a run that
+    /// grows it takes in what is new, for the index has that too.
+    fn gather(source: &dyn RunReader, first: u64, last: u64) -> Result<Self, ReadFault> {
+        let mut expected = Vec::new();
+        let (mut lanes, mut hashes) = (HashLanes::default(), Vec::new());
+        let mut keys = FrameKeys::default();
+        let mut from = Some(first);
+        while let Some(at) = from
+            && let Some((first_seq, bytes)) = source.frame_at_or_after(at)?
+            && first_seq <= last
+        {
+            // What is damaged bears out no row. The walk over the entries reports it.
+            if let Ok(frame) = open_frame(first_seq, bytes) {
+                frame.view().hash_records(&mut lanes, &mut hashes);
+                let seqs = first_seq..=frame.last_seq();
+                for (record, _) in seqs.filter_map(|seq| hashed_record(&frame, seq, &hashes).ok()) {
+                    keys.add(&record);
+                }
+                expected.extend_from_slice(keys.finish());
+                keys.clear();
+            }
+            from = first_seq.checked_add(1);
+        }
+        expected.sort();
+        Ok(Self { first, last, expected })
+    }
+
+    /// Names every row that the index has too many or too few.
+    fn compare(
+        &self,
+        source: &dyn RunReader,
+        frames: &PointRead,
+        manifest: &RunManifest,
+        findings: &mut Findings,
+    ) -> Result<(), ReadFault> {
+        let mut found = vec![false; self.expected.len()];
+        for_each_block(source, |_, bytes| {
+            let slice = rows_of(bytes).iter().filter(|row| self.covers(**row));
+            for row in slice {
+                match self.expected.binary_search(row) {
+                    Ok(at) if !std::mem::replace(&mut found[at], true) => {}
+                    _ => findings.push(dangling_row(*row)),
+                }
+            }
+        })?;
+        for (row, _) in self.expected.iter().zip(found).filter(|(_, found)| !found) {
+            findings.push_with(|| missing_row(source, frames, manifest, *row))?;
+        }
+        Ok(())
+    }
+
+    fn covers(&self, row: KeyRow) -> bool {
+        (self.first..=self.last).contains(&row.seq())
+    }
+}
+
+fn dangling_row(row: KeyRow) -> Finding {
+    Finding::IndexDangling { hash: hash_text(row.hash()), seq: row.seq() }
+}
+
+/// What is wrong where the index does not have a row: whoever looks up the key does not find it, or
+/// takes a later entry for the first.
+fn missing_row(
+    source: &dyn RunReader,
+    frames: &PointRead,
+    manifest: &RunManifest,
+    row: KeyRow,
+) -> Result<Finding, ReadFault> {
+    let seq = row.seq();
+    let Some((kind, key)) = key_of(source, frames, row)? else {
+        // It could be read a moment ago.
+        return Ok(Finding::HashMismatch { seq });
+    };
+    let index_kind = kind_name(manifest, kind);
+    let text = String::from_utf8_lossy(&key).into_owned();
+    match first_mention(source, frames, kind, &key) {
+        Ok(Some(indexed)) if indexed > seq => {
+            Ok(Finding::IndexWrongSeq { index_kind, key: text, indexed, seq })
+        }
+        _ => Ok(Finding::IndexMissing { index_kind, key: text, seq }),
+    }
+}
+
+/// The key that an entry is expected to be found by; `None` where the entry is damaged.
+fn key_of(
+    source: &dyn RunReader,
+    frames: &PointRead,
+    row: KeyRow,
+) -> Result<Option<(IndexKind, Vec<u8>)>, ReadFault> {
+    let frame = match frames.frame(source, row.seq()) {
+        Ok(Some(frame)) => frame,
+        Err(ReadError::Store(fault)) => return Err(fault),
+        Ok(None) | Err(_) => return Ok(None),
+    };
+    let Ok((record, _)) = record_of(&frame, row.seq()) else {
+        return Ok(None);
+    };
+    let mut keys = record.keys().filter(|(kind, key)| key_hash(*kind, key) == row.hash());
+    Ok(keys.next().map(|(kind, key)| (kind, key.to_vec())))
+}
+
+fn kind_name(manifest: &RunManifest, kind: IndexKind) -> String {
+    manifest.index_kinds.name(kind).map_or_else(|| kind.to_string(), str::to_owned)
+}
+
 /// Shows each block of the index, as it is stored.
-pub(super) fn for_each_block(
+fn for_each_block(
     source: &dyn RunReader,
     mut visit: impl FnMut(KeyBlockId, &[u8]),
 ) -> Result<(), ReadFault> {
@@ -201,11 +322,11 @@ pub(super) fn for_each_block(
 }
 
 /// The rows of a block; none where it has no whole ones.
-pub(super) fn rows_of(bytes: &[u8]) -> &[KeyRow] {
+fn rows_of(bytes: &[u8]) -> &[KeyRow] {
     KeyBlock::parse(bytes).map_or(&[], |block| block.rows())
 }
 
 /// A hash as it is printed.
-pub(super) fn hash_text(hash: u64) -> String {
+fn hash_text(hash: u64) -> String {
     format!("{hash:016x}")
 }

@@ -1,13 +1,19 @@
-use super::ReadError;
+//! Finds entries by key: the first that mentions one key, and all keys of a kind.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use super::entry::record_of;
 use super::point_read::PointRead;
+use super::{Direction, EntryRef, ReadError, Scan};
 use crate::format::key_hash;
 use crate::model::IndexKind;
 use crate::store::{BackendFault, RunReader};
 
-/// The first entry that mentions a key. The index only says where to look; the entry has the word, so
-/// keys with one hash do not mix. Nearly always it is the first entry that is looked at.
+/// The first entry that mentions a key. The index only says where to look. The key is compared with
+/// those of the entry, so keys with one hash do not mix. Nearly always the first entry has it.
 ///
-/// Whatever the index answers, this goes on to later frames only, so that it ends.
+/// Whatever the index answers, this only goes on to later frames, so that it ends.
 pub(super) fn first_mention(
     source: &dyn RunReader,
     frames: &PointRead,
@@ -23,10 +29,10 @@ pub(super) fn first_mention(
         }
         let missing = || ReadError::Gap { from: seq, to: seq };
         let frame = frames.frame(source, seq)?.ok_or_else(missing)?;
-        let (_, last) = frame.range();
+        let last = frame.last_seq();
         // The frame's other keys with this hash have no row of their own.
         for seq in seq..=last {
-            let (record, _) = frame.record(seq, &[])?;
+            let (record, _) = record_of(&frame, seq)?;
             if record.keys().any(|mentioned| mentioned == (kind, key)) {
                 return Ok(Some(seq));
             }
@@ -34,4 +40,74 @@ pub(super) fn first_mention(
         from = last + 1;
     }
     Ok(None)
+}
+
+/// A key and the first entry that mentions it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeyMention {
+    /// The key.
+    pub key: Vec<u8>,
+    /// The first `seq` that mentions it.
+    pub seq: u64,
+}
+
+/// Walks the keys of one kind in the order in which they are first mentioned. This scans all
+/// entries and looks up every key on the way, in the memory of a few frames.
+///
+/// A damaged or missing entry is an error in its place, as in a [`Scan`]. So is a key that cannot
+/// be looked up; the other keys of its entry are returned all the same.
+pub struct Keys {
+    source: Arc<dyn RunReader>,
+    frames: Arc<PointRead>,
+    scan: Scan,
+    kind: IndexKind,
+    /// The keys that the last entry is the first to mention, and an error for each of its keys that
+    /// could not be looked up.
+    found: VecDeque<Result<KeyMention, ReadError>>,
+}
+
+impl Keys {
+    pub(super) fn new(source: Arc<dyn RunReader>, frames: Arc<PointRead>, kind: IndexKind) -> Self {
+        let scan = Scan::new(Arc::clone(&source), Direction::Forward, 1, u64::MAX);
+        Self { source, frames, scan, kind, found: VecDeque::new() }
+    }
+}
+
+impl Iterator for Keys {
+    type Item = Result<KeyMention, ReadError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        while self.found.is_empty() {
+            let entry = match self.scan.next_ref()? {
+                Ok(entry) => entry,
+                Err(error) => return Some(Err(error)),
+            };
+            find_first(&*self.source, &self.frames, &entry, self.kind, &mut self.found);
+        }
+        self.found.pop_front()
+    }
+}
+
+/// Appends the keys of a kind that no entry before this one mentions.
+fn find_first(
+    source: &dyn RunReader,
+    frames: &PointRead,
+    entry: &EntryRef<'_>,
+    kind: IndexKind,
+    found: &mut VecDeque<Result<KeyMention, ReadError>>,
+) {
+    let seq = entry.seq();
+    let keys = || entry.keys().filter(|(of, _)| *of == kind).map(|(_, key)| key);
+    for (index, key) in keys().enumerate() {
+        if keys().take(index).any(|earlier| earlier == key) {
+            continue;
+        }
+        match first_mention(source, frames, kind, key) {
+            Ok(Some(first)) if first == seq => {
+                found.push_back(Ok(KeyMention { key: key.to_vec(), seq }));
+            }
+            Ok(_) => {}
+            Err(error) => found.push_back(Err(error)),
+        }
+    }
 }

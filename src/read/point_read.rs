@@ -1,24 +1,31 @@
+//! Reads single entries, and keeps the frames and names that were read last. Without them each read
+//! would take a whole frame from the store for one entry of thousands.
+
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use super::ReadError;
-use super::entry_ref::EntryRef;
-use super::loaded_frame::LoadedFrame;
-use super::names::Names;
-use super::recent_frames::RecentFrames;
+use super::entry::{EntryRef, Names, open_frame, record_of};
+use crate::format::Frame;
 use crate::model::Entry;
 use crate::store::RunReader;
 
-/// Reads single entries. Keeps the frames and names that were read last: without, each read would
-/// take a whole frame from the store for one entry out of thousands.
+/// How many bytes of frames are kept by default. Reads by `seq` cluster: a cause lies shortly
+/// before its effect. Eight frames of the default size hold some 90 000 entries of 256 bytes.
+const KEPT_BYTES_DEFAULT: usize = 32 << 20;
+
+/// A page of redb's.
+const PAGE_BYTES: usize = 4 << 10;
+
+/// What redb has in a page besides a frame, at most.
+const REDB_BYTES: usize = 64;
+
+/// Reads single entries.
 #[derive(Debug)]
 pub(super) struct PointRead {
     frames: Mutex<RecentFrames>,
     names: RwLock<Names>,
 }
-
-/// Frames that are kept where nobody says how many, in bytes. Reads by `seq` cluster: a cause lies
-/// shortly before its effect. Eight frames of the default size hold some 90 000 entries of 256 bytes.
-const KEPT_BYTES_DEFAULT: usize = 32 << 20;
 
 impl Default for PointRead {
     fn default() -> Self {
@@ -41,7 +48,7 @@ impl PointRead {
         let Some(frame) = self.frame(source, seq)? else {
             return Ok(None);
         };
-        let (record, entry_hash) = frame.record(seq, &[])?;
+        let (record, entry_hash) = record_of(&frame, seq)?;
         let id = record.name_id_max();
         // A panic of the store under a lock leaves nothing half done.
         let mut names = self.names.read().unwrap_or_else(PoisonError::into_inner);
@@ -53,12 +60,13 @@ impl PointRead {
         Ok(Some(EntryRef::new(record, &names, entry_hash)?.to_entry()))
     }
 
-    /// The frame with entry `seq`; `None` where the last frame that begins at or before it ends before.
+    /// The frame with entry `seq`; `None` where the last frame that begins at or before it ends
+    /// before it.
     pub(super) fn frame(
         &self,
         source: &dyn RunReader,
         seq: u64,
-    ) -> Result<Option<Arc<LoadedFrame>>, ReadError> {
+    ) -> Result<Option<Arc<Frame>>, ReadError> {
         let recent = || self.frames.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(frame) = recent().find(seq) {
             return Ok(Some(frame));
@@ -66,13 +74,169 @@ impl PointRead {
         let Some((first_seq, bytes)) = source.frame_at_or_before(seq)? else {
             return Ok(None);
         };
-        // Looked at before it is copied, which costs far more: whoever waits for an entry asks again and
-        // again for one behind the last frame.
-        if !LoadedFrame::open(first_seq, bytes.clone())?.has(seq) {
+        // Looked at before it is copied, which costs far more: whoever waits for an entry asks
+        // again and again for one after the last frame.
+        if !open_frame(first_seq, bytes.clone())?.contains(seq) {
             return Ok(None);
         }
-        let frame = Arc::new(LoadedFrame::open(first_seq, source.detach(bytes))?);
+        let frame = Arc::new(open_frame(first_seq, source.detach(bytes))?);
         recent().keep(Arc::clone(&frame));
         Ok(Some(frame))
+    }
+}
+
+/// The frames that were asked for last, up to a number of bytes that they hold.
+///
+/// A committed frame never changes, so what is kept here stays right while the run grows.
+#[derive(Debug)]
+struct RecentFrames {
+    bytes_max: usize,
+    bytes: usize,
+    /// By first `seq`, with the time of the last use.
+    frames: BTreeMap<u64, (u64, Arc<Frame>)>,
+    /// Time of the last use to the first `seq`.
+    uses: BTreeMap<u64, u64>,
+    /// Counts uses.
+    now: u64,
+}
+
+impl RecentFrames {
+    fn new(bytes_max: usize) -> Self {
+        Self { bytes_max, bytes: 0, frames: BTreeMap::new(), uses: BTreeMap::new(), now: 0 }
+    }
+
+    /// The frame with entry `seq`.
+    fn find(&mut self, seq: u64) -> Option<Arc<Frame>> {
+        let (first_seq, (used, frame)) = self.frames.range_mut(..=seq).next_back()?;
+        if !frame.contains(seq) {
+            return None;
+        }
+        // Entries of one frame are often read one after the other.
+        if *used != self.now {
+            self.now += 1;
+            self.uses.remove(used);
+            self.uses.insert(self.now, *first_seq);
+            *used = self.now;
+        }
+        Some(Arc::clone(frame))
+    }
+
+    /// Keeps a frame; the frames that were not used for longest make room. A frame that is larger
+    /// than all the room is not kept.
+    fn keep(&mut self, frame: Arc<Frame>) {
+        let first_seq = frame.first_seq();
+        if held_bytes(&frame) > self.bytes_max {
+            return;
+        }
+        self.forget(first_seq);
+        self.bytes += held_bytes(&frame);
+        self.now += 1;
+        self.uses.insert(self.now, first_seq);
+        self.frames.insert(first_seq, (self.now, frame));
+        while self.bytes > self.bytes_max
+            && let Some((_, oldest)) = self.uses.first_key_value()
+        {
+            self.forget(*oldest);
+        }
+    }
+
+    fn forget(&mut self, first_seq: u64) {
+        if let Some((used, frame)) = self.frames.remove(&first_seq) {
+            self.uses.remove(&used);
+            self.bytes -= held_bytes(&frame);
+        }
+    }
+}
+
+/// The memory that a kept frame takes. A frame borrowed from redb holds the pages it is in, with
+/// some bytes of redb's own: as many pages as the next power of two.
+fn held_bytes(frame: &Frame) -> usize {
+    (frame.len_bytes() + REDB_BYTES).next_power_of_two().max(PAGE_BYTES)
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use zerocopy::IntoBytes;
+
+    use super::*;
+    use crate::format::{FrameBuilder, FrameLimits, Line, RecordStamp};
+    use crate::model::{Hash, UnixNanos};
+
+    const ENTRIES: u64 = 10;
+
+    /// The frame of ten entries of one line each that begins at `first_seq`.
+    fn frame(first_seq: u64) -> Arc<Frame> {
+        let limits = FrameLimits { entries_max: 100, bytes_max: 1 << 16 };
+        let stamp = RecordStamp { ts_publish: UnixNanos::new(0), topic_id: 0, type_id: 0 };
+        let mut line = Line::ZERO;
+        line.as_mut_bytes()[40] = 1;
+        let mut builder = FrameBuilder::new(limits, first_seq, 0);
+        for _ in 0..ENTRIES {
+            builder.push(&[line], &[], &stamp);
+        }
+        let sealed = builder.seal(&Hash::from_bytes([0; 32]));
+        let bytes = Bytes::copy_from_slice(sealed.bytes());
+        Arc::new(open_frame(first_seq, bytes).expect("the engine's own frame"))
+    }
+
+    /// Room for two frames.
+    fn recent() -> RecentFrames {
+        RecentFrames::new(held_bytes(&frame(1)) * 2)
+    }
+
+    fn found(frames: &mut RecentFrames, seq: u64) -> Option<u64> {
+        frames.find(seq).map(|frame| frame.first_seq())
+    }
+
+    #[test]
+    fn a_frame_is_found_by_each_of_its_entries_and_no_other() {
+        let mut frames = recent();
+        frames.keep(frame(11));
+        frames.keep(frame(41));
+        for seq in 0..60 {
+            let first = [11, 41].into_iter().find(|first| (*first..first + ENTRIES).contains(&seq));
+            assert_eq!(found(&mut frames, seq), first, "{seq}");
+        }
+    }
+
+    #[test]
+    fn the_frame_not_used_for_longest_makes_room() {
+        let mut frames = recent();
+        frames.keep(frame(1));
+        frames.keep(frame(11));
+        assert_eq!(found(&mut frames, 5), Some(1));
+        frames.keep(frame(21));
+        assert_eq!([1, 11, 21].map(|seq| found(&mut frames, seq)), [Some(1), None, Some(21)]);
+    }
+
+    #[test]
+    fn what_is_kept_never_exceeds_its_bytes() {
+        let mut frames = recent();
+        for first_seq in [1, 11, 11, 1, 21, 31, 31, 11] {
+            frames.keep(frame(first_seq));
+            assert_eq!(found(&mut frames, first_seq), Some(first_seq));
+            let kept: usize = frames.frames.values().map(|(_, frame)| held_bytes(frame)).sum();
+            assert_eq!(kept, frames.bytes);
+            assert!(kept <= frames.bytes_max);
+            assert_eq!(frames.frames.len(), frames.uses.len());
+        }
+    }
+
+    #[test]
+    fn a_small_frame_counts_as_the_page_it_holds() {
+        assert_eq!(held_bytes(&frame(1)), 4 << 10);
+        let mut frames = RecentFrames::new(8 << 10);
+        for first_seq in [1, 11, 21] {
+            frames.keep(frame(first_seq));
+        }
+        assert_eq!([1, 11, 21].map(|seq| found(&mut frames, seq)), [None, Some(11), Some(21)]);
+    }
+
+    #[test]
+    fn a_frame_larger_than_all_room_is_not_kept() {
+        let mut frames = RecentFrames::new(held_bytes(&frame(1)) - 1);
+        frames.keep(frame(1));
+        assert_eq!(found(&mut frames, 1), None);
     }
 }

@@ -1,8 +1,8 @@
 use std::sync::Arc;
 
-use super::behind::{Behind, KnownSeal, sealed_watermark};
 use super::lookup::first_mention;
 use super::point_read::PointRead;
+use super::scan::{Beyond, KnownSeal, sealed_watermark};
 use super::{Direction, Keys, ReadError, Scan};
 use crate::model::{Entry, IndexKind, RunManifest, SnapshotAnchor};
 use crate::store::{ReadFault, RunReader};
@@ -45,8 +45,8 @@ impl EventStoreReader {
         Ok(self.source.manifest()?)
     }
 
-    /// The durable watermark: the last entry of the last frame. A sealed run that has lost its last frames
-    /// has a higher one in its manifest.
+    /// The durable watermark: the last entry of the last frame; 0 while there is none. A sealed run
+    /// that has lost its last frames has a higher one in its manifest.
     pub fn watermark(&self) -> Result<u64, ReadError> {
         Ok(self.source.watermark()?)
     }
@@ -68,13 +68,18 @@ impl EventStoreReader {
     }
 
     /// Walks the entries of a range, lowest first or highest first, in the memory of one frame.
-    /// Both ends belong to the range; `u64::MAX` as upper end leaves it open. Of a live run, do not keep
-    /// a [`Scan`] for long that is not at its end.
+    ///
+    /// Both ends belong to the range. Entries count from 1, so a range from 0 begins with entry 1.
+    /// `u64::MAX` as `to_seq` leaves the range open. A range whose `to_seq` is below its `from_seq`
+    /// is empty: its scan returns `None` at once and reads nothing.
+    ///
+    /// Of a live run, do not keep a [`Scan`] for long that is not at its end.
     pub fn scan(&self, from_seq: u64, to_seq: u64, direction: Direction) -> Scan {
         Scan::new(Arc::clone(&self.source), direction, from_seq, to_seq)
     }
 
-    /// The entry `seq`; `None` past the watermark, for a sealed run that in its manifest.
+    /// The entry `seq`; `None` for 0 and past the watermark. Of a sealed run the watermark in its
+    /// manifest counts: an entry before that which is not there is a [`ReadError::Gap`].
     pub fn read(&self, seq: u64) -> Result<Option<Entry>, ReadError> {
         if seq == 0 {
             return Ok(None);
@@ -82,7 +87,7 @@ impl EventStoreReader {
         if let Some(entry) = self.point.read(&*self.source, seq)? {
             return Ok(Some(entry));
         }
-        let Some(to) = Behind::look(&*self.source, &self.seal, seq)?.last_missing() else {
+        let Some(to) = Beyond::look(&*self.source, &self.seal, seq)?.last_missing() else {
             return Ok(None);
         };
         // As in a scan: a live run may have grown since the first look.
@@ -104,8 +109,8 @@ impl EventStoreReader {
         Keys::new(Arc::clone(&self.source), Arc::clone(&self.point), kind)
     }
 
-    /// What to replay on top of the snapshot, or from the beginning where there is none. An error where a
-    /// sealed run has lost its last entries.
+    /// What to replay on top of the snapshot, or from the beginning where there is none. An error
+    /// where a sealed run has lost its last entries.
     pub fn replay_plan(&self) -> Result<ReplayPlan, ReadError> {
         // The anchor first: of a live run it may be recorded between the two, and is never past the
         // watermark of then.

@@ -1,10 +1,9 @@
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use super::ReadError;
-use super::behind::{Behind, KnownSeal};
-use super::entry_ref::EntryRef;
-use super::frame_cursor::FrameCursor;
-use crate::model::Entry;
+use super::entry::{EntryRef, Names, hashed_record, open_frame};
+use crate::format::{Frame, HashLanes};
+use crate::model::{Entry, Hash};
 use crate::store::{ReadFault, RunReader};
 
 /// Which way a scan goes.
@@ -18,18 +17,22 @@ pub enum Direction {
 
 /// Walks a range of entries in the memory of one frame.
 ///
-/// A damaged or missing entry is an error in its place; the scan then goes on behind it. Entries are
-/// missing, too, where a sealed run ends before the watermark in its manifest. A damaged frame ends the
-/// scan, and so do names that cannot be read. A forward scan with an open end that has returned `None`
-/// can be asked again when more has become durable.
+/// A damaged or missing entry is an error in its place; the scan then goes on after it. Entries are
+/// also missing where a sealed run ends before the watermark in its manifest. A damaged frame ends
+/// the scan, and so do names that cannot be read. A forward scan with an open end that has returned
+/// `None` can be asked again when more has become durable.
 ///
-/// A scan that stands amid a frame holds that frame on loan. Of a live run on redb this keeps pages that are
-/// given up meanwhile from being used again, and the file grows by them: take such a scan to its end, or
-/// drop it, before waiting for long.
+/// A scan that stands inside a frame borrows that frame from the store. Of a live run on redb this
+/// keeps pages that are freed meanwhile from being used again, and the file grows by them: take
+/// such a scan to its end, or drop it, before waiting for long.
 pub struct Scan {
     source: Arc<dyn RunReader>,
     seal: KnownSeal,
-    cursor: FrameCursor,
+    /// The frame the scan stands in, and the hashes of its records.
+    frame: Option<Frame>,
+    hashes: Vec<Hash>,
+    lanes: HashLanes,
+    names: Names,
     direction: Direction,
     /// What is still to be returned: first and last `seq`.
     from: u64,
@@ -47,7 +50,10 @@ impl Scan {
         Self {
             source,
             seal: KnownSeal::default(),
-            cursor: FrameCursor::default(),
+            frame: None,
+            hashes: Vec::new(),
+            lanes: HashLanes::default(),
+            names: Names::default(),
             direction,
             from: from.max(1),
             to,
@@ -62,14 +68,16 @@ impl Scan {
         }
         match self.advance() {
             Ok(None) => {
-                // Not kept while a caller waits for more: a frame that is lent out keeps pages of a live
+                // Released while a caller waits for more: a borrowed frame keeps pages of a live
                 // run from being used again.
-                self.cursor.release();
+                self.frame = None;
                 None
             }
             Ok(Some(seq)) => {
-                let entry = self.cursor.entry(seq, &*self.source);
-                // Names that cannot be read once would be asked for again for each entry: in a damaged file, for seconds.
+                let Self { source, frame, hashes, names, .. } = self;
+                let entry = named_entry(frame.as_ref(), seq, hashes, names, &**source);
+                // Names that cannot be read once would be asked for again for each entry. In a
+                // damaged file this takes seconds.
                 self.ended = matches!(entry, Err(ReadError::Store(_)));
                 Some(entry)
             }
@@ -80,50 +88,48 @@ impl Scan {
         }
     }
 
-    /// Chooses the next `seq`, loads its frame, and takes it off the range.
+    /// Loads the frame with the next entry, and takes the entry off the range. `None` at the end of
+    /// the log.
     fn advance(&mut self) -> Result<Option<u64>, ReadError> {
-        match self.direction {
-            Direction::Forward => {
-                let seq = self.from;
-                if !self.is_loaded(seq) && !self.load_forward(seq)? {
-                    return Ok(None);
-                }
-                self.from += 1;
-                Ok(Some(seq))
-            }
-            Direction::Reverse => {
-                let seq = self.to;
-                if !self.is_loaded(seq) && !self.load_reverse(seq)? {
-                    return Ok(None);
-                }
-                // An open end means the watermark, which only the last frame tells.
-                let seq = self.to;
-                self.to -= 1;
-                Ok(Some(seq))
+        let next = match self.direction {
+            Direction::Forward => self.load_lowest()?,
+            Direction::Reverse => self.load_highest()?,
+        };
+        if let Some(seq) = next {
+            match self.direction {
+                Direction::Forward => self.from = seq + 1,
+                Direction::Reverse => self.to = seq - 1,
             }
         }
+        Ok(next)
     }
 
     fn is_loaded(&self, seq: u64) -> bool {
-        self.cursor.range().is_some_and(|(first, last)| (first..=last).contains(&seq))
+        self.frame.as_ref().is_some_and(|frame| frame.contains(seq))
     }
 
-    /// Loads the frame with `seq`. False when the log ends before it.
-    fn load_forward(&mut self, seq: u64) -> Result<bool, ReadError> {
-        if self.load_around(seq)? {
-            return Ok(true);
+    /// The first entry of the range, once its frame is loaded. `None` where the log ends before it.
+    fn load_lowest(&mut self) -> Result<Option<u64>, ReadError> {
+        let seq = self.from;
+        if self.is_loaded(seq) {
+            return Ok(Some(seq));
         }
-        let Some(last) = Behind::look(&*self.source, &self.seal, seq)?.last_missing() else {
-            return Ok(false);
+        self.load_around(seq)?;
+        if self.is_loaded(seq) {
+            return Ok(Some(seq));
+        }
+        let Some(last) = Beyond::look(&*self.source, &self.seal, seq)?.last_missing() else {
+            return Ok(None);
         };
-        // A live run may have grown since the first look. Frames are committed in order, and the seal
-        // behind them, so what lies before one that is there, or before the end of a sealed run, and is not
-        // found now, is missing.
-        if self.load_around(seq)? {
-            return Ok(true);
+        // A live run may have grown since the first look. Frames are committed in order, and the
+        // seal after them. So an entry before a frame that is there, or before the end of a sealed
+        // run, is missing if it is not found now.
+        self.load_around(seq)?;
+        if self.is_loaded(seq) {
+            return Ok(Some(seq));
         }
         if last < seq {
-            // Nothing is missing, so there is nothing to go on behind.
+            // Nothing is missing, so there is no place to go on from.
             return Err(ReadFault::unfindable_frame(seq).into());
         }
         let to = self.to.min(last);
@@ -131,31 +137,37 @@ impl Scan {
         Err(ReadError::Gap { from: seq, to })
     }
 
-    /// Loads the frame with `seq`, or, behind the end of the log, with its last entry. False when
-    /// the log begins after it.
-    fn load_reverse(&mut self, seq: u64) -> Result<bool, ReadError> {
-        let came_from_later = self.cursor.range().is_some();
-        if self.load_around(seq)? {
-            return Ok(true);
+    /// The last entry of the range, or of the log where that ends earlier, once its frame is
+    /// loaded. `None` where the log begins after the range.
+    fn load_highest(&mut self) -> Result<Option<u64>, ReadError> {
+        let seq = self.to;
+        if self.is_loaded(seq) {
+            return Ok(Some(seq));
         }
-        let last = match self.cursor.range() {
-            Some((_, last)) if last < seq => last,
-            _ => 0,
-        };
+        let came_from_later = self.frame.is_some();
+        self.load_around(seq)?;
+        if self.is_loaded(seq) {
+            return Ok(Some(seq));
+        }
+        // An open end means the watermark, which only the last frame tells.
+        let last = self.frame.as_ref().map(Frame::last_seq).filter(|last| *last < seq).unwrap_or(0);
         self.to = last;
         let from = self.from.max(last + 1);
         if came_from_later {
             return Err(ReadError::Gap { from, to: seq });
         }
-        match Behind::look(&*self.source, &self.seal, last + 1)? {
-            Behind::Frame(next) if next > seq => Err(ReadError::Gap { from, to: seq }),
-            // Committed since the first look, and this scan began before it; or it would not be found now either.
-            Behind::Frame(next) if !self.finds(next)? => {
+        match Beyond::look(&*self.source, &self.seal, last + 1)? {
+            Beyond::Frame(next) if next > seq => Err(ReadError::Gap { from, to: seq }),
+            // Either it was committed since the first look, and this scan began before it; or no
+            // search finds it now either.
+            Beyond::Frame(next) if !self.finds(next)? => {
                 Err(ReadFault::unfindable_frame(next).into())
             }
-            Behind::Lost(end) if from <= end => Err(ReadError::Gap { from, to: end.min(seq) }),
-            // Nothing behind the last frame is missing, or nothing that was asked for.
-            Behind::Frame(_) | Behind::Lost(_) | Behind::End => Ok(self.from <= self.to),
+            Beyond::Lost(end) if from <= end => Err(ReadError::Gap { from, to: end.min(seq) }),
+            // Nothing is missing after the last frame, or nothing that was asked for.
+            Beyond::Frame(_) | Beyond::Lost(_) | Beyond::End => {
+                Ok((self.from <= last).then_some(last))
+            }
         }
     }
 
@@ -165,13 +177,15 @@ impl Scan {
         Ok(found.is_some_and(|(found, _)| found == first_seq))
     }
 
-    /// Loads the last frame that begins at or before `seq`, and says whether it holds `seq`.
-    fn load_around(&mut self, seq: u64) -> Result<bool, ReadError> {
-        let Some((first_seq, bytes)) = self.source.frame_at_or_before(seq)? else {
-            return Ok(false);
-        };
-        self.cursor.load(first_seq, bytes)?;
-        Ok(self.is_loaded(seq))
+    /// Loads the last frame that begins at or before `seq`, if there is one, and hashes its
+    /// records.
+    fn load_around(&mut self, seq: u64) -> Result<(), ReadError> {
+        if let Some((first_seq, bytes)) = self.source.frame_at_or_before(seq)? {
+            let frame = open_frame(first_seq, bytes)?;
+            frame.view().hash_records(&mut self.lanes, &mut self.hashes);
+            self.frame = Some(frame);
+        }
+        Ok(())
     }
 }
 
@@ -181,4 +195,86 @@ impl Iterator for Scan {
     fn next(&mut self) -> Option<Self::Item> {
         self.next_ref().map(|entry| entry.map(|entry| entry.to_entry()))
     }
+}
+
+/// The entry `seq` of the frame that is loaded.
+fn named_entry<'a>(
+    frame: Option<&'a Frame>,
+    seq: u64,
+    hashes: &[Hash],
+    names: &'a mut Names,
+    source: &dyn RunReader,
+) -> Result<EntryRef<'a>, ReadError> {
+    let frame = frame.ok_or(ReadError::Gap { from: seq, to: seq })?;
+    let (record, entry_hash) = hashed_record(frame, seq, hashes)?;
+    names.load(source, record.name_id_max())?;
+    EntryRef::new(record, names, entry_hash)
+}
+
+/// What comes in the log from a place on at which no entry was found.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Beyond {
+    /// A frame, which begins with this entry.
+    Frame(u64),
+    /// No frame, though the run was sealed with entries up to this one.
+    Lost(u64),
+    /// Nothing: the log ends here.
+    End,
+}
+
+impl Beyond {
+    /// Looks for what comes at `seq` or after it.
+    pub(super) fn look(
+        source: &dyn RunReader,
+        seal: &KnownSeal,
+        seq: u64,
+    ) -> Result<Self, ReadFault> {
+        let next_frame = || {
+            let frame = source.frame_at_or_after(seq)?;
+            Ok::<_, ReadFault>(frame.map(|(first_seq, _)| Self::Frame(first_seq)))
+        };
+        if let Some(frame) = next_frame()? {
+            return Ok(frame);
+        }
+        let Some(last) = seal.watermark(source)?.filter(|last| *last >= seq) else {
+            return Ok(Self::End);
+        };
+        // The run may have been sealed only now, with frames that were not there a moment ago.
+        Ok(next_frame()?.unwrap_or(Self::Lost(last)))
+    }
+
+    /// The last entry that is missing, if the one at the place is; the one before the place where a
+    /// frame begins there. `None` where nothing is missing.
+    pub(super) fn last_missing(self) -> Option<u64> {
+        match self {
+            Self::Frame(first_seq) => Some(first_seq.saturating_sub(1)),
+            Self::Lost(last) => Some(last),
+            Self::End => None,
+        }
+    }
+}
+
+/// Where a run was sealed, if it was sealed when this was first asked. The manifest is read once: a
+/// run that was live then is written by this process, so nothing of it gets lost.
+#[derive(Debug, Default)]
+pub(super) struct KnownSeal(OnceLock<Option<u64>>);
+
+impl KnownSeal {
+    fn watermark(&self, source: &dyn RunReader) -> Result<Option<u64>, ReadFault> {
+        if let Some(known) = self.0.get() {
+            return Ok(*known);
+        }
+        let found = sealed_watermark(source)?;
+        Ok(*self.0.get_or_init(|| found))
+    }
+}
+
+/// The last entry of a sealed run, by its manifest; `None` while a run is not sealed.
+///
+/// The seal is committed after the last frame. An entry that is not found from then on is missing.
+pub(super) fn sealed_watermark(source: &dyn RunReader) -> Result<Option<u64>, ReadFault> {
+    let manifest = source.manifest()?;
+    // No frame has an entry of the largest number there is.
+    let last = manifest.high_watermark.min(u64::MAX - 1);
+    Ok(manifest.status.is_sealed().then_some(last))
 }

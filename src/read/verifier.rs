@@ -2,11 +2,12 @@ use std::num::NonZero;
 use std::sync::Arc;
 use std::thread;
 
-use super::run_digest::digest_run;
+use super::digest::digest_run;
+use super::finding::Findings;
 use super::walk::Walk;
 use super::{Finding, VerifyReport};
 use crate::model::Hash;
-use crate::store::{ReadFault, RunReader};
+use crate::store::RunReader;
 
 /// Walks all of a run and collects what is wrong with it. Changes nothing, and needs the memory of
 /// a few frames a thread and the names table.
@@ -98,39 +99,5 @@ impl Verifier {
             });
         }
         root
-    }
-}
-
-/// Findings, the first of them in full.
-#[derive(Debug, Default)]
-pub(super) struct Findings {
-    kept: Vec<Finding>,
-    omitted: u64,
-}
-
-impl Findings {
-    pub(super) fn push(&mut self, finding: Finding) {
-        if self.kept.len() < VerifyReport::FINDINGS_MAX {
-            self.kept.push(finding);
-        } else {
-            self.omitted += 1;
-        }
-    }
-
-    pub(super) fn unreadable(&mut self, what: &'static str, error: &ReadFault) {
-        self.push(Finding::Unreadable { what, error: error.to_string() });
-    }
-
-    /// As [`push`](Self::push), for a finding that is costly to make: only one that is kept is made.
-    pub(super) fn push_with<E>(
-        &mut self,
-        finding: impl FnOnce() -> Result<Finding, E>,
-    ) -> Result<(), E> {
-        if self.kept.len() < VerifyReport::FINDINGS_MAX {
-            self.kept.push(finding()?);
-        } else {
-            self.omitted += 1;
-        }
-        Ok(())
     }
 }

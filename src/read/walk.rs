@@ -1,24 +1,24 @@
 use bytes::Bytes;
 
 use super::Finding;
-use super::frame_digest::FrameDigest;
+use super::digest::FrameDigest;
+use super::finding::Findings;
 use super::index_check::IndexCheck;
-use super::verifier::Findings;
 use crate::format::{FrameView, HashLanes, RecordView};
 use crate::model::{Hash, RunManifest, UnixNanos};
 use crate::store::{ReadFault, RunReader};
 
-/// What is known of the run after the frames seen so far.
+/// What the verifier knows of the run after the frames seen so far.
 pub(super) struct Walk {
     lanes: HashLanes,
     hashes: Vec<Hash>,
     next_seq: u64,
-    /// Whether the last frame was damaged, or not the last, so that `next_seq` means nothing.
+    /// True after a damaged frame, or where the walk broke off: then `next_seq` means nothing.
     end_unknown: bool,
     root: Hash,
     names: Vec<String>,
-    /// How many names there were before the first frame that is missing, damaged or one too many. The
-    /// numbers of those behind it cannot be said.
+    /// How many names there were before the first frame that is missing, damaged or one too many.
+    /// The numbers of the names after it are unknown.
     names_before_loss: Option<usize>,
     ts_init_max: UnixNanos,
     scanned: u64,
@@ -41,8 +41,8 @@ impl Walk {
         }
     }
 
-    /// Takes up the next frame of the run. One that is in order by itself and follows from those before
-    /// is taken by its digest; any other is looked at in full, for what is wrong with it.
+    /// Takes the next frame of the run. If it is in order by itself and follows from those before,
+    /// its digest is enough. Any other frame is looked at in full, to say what is wrong with it.
     pub(super) fn step(
         &mut self,
         key: u64,
@@ -82,21 +82,21 @@ impl Walk {
         self.names_before_loss.is_some()
     }
 
-    /// Takes up that a frame is missing, damaged or one too many.
+    /// Notes that a frame is missing, damaged or one too many.
     fn lose_frame(&mut self) {
         self.names_before_loss = self.names_before_loss.or(Some(self.names.len()));
     }
 
-    /// Takes up that where the run goes on cannot be said.
+    /// Notes that nobody can say where the run goes on.
     pub(super) fn break_off(&mut self) {
         self.end_unknown = true;
         self.lose_frame();
     }
 
-    /// Whether the frame stored under `key` begins where the one before it ends.
+    /// Reports a frame stored under `key` that does not begin where the one before it ends.
     fn place(&mut self, key: u64, findings: &mut Findings) {
         if std::mem::take(&mut self.end_unknown) {
-            // Where the damaged frame before this one ended cannot be said.
+            // Nobody can say where the damaged frame before this one ended.
         } else if key > self.next_seq {
             findings.push(Finding::Gap { from: self.next_seq, to: key - 1 });
             self.lose_frame();
@@ -131,7 +131,7 @@ impl Walk {
         self.chain(key, &frame, findings);
         self.names.extend(frame.names().map(str::to_owned));
         self.records(key, &frame, findings);
-        // A frame within another does not take back what that had.
+        // A frame that lies within another does not move the end back.
         self.next_seq = self.next_seq.max(key.saturating_add(frame.count() as u64));
     }
 
@@ -194,8 +194,8 @@ impl Walk {
         &self.index
     }
 
-    /// The names table is what readers use, the names in the frames are what the hashes cover. Compared are
-    /// those whose numbers can be said.
+    /// Compares the names table, which readers use, with the names in the frames, which the hashes
+    /// cover. Names whose numbers are unknown are left out.
     pub(super) fn check_names_table(&self, source: &dyn RunReader, findings: &mut Findings) {
         let table = match source.names(0) {
             Ok(table) => table,
@@ -219,7 +219,8 @@ impl Walk {
         }
     }
 
-    /// What a lost or damaged frame may bear out is not reported once more.
+    /// Compares the manifest with the frames. What a lost or damaged frame may account for is not
+    /// reported a second time.
     pub(super) fn check_manifest(&self, manifest: &RunManifest, findings: &mut Findings) {
         let mut compare = |field, manifest: String, run: String| {
             if manifest != run {
@@ -250,6 +251,7 @@ impl Walk {
         compare("frames_root", manifest, run);
     }
 
+    /// Checks that the anchor can be read and is not past the watermark.
     pub(super) fn check_anchor(&self, source: &dyn RunReader, findings: &mut Findings) {
         let watermark = self.next_seq - 1;
         match source.anchor() {

@@ -7,9 +7,10 @@ use crate::read::EventStoreReader;
 /// What to replay: entries of a run, and the market data to join them with.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReplayInputs {
-    /// The first entry.
+    /// The first entry. Entries count from 1, so 0 means the same as 1.
     pub from_seq: u64,
-    /// The last entry; `u64::MAX` for the run's last.
+    /// The last entry; `u64::MAX` for the run's last. Below `from_seq` no entry is replayed, but the
+    /// market data is, whole.
     pub to_seq: u64,
     /// The market data. Where two records have the same `ts_init`, that of the earlier request in
     /// this list comes first.
@@ -69,7 +70,9 @@ pub struct PlannedInputs {
 }
 
 impl ReplayInputs {
-    /// Entries alone, without market data.
+    /// The entries of a range alone, without market data. Both ends belong to it, as in
+    /// [`EventStoreReader::scan`]: from 0 it begins with entry 1, and with `to_seq` below `from_seq`
+    /// it is empty.
     pub const fn entries(from_seq: u64, to_seq: u64) -> Self {
         Self { from_seq, to_seq, data: Vec::new() }
     }

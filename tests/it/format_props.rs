@@ -23,7 +23,8 @@ fn message() -> impl Strategy<Value = Message> {
     ];
     let key = ((1_u16..20).prop_map(IndexKind::from_u16), "[a-c]{0,3}|\\PC{0,50}");
     let id = || proptest::option::of(any::<u128>().prop_map(Uuid::from_u128));
-    (name, name, any::<u64>(), payload, vec(key, 0..5), (id(), id(), id())).prop_map(
+    let ts_init = prop_oneof![1 => Just(0), 9 => any::<u64>()];
+    (name, name, ts_init, payload, vec(key, 0..5), (id(), id(), id())).prop_map(
         |(
             topic,
             payload_type,
@@ -40,6 +41,12 @@ fn message() -> impl Strategy<Value = Message> {
 
 fn batch() -> impl Strategy<Value = Vec<Message>> {
     vec(message(), 1..20)
+}
+
+/// The messages as a frame stores them: one without a domain time gets its `ts_publish`.
+fn as_stored(batch: &[Message]) -> Vec<Message> {
+    let time = |message: &Message| if message.ts_init == 0 { TS_PUBLISH } else { message.ts_init };
+    batch.iter().map(|message| Message { ts_init: time(message), ..message.clone() }).collect()
 }
 
 /// What reads back of a frame, given the names of the run so far.
@@ -130,6 +137,7 @@ proptest! {
             prop_assert_eq!(frame.previous_root(), root);
             prop_assert_eq!(frame.first_seq(), seq);
             prop_assert_eq!(frame.count(), batch.len());
+            let batch = &as_stored(batch);
             prop_assert_eq!(&read(&frame, &mut names), batch);
             for index in 0..frame.count() {
                 let record = frame.record(index).unwrap();

@@ -9,13 +9,13 @@ use tapline::bus::{BusError, MessageBus, TimeEvent};
 use tapline::capture::{
     BusCaptureAdapter, CaptureError, EncodeError, Encoder, EncoderRegistry, RegisterError,
 };
-use tapline::read::EventStoreReader;
+use tapline::read::{EventStoreReader, Verifier};
 use tapline::engine::WriterConfig;
-use tapline::{Headers, IndexKind, SubmitError, UnixNanos};
+use tapline::{EntryDraft, Headers, IndexKind, SubmitError, UnixNanos};
 use uuid::Uuid;
 
 use super::defaults;
-use crate::support::{Engine, Fault, FaultyStore, Gate, PATIENCE, ended, entries};
+use crate::support::{Engine, Fault, FaultyStore, Gate, PATIENCE, draft, ended, entries};
 
 struct Filled {
     event_id: Uuid,
@@ -117,6 +117,43 @@ fn only_listed_types_are_captured_and_envelopes_are_opened() {
     let reader = EventStoreReader::new(Arc::clone(&engine.reader));
     let first = reader.lookup(IndexKind::CLIENT_ORDER_ID, "O-1").expect("memory");
     assert_eq!(first, Some(1), "the first entry that mentions the key");
+}
+
+#[test]
+fn a_message_without_a_time_gets_publish_time() {
+    let engine = Engine::start(defaults());
+    let mut adapter = adapter(&engine);
+    assert!(matches!(adapter.capture("quotes", &Quoted(7)), Ok(true)));
+    assert!(matches!(adapter.capture("orders", &filled(1)), Ok(true)));
+    engine.writer.flush(PATIENCE).expect("no halt");
+    let entries = entries(&engine.reader);
+    let [quoted, filled] = &entries[..] else { panic!("two messages") };
+    assert_ne!(quoted.ts_publish, UnixNanos::new(0));
+    assert_eq!(quoted.ts_init, quoted.ts_publish, "its encoder sets no time");
+    assert_eq!(filled.ts_init, UnixNanos::new(5), "its encoder sets this one");
+}
+
+/// Entries, their hashes, the frame's own maximum and the manifest have to agree.
+#[test]
+fn a_draft_without_a_time_gets_publish_time() {
+    let engine = Engine::start(defaults());
+    let mut producer = engine.writer.producer().expect("open");
+    for ts_init in [UnixNanos::new(5), UnixNanos::new(0)] {
+        let draft = EntryDraft { ts_init, ..draft("t", b"payload") };
+        producer.submit(&draft).expect("there is room");
+    }
+    drop(producer);
+    let report = engine.writer.close(&ended()).expect("nothing fails");
+    let entries = entries(&engine.reader);
+    assert_eq!(entries[0].ts_init, UnixNanos::new(5));
+    for entry in &entries[1..] {
+        assert_ne!(entry.ts_init, UnixNanos::new(0));
+        assert_eq!(entry.ts_init, entry.ts_publish);
+    }
+    let latest = entries.iter().map(|entry| entry.ts_init).max();
+    assert_eq!(report.manifest.end_ts_init, latest);
+    let verified = Verifier::new(Arc::clone(&engine.reader)).run(|_| {});
+    assert!(verified.is_clean(), "{:?}", verified.findings);
 }
 
 #[test]

@@ -288,7 +288,9 @@ fn the_last_entry_is_the_one_close_was_given() {
     let ts_init = UnixNanos::new(77);
     producer.submit(&EntryDraft { ts_init, ..draft("last", b"") }).expect("room");
     let reader = engine.reader.clone();
-    let report = engine.writer.close(&ended()).expect("nothing fails");
+    let earlier = UnixNanos::new(76);
+    let ended = EntryDraft { ts_init: earlier, ..ended() };
+    let report = engine.writer.close(&ended).expect("nothing fails");
     let entries = entries(&reader);
     let last = entries.last().expect("two entries");
     assert_eq!((report.watermark, last.seq), (2, 2));

@@ -85,7 +85,7 @@ fn each_key_of_a_hash_is_found_at_its_own_first_mention() {
         let reader = EventStoreReader::new(store.reader().unwrap());
         for sealed in [false, true] {
             if sealed {
-                store.seal(RunStatus::Ended, Some(UnixNanos::default())).unwrap();
+                store.seal(RunStatus::Ended, Some(stamp.ts_publish)).unwrap();
             }
             for (key, seq) in &expected {
                 assert_eq!(reader.lookup(CLIENT, key).unwrap(), *seq, "{key:x?}, sealed: {sealed}");

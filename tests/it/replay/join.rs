@@ -71,6 +71,29 @@ fn records_come_before_the_first_entry_that_is_not_before_them() {
 }
 
 #[test]
+fn entries_from_0_begin_with_entry_1() {
+    let reader = run_at(&[10, 20, 30]);
+    let (items, error) = replay(&reader, &MemoryCatalog::default(), &ReplayInputs::entries(0, 2));
+    assert!(error.is_none(), "{error:?}");
+    assert_eq!(items, ["entry 1", "entry 2"]);
+}
+
+#[test]
+fn an_empty_range_replays_only_market_data() {
+    let reader = run_at(&[10, 20, 30, 40, 50]);
+    let catalog = MemoryCatalog::default().and(slice("ES", ALL), &quotes(&[(5, 1), (25, 2)]));
+    for (from, to) in [(5, 2), (0, 0), (1, 0)] {
+        let inputs = ReplayInputs::entries(from, to);
+        let (items, error) = replay(&reader, &catalog, &inputs);
+        assert!(items.is_empty() && error.is_none(), "{items:?}, {error:?}");
+        let inputs = ReplayInputs { data: vec![request("ES", ALL)], ..inputs };
+        let (items, error) = replay(&reader, &catalog, &inputs);
+        assert!(error.is_none(), "{error:?}");
+        assert_eq!(items, ["ES 1", "ES 2"]);
+    }
+}
+
+#[test]
 fn records_of_one_time_come_in_the_order_of_the_requests_and_of_the_catalog() {
     let reader = run_at(&[10, 10]);
     let catalog = MemoryCatalog::default()

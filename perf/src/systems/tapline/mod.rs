@@ -20,6 +20,17 @@ use crate::system::{Closed, Lane, Message, Reader, System};
 const INSTANCE: &str = "perf";
 const KEY_KIND: IndexKind = IndexKind::CLIENT_ORDER_ID;
 
+/// The domain time that a message's number is stored as. Numbers begin with 0, which as a time would
+/// mean that the message has none.
+fn ts_init_of(number: u64) -> UnixNanos {
+    UnixNanos::new(number + 1)
+}
+
+/// The number that is stored as this domain time.
+fn number_of(ts_init: UnixNanos) -> u64 {
+    ts_init.as_u64() - 1
+}
+
 /// An open run.
 #[derive(Debug)]
 pub(super) struct Tapline {
@@ -112,7 +123,7 @@ impl Lane for TaplineLane {
         let draft = EntryDraft {
             topic,
             payload_type,
-            ts_init: UnixNanos::new(number),
+            ts_init: ts_init_of(number),
             payload,
             keys: keys.as_ref().map_or(&[], |keys| keys.as_slice()),
             ..EntryDraft::default()

@@ -7,7 +7,7 @@ use anyhow::{Context, Result, ensure};
 use tapline::read::{Direction, EventStoreReader, Verifier};
 use tapline::store::{RunReader as Source, list_runs, open_sealed_file};
 
-use super::{INSTANCE, KEY_KIND};
+use super::{INSTANCE, KEY_KIND, number_of};
 use crate::system::{Reader, Stored};
 
 /// The sealed run of a folder.
@@ -41,7 +41,7 @@ impl Reader for RunReader {
             count += 1;
             each(&Stored {
                 seq: entry.seq(),
-                number: entry.ts_init().as_u64(),
+                number: number_of(entry.ts_init()),
                 topic: entry.topic(),
                 payload_type: entry.payload_type(),
                 payload: entry.payload(),
@@ -62,7 +62,7 @@ impl Reader for RunReader {
         let entry = self.reader.read(seq)?;
         Ok(entry.map(|entry| {
             black_box(&entry.payload[..]);
-            entry.ts_init.as_u64()
+            number_of(entry.ts_init)
         }))
     }
 

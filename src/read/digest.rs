@@ -1,31 +1,92 @@
 //! The digests of all frames of a run, in order, made by any number of threads.
 //!
-//! A frame is found through the store by the first `seq` it may have, and only a frame that has been read
-//! tells where the next one begins. So that threads do not wait for each other's reads, the run is cut into
-//! stretches of `seq`; each thread walks a stretch, and its digests wait until all before them have been
-//! taken. The stretches touch and cover all that is possible, so no frame can lie between two threads.
+//! The store finds a frame by the first `seq` it may have, and only a frame that was read tells
+//! where the next one begins. So that threads do not wait for each other's reads, the run is cut
+//! into stretches of `seq`. Each thread walks a stretch, and its digests wait until all before them
+//! have been taken. The stretches touch each other and cover all numbers, so no frame can lie
+//! between two threads.
 
 use std::collections::VecDeque;
 use std::num::NonZero;
 use std::ops::RangeInclusive;
 use std::thread;
 
+use bytes::Bytes;
 use crossbeam_channel::{Receiver, Sender, bounded};
 
-use super::frame_digest::{Digester, FrameDigest};
-use super::index_check::RowSummer;
-use crate::format::FrameView;
+use super::index_check::{RowSum, RowSummer};
+use crate::format::{FrameView, HashLanes};
+use crate::model::{Hash, UnixNanos};
 use crate::store::{ReadFault, RunReader};
 
-/// Frames of the usual size in a stretch. The frame behind a stretch is read by two threads, so longer
-/// is better; the digests of a stretch wait in memory, so shorter is.
+/// What a frame adds to its run: all that is left to know of a frame that is in order by itself. It
+/// follows from the frame alone, so any thread can make it.
+#[derive(Debug)]
+pub(super) struct FrameDigest {
+    pub(super) count: u64,
+    pub(super) previous_root: Hash,
+    pub(super) root: Hash,
+    pub(super) names: Vec<String>,
+    /// The largest number of a name that an entry uses.
+    pub(super) name_id_max: u32,
+    pub(super) ts_init_max: UnixNanos,
+    /// The index rows that follow from its entries.
+    pub(super) keys: RowSum,
+}
+
+/// Makes digests, in buffers that are used again.
+#[derive(Debug)]
+pub(super) struct Digester {
+    lanes: HashLanes,
+    hashes: Vec<Hash>,
+    summer: RowSummer,
+}
+
+impl Digester {
+    /// One that sums up index rows by `summer`.
+    pub(super) fn new(summer: RowSummer) -> Self {
+        Self { lanes: HashLanes::default(), hashes: Vec::new(), summer }
+    }
+
+    /// The digest of the frame stored under `key`, once every hash in it is checked. `None` if
+    /// anything in it is wrong.
+    pub(super) fn digest(&mut self, key: u64, bytes: &Bytes) -> Option<FrameDigest> {
+        let frame = FrameView::parse(bytes).ok()?;
+        if frame.first_seq() != key {
+            return None;
+        }
+        let (mut name_id_max, mut ts_init_max) = (0, UnixNanos::default());
+        let mut in_place = true;
+        let Self { lanes, hashes, summer } = self;
+        let is_sound = frame.is_sound(lanes, hashes, |index, record| {
+            in_place &= record.seq() == key + index as u64;
+            name_id_max = name_id_max.max(record.name_id_max());
+            ts_init_max = ts_init_max.max(record.ts_init());
+            summer.entry(record);
+        });
+        // Also for a frame that is not in order, so that the next one begins anew.
+        let keys = summer.frame_ends();
+        (is_sound && in_place).then(|| FrameDigest {
+            count: frame.count() as u64,
+            previous_root: frame.previous_root(),
+            root: frame.root(),
+            names: frame.names().map(str::to_owned).collect(),
+            name_id_max,
+            ts_init_max,
+            keys,
+        })
+    }
+}
+
+/// Frames of the usual size in a stretch. The frame after a stretch is read by two threads, so
+/// longer is better. The digests of a stretch wait in memory, so shorter is better.
 const FRAMES_PER_STRETCH: u64 = 32;
 
-/// What a walk over a stretch comes to.
+/// What a walk over a stretch comes to next.
 enum Found {
     /// A frame, and its digest if it is in order.
     Frame { key: u64, digest: Option<FrameDigest> },
-    /// The stretch has ended, and this is the next frame behind it.
+    /// The stretch has ended, and this is the next frame after it.
     Beyond { key: u64, entries: u64 },
     /// The run has ended.
     End,
@@ -36,8 +97,9 @@ enum Found {
 type Stretch = RangeInclusive<u64>;
 type Visit<'a> = dyn FnMut(u64, Option<FrameDigest>) -> Result<(), ReadFault> + 'a;
 
-/// Shows every frame's key, and its digest if the frame is in order, to `visit`: in the order of the keys,
-/// on this thread, until there is no more or `visit` fails. Index rows are summed up by `summer`.
+/// Shows every frame's key to `visit`, with its digest if the frame is in order. `visit` is called
+/// in the order of the keys, on this thread, until there is no more frame or it fails. `summer`
+/// sums up the index rows.
 pub(super) fn digest_run(
     source: &dyn RunReader,
     threads: NonZero<usize>,
@@ -63,7 +125,7 @@ pub(super) fn digest_run(
                 },
             )
         };
-        // As many as the system lets us have.
+        // As many threads as the system lets us have.
         let started = (0..threads.get()).map_while(|_| spawn().ok()).count();
         drop(stretches);
         if started == 0 {
@@ -99,7 +161,8 @@ fn digest_on(
     visit: &mut Visit<'_>,
 ) -> Result<(), ReadFault> {
     let mut under_way: VecDeque<Receiver<Found>> = VecDeque::new();
-    // The first stretch is empty in a sound run; the frame behind it tells how long the others should be.
+    // The first stretch is empty in a sound run. The frame after it tells how long the others
+    // should be.
     let mut next = Some(0_u64);
     let (mut entries_per_frame, mut under_way_max) = (0, 1);
     loop {
@@ -109,7 +172,7 @@ fn digest_on(
             let end = start.saturating_add(FRAMES_PER_STRETCH * entries_per_frame);
             let (taker, digests) = bounded(FRAMES_PER_STRETCH as usize);
             if work.send((start..=end, taker)).is_err() {
-                // All threads have panicked, which the scope they run in passes on.
+                // All threads have panicked; the scope they run in passes the panic on.
                 return Ok(());
             }
             under_way.push_back(digests);
@@ -133,7 +196,7 @@ fn digest_on(
                     break;
                 }
                 Ok(Found::Unreadable(error)) => return Err(error),
-                // Without a last word its thread has panicked, which the scope it runs in passes on.
+                // A channel that closed early: its thread has panicked, and the scope passes it on.
                 Ok(Found::End) | Err(_) => return Ok(()),
             }
         }
@@ -174,7 +237,7 @@ fn digest_stretch(
     show(Found::End);
 }
 
-/// A frame that only a walk comes past is lost to whoever reads by `seq`.
+/// A frame that only a walk comes past is lost for whoever reads by `seq`.
 fn check_found(source: &dyn RunReader, first_seq: u64) -> Result<(), ReadFault> {
     if source.finds_frame(first_seq)? {
         return Ok(());
