@@ -139,7 +139,7 @@ impl Frame {
     }
 
     /// The frame, for reading.
-    #[expect(clippy::missing_panics_doc, reason = "the bytes were parsed, and never change")]
+    #[allow(clippy::missing_panics_doc, reason = "the bytes were parsed, and never change")]
     #[inline]
     pub fn view(&self) -> FrameView<'_> {
         FrameView::split(&self.bytes).expect("the bytes of a frame were parsed")

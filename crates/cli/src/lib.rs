@@ -26,6 +26,7 @@ mod retain;
 mod run_arg;
 mod scan;
 mod snapshots;
+mod source;
 mod spinner;
 mod stderr;
 mod supervise;
@@ -51,7 +52,7 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Record messages into a new run: from NDJSON, or from a simulated trading node
+    /// Record messages into a new run: from NDJSON, or with --demo from a simulated trading node
     Record(record::Args),
     /// List an instance's runs
     Ls(ls::Args),

@@ -5,21 +5,6 @@ use std::time::{Duration, Instant};
 use clap::Args as ClapArgs;
 use crossbeam_channel::unbounded;
 use hdrhistogram::Histogram;
-
-use super::Outcome;
-use super::engine_args::EngineArgs;
-use super::error::CliError;
-use super::input::Input;
-use super::interrupts::stop_when_interrupted;
-use super::meter::AckMeter;
-use super::ndjson::{self, LineParser};
-use super::record_file::{self, BadLines, FileRecording};
-use super::report::{PortfolioReport, Report};
-use super::run_arg::Place;
-use super::snapshots::CacheKeeper;
-use super::supervise::{Measured, supervise};
-use super::tap::{Recorder, StopFlag};
-use tapline::HaltSignal;
 use tapline::capture::EncoderRegistry;
 use tapline::engine::CloseReport;
 use tapline::lifecycle::{
@@ -27,35 +12,38 @@ use tapline::lifecycle::{
     RunSession,
 };
 use tapline::markers::{DataMarkerConfig, ExtractorRegistry};
-use tapline::{IndexKindError, IndexKinds, RegisteredComponents, RunId, UnixNanos};
+use tapline::{
+    HaltSignal, IndexKindError, IndexKinds, InstanceId, RegisteredComponents, RunId, UnixNanos,
+};
 use tapline_demo::{Portfolio, PortfolioCache, SnapshotFolder};
+
+use super::Outcome;
+use super::engine_args::EngineArgs;
+use super::error::CliError;
+use super::interrupts::stop_when_interrupted;
+use super::meter::AckMeter;
+use super::ndjson::{self, LineParser};
+use super::record_file::{self, BadLines, FileRecording};
+use super::report::{PortfolioReport, Report};
+use super::snapshots::CacheKeeper;
+use super::source::{Ndjson, Source, SourceArgs};
+use super::supervise::{Measured, supervise};
+use super::tap::{Recorder, StopFlag};
 
 #[derive(ClapArgs)]
 pub(super) struct Args {
+    /// Folder of the runs
+    #[arg(long, default_value = "./runs")]
+    dir: PathBuf,
+    /// Node instance; with --demo, `demo` where not given
+    #[arg(long, default_value_if("demo", "true", "demo"), default_value = "node-1")]
+    instance: InstanceId,
     #[command(flatten)]
-    place: Place,
-    /// Read NDJSON from this file, or from stdin for `-`; plain or zstd
-    #[arg(long, conflicts_with = "demo")]
-    input: Option<String>,
-    /// Record a simulated trading node; the default without --input
-    #[arg(long)]
-    demo: bool,
-    /// With --demo: how many messages to capture
-    #[arg(long, default_value_t = 200_000, conflicts_with = "input")]
-    entries: u64,
-    /// With --demo: milliseconds between two snapshots of the node's portfolio
-    #[arg(long, value_name = "MS", default_value_t = 1000, conflicts_with = "input", value_parser = clap::value_parser!(u64).range(1..=3_600_000))]
-    snapshot_every_ms: u64,
-    /// Threads that publish: with --input, lines are dealt to them by their `producer`; with --demo,
+    source: SourceArgs,
+    /// Threads that publish: of NDJSON, lines are dealt to them by their `producer`; with --demo,
     /// strategies
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=64))]
     producers: u64,
-    /// With --input: messages a second, over all producers; as fast as possible where not given
-    #[arg(long, value_parser = parse_rate, conflicts_with = "demo")]
-    rate: Option<f64>,
-    /// Stop at the first bad line
-    #[arg(long)]
-    strict: bool,
     /// Register an index kind of this name; can be given several times
     #[arg(long = "key-kind", value_name = "NAME", value_parser = parse_kind)]
     key_kinds: Vec<String>,
@@ -74,8 +62,8 @@ pub(super) struct Args {
 
 #[derive(ClapArgs)]
 struct MarkerArgs {
-    /// Record beside the run which market data was seen, and when. With --input, that is every line whose topic
-    /// begins with `data.` or `venue.`
+    /// Record beside the run which market data was seen, and when. Of NDJSON, that is every line
+    /// whose topic begins with `data.` or `venue.`
     #[arg(long)]
     markers: bool,
     /// With --markers: mark every record of this instrument; can be given several times
@@ -90,32 +78,25 @@ impl MarkerArgs {
     }
 }
 
-fn parse_rate(text: &str) -> Result<f64, String> {
-    let rate: f64 = text.parse().map_err(|error| format!("{error}"))?;
-    if rate >= 0.001 && rate.is_finite() {
-        Ok(rate)
-    } else {
-        Err("a rate is at least 0.001 messages a second".to_owned())
-    }
-}
-
 fn parse_kind(text: &str) -> Result<String, IndexKindError> {
     IndexKinds::default().register(text).map(|_kind| text.to_owned())
 }
 
 pub(super) fn run(args: &Args) -> Result<Outcome, CliError> {
     // Before a run is made for it: an input that cannot be read leaves no empty run behind.
-    let input = args.input.as_deref().map(Input::open).transpose()?;
+    let source = args.source.open()?;
     let stop = StopFlag::default();
     // Before the run is made, too: from its first moment on, an interrupt seals it.
     stop_when_interrupted(&stop)?;
     let acks = AckMeter::start()?;
 
     let config = config(args);
-    let mut lifecycle = lifecycle(args, &config);
-    let cache = match &input {
-        Some(_) => None,
-        None => Some(restored_portfolio(args, &mut lifecycle)?),
+    let mut lifecycle = lifecycle(&source, &config);
+    let cache = match &source {
+        Source::Ndjson(_) => None,
+        Source::Demo(demo) => {
+            Some((restored_portfolio(args, &mut lifecycle)?, demo.snapshot_every))
+        }
     };
     open(args, &mut lifecycle)?;
     let Some((session, halt)) = lifecycle.session().zip(lifecycle.halt().cloned()) else {
@@ -123,9 +104,9 @@ pub(super) fn run(args: &Args) -> Result<Outcome, CliError> {
     };
     let began = Instant::now();
 
-    let bad_lines = Arc::new(BadLines::new(args.strict));
-    let keep = |cache| {
-        let every = Duration::from_millis(args.snapshot_every_ms);
+    let strict = matches!(&source, Source::Ndjson(ndjson) if ndjson.strict);
+    let bad_lines = Arc::new(BadLines::new(strict));
+    let keep = |(cache, every)| {
         let anchorer = session.writer().snapshot_anchorer();
         CacheKeeper::start(cache, session.reader(), anchorer, every)
     };
@@ -134,18 +115,18 @@ pub(super) fn run(args: &Args) -> Result<Outcome, CliError> {
     let (failed, failures) = unbounded();
     let (for_all, samples) = (stop.clone(), acks.samples());
     let recorder = Recorder { lifecycle: &lifecycle, stop: for_all, done, failed, samples };
-    match input {
-        Some(input) => {
+    match source {
+        Source::Ndjson(Ndjson { input, rate, .. }) => {
             let parser = LineParser::new(
                 config.registered_kinds().map_err(|error| open_error(args, error.into()))?,
                 config.writer.clone(),
             );
-            let (producers, rate) = (args.producers, args.rate);
+            let producers = args.producers;
             let bad_lines = Arc::clone(&bad_lines);
             let recording = FileRecording { input, parser, producers, rate, bad_lines };
             record_file::start(recording, &recorder)?;
         }
-        None => start_demo(args.entries, args.producers, &recorder)?,
+        Source::Demo(demo) => start_demo(demo.entries, args.producers, &recorder)?,
     }
     // With it goes the last that could report a thread's end.
     drop(recorder);
@@ -175,7 +156,7 @@ pub(super) fn run(args: &Args) -> Result<Outcome, CliError> {
 }
 
 fn config(args: &Args) -> EventStoreConfig {
-    let mut config = EventStoreConfig::new(&args.place.dir);
+    let mut config = EventStoreConfig::new(&args.dir);
     config.index_kinds.clone_from(&args.key_kinds);
     args.engine.set_up(&mut config);
     config.data_markers = args.markers.config();
@@ -184,13 +165,13 @@ fn config(args: &Args) -> EventStoreConfig {
 }
 
 fn open_error(args: &Args, source: tapline::lifecycle::OpenError) -> CliError {
-    CliError::Open { dir: args.place.dir.clone(), source }
+    CliError::Open { dir: args.dir.clone(), source }
 }
 
-fn lifecycle(args: &Args, config: &EventStoreConfig) -> EventStoreLifecycle {
-    let (encoders, extractors): (fn() -> _, fn() -> _) = match args.input {
-        Some(_) => (file_encoders, file_extractors),
-        None => (tapline_demo::encoders, tapline_demo::extractors),
+fn lifecycle(source: &Source, config: &EventStoreConfig) -> EventStoreLifecycle {
+    let (encoders, extractors): (fn() -> _, fn() -> _) = match source {
+        Source::Ndjson(_) => (file_encoders, file_extractors),
+        Source::Demo(_) => (tapline_demo::encoders, tapline_demo::extractors),
     };
     let options = LifecycleOptions {
         encoder_registry: Box::new(move || Ok(encoders())),
@@ -207,7 +188,7 @@ fn restored_portfolio(
     args: &Args,
     lifecycle: &mut EventStoreLifecycle,
 ) -> Result<PortfolioCache, CliError> {
-    let Place { dir, instance } = &args.place;
+    let Args { dir, instance, .. } = args;
     let mut cache = PortfolioCache::new(SnapshotFolder::new(dir, instance));
     let restored = lifecycle.restore_parent_cache(instance, &mut cache);
     restored.map_err(|source| CliError::Restore { dir: dir.clone(), source: Box::new(source) })?;
@@ -230,7 +211,7 @@ fn last_portfolio(
 fn open(args: &Args, lifecycle: &mut EventStoreLifecycle) -> Result<(), CliError> {
     let mut components = RegisteredComponents::default();
     components.actors.insert("tapline-record".to_owned(), env!("CARGO_PKG_VERSION").to_owned());
-    let opened = lifecycle.open(&args.place.instance, components, &Environment::Live);
+    let opened = lifecycle.open(&args.instance, components, &Environment::Live);
     opened.map_err(|source| open_error(args, source))
 }
 
@@ -294,7 +275,7 @@ fn finish(
     let report = Report {
         run_id,
         parent_run_id,
-        instance_id: args.place.instance.to_string(),
+        instance_id: args.instance.to_string(),
         entries,
         watermark,
         bytes_payload: measured.payload_bytes,

@@ -39,10 +39,10 @@ fn the_report_has_its_documented_shape() {
     let sandbox = Sandbox::new();
     let ran = record(&sandbox);
     let report = ran.json();
-    assert_eq!(report["instance_id"], "node-1");
+    assert_eq!(report["instance_id"], "demo");
     let run_id = report["run_id"].as_str().expect("a run id");
     let path = Path::new(report["path"].as_str().expect("a path"));
-    assert_eq!(path, sandbox.instance().join(format!("{run_id}.redb")));
+    assert_eq!(path, sandbox.runs().join("demo").join(format!("{run_id}.redb")));
 
     let number = |value: &Value| value.as_u64().unwrap_or_else(|| panic!("{value} in {report}"));
     let entries = captured(path);
@@ -168,9 +168,9 @@ fn the_report_names_a_verify_command_that_works() {
 }
 
 #[test]
-fn the_demo_is_the_default_and_verifies() {
+fn a_demo_verifies() {
     let sandbox = Sandbox::new();
-    let args = ["--entries", "500"];
+    let args = ["--demo", "--entries", "500"];
     let report = run(sandbox.command("record").args(args), b"").exits(0).says("").report();
     assert!(report.entries >= 500);
     let path = report.path.as_os_str();

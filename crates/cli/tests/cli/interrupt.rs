@@ -128,7 +128,7 @@ fn ctrl_c_ends_a_wait_for_the_first_line() {
 #[test]
 fn ctrl_c_ends_the_demo() {
     let sandbox = Sandbox::new();
-    let args = ["--demo", "--entries", "1000000000", "--producers", "2"];
+    let args = ["--demo", "--instance", "node-1", "--entries", "1000000000", "--producers", "2"];
     let running = Running::start(record(&sandbox).args(args));
     wait_until_recording(&running, &sandbox);
     running.send("-INT");

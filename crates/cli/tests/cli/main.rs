@@ -22,6 +22,7 @@ mod round_trip;
 mod rounds;
 mod running;
 mod scan;
+mod sources;
 mod support;
 #[cfg(unix)]
 mod tamper;

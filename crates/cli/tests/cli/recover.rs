@@ -182,14 +182,14 @@ fn a_killed_demo_comes_back_with_the_portfolio_of_all_its_runs() {
             "1",
         ]));
         // However long the machine takes to begin.
-        wait_until("the run is made", || sandbox.run_files().len() == round + 1);
+        wait_until("the run is made", || sandbox.run_files_of("demo").len() == round + 1);
         std::thread::sleep(Duration::from_millis(50 + 130 * round as u64));
         demo.kill();
         assert_eq!(demo.end().code, None, "it was killed");
     }
     let last = ["--demo", "--entries", "5000", "--producers", "2"];
     let report = run(sandbox.command("record").args(last), b"").exits(0).json();
-    let runs = sandbox.run_files();
+    let runs = sandbox.run_files_of("demo");
     assert_eq!(runs.len(), 4);
     assert_eq!(report["parent_run_id"], manifest(&runs[2]).run_id.to_string());
 

@@ -143,7 +143,12 @@ impl Sandbox {
 
     /// The run files of the default instance, oldest first.
     pub(crate) fn run_files(&self) -> Vec<PathBuf> {
-        let files = std::fs::read_dir(self.instance()).into_iter().flatten();
+        self.run_files_of("node-1")
+    }
+
+    /// The run files of `instance`, oldest first.
+    pub(crate) fn run_files_of(&self, instance: &str) -> Vec<PathBuf> {
+        let files = std::fs::read_dir(self.runs().join(instance)).into_iter().flatten();
         let paths = files.map(|file| file.expect("readable").path());
         let is_run = |path: &PathBuf| {
             path.extension().is_some_and(|kind| kind == "redb")
