@@ -14,7 +14,7 @@ use tapline::lifecycle::{
     LifecycleOptions,
 };
 use tapline::markers::{DataPoint, Extractor, ExtractorRegistry, MarkerReader};
-use tapline::{DataMarkerClass, RegisteredComponents, UnixNanos};
+use tapline::{Captured, DataMarkerClass, RegisteredComponents, Ticket, UnixNanos};
 
 struct Trade {
     instrument: &'static str,
@@ -72,13 +72,14 @@ impl Node {
         let began = Instant::now();
         for trade in black_box(&trades) {
             let captured = self.adapter.capture("data.trades", trade);
-            assert!(!captured.expect("the run is open"));
+            assert_eq!(captured.expect("the run is open"), Captured::NotListed);
         }
         began.elapsed()
     }
 
-    fn decision(&mut self) {
-        self.adapter.capture("decisions", &Decision([7; 256])).expect("the run is open");
+    fn decision(&mut self) -> Ticket {
+        let captured = self.adapter.capture("decisions", &Decision([7; 256]));
+        captured.expect("the run is open").ticket().expect("it is listed")
     }
 
     /// Seals the run; the markers that were shed.
@@ -242,8 +243,7 @@ impl Node {
                 pending.pop_front();
             }
             if captured < entries && Instant::now() >= due {
-                self.data_and_decision(captured);
-                let ticket = self.adapter.last_ticket().expect("an entry was captured");
+                let ticket = self.data_and_decision(captured);
                 pending.push_back((ticket, due));
                 due += PACE;
                 captured += 1;
@@ -252,36 +252,36 @@ impl Node {
         us
     }
 
-    fn data_and_decision(&mut self, n: u64) {
+    fn data_and_decision(&mut self, n: u64) -> Ticket {
         for data in 0..10 {
             let trade = Trade::nth(10 * n + data);
             self.adapter.capture("data.trades", &trade).expect("the run is open");
         }
-        self.decision();
+        self.decision()
     }
 
     /// Entries a second until all are durable.
     fn saturate(&mut self, entries: u64) -> f64 {
         let began = Instant::now();
+        let mut last = None;
         for n in 0..entries {
             self.adapter.capture("data.trades", &Trade::nth(n)).expect("the run is open");
-            self.decision();
+            last = Some(self.decision());
         }
-        self.wait_until_durable();
+        last.into_iter().for_each(|last| self.wait_until_durable(last));
         entries as f64 / began.elapsed().as_secs_f64()
     }
 
     fn acknowledge(&mut self, entries: u64, us: &mut Vec<f64>) {
         for n in 0..entries {
             let began = Instant::now();
-            self.data_and_decision(n);
-            self.wait_until_durable();
+            let last = self.data_and_decision(n);
+            self.wait_until_durable(last);
             us.push(began.elapsed().as_nanos() as f64 / 1000.0);
         }
     }
 
-    fn wait_until_durable(&self) {
-        let last = self.adapter.last_ticket().expect("an entry was captured");
+    fn wait_until_durable(&self, last: Ticket) {
         self.adapter.durability().wait(last, Duration::from_secs(60)).expect("it becomes durable");
     }
 }

@@ -9,9 +9,10 @@ use uuid::Uuid;
 
 use super::endpoints::Endpoints;
 use super::subscriptions::Subscriptions;
-use super::tap_slot::TapSlot;
+use super::tap_slot::{Installed, TapSlot};
 use super::timer::TIMER_PREFIX;
-use super::{BusError, BusTap, Handler, SubscriptionId, TimeEvent};
+use super::{BusError, BusTap, Handler, SubscriptionId, TapId, TimeEvent};
+use crate::model::{Captured, NotCaptured, Ticket};
 
 type ResponseHandler = Box<dyn FnOnce(&dyn Any)>;
 
@@ -48,6 +49,22 @@ pub struct MessageBus {
     pending: RefCell<HashMap<Uuid, ResponseHandler, foldhash::fast::RandomState>>,
 }
 
+/// What became of a published message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Published {
+    /// How many handlers it reached.
+    pub handlers: usize,
+    /// What the tap did with it.
+    pub captured: Captured,
+}
+
+impl Published {
+    /// The ticket to wait for before acting on the message, or why there will never be one.
+    pub const fn ticket(self) -> Result<Ticket, NotCaptured> {
+        self.captured.ticket()
+    }
+}
+
 impl MessageBus {
     /// A bus without tap, subscribers and endpoints.
     pub fn new() -> Self {
@@ -59,13 +76,24 @@ impl MessageBus {
     /// A tap that replaces itself while it looks at a message still decides about that message and
     /// is then dropped instead of returned.
     pub fn set_tap(&self, tap: Box<dyn BusTap>) -> Option<Box<dyn BusTap>> {
-        self.tap.replace(Some(tap))
+        self.tap.replace(Some(Installed::new(tap))).map(Installed::into_tap)
+    }
+
+    /// Which installation the tap is; `None` without a tap.
+    pub fn tap_id(&self) -> Option<TapId> {
+        self.tap.id()
+    }
+
+    /// Removes the tap if it is the installation `id`, and returns it as
+    /// [`set_tap`](Self::set_tap) does. Another tap stays.
+    pub fn remove_tap(&self, id: TapId) -> Option<Box<dyn BusTap>> {
+        if self.tap_id() == Some(id) { self.clear_tap() } else { None }
     }
 
     /// Removes the tap and returns it, as [`set_tap`](Self::set_tap) does. From now on messages are
     /// delivered without having been seen by anyone.
     pub fn clear_tap(&self) -> Option<Box<dyn BusTap>> {
-        self.tap.replace(None)
+        self.tap.replace(None).map(Installed::into_tap)
     }
 
     /// Subscribes `handler` to every topic that `pattern` matches, now and later: `*` stands for
@@ -87,17 +115,17 @@ impl MessageBus {
     }
 
     /// Publishes `message` to every subscriber whose pattern matches `topic`, in the order they
-    /// subscribed, and returns how many there were.
+    /// subscribed. Returns how many there were and what the tap did with the message.
     ///
     /// The tap sees the message also when nobody subscribed. Allocates only for a topic that is
     /// new, or whose subscribers have changed; a bus of more than 65 536 topics looks each up anew from time to time.
-    pub fn publish(&self, topic: &str, message: &dyn Any) -> Result<usize, BusError> {
-        self.tap.pass(|tap| tap.on_publish(topic, message))?;
+    pub fn publish(&self, topic: &str, message: &dyn Any) -> Result<Published, BusError> {
+        let captured = self.tap.pass(|tap| tap.on_publish(topic, message))?;
         let handlers = self.subscriptions.borrow_mut().handlers(topic);
         for handler in handlers.iter() {
             handler(message);
         }
-        Ok(handlers.len())
+        Ok(Published { handlers: handlers.len(), captured })
     }
 
     /// Registers `handler` as the only one at `endpoint`.
@@ -121,15 +149,15 @@ impl MessageBus {
         removed.is_some()
     }
 
-    /// Sends `message` to the handler at `endpoint`.
+    /// Sends `message` to the handler at `endpoint`, and returns what the tap did with it.
     ///
     /// Fails with [`BusError::UnknownEndpoint`], before the tap has seen the message, when there is
     /// none.
-    pub fn send(&self, endpoint: &str, message: &dyn Any) -> Result<(), BusError> {
+    pub fn send(&self, endpoint: &str, message: &dyn Any) -> Result<Captured, BusError> {
         let handler = self.handler_at(endpoint)?;
-        self.tap.pass(|tap| tap.on_send(endpoint, message))?;
+        let captured = self.tap.pass(|tap| tap.on_send(endpoint, message))?;
         handler(message);
-        Ok(())
+        Ok(captured)
     }
 
     /// Sends `message` to the handler at `endpoint`, and calls `on_response` when somebody
@@ -144,31 +172,31 @@ impl MessageBus {
         correlation_id: Uuid,
         message: &dyn Any,
         on_response: impl FnOnce(&dyn Any) + 'static,
-    ) -> Result<(), BusError> {
+    ) -> Result<Captured, BusError> {
         let handler = self.handler_at(endpoint)?;
         self.await_response(correlation_id, on_response)?;
-        if let Err(error) = self.tap.pass(|tap| tap.on_send(endpoint, message)) {
+        let captured = self.tap.pass(|tap| tap.on_send(endpoint, message));
+        let captured = captured.inspect_err(|_refused| {
             self.cancel_request(correlation_id);
-            return Err(error);
-        }
+        })?;
         handler(message);
-        Ok(())
+        Ok(captured)
     }
 
     /// Answers the pending request with `correlation_id`, which then is no longer pending.
     ///
     /// Fails with [`BusError::UnknownCorrelation`], before the tap has seen the message, when there
     /// is none. A response the tap refused leaves the request pending.
-    pub fn respond(&self, correlation_id: Uuid, message: &dyn Any) -> Result<(), BusError> {
+    pub fn respond(&self, correlation_id: Uuid, message: &dyn Any) -> Result<Captured, BusError> {
         if !self.is_pending(correlation_id) {
             return Err(BusError::UnknownCorrelation { correlation_id });
         }
-        self.tap.pass(|tap| tap.on_response(correlation_id, message))?;
+        let captured = self.tap.pass(|tap| tap.on_response(correlation_id, message))?;
         let handler = self.pending.borrow_mut().remove(&correlation_id);
         // A running tap cannot respond, but it can cancel.
         let handler = handler.ok_or(BusError::UnknownCorrelation { correlation_id })?;
         handler(message);
-        Ok(())
+        Ok(captured)
     }
 
     /// Gives up waiting for a response; says whether the request was pending.
@@ -201,12 +229,12 @@ impl MessageBus {
 
     /// Sends `event` to the handler of its timer: the same as [`send`](Self::send) to endpoint
     /// `timer.<name>`, without putting that string together.
-    pub fn fire(&self, event: &TimeEvent) -> Result<(), BusError> {
+    pub fn fire(&self, event: &TimeEvent) -> Result<Captured, BusError> {
         let timer = self.endpoints.borrow().timer(&event.name).cloned();
         let timer = timer.ok_or_else(|| unknown_endpoint(&timer_endpoint(&event.name)))?;
-        self.tap.pass(|tap| tap.on_send(&timer.endpoint, event))?;
+        let captured = self.tap.pass(|tap| tap.on_send(&timer.endpoint, event))?;
         (timer.handler)(event);
-        Ok(())
+        Ok(captured)
     }
 
     fn handler_at(&self, endpoint: &str) -> Result<Handler, BusError> {
@@ -234,7 +262,7 @@ impl MessageBus {
 impl fmt::Debug for MessageBus {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("MessageBus")
-            .field("tapped", &self.tap.is_tapped())
+            .field("tapped", &self.tap_id().is_some())
             .field("subscriptions", &self.subscriptions.borrow().len())
             .field("endpoints", &self.endpoints.borrow().len())
             .field("pending_requests", &self.pending.borrow().len())

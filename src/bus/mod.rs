@@ -19,20 +19,21 @@
 //! use std::any::Any;
 //! use std::rc::Rc;
 //!
+//! use tapline::Captured;
 //! use tapline::bus::{BusError, BusTap, MessageBus, TapRefusal};
 //! use uuid::Uuid;
 //!
 //! struct OnlyText;
 //!
 //! impl BusTap for OnlyText {
-//!     fn on_publish(&mut self, _topic: &str, message: &dyn Any) -> Result<(), TapRefusal> {
-//!         if message.is::<&str>() { Ok(()) } else { Err(TapRefusal::new("not text")) }
+//!     fn on_publish(&mut self, _topic: &str, message: &dyn Any) -> Result<Captured, TapRefusal> {
+//!         if message.is::<&str>() { Ok(Captured::NotListed) } else { Err(TapRefusal::new("not text")) }
 //!     }
-//!     fn on_send(&mut self, _endpoint: &str, _message: &dyn Any) -> Result<(), TapRefusal> {
-//!         Ok(())
+//!     fn on_send(&mut self, _endpoint: &str, _message: &dyn Any) -> Result<Captured, TapRefusal> {
+//!         Ok(Captured::NotListed)
 //!     }
-//!     fn on_response(&mut self, _id: Uuid, _message: &dyn Any) -> Result<(), TapRefusal> {
-//!         Ok(())
+//!     fn on_response(&mut self, _id: Uuid, _message: &dyn Any) -> Result<Captured, TapRefusal> {
+//!         Ok(Captured::NotListed)
 //!     }
 //! }
 //!
@@ -48,12 +49,11 @@
 //!     }
 //! });
 //!
-//! assert_eq!(bus.publish("orders.ABC", &"filled")?, 1);
+//! assert_eq!(bus.publish("orders.ABC", &"filled")?.handlers, 1);
 //! assert!(matches!(bus.publish("orders.ABC", &7), Err(BusError::Refused { .. })));
 //! # Ok::<(), BusError>(())
 //! ```
 
-mod capture_tap;
 mod endpoints;
 mod error;
 mod message_bus;
@@ -67,10 +67,10 @@ mod timer;
 mod tests;
 
 pub use error::BusError;
-pub use message_bus::MessageBus;
+pub use message_bus::{MessageBus, Published};
 pub use pattern::topic_matches;
 pub use subscriptions::SubscriptionId;
-pub use tap::{BusTap, DATA_RESPONSE_TOPIC, TapRefusal};
+pub use tap::{BusTap, DATA_RESPONSE_TOPIC, TapId, TapRefusal};
 pub use timer::TimeEvent;
 
 use std::any::Any;

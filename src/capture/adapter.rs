@@ -1,10 +1,11 @@
 use std::any::Any;
 use std::sync::Arc;
 
-use super::{CaptureError, EncodeError, EncoderRegistry};
+use super::recent::RecentCaptures;
+use super::{CaptureCounts, CaptureError, EncodeError, EncoderRegistry};
 use crate::engine::{Durability, Producer, SubmitError};
 use crate::markers::{MarkerTap, Observed};
-use crate::model::Ticket;
+use crate::model::Captured;
 
 /// Captures messages of one thread: looks up the encoder, encodes into the producer's record, pushes.
 ///
@@ -13,29 +14,21 @@ use crate::model::Ticket;
 pub struct BusCaptureAdapter {
     registry: Arc<EncoderRegistry>,
     producer: Producer,
+    /// `None` where repeats are not recognised.
+    recent: Option<RecentCaptures>,
     /// Where market data is marked.
     markers: Option<MarkerTap>,
     /// Set by the first refused push; from then on the ring is not touched.
     stopped: bool,
-    captured: u64,
-    payload_bytes: u64,
-    encode_errors: u64,
-    last_ticket: Option<Ticket>,
+    counts: Arc<CaptureCounts>,
 }
 
 impl BusCaptureAdapter {
     /// An adapter that pushes through `producer`.
     pub fn new(registry: Arc<EncoderRegistry>, producer: Producer) -> Self {
-        Self {
-            registry,
-            producer,
-            markers: None,
-            stopped: false,
-            captured: 0,
-            payload_bytes: 0,
-            encode_errors: 0,
-            last_ticket: None,
-        }
+        let recent = RecentCaptures::new(producer.dedup_window());
+        let counts = Arc::default();
+        Self { registry, producer, recent, markers: None, stopped: false, counts }
     }
 
     /// The same, that marks market data too.
@@ -44,17 +37,25 @@ impl BusCaptureAdapter {
         Self { markers: Some(markers), ..self }
     }
 
-    /// Captures `message`. `Ok(true)`: accepted, it will be in the log unless the run halts.
-    /// `Ok(false)`: its type is not on the allow-list.
+    /// Captures `message`, and says what was done with it. A captured message will be in the log
+    /// unless the run halts.
     ///
-    /// Blocks while the producer's ring is full; and, where it races with the run's close, until what was accepted is
-    /// durable.
-    pub fn capture<T: 'static>(&mut self, topic: &str, message: &T) -> Result<bool, CaptureError> {
+    /// Blocks while the producer's ring is full; and, where it races with the run's close, until
+    /// what was accepted is durable.
+    pub fn capture<T: 'static>(
+        &mut self,
+        topic: &str,
+        message: &T,
+    ) -> Result<Captured, CaptureError> {
         self.capture_any(topic, message)
     }
 
     /// As [`capture`](Self::capture), for a message whose type is erased.
-    pub fn capture_any(&mut self, topic: &str, message: &dyn Any) -> Result<bool, CaptureError> {
+    pub fn capture_any(
+        &mut self,
+        topic: &str,
+        message: &dyn Any,
+    ) -> Result<Captured, CaptureError> {
         if self.stopped {
             return self.capture_after_refusal(message);
         }
@@ -62,12 +63,20 @@ impl BusCaptureAdapter {
         if let Some(markers) = &mut self.markers
             && markers.observe(message, &mut self.producer) == Observed::OnlyData
         {
-            return Ok(false);
+            return Ok(Captured::NotListed);
         }
         let registry = &*self.registry;
         let Some((encoder, message)) = registry.find(message) else {
-            return Ok(false);
+            return Ok(Captured::NotListed);
         };
+        let id = encoder.identity(message);
+        let identity = id.map(|id| (message.type_id(), id));
+        if let Some((recent, identity)) = self.recent.as_ref().zip(identity)
+            && let Some(ticket) = recent.find(identity)
+        {
+            self.counts.add_repeated();
+            return Ok(Captured::Repeated(ticket));
+        }
         let payload_type = encoder.payload_type(message);
         let record = match self.producer.begin() {
             Ok(record) => record,
@@ -76,32 +85,36 @@ impl BusCaptureAdapter {
             }
         };
         if let Err(source) = encoder.encode(message, record) {
-            self.encode_errors += 1;
+            self.counts.add_encode_error();
             return Err(CaptureError::Encode { payload_type: payload_type.to_owned(), source });
+        }
+        if let Some(id) = id {
+            record.set_identity(id);
         }
         let payload_bytes = record.payload_len() as u64;
         match self.producer.submit_built(topic, payload_type) {
             Ok(ticket) => {
-                self.captured += 1;
-                self.payload_bytes += payload_bytes;
-                self.last_ticket = Some(ticket);
-                Ok(true)
+                self.counts.add_captured(payload_bytes);
+                if let Some((recent, identity)) = self.recent.as_mut().zip(identity) {
+                    recent.add(identity, ticket);
+                }
+                Ok(Captured::Logged(ticket))
             }
             Err(error) if error.is_final() => {
                 Err(refused(&mut self.stopped, &self.producer, payload_type, error))
             }
             Err(error) => {
-                self.encode_errors += 1;
+                self.counts.add_encode_error();
                 let source = EncodeError::new(error);
                 Err(CaptureError::Encode { payload_type: payload_type.to_owned(), source })
             }
         }
     }
 
-    /// What a message meets after a final refusal. The run may have been closing then, and have ended since; what is
-    /// not recorded in any case is no reason to halt.
+    /// What a message meets after a final refusal. The run may have been closing then, and have
+    /// ended since; what is not recorded in any case is no reason to halt.
     #[cold]
-    fn capture_after_refusal(&self, message: &dyn Any) -> Result<bool, CaptureError> {
+    fn capture_after_refusal(&self, message: &dyn Any) -> Result<Captured, CaptureError> {
         let is_listed = self.registry.find(message).is_some();
         if is_listed {
             self.producer.halt_if_ended();
@@ -109,28 +122,13 @@ impl BusCaptureAdapter {
         match self.producer.halt_given() {
             Some(reason) => Err(CaptureError::Halted { reason }),
             None if is_listed => Err(CaptureError::Closing),
-            None => Ok(false),
+            None => Ok(Captured::NotListed),
         }
     }
 
-    /// Messages captured so far.
-    pub fn captured(&self) -> u64 {
-        self.captured
-    }
-
-    /// Bytes of payload of the messages captured so far.
-    pub fn payload_bytes(&self) -> u64 {
-        self.payload_bytes
-    }
-
-    /// Messages that could not be encoded so far.
-    pub fn encode_errors(&self) -> u64 {
-        self.encode_errors
-    }
-
-    /// The receipt of the message captured last.
-    pub fn last_ticket(&self) -> Option<Ticket> {
-        self.last_ticket
+    /// What this adapter has done so far, to be read while it is at work.
+    pub fn counts(&self) -> Arc<CaptureCounts> {
+        Arc::clone(&self.counts)
     }
 
     /// Tells, from any thread, how far the captured messages are durable.

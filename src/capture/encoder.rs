@@ -87,6 +87,7 @@ impl<T: 'static> Encoder<T> {
 pub(super) trait ErasedEncoder: Send + Sync {
     fn payload_type<'a>(&'a self, message: &'a dyn Any) -> &'a str;
     fn encode(&self, message: &dyn Any, record: &mut RecordBuilder) -> Result<(), EncodeError>;
+    fn identity(&self, message: &dyn Any) -> Option<Uuid>;
 }
 
 impl<T: 'static> ErasedEncoder for Encoder<T> {
@@ -98,12 +99,12 @@ impl<T: 'static> ErasedEncoder for Encoder<T> {
     }
 
     fn encode(&self, message: &dyn Any, record: &mut RecordBuilder) -> Result<(), EncodeError> {
-        let message = concrete(message);
-        (self.encode)(message, record)?;
-        if let Some(identity) = self.identity.as_ref().and_then(|identity| identity(message)) {
-            record.set_identity(identity);
-        }
-        Ok(())
+        (self.encode)(concrete(message), record)
+    }
+
+    #[inline]
+    fn identity(&self, message: &dyn Any) -> Option<Uuid> {
+        self.identity.as_ref()?(concrete(message))
     }
 }
 

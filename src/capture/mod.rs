@@ -2,11 +2,15 @@
 //! is encoded, and what happens when one is refused.
 
 mod adapter;
+mod bus_tap;
+mod counts;
 mod encoder;
 mod error;
+mod recent;
 mod registry;
 
 pub use adapter::BusCaptureAdapter;
+pub use counts::CaptureCounts;
 pub use encoder::Encoder;
 pub use error::{CaptureError, EncodeError, RegisterError};
 pub use registry::EncoderRegistry;

@@ -11,7 +11,7 @@ use super::{
     Environment, EventStoreConfig, KernelEventStore, LifecycleOptions, OpenError, RunSession,
     SweepError,
 };
-use crate::bus::MessageBus;
+use crate::bus::{MessageBus, TapId};
 use crate::capture::{BusCaptureAdapter, EncoderRegistry};
 use crate::engine::{CloseError, CloseReport, ProducerError, SnapshotAnchorer};
 use crate::markers::MarkerScope;
@@ -48,7 +48,8 @@ struct OpenRun {
     session: RunSession,
     halt: HaltSignal,
     registry: Arc<EncoderRegistry>,
-    tapped: Vec<Weak<MessageBus>>,
+    /// The taps it installed.
+    tapped: Vec<(Weak<MessageBus>, TapId)>,
 }
 
 impl EventStoreLifecycle {
@@ -205,8 +206,10 @@ impl OpenRun {
     }
 
     fn end(self, ts_init: Option<UnixNanos>) -> Result<CloseReport, CloseError> {
-        for bus in self.tapped.iter().filter_map(Weak::upgrade) {
-            bus.clear_tap();
+        for (bus, tap) in &self.tapped {
+            if let Some(bus) = bus.upgrade() {
+                bus.remove_tap(*tap);
+            }
         }
         if let Some(reason) = self.halt.reason() {
             return Err(CloseError::Halted(reason));
@@ -264,7 +267,7 @@ impl KernelEventStore for EventStoreLifecycle {
         match &mut self.open {
             Some(open) => {
                 bus.set_tap(Box::new(open.adapter()?));
-                open.tapped.push(Rc::downgrade(bus));
+                open.tapped.extend(bus.tap_id().map(|tap| (Rc::downgrade(bus), tap)));
                 Ok(())
             }
             None if self.config.is_some() => Err(ProducerError::Closed),

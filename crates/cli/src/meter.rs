@@ -41,19 +41,17 @@ impl Meter {
     }
 
     /// Notes a message whose capture began at `began` and ended now.
-    pub(super) fn captured(&mut self, began: Instant, ticket: Option<Ticket>) {
+    pub(super) fn captured(&mut self, began: Instant, ticket: Ticket) {
         let now = Instant::now();
         self.capture_ns.saturating_record(nanos(now - began));
-        match ticket {
-            Some(ticket) if self.until_sample == 0 => {
-                let durability = Arc::clone(&self.durability);
-                // Where there is no room, this one is not followed: nobody waits for that here.
-                let _ = self.samples.try_send(Sample { durability, ticket, accepted: now });
-                self.until_sample = SAMPLE_EVERY - 1;
-            }
-            Some(_) => self.until_sample -= 1,
-            None => {}
+        if self.until_sample > 0 {
+            self.until_sample -= 1;
+            return;
         }
+        let durability = Arc::clone(&self.durability);
+        // Where there is no room, this one is not followed: nobody waits for that here.
+        let _ = self.samples.try_send(Sample { durability, ticket, accepted: now });
+        self.until_sample = SAMPLE_EVERY - 1;
     }
 }
 

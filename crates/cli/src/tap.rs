@@ -10,6 +10,7 @@ use std::time::Instant;
 
 use crossbeam_channel::Sender;
 use hdrhistogram::Histogram;
+use tapline::Captured;
 use tapline::bus::{BusTap, MessageBus, TapRefusal};
 use tapline::capture::BusCaptureAdapter;
 use tapline::internals::panic_text;
@@ -102,12 +103,11 @@ fn record(
     bus.set_tap(Box::new(MeasuredTap(Rc::clone(&tap))));
     work(&bus);
     bus.clear_tap();
-    drop(bus);
-    let Ok(measured) = Rc::try_unwrap(tap) else {
-        unreachable!("the bus held the only other reference");
-    };
-    let Measured { adapter, meter } = measured.into_inner();
-    WorkerReport { capture_ns: meter.capture_ns, payload_bytes: adapter.payload_bytes() }
+    let Measured { adapter, meter } = &*tap.borrow();
+    WorkerReport {
+        capture_ns: meter.capture_ns.clone(),
+        payload_bytes: adapter.counts().payload_bytes(),
+    }
 }
 
 struct Measured {
@@ -121,29 +121,28 @@ struct MeasuredTap(Rc<RefCell<Measured>>);
 impl MeasuredTap {
     fn measured(
         &self,
-        tap: impl FnOnce(&mut BusCaptureAdapter) -> Result<(), TapRefusal>,
-    ) -> Result<(), TapRefusal> {
+        tap: impl FnOnce(&mut BusCaptureAdapter) -> Result<Captured, TapRefusal>,
+    ) -> Result<Captured, TapRefusal> {
         let Measured { adapter, meter } = &mut *self.0.borrow_mut();
-        let captured_before = adapter.captured();
         let began = Instant::now();
-        tap(adapter)?;
-        if adapter.captured() > captured_before {
-            meter.captured(began, adapter.last_ticket());
+        let captured = tap(adapter)?;
+        if let Captured::Logged(ticket) = captured {
+            meter.captured(began, ticket);
         }
-        Ok(())
+        Ok(captured)
     }
 }
 
 impl BusTap for MeasuredTap {
-    fn on_publish(&mut self, topic: &str, message: &dyn Any) -> Result<(), TapRefusal> {
+    fn on_publish(&mut self, topic: &str, message: &dyn Any) -> Result<Captured, TapRefusal> {
         self.measured(|adapter| adapter.on_publish(topic, message))
     }
 
-    fn on_send(&mut self, endpoint: &str, message: &dyn Any) -> Result<(), TapRefusal> {
+    fn on_send(&mut self, endpoint: &str, message: &dyn Any) -> Result<Captured, TapRefusal> {
         self.measured(|adapter| adapter.on_send(endpoint, message))
     }
 
-    fn on_response(&mut self, id: Uuid, message: &dyn Any) -> Result<(), TapRefusal> {
+    fn on_response(&mut self, id: Uuid, message: &dyn Any) -> Result<Captured, TapRefusal> {
         self.measured(|adapter| adapter.on_response(id, message))
     }
 }

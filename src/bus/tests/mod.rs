@@ -14,6 +14,7 @@ use std::rc::Rc;
 use uuid::Uuid;
 
 use super::{BusTap, MessageBus, TapRefusal};
+use crate::model::Captured;
 
 /// What happened, in order. Messages are `&'static str`s or anything else, shown as `?`.
 #[derive(Clone, Default)]
@@ -48,23 +49,23 @@ struct LogTap {
 struct Bad;
 
 impl LogTap {
-    fn look(&self, at: &str, message: &dyn Any) -> Result<(), TapRefusal> {
+    fn look(&self, at: &str, message: &dyn Any) -> Result<Captured, TapRefusal> {
         self.log.note(&format!("{} {at}", self.name), message);
         match message.downcast_ref::<&str>() {
             Some(&"bad") => Err(TapRefusal::new(Bad)),
-            _ => Ok(()),
+            _ => Ok(Captured::NotListed),
         }
     }
 }
 
 impl BusTap for LogTap {
-    fn on_publish(&mut self, topic: &str, message: &dyn Any) -> Result<(), TapRefusal> {
+    fn on_publish(&mut self, topic: &str, message: &dyn Any) -> Result<Captured, TapRefusal> {
         self.look(&format!("publish {topic}"), message)
     }
-    fn on_send(&mut self, endpoint: &str, message: &dyn Any) -> Result<(), TapRefusal> {
+    fn on_send(&mut self, endpoint: &str, message: &dyn Any) -> Result<Captured, TapRefusal> {
         self.look(&format!("send {endpoint}"), message)
     }
-    fn on_response(&mut self, id: Uuid, message: &dyn Any) -> Result<(), TapRefusal> {
+    fn on_response(&mut self, id: Uuid, message: &dyn Any) -> Result<Captured, TapRefusal> {
         self.look(&format!("respond {}", id.as_u128()), message)
     }
 }

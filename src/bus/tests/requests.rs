@@ -25,7 +25,10 @@ fn a_response_reaches_the_one_who_asked_once() {
 fn the_handler_may_respond_within_the_request() {
     let (bus, log) = tapped_bus();
     let weak = Rc::downgrade(&bus);
-    bus.register("data", move |_| weak.upgrade().unwrap().respond(ID, &"now").unwrap()).unwrap();
+    let answer = move |_: &dyn Any| {
+        weak.upgrade().unwrap().respond(ID, &"now").unwrap();
+    };
+    bus.register("data", answer).unwrap();
     bus.request("data", ID, &"ask", log.handler("answer")).unwrap();
     assert_eq!(log.take(), ["tap send data: ask", "tap respond 7: now", "answer: now"]);
 }

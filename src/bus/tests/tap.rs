@@ -7,18 +7,19 @@ use uuid::Uuid;
 
 use super::{Bad, Log, LogTap, OnDrop, is_bad, tapped_bus};
 use crate::bus::{BusError, BusTap, MessageBus, TapRefusal};
+use crate::model::Captured;
 
 /// Does the same for every message.
 struct TapFn<F>(F);
 
-impl<F: FnMut() -> Result<(), TapRefusal>> BusTap for TapFn<F> {
-    fn on_publish(&mut self, _topic: &str, _message: &dyn Any) -> Result<(), TapRefusal> {
+impl<F: FnMut() -> Result<Captured, TapRefusal>> BusTap for TapFn<F> {
+    fn on_publish(&mut self, _topic: &str, _message: &dyn Any) -> Result<Captured, TapRefusal> {
         (self.0)()
     }
-    fn on_send(&mut self, _endpoint: &str, _message: &dyn Any) -> Result<(), TapRefusal> {
+    fn on_send(&mut self, _endpoint: &str, _message: &dyn Any) -> Result<Captured, TapRefusal> {
         (self.0)()
     }
-    fn on_response(&mut self, _id: Uuid, _message: &dyn Any) -> Result<(), TapRefusal> {
+    fn on_response(&mut self, _id: Uuid, _message: &dyn Any) -> Result<Captured, TapRefusal> {
         (self.0)()
     }
 }
@@ -38,7 +39,7 @@ fn the_tap_sees_a_message_before_any_handler_does() {
 #[test]
 fn the_tap_sees_what_nobody_subscribed_to() {
     let (bus, log) = tapped_bus();
-    assert_eq!(bus.publish("a", &"m").unwrap(), 0);
+    assert_eq!(bus.publish("a", &"m").unwrap().handlers, 0);
     assert_eq!(log.take(), ["tap publish a: m"]);
 }
 
@@ -111,7 +112,7 @@ fn a_running_tap_gets_an_error_for_a_message_of_its_own() {
     bus.set_tap(Box::new(TapFn(move || {
         let bus = weak.upgrade().unwrap();
         let results = [
-            bus.publish("b", &"own").map(|_| ()),
+            bus.publish("b", &"own").map(|published| published.captured),
             bus.send("e", &"own"),
             bus.respond(id, &"own"),
             bus.request("e", Uuid::from_u128(2), &"own", |_| ()),
@@ -122,7 +123,7 @@ fn a_running_tap_gets_an_error_for_a_message_of_its_own() {
         // What brings no message is allowed.
         assert!(bus.unsubscribe(bus.subscribe("b", |_| ())));
         assert!(format!("{bus:?}").contains("tapped: true"));
-        Ok(())
+        Ok(Captured::NotListed)
     })));
     log.take();
     bus.publish("a", &"m1").unwrap();
@@ -186,4 +187,20 @@ fn a_panicking_tap_lets_nothing_through_and_stays_installed() {
     }
     assert_eq!(log.take(), Vec::<String>::new());
     assert!(bus.clear_tap().is_some());
+}
+
+/// Ending one recording must not untap a bus that another one taps by now.
+#[test]
+fn only_the_named_tap_is_removed() {
+    let (bus, log) = tapped_bus();
+    let first = bus.tap_id().expect("tapped");
+    bus.set_tap(Box::new(LogTap { name: "second", log: log.clone() }));
+    let second = bus.tap_id().expect("tapped");
+    assert_ne!(first, second);
+    assert!(bus.remove_tap(first).is_none(), "it is gone already");
+    bus.publish("a", &"m").unwrap();
+    assert_eq!(log.take(), ["second publish a: m"]);
+    assert!(bus.remove_tap(second).is_some());
+    assert_eq!(bus.tap_id(), None);
+    assert_eq!(bus.publish("a", &"m").unwrap().captured, Captured::Untapped);
 }

@@ -75,13 +75,21 @@ fn a_timer_is_an_endpoint() {
 fn no_handler_sees_a_refused_timer() {
     struct RefuseAll;
     impl BusTap for RefuseAll {
-        fn on_publish(&mut self, _: &str, _: &dyn Any) -> Result<(), TapRefusal> {
+        fn on_publish(
+            &mut self,
+            _: &str,
+            _: &dyn Any,
+        ) -> Result<crate::model::Captured, TapRefusal> {
             Err(TapRefusal::new(Bad))
         }
-        fn on_send(&mut self, _: &str, _: &dyn Any) -> Result<(), TapRefusal> {
+        fn on_send(&mut self, _: &str, _: &dyn Any) -> Result<crate::model::Captured, TapRefusal> {
             Err(TapRefusal::new(Bad))
         }
-        fn on_response(&mut self, _: Uuid, _: &dyn Any) -> Result<(), TapRefusal> {
+        fn on_response(
+            &mut self,
+            _: Uuid,
+            _: &dyn Any,
+        ) -> Result<crate::model::Captured, TapRefusal> {
             Err(TapRefusal::new(Bad))
         }
     }

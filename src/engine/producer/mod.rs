@@ -142,6 +142,11 @@ impl Producer {
         }
     }
 
+    /// How many message identities the writer remembers; 0 where it recognises no repeats.
+    pub(crate) fn dedup_window(&self) -> usize {
+        self.engine.shared.config.dedup_window
+    }
+
     /// The longest name, and so the longest identifier, that fits the ring.
     pub(crate) fn name_bytes_max(&self) -> usize {
         self.engine.shared.config.name_bytes_max

@@ -11,7 +11,7 @@ use tapline::capture::{
 };
 use tapline::read::{EventStoreReader, Verifier};
 use tapline::engine::WriterConfig;
-use tapline::{EntryDraft, Headers, IndexKind, SubmitError, UnixNanos};
+use tapline::{Captured, EntryDraft, Headers, IndexKind, SubmitError, UnixNanos};
 use uuid::Uuid;
 
 use super::defaults;
@@ -98,12 +98,12 @@ fn adapter(engine: &Engine) -> BusCaptureAdapter {
 fn only_listed_types_are_captured_and_envelopes_are_opened() {
     let engine = Engine::start(defaults());
     let mut adapter = adapter(&engine);
-    assert!(matches!(adapter.capture("t", &Unlisted), Ok(false)));
-    assert!(matches!(adapter.capture("orders", &filled(1)), Ok(true)));
-    assert!(matches!(adapter.capture("orders", &Event::Filled(filled(2))), Ok(true)));
-    assert!(matches!(adapter.capture("orders", &Event::Other), Ok(false)));
-    assert!(matches!(adapter.capture("orders", &Endless), Ok(false)));
-    assert_eq!((adapter.captured(), adapter.encode_errors()), (2, 0));
+    assert!(matches!(adapter.capture("t", &Unlisted), Ok(Captured::NotListed)));
+    assert!(matches!(adapter.capture("orders", &filled(1)), Ok(Captured::Logged(_))));
+    assert!(matches!(adapter.capture("orders", &Event::Filled(filled(2))), Ok(Captured::Logged(_))));
+    assert!(matches!(adapter.capture("orders", &Event::Other), Ok(Captured::NotListed)));
+    assert!(matches!(adapter.capture("orders", &Endless), Ok(Captured::NotListed)));
+    assert_eq!((adapter.counts().captured(), adapter.counts().encode_errors()), (2, 0));
     engine.writer.flush(PATIENCE).expect("no halt");
     let entries = entries(&engine.reader);
     assert_eq!(entries.len(), 2);
@@ -123,8 +123,8 @@ fn only_listed_types_are_captured_and_envelopes_are_opened() {
 fn a_message_without_a_time_gets_publish_time() {
     let engine = Engine::start(defaults());
     let mut adapter = adapter(&engine);
-    assert!(matches!(adapter.capture("quotes", &Quoted(7)), Ok(true)));
-    assert!(matches!(adapter.capture("orders", &filled(1)), Ok(true)));
+    assert!(matches!(adapter.capture("quotes", &Quoted(7)), Ok(Captured::Logged(_))));
+    assert!(matches!(adapter.capture("orders", &filled(1)), Ok(Captured::Logged(_))));
     engine.writer.flush(PATIENCE).expect("no halt");
     let entries = entries(&engine.reader);
     let [quoted, filled] = &entries[..] else { panic!("two messages") };
@@ -164,8 +164,8 @@ fn an_encode_error_is_counted_and_the_next_message_goes_through() {
         panic!("it cannot be encoded");
     };
     assert_eq!((&*payload_type, &*source.to_string()), ("Failing", "cannot be encoded"));
-    assert!(matches!(adapter.capture("t", &Quoted(7)), Ok(true)));
-    assert_eq!((adapter.captured(), adapter.encode_errors()), (1, 1));
+    assert!(matches!(adapter.capture("t", &Quoted(7)), Ok(Captured::Logged(_))));
+    assert_eq!((adapter.counts().captured(), adapter.counts().encode_errors()), (1, 1));
     assert!(!engine.halt.is_halted());
     engine.writer.flush(PATIENCE).expect("no halt");
     let entries = entries(&engine.reader);
@@ -185,9 +185,9 @@ fn one_message_over_several_taps_and_threads_is_one_entry() {
             let mut adapter = adapter(&engine);
             scope.spawn(move || {
                 for event in 0..1000 {
-                    assert!(matches!(adapter.capture("sent", &filled(event)), Ok(true)));
-                    assert!(matches!(adapter.capture("published", &filled(event)), Ok(true)));
-                    assert!(matches!(adapter.capture("quotes", &Quoted(1)), Ok(true)));
+                    assert!(matches!(adapter.capture("sent", &filled(event)), Ok(Captured::Logged(_))));
+                    assert!(matches!(adapter.capture("published", &filled(event)), Ok(Captured::Repeated(_))));
+                    assert!(matches!(adapter.capture("quotes", &Quoted(1)), Ok(Captured::Logged(_))));
                 }
             });
         }
@@ -234,17 +234,23 @@ fn a_refused_push_halts_once_and_stops_the_adapter() {
 
 #[test]
 fn a_repeat_is_durable_without_another_commit() {
-    let engine = Engine::start(WriterConfig { producers_max: 1, ..defaults() });
-    let mut adapter = adapter(&engine);
-    adapter.capture("sent", &filled(1)).expect("open");
+    let engine = Engine::start(WriterConfig { producers_max: 2, ..defaults() });
+    let (mut first, mut second) = (adapter(&engine), adapter(&engine));
+    let captured = first.capture("sent", &filled(1)).expect("open");
     engine.writer.wait_for_watermark(1, PATIENCE).expect("no halt");
-    adapter.capture("published", &filled(1)).expect("open");
-    let ticket = adapter.last_ticket().expect("captured");
-    assert_eq!(ticket.ordinal(), 2);
-    adapter.durability().wait(ticket, PATIENCE).expect("nothing is left to commit");
+    assert_eq!(
+        first.capture("published", &filled(1)).expect("open"),
+        Captured::Repeated(captured.ticket().expect("captured")),
+        "recognised before it is encoded"
+    );
+    assert_eq!((first.counts().captured(), first.counts().repeated()), (1, 1));
+    // The tap of another thread: the writer recognises it.
+    let captured = second.capture("published", &filled(1)).expect("open");
+    let ticket = captured.ticket().expect("captured");
+    second.durability().wait(ticket, PATIENCE).expect("nothing is left to commit");
     assert_eq!(engine.writer.watermark(), 1);
     // And its producer's ring is released.
-    drop(adapter);
+    drop(second);
     let deadline = std::time::Instant::now() + PATIENCE;
     while engine.writer.producer().is_err() {
         assert!(std::time::Instant::now() < deadline, "the writer lets go of the ring");
@@ -284,7 +290,7 @@ fn captures_that_race_with_close_do_not_halt_it() {
                     let mut adapter = adapter(&engine);
                     scope.spawn(move || {
                         while adapter.capture("race", &Quoted(7)).is_ok() {}
-                        adapter.captured()
+                        adapter.counts().captured()
                     })
                 })
                 .collect();
@@ -314,7 +320,7 @@ fn a_tap_that_was_stopped_by_a_closing_run_halts_the_node_once_it_is_closed() {
         gate.open();
         closing.join().expect("no panic").expect("closed in order");
     });
-    assert!(matches!(adapter.capture("t", &Unlisted), Ok(false)));
+    assert!(matches!(adapter.capture("t", &Unlisted), Ok(Captured::NotListed)));
     assert!(!halt.is_halted(), "what is never recorded is missing nowhere");
     assert!(matches!(adapter.capture("t", &Quoted(3)), Err(CaptureError::Halted { .. })));
     assert!(halt.is_halted(), "a message nobody records must not go unnoticed");
@@ -344,7 +350,7 @@ fn no_handler_sees_what_the_engine_has_not_accepted() {
         log.borrow_mut().push(message.downcast_ref::<Quoted>().map(|quoted| quoted.0));
         drop(producer_side.producer());
     });
-    assert_eq!(bus.publish("quotes.es", &Quoted(1)).expect("accepted"), 1);
+    assert_eq!(bus.publish("quotes.es", &Quoted(1)).expect("accepted").handlers, 1);
     let refused = bus.publish("quotes.es", &Failing);
     assert!(matches!(refused, Err(BusError::Refused { .. })));
     engine.halt.fire(tapline::HaltReason::BackendError("stop".to_owned()));

@@ -65,7 +65,8 @@ fn a_kernel_records_through_what_was_injected() {
     let adapter = store.adapter().unwrap().unwrap();
     std::thread::spawn(move || {
         let mut adapter = adapter;
-        assert!(adapter.capture("events.order", &Filled(2)).unwrap());
+        let captured = adapter.capture("events.order", &Filled(2)).unwrap();
+        assert!(captured.ticket().is_ok());
     })
     .join()
     .unwrap();

@@ -6,7 +6,7 @@ use std::sync::mpsc::channel;
 
 use tapline::capture::BusCaptureAdapter;
 use tapline::lifecycle::DataMarkerConfig;
-use tapline::{Marker, RunStatus};
+use tapline::{Captured, Marker, RunStatus};
 
 use super::node::{Decision, Node, Recorded, Trade, decision, fingerprint, roomy};
 use crate::support::{Gate, PATIENCE};
@@ -91,7 +91,7 @@ fn step(adapter: &mut BusCaptureAdapter, number: u64, numbers: &mut Numbers) -> 
     // Times repeat, and fall back now and then.
     let ts_init = 1_000_000 + number / 3 - numbers.below(50);
     let trade = Trade { instrument, ts_init, price: number };
-    assert!(!adapter.capture("data", &trade).unwrap());
+    assert_eq!(adapter.capture("data", &trade).unwrap(), Captured::NotListed);
     Step::Data { instrument, ts_init }
 }
 

@@ -5,6 +5,7 @@
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
+use tapline::Captured;
 use tapline::lifecycle::RunSession;
 
 use super::{Bench, TOPIC};
@@ -46,8 +47,9 @@ fn capture_at(
         }
         let due = began + due_after(2 * nth + 1, 2 * rate);
         wait_until(due);
-        adapter.capture(TOPIC, &bench.message)?;
-        meter.captured(due, adapter.last_ticket());
+        if let Captured::Logged(ticket) = adapter.capture(TOPIC, &bench.message)? {
+            meter.captured(due, ticket);
+        }
         if bench.stop.is_set() {
             break;
         }
@@ -56,7 +58,7 @@ fn capture_at(
     let capture_ns = (&meter.capture_ns).into();
     // With it goes what keeps the acknowledgements from ending.
     drop(meter);
-    let entries = adapter.captured();
+    let entries = adapter.counts().captured();
     Ok(Paced {
         rate,
         rate_kept: entries as f64 / elapsed.as_secs_f64(),

@@ -74,5 +74,5 @@ fn capture_until(
             adapter.capture(TOPIC, &bench.message)?;
         }
     }
-    Ok(adapter.captured())
+    Ok(adapter.counts().captured())
 }

@@ -7,6 +7,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use crossbeam_channel::{Receiver, Sender, bounded};
+use tapline::Captured;
 use tapline::IndexKinds;
 use tapline::bus::{BusTap, MessageBus, TapRefusal};
 use tapline::capture::{CaptureError, EncodeError};
@@ -105,21 +106,21 @@ struct EncodeErrorAt {
 }
 
 impl BusTap for EncodeErrorAt {
-    fn on_publish(&mut self, _topic: &str, message: &dyn Any) -> Result<(), TapRefusal> {
+    fn on_publish(&mut self, _topic: &str, message: &dyn Any) -> Result<Captured, TapRefusal> {
         let line = message.downcast_ref::<InputMessage>().expect("nothing else is published").line;
         if line == self.bad_line {
             let (payload_type, source) = ("T".to_owned(), EncodeError::new("as asked"));
             return Err(TapRefusal::new(CaptureError::Encode { payload_type, source }));
         }
         self.passed.borrow_mut().push(line);
-        Ok(())
+        Ok(Captured::NotListed)
     }
 
-    fn on_send(&mut self, _endpoint: &str, _message: &dyn Any) -> Result<(), TapRefusal> {
+    fn on_send(&mut self, _endpoint: &str, _message: &dyn Any) -> Result<Captured, TapRefusal> {
         unreachable!("messages are published")
     }
 
-    fn on_response(&mut self, _id: Uuid, _message: &dyn Any) -> Result<(), TapRefusal> {
+    fn on_response(&mut self, _id: Uuid, _message: &dyn Any) -> Result<Captured, TapRefusal> {
         unreachable!("messages are published")
     }
 }
