@@ -8,7 +8,7 @@ use super::error::CliError;
 use super::output::Output;
 use super::run_arg::Place;
 use crate::model::{RunId, RunStatus, UnixNanos};
-use crate::store::{OpenSealedError, RunListing, list_runs};
+use crate::store::{FileError, OpenSealedError, RunListing, list_runs};
 
 #[derive(ClapArgs)]
 pub(super) struct Args {
@@ -56,7 +56,9 @@ impl Row {
                 row.end_ts_init = manifest.end_ts_init;
                 row.watermark = Some(manifest.high_watermark);
             }
-            Err(OpenSealedError::NotSealed { .. }) => row.status = Some(RunStatus::Running),
+            Err(OpenSealedError::File(FileError::NotSealed { .. })) => {
+                row.status = Some(RunStatus::Running)
+            }
             Err(error) => row.error = Some(error.to_string()),
         }
         row

@@ -15,7 +15,9 @@ use super::stderr::tell;
 use crate::markers::{MarkerStoreError, MarkerVerifier, MarkerVerifyReport, open_sealed_markers};
 use crate::model::{Hash, MarkerCounts, RunId, RunStatus};
 use crate::read::{Verifier, VerifyReport};
-use crate::store::{BackendFault, OpenSealedError, changed_since_closed, open_sealed_file};
+use crate::store::{
+    BackendFault, FileError, OpenSealedError, changed_since_closed, open_sealed_file,
+};
 
 #[derive(ClapArgs)]
 pub(super) struct Args {
@@ -135,7 +137,8 @@ fn verify_run(args: &Args) -> Line {
             });
             Line::Scanned(Answer::of_run(report, watermark))
         }
-        Err(error) => could_not_open(&args.path, &error),
+        Err(OpenSealedError::File(error)) => could_not_open(&args.path, &error),
+        Err(error) => Line::Damaged(error.to_string()),
     }
 }
 
@@ -148,12 +151,7 @@ fn verify_sidecar(args: &Args) -> Line {
             }
             Line::Scanned(Answer::of_sidecar(verifier.run()))
         }
-        Err(MarkerStoreError::NotSealed { .. }) if changed_since_closed(&args.path) => {
-            damaged_since_closed(&args.path)
-        }
-        Err(error @ (MarkerStoreError::NotSealed { .. } | MarkerStoreError::Io { .. })) => {
-            Line::Refused(error.to_string())
-        }
+        Err(MarkerStoreError::File(error)) => could_not_open(&args.path, &error),
         Err(MarkerStoreError::Fault(fault @ BackendFault::Other(_))) => {
             Line::Refused(fault.to_string())
         }
@@ -171,22 +169,16 @@ fn say(line: &Line) -> io::Result<()> {
 
 /// Tells damage, which is in the file's content, from what keeps the file from being looked at: the
 /// system, or that the run is not over.
-fn could_not_open(path: &Path, error: &OpenSealedError) -> Line {
+fn could_not_open(path: &Path, error: &FileError) -> Line {
     match error {
-        OpenSealedError::NotSealed { .. } if changed_since_closed(path) => {
-            damaged_since_closed(path)
-        }
-        OpenSealedError::NotSealed { .. } | OpenSealedError::NotFound { .. } => {
-            Line::Refused(error.to_string())
-        }
-        OpenSealedError::Open { source: BackendFault::Other(source), .. }
+        FileError::NotSealed { .. } if changed_since_closed(path) => damaged_since_closed(path),
+        FileError::Fault { source: BackendFault::Other(source), .. }
             if source.is::<io::Error>() =>
         {
             Line::Refused(error.to_string())
         }
-        OpenSealedError::Open { .. } | OpenSealedError::Read { .. } => {
-            Line::Damaged(error.to_string())
-        }
+        FileError::Fault { .. } => Line::Damaged(error.to_string()),
+        _ => Line::Refused(error.to_string()),
     }
 }
 
