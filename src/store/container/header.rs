@@ -2,9 +2,9 @@
 //! `docs/design.md`. All integers are little-endian, and no checksum covers the fields that are
 //! used here.
 
-use std::fs::File;
-use std::io::{self, Read};
+use std::io;
 use std::ops::Range;
+#[cfg(any(feature = "cli", test))]
 use std::path::Path;
 
 use redb::StorageBackend;
@@ -63,8 +63,10 @@ pub(crate) fn changed_since_closed(path: &Path) -> bool {
 
 #[cfg(any(feature = "cli", test))]
 fn is_left_open(path: &Path) -> io::Result<bool> {
+    use std::io::Read;
+
     let mut header = [0; FLAGS + 1];
-    File::open(path)?.read_exact(&mut header)?;
+    std::fs::File::open(path)?.read_exact(&mut header)?;
     Ok(header[FLAGS] & RECOVERY_REQUIRED != 0)
 }
 
