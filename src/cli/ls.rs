@@ -57,7 +57,7 @@ impl Row {
                 row.watermark = Some(manifest.high_watermark);
             }
             Err(OpenSealedError::File(FileError::NotSealed { .. })) => {
-                row.status = Some(RunStatus::Running)
+                row.status = Some(RunStatus::Running);
             }
             Err(error) => row.error = Some(error.to_string()),
         }

@@ -71,7 +71,7 @@ fn what_cannot_be_read_is_listed_with_its_error() {
                 );
             }
             _ => {
-                assert_matches!(&run.manifest, Err(OpenSealedError::File(FileError::Fault { .. })))
+                assert_matches!(&run.manifest, Err(OpenSealedError::File(FileError::Fault { .. })));
             }
         }
         let on_disk = fs::symlink_metadata(&run.path).unwrap().len();

@@ -138,8 +138,7 @@ fn a_truncated_file_does_not_open() {
     for len in lengths {
         fs::write(&cut, &whole[..len]).unwrap();
         assert_unchanged(&cut, || match refusal(&cut) {
-            OpenSealedError::File(FileError::Fault { .. })
-            | OpenSealedError::File(FileError::NotSealed { .. }) => {}
+            OpenSealedError::File(FileError::Fault { .. } | FileError::NotSealed { .. }) => {}
             other => panic!("cut to {len} bytes: {other:?}"),
         });
     }

@@ -246,7 +246,9 @@ fn reads_meet_no_error_while_the_run_is_closed() {
                 .collect();
             drop(store);
             assert!(open_sealed(place.folder(), &instance(), run_id(1)).is_ok());
-            readers.into_iter().for_each(|reader| reader.join().unwrap());
+            for reader in readers {
+                reader.join().unwrap();
+            }
         });
     }
 }
