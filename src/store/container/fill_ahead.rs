@@ -114,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn an_extent_is_filled_once_before_its_first_small_page() {
+    fn an_extent_is_filled_once() {
         let mut ahead = FillAhead::new(0);
         ahead.resized(64 << 20);
         let (start, end) = whole(2)[0];
@@ -127,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_large_page_has_touched_is_never_overwritten() {
+    fn zeros_never_overwrite_a_large_page() {
         let mut ahead = FillAhead::new(0);
         ahead.resized(64 << 20);
         ahead.large(10 * EXTENT_BYTES + PAGE..12 * EXTENT_BYTES + PAGE);
@@ -138,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_filled_behind_the_end_and_what_is_cut_off_is_filled_anew() {
+    fn a_cut_extent_is_filled_again() {
         let mut ahead = FillAhead::new(0);
         let end = 100 * EXTENT_BYTES + 3 * PAGE;
         ahead.resized(end);
@@ -153,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_was_there_is_filled_only_where_it_grows() {
+    fn an_old_file_is_filled_as_it_grows() {
         let mut ahead = FillAhead::new(64 * EXTENT_BYTES);
         ahead.resized(128 * EXTENT_BYTES);
         for extent in 0..64 {

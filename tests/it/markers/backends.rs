@@ -240,3 +240,16 @@ fn a_file_is_opened_for_reading_once_it_is_sealed() {
     let refusal = RedbMarkerBackend::new(&path).open(manifest());
     assert_matches!(refusal, Err(MarkerStoreError::File(FileError::Exists { .. })));
 }
+
+#[test]
+fn a_held_source_does_not_keep_its_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("run.markers.redb");
+    let mut backend = RedbMarkerBackend::new(&path);
+    backend.open(manifest()).unwrap();
+    let held = backend.source().unwrap();
+    backend.seal(RunStatus::Ended).unwrap();
+    drop(backend);
+    assert_eq!(open_sealed_markers(&path).unwrap().manifest().unwrap().status, RunStatus::Ended);
+    assert_matches!(held.manifest(), Err(MarkerStoreError::NotOpen));
+}
