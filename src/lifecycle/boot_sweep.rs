@@ -10,8 +10,8 @@ use super::sidecar;
 use crate::model::{InstanceId, RunId, RunManifest, RunStatus};
 use crate::read::Finding;
 use crate::store::{
-    DiskMode, Known, OpenRunError, OpenSealedError, ReadFault, RunListing, choose_parent, guarded,
-    list_runs, read_sealed, remove_unborn_files,
+    DiskMode, FileError, Known, OpenRunError, OpenSealedError, ReadFault, RunListing,
+    choose_parent, guarded, list_runs, read_sealed, remove_unborn_files,
 };
 
 /// What a sweep over an instance's runs came to.
@@ -226,7 +226,7 @@ fn look_at(
     };
     match &listing.manifest {
         Ok(manifest) => return Ok((manifest.clone(), None)),
-        Err(OpenSealedError::NotSealed { .. }) => {}
+        Err(OpenSealedError::File(FileError::NotSealed { .. })) => {}
         Err(error) => return Err(LeftAlone::unread(error)),
     }
     let mut watch = Watch::new(listing, observe);

@@ -6,7 +6,9 @@ use super::is_run_ended;
 use super::recovery_table::DurableTail;
 use crate::model::{InstanceId, RunId, RunManifest};
 use crate::read::{EventStoreReader, Finding, Verifier, VerifyReport};
-use crate::store::{DiskMode, EventStore, OpenRunError, RedbBackend, RunReader, SealError};
+use crate::store::{
+    DiskMode, EventStore, FileError, OpenRunError, RedbBackend, RunReader, SealError,
+};
 
 /// A run that was left behind, and is sealed now.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,7 +20,7 @@ pub(super) struct Recovered {
 /// Why a run that was left behind could not be sealed.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum RecoverError {
-    /// Its file could not be taken up.
+    /// Its file could not be reopened.
     #[error(transparent)]
     Open(#[from] OpenRunError),
     /// It could not be sealed.
@@ -36,7 +38,7 @@ pub(super) fn recover_run(
     progress: impl FnMut(u64),
 ) -> Result<Recovered, RecoverError> {
     let mut backend = RedbBackend::with_disk_mode(base_dir, disk_mode);
-    take_up(&mut backend, instance_id, run_id)?;
+    reopen(&mut backend, instance_id, run_id)?;
     let (reader, tail) = backend.reader().zip(backend.tail()).ok_or(SealError::NoOpenRun)?;
     let report = Verifier::new(Arc::clone(&reader)).run(progress);
     let status = classify(reader, tail.watermark, &report).seal_as();
@@ -45,7 +47,7 @@ pub(super) fn recover_run(
 }
 
 /// Somebody who just looks at the file, as `tapline ls` does, holds it for moments.
-fn take_up(
+fn reopen(
     backend: &mut RedbBackend,
     instance_id: &InstanceId,
     run_id: RunId,
@@ -55,8 +57,8 @@ fn take_up(
     // Since it was first found in use: to compare it may have taken long before that.
     let mut in_use_since = None;
     loop {
-        match backend.take_up(instance_id, run_id) {
-            Err(OpenRunError::InUse { .. })
+        match backend.reopen(instance_id, run_id) {
+            Err(OpenRunError::File(FileError::InUse { .. }))
                 if in_use_since.get_or_insert_with(Instant::now).elapsed() < PATIENCE =>
             {
                 std::thread::sleep(NAP);

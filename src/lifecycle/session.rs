@@ -197,8 +197,6 @@ impl RunSession {
     /// As [`seal`](Self::seal), with the `ts_init` of `RunEnded` given.
     pub fn seal_at(self, ts_init: UnixNanos) -> Result<CloseReport, CloseError> {
         let payload = run_ended_payload(self.run_id);
-        // Only without a reader does the file close with the writer.
-        drop(self.reader);
         let mut report = self.writer.close(&EntryDraft {
             topic: RUN_ENDED_TOPIC,
             payload_type: RUN_ENDED_TYPE,

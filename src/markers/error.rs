@@ -1,10 +1,9 @@
 use std::io;
-use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::format::{ManifestError, MarkerBlockError};
 use crate::model::RunStatus;
-use crate::store::BackendFault;
+use crate::store::{BackendFault, FileError};
 
 /// Why an extractor was not registered.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -20,7 +19,7 @@ pub enum ExtractorError {
 /// What went wrong with a sidecar. The run goes on without.
 #[derive(Debug, thiserror::Error)]
 pub enum MarkerStoreError {
-    /// No sidecar is open on this backend.
+    /// No sidecar is open on this backend, or no longer on the one that is read.
     #[error("no sidecar is open on this backend")]
     NotOpen,
     /// The sidecar is sealed.
@@ -46,32 +45,9 @@ pub enum MarkerStoreError {
         /// The slot.
         slot: u32,
     },
-    /// There is something at the sidecar's place.
-    #[error("{path} is there already")]
-    Exists {
-        /// The file.
-        path: PathBuf,
-    },
-    /// There is no such sidecar.
-    #[error("there is no sidecar {path}")]
-    NotFound {
-        /// The file.
-        path: PathBuf,
-    },
-    /// The sidecar is being recorded, or was left behind by a crash.
-    #[error("{path} is not sealed: it is being recorded, or was left behind by a crash or a halt")]
-    NotSealed {
-        /// The file.
-        path: PathBuf,
-    },
     /// The file could not be made or opened.
-    #[error("cannot open {path}: {source}")]
-    Io {
-        /// The file.
-        path: PathBuf,
-        /// The system's error.
-        source: io::Error,
-    },
+    #[error(transparent)]
+    File(#[from] FileError),
     /// A part that every sidecar has is missing.
     #[error("the sidecar has no {what}")]
     Missing {
@@ -119,15 +95,9 @@ pub enum MarkerStoreError {
 
 impl MarkerStoreError {
     pub(super) fn redb(error: impl Into<redb::Error>) -> Self {
-        Self::Fault(BackendFault::redb(error))
-    }
-
-    /// Opening the file at `path` failed.
-    pub(crate) fn opening(path: &Path, source: io::Error) -> Self {
-        let path = path.to_owned();
-        match source.kind() {
-            io::ErrorKind::NotFound => Self::NotFound { path },
-            _ => Self::Io { path, source },
+        match error.into() {
+            redb::Error::DatabaseClosed => Self::NotOpen,
+            error => Self::Fault(BackendFault::redb(error)),
         }
     }
 

@@ -8,9 +8,10 @@ use super::log_cursor::LogCursor;
 use super::{MarkerBackend, MarkerBatch, MarkerSource, MarkerStoreError};
 use crate::format::MarkerCodec;
 use crate::model::{MarkerManifest, RunStatus};
+use crate::store::FileError;
 
-/// A [`MarkerBackend`] without a disk, for tests and simulation. One behavioural suite runs over it and
-/// [`RedbMarkerBackend`](super::RedbMarkerBackend).
+/// A [`MarkerBackend`] without a disk, for tests and simulation. One behavioural suite runs over it
+/// and [`RedbMarkerBackend`](super::RedbMarkerBackend).
 #[derive(Default)]
 pub struct MemoryMarkerBackend {
     codec: MarkerCodec,
@@ -42,7 +43,7 @@ fn lock(sidecar: &Arc<Mutex<Sidecar>>) -> MutexGuard<'_, Sidecar> {
 impl MarkerBackend for MemoryMarkerBackend {
     fn open(&mut self, manifest: MarkerManifest) -> Result<(), MarkerStoreError> {
         if self.sidecar.is_some() {
-            return Err(MarkerStoreError::Exists { path: PathBuf::from("memory") });
+            return Err(FileError::Exists { path: PathBuf::from("memory") }.into());
         }
         let cursor = LogCursor::fresh(manifest);
         let sidecar = Sidecar { cursor, streams: BTreeMap::new(), blocks: BTreeMap::new() };

@@ -23,11 +23,12 @@ impl MarkerBatch {
 
 /// The write side of a sidecar: where the markers of one run are kept.
 pub trait MarkerBackend: Send {
-    /// Makes a sidecar. Whatever `manifest` says of them, its status is `Running` and its counts are zero.
+    /// Makes a sidecar. Whatever `manifest` says of them, its status is `Running` and its counts
+    /// are zero.
     fn open(&mut self, manifest: MarkerManifest) -> Result<(), MarkerStoreError>;
 
-    /// Appends a batch, which is durable when this returns. Batches can come in any order; the markers in one rise, and
-    /// no batch reaches into another.
+    /// Appends a batch, which is durable when this returns. Batches can come in any order; the
+    /// markers in one rise, and no batch reaches into another.
     fn append(&mut self, batch: &MarkerBatch) -> Result<(), MarkerStoreError>;
 
     /// Seals the sidecar, with what is in it counted. Returns its manifest.

@@ -4,7 +4,9 @@ use std::path::{Path, PathBuf};
 
 use super::retention_rule::{Candidate, RetentionDecision, Standing, decide};
 use crate::model::{InstanceId, RetentionMode, RunId, RunManifest};
-use crate::store::{OpenSealedError, RunReader, check_held, read_sealed, run_files, sidecar_path};
+use crate::store::{
+    FileError, OpenSealedError, RunReader, check_held, read_sealed, run_files, sidecar_path,
+};
 
 /// What would be kept of an instance's runs, and what removed. Making a plan changes nothing;
 /// [`apply`](Self::apply) does what it says.
@@ -140,7 +142,7 @@ fn standing(
             Ok(()) => (facts.standing(), Some(facts)),
             Err(foreign) => unreadable(foreign.to_string()),
         },
-        Err(OpenSealedError::NotSealed { .. }) => (Standing::NotSealed, None),
+        Err(OpenSealedError::File(FileError::NotSealed { .. })) => (Standing::NotSealed, None),
         Err(error) => unreadable(error.to_string()),
     }
 }

@@ -2,8 +2,9 @@ use super::{AnchorError, AppendError, SealError, Tail};
 use crate::format::SealedFrame;
 use crate::model::{Hash, RunManifest, RunStatus, SnapshotAnchor, UnixNanos};
 
-/// How long an anchor's `blob_ref` may be. It is stored as one value, and redb panics over one that does not fit into
-/// a region of the run file (64 MiB). This is ample for a path or a key, and far from that.
+/// How long an anchor's `blob_ref` may be. It is stored as one value, and redb panics over one that
+/// does not fit into a region of the run file (64 MiB). This is ample for a path or a key, and far
+/// from that.
 const BLOB_REF_BYTES_MAX: usize = 64 << 10;
 
 /// Where an open run stands, and the rules of what may come next: the same for every backend.

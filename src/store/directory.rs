@@ -3,7 +3,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::{
-    BackendFault, OpenSealedError, ReadFault, RunReader, check_held, guarded, open_sealed_file,
+    BackendFault, FileError, OpenSealedError, ReadFault, RunReader, check_held, guarded,
+    open_sealed_file,
 };
 use crate::model::{InstanceId, RunId, RunManifest};
 
@@ -29,7 +30,7 @@ pub struct RunListing {
     /// Bytes of the file.
     pub bytes_file: u64,
     /// The manifest, or why it could not be read (a run that is still being recorded is
-    /// [`OpenSealedError::NotSealed`]; one of another instance, or under another run's name,
+    /// [`FileError::NotSealed`]; one of another instance, or under another run's name,
     /// [`ReadFault::Foreign`]).
     pub manifest: Result<RunManifest, OpenSealedError>,
 }
@@ -46,7 +47,7 @@ pub(crate) fn read_sealed<T>(
     });
     outcome.unwrap_or_else(|said| {
         let source = BackendFault::corrupted(said);
-        Err(OpenSealedError::Open { path: path.to_owned(), source })
+        Err(FileError::Fault { path: path.to_owned(), source }.into())
     })
 }
 

@@ -1,7 +1,6 @@
-use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use super::BackendFault;
+use super::{BackendFault, FileError};
 use crate::format::{FrameError, ManifestError};
 use crate::model::{InstanceId, RunId, RunStatus};
 
@@ -22,12 +21,6 @@ pub enum OpenRunError {
         /// Its terminal status.
         status: RunStatus,
     },
-    /// Another process, or another backend of this one, has the run open.
-    #[error("{path} is in use by another process or backend")]
-    InUse {
-        /// The run file.
-        path: PathBuf,
-    },
     /// The file holds another run than its name says, one of another instance, or no run.
     #[error("{path} does not hold run {run_id} of instance {instance_id}")]
     Foreign {
@@ -38,15 +31,7 @@ pub enum OpenRunError {
         /// Its instance.
         instance_id: InstanceId,
     },
-    /// The folder could not be made or the file not be opened.
-    #[error("cannot open {path}: {source}")]
-    Io {
-        /// The file or folder.
-        path: PathBuf,
-        /// The system's error.
-        source: io::Error,
-    },
-    /// What is in the run file is damaged.
+    /// What is in the run file cannot be read.
     #[error("cannot read {path}: {source}")]
     Damaged {
         /// The run file.
@@ -54,9 +39,15 @@ pub enum OpenRunError {
         /// What is wrong.
         source: ReadFault,
     },
-    /// The backend failed; the text says with which file.
-    #[error("cannot open the run: {0}")]
-    Fault(#[from] BackendFault),
+    /// The folder could not be made, or the file not be made or opened.
+    #[error(transparent)]
+    File(#[from] FileError),
+}
+
+impl OpenRunError {
+    pub(super) fn foreign(path: &Path, instance_id: &InstanceId, run_id: RunId) -> Self {
+        Self::Foreign { path: path.to_owned(), run_id, instance_id: instance_id.clone() }
+    }
 }
 
 /// Why a frame was not appended. Nothing of it was stored.
@@ -155,6 +146,13 @@ pub enum SealError {
 /// Why something could not be read from a run.
 #[derive(Debug, thiserror::Error)]
 pub enum ReadFault {
+    /// The run is closed: who wrote it has let go of it, and no sealed file of it can be opened in
+    /// its place.
+    #[error("the run is closed, and was not sealed")]
+    Closed,
+    /// It is a file of redb, and has not the tables of a run.
+    #[error("it holds no run")]
+    NoRun,
     /// A part every run has is missing.
     #[error("the run has no {what}")]
     Missing {
@@ -194,8 +192,15 @@ pub enum ReadFault {
 }
 
 impl ReadFault {
-    /// A walk has come past the frame stored under `first_seq`, and no search comes there: in a damaged tree
-    /// this can be.
+    pub(super) fn redb(error: impl Into<redb::Error>) -> Self {
+        match error.into() {
+            redb::Error::DatabaseClosed => Self::Closed,
+            error => Self::Fault(BackendFault::redb(error)),
+        }
+    }
+
+    /// A walk has come past the frame stored under `first_seq`, and no search comes there: in a
+    /// damaged tree this can be.
     pub(crate) fn unfindable_frame(first_seq: u64) -> Self {
         BackendFault::corrupted(format!("no search finds the frame at seq {first_seq}")).into()
     }
@@ -204,26 +209,10 @@ impl ReadFault {
 /// Why a sealed run could not be opened for reading.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenSealedError {
-    /// There is no such file.
-    #[error("there is no run file {path}")]
-    NotFound {
-        /// The path.
-        path: PathBuf,
-    },
-    /// The run is still being written, or its process died.
-    #[error("{path} is not sealed: it is being recorded, or was left behind by a crash or a halt")]
-    NotSealed {
-        /// The run file.
-        path: PathBuf,
-    },
-    /// The file could not be opened.
-    #[error("cannot open {path}: {source}")]
-    Open {
-        /// The run file.
-        path: PathBuf,
-        /// What is wrong.
-        source: BackendFault,
-    },
+    /// The file could not be opened; a run that is still being written, or whose process died, is
+    /// [`FileError::NotSealed`].
+    #[error(transparent)]
+    File(#[from] FileError),
     /// What is in the file is no run that can be read.
     #[error("cannot read {path}: {source}")]
     Read {

@@ -8,8 +8,8 @@ use crate::model::{Hash, RunManifest, RunStatus, SnapshotAnchor, UnixNanos};
 
 /// The write side of a store: holds at most one open run. Used from one thread at a time.
 ///
-/// Every call that returns `Ok` has made its effect durable. After a [`BackendFault`](super::BackendFault)
-/// the run must not be written on.
+/// Every call that returns `Ok` has made its effect durable. After a
+/// [`BackendFault`](super::BackendFault) the run must not be written on.
 pub trait EventStore: Send {
     /// Opens the run that `manifest` describes: makes it, or, where it exists and was never sealed,
     /// takes it up at its durable watermark. The returned value says which.
@@ -21,9 +21,9 @@ pub trait EventStore: Send {
     /// Records an anchor in place of the previous one.
     fn record_anchor(&mut self, anchor: &SnapshotAnchor) -> Result<(), AnchorError>;
 
-    /// Writes the terminal status, the watermark, `end_ts_init` and the last root into the manifest. A store
-    /// that keeps the index in the order in which keys came sorts it now, unless the run is sealed as
-    /// `Quarantined`: with redb about 0.1 µs a key.
+    /// Writes the terminal status, the watermark, `end_ts_init` and the last root into the
+    /// manifest. A store that keeps the index in the order in which keys came sorts it now, unless
+    /// the run is sealed as `Quarantined`: with redb about 0.1 µs a key.
     fn seal(
         &mut self,
         status: RunStatus,
@@ -35,6 +35,11 @@ pub trait EventStore: Send {
 
     /// The read side of the open or just sealed run, which follows what is appended; `None` before
     /// `open_run`.
+    ///
+    /// It does not keep the run's file in use. Once the store is dropped, or has opened another
+    /// run, it reads the sealed run; of one that was not sealed, every read is
+    /// [`ReadFault::Closed`](super::ReadFault::Closed) until somebody seals it. A run in memory is
+    /// read on in any case.
     fn reader(&self) -> Option<Arc<dyn RunReader>>;
 }
 
@@ -43,8 +48,8 @@ pub trait EventStore: Send {
 pub enum RunOpening {
     /// It is new.
     Created,
-    /// It was there, never sealed: its process died. It is now open on this backend, repaired as far
-    /// as its last commit. This is the manifest found.
+    /// It was there, never sealed: its process died. It is now open on this backend, repaired as
+    /// far as its last commit. This is the manifest found.
     CrashedPredecessor(Box<RunManifest>),
 }
 
@@ -68,7 +73,8 @@ pub struct Tail {
     pub names: u32,
 }
 
-/// The read side of one run: its frames in order, and what is kept beside them. Any thread may read.
+/// The read side of one run: its frames in order, and what is kept beside them. Any thread may
+/// read.
 ///
 /// Reads see what is committed at the time of the call. Entries are read out of frames by
 /// [`EventStoreReader`](crate::read::EventStoreReader).
@@ -91,8 +97,8 @@ pub trait RunReader: Send + Sync {
     /// The first frame that begins at or after `seq`, with the `seq` it is stored under.
     fn frame_at_or_after(&self, seq: u64) -> Result<Option<(u64, Bytes)>, ReadFault>;
 
-    /// The same frame in memory of its own, where the store needs back what it lends: for one that is
-    /// to be kept for long.
+    /// The same frame in memory of its own, where the store needs back what it lends: for one that
+    /// is to be kept for long.
     fn detach(&self, frame: Bytes) -> Bytes {
         Bytes::copy_from_slice(&frame)
     }
@@ -106,14 +112,15 @@ pub trait RunReader: Send + Sync {
     fn indexed(&self, hash: u64, from: u64) -> Result<Option<u64>, ReadFault>;
 
     /// The first [block](crate::format::KeyBlock) of the index at or behind `from`, with what it is
-    /// stored under. Blocks of a live run are merged: a walk may see their rows twice, but misses none.
+    /// stored under. Blocks of a live run are merged: a walk may see their rows twice, but misses
+    /// none.
     fn key_block_at_or_after(
         &self,
         from: KeyBlockId,
     ) -> Result<Option<(KeyBlockId, Bytes)>, ReadFault>;
 
-    /// Whether the frame that a walk has shown under `first_seq` is also where a search for it looks. In a
-    /// damaged tree a walk may come past what no search finds.
+    /// Whether the frame that a walk has shown under `first_seq` is also where a search for it
+    /// looks. In a damaged tree a walk may come past what no search finds.
     fn finds_frame(&self, _first_seq: u64) -> Result<bool, ReadFault> {
         Ok(true)
     }

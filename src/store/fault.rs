@@ -1,5 +1,4 @@
 use std::io;
-use std::path::{Path, PathBuf};
 
 use crate::protocol::HaltReason;
 
@@ -36,16 +35,6 @@ impl BackendFault {
         }
     }
 
-    /// The same fault, with the file that met it.
-    pub(super) fn at(self, path: &Path) -> Self {
-        let at = |source| FaultAt { path: path.to_owned(), source }.into();
-        match self {
-            Self::Disk(source) => Self::Disk(at(source)),
-            Self::Corrupted(source) => Self::Corrupted(at(source)),
-            Self::Other(source) => Self::Other(at(source)),
-        }
-    }
-
     pub(crate) fn corrupted(error: impl Into<BoxedSource>) -> Self {
         Self::Corrupted(error.into())
     }
@@ -68,12 +57,4 @@ impl BackendFault {
             Self::Other(source) => HaltReason::BackendError(source.to_string()),
         }
     }
-}
-
-/// What went wrong, and with which file.
-#[derive(Debug, thiserror::Error)]
-#[error("{path}: {source}")]
-struct FaultAt {
-    path: PathBuf,
-    source: BoxedSource,
 }

@@ -7,8 +7,8 @@ use zerocopy::IntoBytes;
 
 use super::cursor::RunCursor;
 use super::{
-    AnchorError, AppendError, EventStore, OpenRunError, ReadFault, RunOpening, RunReader,
-    SealError, SealedRun, Tail,
+    AnchorError, AppendError, EventStore, FileError, OpenRunError, ReadFault, RunOpening,
+    RunReader, SealError, SealedRun, Tail,
 };
 use crate::format::{
     KeyBlockId, KeyRow, KeyTier, SealedFrame, encode_anchor, encode_manifest, run_root,
@@ -23,9 +23,8 @@ pub struct MemoryDisk {
 
 type SharedRun = Arc<Mutex<MemoryRun>>;
 
-/// A run in the hands of its backend, or of a reader that the backend gave out. As with a file, the run is in use
-/// until all of them are gone.
-#[derive(Debug, Clone)]
+/// A run in the hands of its backend. As with a file, the run is in use until that lets go of it.
+#[derive(Debug)]
 struct OpenRun {
     run: SharedRun,
     _hold: Arc<()>,
@@ -34,7 +33,7 @@ struct OpenRun {
 #[derive(Debug)]
 struct MemoryRun {
     cursor: RunCursor,
-    /// Of the backend that has it open, and its readers.
+    /// Of the backend that has it open.
     hold: Weak<()>,
     anchor: Option<SnapshotAnchor>,
     frames: BTreeMap<u64, Bytes>,
@@ -43,8 +42,8 @@ struct MemoryRun {
 }
 
 /// An [`EventStore`] without a disk, for tests and simulation. It behaves like
-/// [`RedbBackend`](super::RedbBackend): one behavioural suite runs over both. Dropped with an open run it leaves
-/// that as a process does that dies, for the next backend to find.
+/// [`RedbBackend`](super::RedbBackend): one behavioural suite runs over both. Dropped with an open
+/// run it leaves that as a process does that dies, for the next backend to find.
 #[derive(Debug, Default)]
 pub struct MemoryBackend {
     disk: MemoryDisk,
@@ -96,7 +95,7 @@ impl EventStore for MemoryBackend {
             drop(run);
             if is_in_use {
                 let path = PathBuf::from(format!("{}/{}", key.0, key.1));
-                return Err(OpenRunError::InUse { path });
+                return Err(FileError::InUse { path }.into());
             }
             if found.status.is_sealed() {
                 return Err(OpenRunError::Sealed { run_id: found.run_id, status: found.status });
@@ -151,7 +150,7 @@ impl EventStore for MemoryBackend {
     }
 
     fn reader(&self) -> Option<Arc<dyn RunReader>> {
-        Some(Arc::new(MemoryReader(self.run.clone()?)))
+        Some(Arc::new(MemoryReader(Arc::clone(&self.run.as_ref()?.run))))
     }
 }
 
@@ -162,11 +161,12 @@ impl MemoryRun {
     }
 }
 
-struct MemoryReader(OpenRun);
+/// Reads on whatever becomes of the backend.
+struct MemoryReader(SharedRun);
 
 impl MemoryReader {
     fn run(&self) -> MutexGuard<'_, MemoryRun> {
-        lock(&self.0.run)
+        lock(&self.0)
     }
 }
 

@@ -1,37 +1,29 @@
 //! Where runs are kept: the [`EventStore`] trait (write side), the [`RunReader`] trait (read side),
 //! and their two implementations, one file per run with redb, and memory.
 
-#[cfg(feature = "internals")]
-mod changed_since_closed;
+pub(crate) mod container;
 mod cursor;
-mod direct;
 mod directory;
 mod disk_probe;
 mod error;
 mod event_store;
 mod fault;
-mod fill_ahead;
 mod guard;
-mod header_flags;
+mod live_reader;
 mod memory;
-mod new_file;
-mod open_compared;
 mod redb_backend;
 mod redb_keys;
 mod redb_open;
 mod redb_reader;
 mod redb_tables;
-mod region_size;
-mod repair_watch;
-mod reread;
-mod run_file;
 mod succession;
 
 #[cfg(feature = "internals")]
-pub(crate) use changed_since_closed::changed_since_closed;
+pub(crate) use container::changed_since_closed;
+pub use container::{DiskMode, FileError};
 pub use directory::{RunListing, list_runs, run_files, run_path};
 pub(crate) use directory::{
-    check_kind, make_folder, read_sealed, remove_run, remove_unborn_files, sidecar_path,
+    make_folder, read_sealed, remove_run, remove_unborn_files, sidecar_path,
 };
 pub use disk_probe::{DiskOp, DiskProbe};
 pub use error::{AnchorError, AppendError, OpenRunError, OpenSealedError, ReadFault, SealError};
@@ -39,15 +31,9 @@ pub use event_store::{EventStore, RunOpening, RunReader, SealedRun, Tail};
 pub use fault::BackendFault;
 pub(crate) use guard::{guarded, panic_text};
 pub use memory::{MemoryBackend, MemoryDisk};
-pub(crate) use new_file::make_file;
-pub(crate) use open_compared::open_compared;
 pub use redb_backend::RedbBackend;
-pub(crate) use redb_backend::commit;
 pub(crate) use redb_open::check_held;
 pub use redb_open::{open_sealed, open_sealed_file};
-pub(crate) use reread::forget_cached;
-pub use run_file::DiskMode;
-pub(crate) use run_file::RunFile;
 pub(crate) use succession::{Known, choose_parent};
 
 pub use crate::format::ManifestError;

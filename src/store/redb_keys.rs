@@ -1,5 +1,5 @@
-//! The key blocks of a run file: the table, and what its users share. `write` puts rows in, frame by
-//! frame, `sort` makes one sequence of them at seal, `search` finds a row.
+//! The key blocks of a run file: the table, and what its users share. `write` puts rows in, frame
+//! by frame, `sort` makes one sequence of them at seal, `search` finds a row.
 
 use std::ops::Range;
 
@@ -37,8 +37,9 @@ const fn start_of(tier: KeyTier) -> TableKey {
     table_key(KeyBlockId::start_of(tier))
 }
 
-/// redb trusts the order of a tree's pages. Where they are damaged it may give a row that was not asked for: a walk
-/// that took it would go back and never end, and a search would answer with what it was not asked.
+/// redb trusts the order of a tree's pages. Where they are damaged it may give a row that was not
+/// asked for: a walk that took it would go back and never end, and a search would answer with what
+/// it was not asked.
 pub(super) fn check_order(is_asked_for: bool, table: &str) -> Result<(), BackendFault> {
     if is_asked_for {
         return Ok(());

@@ -1,97 +1,58 @@
 use std::ops::RangeBounds;
-use std::sync::Arc;
 
 use bytes::Bytes;
-use redb::{
-    Database, Key, OwnedAccessGuard, ReadOnlyDatabase, ReadOnlyTable, ReadTransaction,
-    ReadableDatabase, TableDefinition, Value,
-};
+use redb::{Key, OwnedAccessGuard, ReadOnlyTable, ReadTransaction, TableDefinition, Value};
 
 use super::redb_keys::{KEYS, block_id, check_order, find_row, table_key};
 use super::redb_tables::{
     ANCHOR_ROW, FRAMES, NAMES, read_anchor, read_manifest, read_manifest_row, read_meta,
 };
-use super::{BackendFault, ReadFault, RunReader, Tail};
+use super::{ReadFault, RunReader, Tail};
 use crate::format::{FrameView, KeyBlockId, KeyRow, decode_manifest, run_root};
 use crate::model::{Hash, RunManifest, SnapshotAnchor};
 
-/// Reads a run out of a redb database.
-pub(super) struct RedbReader<S>(pub(super) S);
-
-/// What a read sees of a database.
-pub(super) trait Snapshots: Send + Sync {
-    /// Reads in one transaction.
-    fn read<T>(
-        &self,
-        read: impl FnOnce(&ReadTransaction) -> Result<T, ReadFault>,
-    ) -> Result<T, ReadFault>;
-
-    /// See [`RunReader::detach`].
-    fn detach(&self, frame: Bytes) -> Bytes;
-
-    /// Whether the trees need no check of their own, which costs a second read of each leaf.
-    fn trees_are_trusted(&self) -> bool;
-}
-
-/// A live run: each read is a transaction of its own, and sees what is committed by then.
-impl Snapshots for Arc<Database> {
-    fn read<T>(
-        &self,
-        read: impl FnOnce(&ReadTransaction) -> Result<T, ReadFault>,
-    ) -> Result<T, ReadFault> {
-        read(&self.begin_read().map_err(BackendFault::redb)?)
-    }
-
-    fn detach(&self, frame: Bytes) -> Bytes {
-        // A frame on loan keeps its transaction open, and with it pages from being used again.
-        Bytes::copy_from_slice(&frame)
-    }
-
-    /// They are this process's own, or redb has compared them with their checksums.
-    fn trees_are_trusted(&self) -> bool {
-        true
-    }
-}
-
-/// A sealed run never changes, so that one transaction serves for all reads.
-pub(super) struct SealedDatabase {
+/// Reads a run as one transaction sees it: a sealed run never changes, so that one serves for all
+/// reads. A live run is read by [`LiveReader`](super::live_reader::LiveReader), which makes one of
+/// these for each read.
+pub(super) struct RedbReader {
     transaction: ReadTransaction,
-    // Closed after the transaction has ended.
-    _database: ReadOnlyDatabase,
+    trees: Trees,
 }
 
-impl SealedDatabase {
-    pub(super) fn new(database: ReadOnlyDatabase) -> Result<Self, BackendFault> {
-        let transaction = database.begin_read().map_err(BackendFault::redb)?;
-        Ok(Self { transaction, _database: database })
-    }
+/// Whether the order of a file's trees is known to be right.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Trees {
+    /// They are this process's own, or redb has compared them with their checksums.
+    Trusted,
+    /// They need a check of their own, which costs a second read of each leaf.
+    Unchecked,
 }
 
-impl Snapshots for SealedDatabase {
-    fn read<T>(
-        &self,
-        read: impl FnOnce(&ReadTransaction) -> Result<T, ReadFault>,
-    ) -> Result<T, ReadFault> {
-        read(&self.transaction)
+impl RedbReader {
+    /// What is committed to a file that this process has open for writing.
+    pub(super) fn live(transaction: ReadTransaction) -> Self {
+        Self { transaction, trees: Trees::Trusted }
     }
 
-    fn detach(&self, frame: Bytes) -> Bytes {
-        frame
+    /// A sealed file.
+    pub(super) fn sealed(transaction: ReadTransaction) -> Self {
+        Self { transaction, trees: Trees::Unchecked }
     }
 
-    fn trees_are_trusted(&self) -> bool {
-        false
+    pub(super) fn manifest(&self) -> Result<RunManifest, ReadFault> {
+        read_manifest(&self.transaction)
     }
-}
 
-impl<S: Snapshots> RedbReader<S> {
+    /// The anchor as it is stored, which is what the run's root covers.
+    pub(super) fn stored_anchor(&self) -> Result<Option<Vec<u8>>, ReadFault> {
+        read_meta(&self.transaction, ANCHOR_ROW)
+    }
+
     fn table<K: Key, V: Value>(
         &self,
         definition: TableDefinition<'_, K, V>,
     ) -> Result<ReadOnlyTable<K, V>, ReadFault> {
-        self.0.read(|transaction| {
-            Ok(transaction.open_table(definition).map_err(BackendFault::redb)?)
-        })
+        self.transaction.open_table(definition).map_err(ReadFault::redb)
     }
 
     fn frame(
@@ -99,10 +60,9 @@ impl<S: Snapshots> RedbReader<S> {
         range: impl RangeBounds<u64> + Clone,
         last: bool,
     ) -> Result<Option<(u64, Bytes)>, ReadFault> {
-        let mut rows =
-            self.table(FRAMES)?.range_owned(range.clone()).map_err(BackendFault::redb)?;
+        let mut rows = self.table(FRAMES)?.range_owned(range.clone()).map_err(ReadFault::redb)?;
         let row = if last { rows.next_back() } else { rows.next() };
-        let Some((first_seq, frame)) = row.transpose().map_err(BackendFault::redb)? else {
+        let Some((first_seq, frame)) = row.transpose().map_err(ReadFault::redb)? else {
             return Ok(None);
         };
         let first_seq = first_seq.value();
@@ -117,9 +77,10 @@ impl<S: Snapshots> RedbReader<S> {
         };
         let frame =
             FrameView::parse(&bytes).map_err(|source| ReadFault::Frame { first_seq, source })?;
-        let last_name = self.table(NAMES)?.range_owned::<u32>(..).map_err(BackendFault::redb)?;
-        let last_name = { last_name }.next_back().transpose().map_err(BackendFault::redb)?;
-        // A name numbered with the last number there is cannot be the engine's: the verifier reports it.
+        let last_name = self.table(NAMES)?.range_owned::<u32>(..).map_err(ReadFault::redb)?;
+        let last_name = { last_name }.next_back().transpose().map_err(ReadFault::redb)?;
+        // A name numbered with the last number there is cannot be the engine's: the verifier
+        // reports it.
         let names = last_name.map_or(0, |(id, _)| id.value().saturating_add(1));
         Ok(Tail { watermark: frame.last_seq(), root: frame.root(), names })
     }
@@ -134,20 +95,18 @@ impl AsRef<[u8]> for PageBytes {
     }
 }
 
-impl<S: Snapshots> RunReader for RedbReader<S> {
+impl RunReader for RedbReader {
     fn manifest(&self) -> Result<RunManifest, ReadFault> {
-        self.0.read(read_manifest)
+        self.manifest()
     }
 
     fn root(&self) -> Result<Option<Hash>, ReadFault> {
-        self.0.read(|transaction| {
-            let manifest = read_manifest_row(transaction)?;
-            if !decode_manifest(&manifest)?.status.is_sealed() {
-                return Ok(None);
-            }
-            let anchor = read_meta(transaction, ANCHOR_ROW)?.unwrap_or_default();
-            Ok(Some(run_root(&manifest, &anchor)))
-        })
+        let manifest = read_manifest_row(&self.transaction)?;
+        if !decode_manifest(&manifest)?.status.is_sealed() {
+            return Ok(None);
+        }
+        let anchor = self.stored_anchor()?.unwrap_or_default();
+        Ok(Some(run_root(&manifest, &anchor)))
     }
 
     fn watermark(&self) -> Result<u64, ReadFault> {
@@ -155,7 +114,7 @@ impl<S: Snapshots> RunReader for RedbReader<S> {
     }
 
     fn anchor(&self) -> Result<Option<SnapshotAnchor>, ReadFault> {
-        self.0.read(read_anchor)
+        read_anchor(&self.transaction)
     }
 
     fn frame_at_or_before(&self, seq: u64) -> Result<Option<(u64, Bytes)>, ReadFault> {
@@ -167,14 +126,14 @@ impl<S: Snapshots> RunReader for RedbReader<S> {
     }
 
     fn detach(&self, frame: Bytes) -> Bytes {
-        self.0.detach(frame)
+        frame
     }
 
     fn names(&self, from: u32) -> Result<Vec<(u32, String)>, ReadFault> {
-        let rows = self.table(NAMES)?.range_owned(from..).map_err(BackendFault::redb)?;
+        let rows = self.table(NAMES)?.range_owned(from..).map_err(ReadFault::redb)?;
         let mut next = from;
         rows.map(|row| {
-            let (id, name) = row.map_err(BackendFault::redb)?;
+            let (id, name) = row.map_err(ReadFault::redb)?;
             check_order(id.value() >= next, "names")?;
             next = id.value().saturating_add(1);
             Ok((id.value(), name.value().to_owned()))
@@ -194,8 +153,8 @@ impl<S: Snapshots> RunReader for RedbReader<S> {
         &self,
         from: KeyBlockId,
     ) -> Result<Option<(KeyBlockId, Bytes)>, ReadFault> {
-        let rows = self.table(KEYS)?.range_owned(table_key(from)..).map_err(BackendFault::redb)?;
-        let Some((row, block)) = { rows }.next().transpose().map_err(BackendFault::redb)? else {
+        let rows = self.table(KEYS)?.range_owned(table_key(from)..).map_err(ReadFault::redb)?;
+        let Some((row, block)) = { rows }.next().transpose().map_err(ReadFault::redb)? else {
             return Ok(None);
         };
         check_order(row.value() >= table_key(from), "index")?;
@@ -204,12 +163,12 @@ impl<S: Snapshots> RunReader for RedbReader<S> {
 
     fn finds_frame(&self, first_seq: u64) -> Result<bool, ReadFault> {
         // A range would look into the next leaf too.
-        Ok(self.0.trees_are_trusted()
-            || self.table(FRAMES)?.get(first_seq).map_err(BackendFault::redb)?.is_some())
+        Ok(self.trees == Trees::Trusted
+            || self.table(FRAMES)?.get(first_seq).map_err(ReadFault::redb)?.is_some())
     }
 
     fn finds_key_block(&self, id: KeyBlockId) -> Result<bool, ReadFault> {
-        Ok(self.0.trees_are_trusted()
-            || self.table(KEYS)?.get(table_key(id)).map_err(BackendFault::redb)?.is_some())
+        Ok(self.trees == Trees::Trusted
+            || self.table(KEYS)?.get(table_key(id)).map_err(ReadFault::redb)?.is_some())
     }
 }

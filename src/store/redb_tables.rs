@@ -2,8 +2,8 @@
 
 use redb::{ReadTransaction, TableDefinition, TableError, WriteTransaction};
 
+use super::ReadFault;
 use super::redb_keys::{KEYS, KeyWriter};
-use super::{BackendFault, ReadFault};
 use crate::format::{FORMAT_VERSION, SealedFrame, decode_anchor, decode_manifest, encode_manifest};
 use crate::model::{RunManifest, SnapshotAnchor};
 
@@ -63,9 +63,6 @@ pub(super) fn write_meta(
     Ok(())
 }
 
-/// What [`ReadFault::Missing`] says of a file without the tables of a run.
-pub(super) const NO_RUN: &str = "manifest";
-
 /// Reads one row of `META`.
 pub(super) fn read_meta(
     transaction: &ReadTransaction,
@@ -73,12 +70,10 @@ pub(super) fn read_meta(
 ) -> Result<Option<Vec<u8>>, ReadFault> {
     let table = match transaction.open_table(META) {
         Ok(table) => table,
-        Err(TableError::TableDoesNotExist(_)) => {
-            return Err(ReadFault::Missing { what: NO_RUN });
-        }
-        Err(error) => return Err(BackendFault::redb(error).into()),
+        Err(TableError::TableDoesNotExist(_)) => return Err(ReadFault::NoRun),
+        Err(error) => return Err(ReadFault::redb(error)),
     };
-    let value = table.get(row).map_err(BackendFault::redb)?;
+    let value = table.get(row).map_err(ReadFault::redb)?;
     Ok(value.map(|value| value.value().to_vec()))
 }
 

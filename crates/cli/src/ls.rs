@@ -2,7 +2,7 @@ use std::path::PathBuf;
 
 use clap::Args as ClapArgs;
 use serde::Serialize;
-use tapline::store::{OpenSealedError, RunListing, list_runs};
+use tapline::store::{FileError, OpenSealedError, RunListing, list_runs};
 use tapline::{RunId, RunStatus, UnixNanos};
 
 use super::Outcome;
@@ -56,7 +56,9 @@ impl Row {
                 row.end_ts_init = manifest.end_ts_init;
                 row.watermark = Some(manifest.high_watermark);
             }
-            Err(OpenSealedError::NotSealed { .. }) => row.status = Some(RunStatus::Running),
+            Err(OpenSealedError::File(FileError::NotSealed { .. })) => {
+                row.status = Some(RunStatus::Running);
+            }
             Err(error) => row.error = Some(error.to_string()),
         }
         row

@@ -11,7 +11,7 @@ use serde_json::value::RawValue;
 use tapline::internals::changed_since_closed;
 use tapline::markers::{MarkerStoreError, MarkerVerifier, MarkerVerifyReport, open_sealed_markers};
 use tapline::read::{Verifier, VerifyReport};
-use tapline::store::{BackendFault, OpenSealedError, open_sealed_file};
+use tapline::store::{BackendFault, FileError, OpenSealedError, open_sealed_file};
 use tapline::{Hash, MarkerCounts, RunId, RunStatus};
 
 use super::Outcome;
@@ -136,7 +136,8 @@ fn verify_run(args: &Args) -> Line {
             });
             Line::Scanned(Answer::of_run(report, watermark))
         }
-        Err(error) => could_not_open(&args.path, &error),
+        Err(OpenSealedError::File(error)) => could_not_open(&args.path, &error),
+        Err(error) => Line::Damaged(error.to_string()),
     }
 }
 
@@ -149,12 +150,7 @@ fn verify_sidecar(args: &Args) -> Line {
             }
             Line::Scanned(Answer::of_sidecar(verifier.run()))
         }
-        Err(MarkerStoreError::NotSealed { .. }) if changed_since_closed(&args.path) => {
-            damaged_since_closed(&args.path)
-        }
-        Err(error @ (MarkerStoreError::NotSealed { .. } | MarkerStoreError::Io { .. })) => {
-            Line::Refused(error.to_string())
-        }
+        Err(MarkerStoreError::File(error)) => could_not_open(&args.path, &error),
         Err(MarkerStoreError::Fault(fault @ BackendFault::Other(_))) => {
             Line::Refused(fault.to_string())
         }
@@ -172,22 +168,16 @@ fn say(line: &Line) -> io::Result<()> {
 
 /// Tells damage, which is in the file's content, from what keeps the file from being looked at: the
 /// system, or that the run is not over.
-fn could_not_open(path: &Path, error: &OpenSealedError) -> Line {
+fn could_not_open(path: &Path, error: &FileError) -> Line {
     match error {
-        OpenSealedError::NotSealed { .. } if changed_since_closed(path) => {
-            damaged_since_closed(path)
-        }
-        OpenSealedError::NotSealed { .. } | OpenSealedError::NotFound { .. } => {
-            Line::Refused(error.to_string())
-        }
-        OpenSealedError::Open { source: BackendFault::Other(source), .. }
+        FileError::NotSealed { .. } if changed_since_closed(path) => damaged_since_closed(path),
+        FileError::Fault { source: BackendFault::Other(source), .. }
             if source.is::<io::Error>() =>
         {
             Line::Refused(error.to_string())
         }
-        OpenSealedError::Open { .. } | OpenSealedError::Read { .. } => {
-            Line::Damaged(error.to_string())
-        }
+        FileError::Fault { .. } => Line::Damaged(error.to_string()),
+        _ => Line::Refused(error.to_string()),
     }
 }
 

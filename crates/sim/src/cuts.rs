@@ -112,7 +112,7 @@ fn recover(scratch: &Scratch, tape: &Tape) -> Result<(), String> {
         let Some(run_id) = run.run_id else { continue };
         let mut watermark = run.manifest.map_or(u64::MAX, |manifest| manifest.high_watermark);
         // One that is sealed is closed by it, if need be.
-        if store.take_up(&instance(), run_id).is_ok() {
+        if store.reopen(&instance(), run_id).is_ok() {
             let reader = store.reader().ok_or("there is no run")?;
             let end_ts_init = Verifier::new(reader).run(|_| {}).end_ts_init;
             let sealed = store.seal(RunStatus::CrashedRecovered, end_ts_init);

@@ -16,7 +16,7 @@ use tapline::lifecycle::{
 };
 use tapline::read::{EventStoreReader, RetentionPlan};
 use tapline::replay::StateCache;
-use tapline::store::{OpenSealedError, RedbBackend, open_sealed_file, run_files};
+use tapline::store::{FileError, OpenSealedError, RedbBackend, open_sealed_file, run_files};
 use tapline::{
     ContentHash, HaltReason, Producer, RegisteredComponents, RetentionMode, RunStatus,
     SimulatedClock, UnixNanos,
@@ -262,7 +262,8 @@ impl<'a> Node<'a> {
                 match open_sealed_file(&path.ok_or("no run was open")?) {
                     Ok(source) => check_sealed(source, RunStatus::Ended, &self.model)?,
                     // It is sealed, but its file could not be closed; the next boot does that.
-                    Err(OpenSealedError::NotSealed { .. }) if self.tape.struck() > 0 => {}
+                    Err(OpenSealedError::File(FileError::NotSealed { .. }))
+                        if self.tape.struck() > 0 => {}
                     Err(error) => return Err(error.to_string()),
                 }
             }

@@ -2,15 +2,16 @@ use std::ops::RangeBounds;
 
 use redb::{AccessGuard, ReadableTable};
 
-use super::{BackendFault, TableKey, block_id, check_order, start_of, table_key};
+use super::{TableKey, block_id, check_order, start_of, table_key};
 use crate::format::{KeyBlock, KeyBlockId, KeyRow, KeyTier};
+use crate::store::{BackendFault, ReadFault};
 
 /// The first row with the hash of `wanted` that is not below it. Searches every block that can have it:
 /// of an unsealed run some in each tier, of a sealed one, one.
 pub(in crate::store) fn find_row(
     table: &impl ReadableTable<TableKey, &'static [u8]>,
     wanted: KeyRow,
-) -> Result<Option<KeyRow>, BackendFault> {
+) -> Result<Option<KeyRow>, ReadFault> {
     let unsorted = find_unsorted(table, wanted)?;
     let sorted = find_sorted(table, wanted)?;
     Ok(unsorted.into_iter().chain(sorted).min())
@@ -19,7 +20,7 @@ pub(in crate::store) fn find_row(
 fn find_unsorted(
     table: &impl ReadableTable<TableKey, &'static [u8]>,
     wanted: KeyRow,
-) -> Result<Option<KeyRow>, BackendFault> {
+) -> Result<Option<KeyRow>, ReadFault> {
     let mut found: Option<KeyRow> = None;
     let mut tier = KeyTier::FIRST;
     // A sealed run has none of these tiers; one look tells.
@@ -41,7 +42,7 @@ fn find_unsorted(
 fn find_sorted(
     table: &impl ReadableTable<TableKey, &'static [u8]>,
     wanted: KeyRow,
-) -> Result<Option<KeyRow>, BackendFault> {
+) -> Result<Option<KeyRow>, ReadFault> {
     let sorted = |first| table_key(KeyBlockId { tier: KeyTier::SORTED, first });
     let up_to = start_of(KeyTier::SORTED)..=sorted(wanted);
     let before = blocks_in(table, up_to)?.next_back().transpose()?;
@@ -56,7 +57,7 @@ fn find_sorted(
     Ok(behind.map(|(id, _)| id.first))
 }
 
-fn in_block(bytes: &[u8], wanted: KeyRow) -> Result<Option<KeyRow>, BackendFault> {
+fn in_block(bytes: &[u8], wanted: KeyRow) -> Result<Option<KeyRow>, ReadFault> {
     let row = KeyBlock::parse(bytes).map_err(BackendFault::corrupted)?.at_or_after(wanted);
     Ok(row.filter(|row| row.hash() == wanted.hash()))
 }
@@ -68,10 +69,10 @@ type StoredBlock<'t> = (KeyBlockId, AccessGuard<'t, &'static [u8]>);
 fn blocks_in<'t>(
     table: &'t impl ReadableTable<TableKey, &'static [u8]>,
     range: impl RangeBounds<TableKey> + Clone,
-) -> Result<impl DoubleEndedIterator<Item = Result<StoredBlock<'t>, BackendFault>>, BackendFault> {
-    let rows = table.range(range.clone()).map_err(BackendFault::redb)?;
-    Ok(rows.map(move |row| -> Result<StoredBlock<'t>, BackendFault> {
-        let (key, block) = row.map_err(BackendFault::redb)?;
+) -> Result<impl DoubleEndedIterator<Item = Result<StoredBlock<'t>, ReadFault>>, ReadFault> {
+    let rows = table.range(range.clone()).map_err(ReadFault::redb)?;
+    Ok(rows.map(move |row| -> Result<StoredBlock<'t>, ReadFault> {
+        let (key, block) = row.map_err(ReadFault::redb)?;
         check_order(range.contains(&key.value()), "index")?;
         Ok((block_id(key.value()), block))
     }))

@@ -4,7 +4,9 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-use tapline::store::{EventStore, OpenRunError, RedbBackend, RunOpening, run_path};
+use tapline::store::{
+    BackendFault, EventStore, FileError, OpenRunError, RedbBackend, RunOpening, run_path,
+};
 
 use crate::support::{assert_matches, instance, manifest, run_id};
 
@@ -25,7 +27,7 @@ fn a_base_dir_that_is_a_file_is_an_io_error() {
     let folder = tempfile::tempdir().unwrap();
     let base_dir = folder.path().join("runs");
     fs::write(&base_dir, b"a file").unwrap();
-    assert_matches!(open(&base_dir), Err(OpenRunError::Io { .. }));
+    assert_matches!(open(&base_dir), Err(OpenRunError::File(FileError::Fault { .. })));
     assert_eq!(fs::read(&base_dir).unwrap(), b"a file");
 }
 
@@ -33,14 +35,14 @@ fn a_base_dir_that_is_a_file_is_an_io_error() {
 fn an_instance_folder_that_is_a_file_is_an_io_error() {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("node-1"), b"a file").unwrap();
-    assert_matches!(open(folder.path()), Err(OpenRunError::Io { .. }));
+    assert_matches!(open(folder.path()), Err(OpenRunError::File(FileError::Fault { .. })));
 }
 
 #[test]
 fn a_run_path_that_is_a_folder_is_an_io_error() {
     let folder = tempfile::tempdir().unwrap();
     fs::create_dir_all(run_path(folder.path(), &instance(), run_id(1))).unwrap();
-    assert_matches!(open(folder.path()), Err(OpenRunError::Io { .. }));
+    assert_matches!(open(folder.path()), Err(OpenRunError::File(FileError::Fault { .. })));
 }
 
 /// Takes away the right to write to `path` and says whether that keeps this process from it, which
@@ -64,8 +66,9 @@ fn a_folder_without_permission_is_an_io_error() {
     if is_protected(folder.path(), 0o555) {
         assert_matches!(
             open(folder.path()),
-            Err(OpenRunError::Io { source, .. })
-                if source.kind() == std::io::ErrorKind::PermissionDenied
+            Err(OpenRunError::File(FileError::Fault { source: BackendFault::Other(source), .. }))
+                if source.downcast_ref::<std::io::Error>().map(std::io::Error::kind)
+                    == Some(std::io::ErrorKind::PermissionDenied)
         );
     }
     fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
@@ -77,6 +80,6 @@ fn a_run_file_without_permission_is_an_io_error() {
     open(folder.path()).unwrap();
     let path = run_path(folder.path(), &instance(), run_id(1));
     if is_protected(&path, 0o444) {
-        assert_matches!(open(folder.path()), Err(OpenRunError::Io { path: at, .. }) if at == path);
+        assert_matches!(open(folder.path()), Err(OpenRunError::File(FileError::Fault { path: at, .. })) if at == path);
     }
 }

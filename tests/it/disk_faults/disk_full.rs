@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use tapline::store::{
-    AppendError, BackendFault, DiskMode, EventStore, OpenRunError, RedbBackend, RunOpening,
+    AppendError, BackendFault, DiskMode, EventStore, FileError, OpenRunError, RedbBackend,
+    RunOpening,
 };
 
 use crate::support::message::messages;
@@ -40,7 +41,7 @@ fn opening_under_the_limit() {
     let Some(folder) = folder() else { return };
     assert_matches!(
         RedbBackend::new(folder).open_run(manifest(1)),
-        Err(OpenRunError::Fault(BackendFault::Disk(_)))
+        Err(OpenRunError::File(FileError::Fault { source: BackendFault::Disk(_), .. }))
     );
 }
 

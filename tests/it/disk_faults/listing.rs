@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use tapline::store::{
-    DiskMode, EventStore, OpenSealedError, RedbBackend, RunListing, list_runs, run_path,
+    DiskMode, EventStore, FileError, OpenSealedError, RedbBackend, RunListing, list_runs, run_path,
 };
 use tapline::{RunId, RunManifest, RunStatus};
 
@@ -65,9 +65,14 @@ fn what_cannot_be_read_is_listed_with_its_error() {
             Some(5) => assert_eq!(run.manifest.as_ref().unwrap().status, RunStatus::Ended),
             // Of a file cut short, redb says as of one left open that it needs repair.
             Some(3 | 4) => {
-                assert_matches!(&run.manifest, Err(OpenSealedError::NotSealed { .. }));
+                assert_matches!(
+                    &run.manifest,
+                    Err(OpenSealedError::File(FileError::NotSealed { .. }))
+                );
             }
-            _ => assert_matches!(&run.manifest, Err(OpenSealedError::Open { .. })),
+            _ => {
+                assert_matches!(&run.manifest, Err(OpenSealedError::File(FileError::Fault { .. })));
+            }
         }
         let on_disk = fs::symlink_metadata(&run.path).unwrap().len();
         assert_eq!(run.bytes_file, on_disk);
@@ -93,7 +98,7 @@ fn a_run_being_recorded_is_listed_as_not_sealed() {
     let place = Place::disk(DiskMode::Direct);
     let store = place.open(1);
     let listed = runs(place.folder());
-    assert_matches!(&listed[0].manifest, Err(OpenSealedError::NotSealed { .. }));
+    assert_matches!(&listed[0].manifest, Err(OpenSealedError::File(FileError::NotSealed { .. })));
     drop(store);
 }
 

@@ -4,8 +4,8 @@ use std::fs;
 use std::path::Path;
 
 use tapline::store::{
-    BackendFault, EventStore, OpenRunError, OpenSealedError, ReadFault, RedbBackend, open_sealed,
-    open_sealed_file, run_path,
+    BackendFault, EventStore, FileError, OpenRunError, OpenSealedError, ReadFault, RedbBackend,
+    open_sealed, open_sealed_file, run_path,
 };
 use tapline::{RunManifest, RunStatus};
 
@@ -25,7 +25,7 @@ fn refusal(path: &Path) -> OpenSealedError {
 fn a_missing_file_is_not_found() {
     let folder = tempfile::tempdir().unwrap();
     let missing = open_sealed(folder.path(), &instance(), run_id(1));
-    assert_matches!(missing.err(), Some(OpenSealedError::NotFound { .. }));
+    assert_matches!(missing.err(), Some(OpenSealedError::File(FileError::NotFound { .. })));
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0, "nothing was made");
 }
 
@@ -36,11 +36,11 @@ fn a_run_being_recorded_is_not_sealed() {
     FrameMaker::new().append_all(&mut *store, &[messages(1, 3)]);
     let path = run_path(place.folder(), &instance(), run_id(1));
     assert_unchanged(&path, || {
-        assert_matches!(refusal(&path), OpenSealedError::NotSealed { .. });
+        assert_matches!(refusal(&path), OpenSealedError::File(FileError::NotSealed { .. }));
     });
     drop(store);
     assert_unchanged(&path, || {
-        assert_matches!(refusal(&path), OpenSealedError::NotSealed { .. });
+        assert_matches!(refusal(&path), OpenSealedError::File(FileError::NotSealed { .. }));
     });
 }
 
@@ -54,7 +54,7 @@ fn a_run_left_behind_by_a_crash_is_not_sealed_and_not_repaired() {
     let crashed = place.folder().join("crashed.redb");
     fs::copy(&path, &crashed).unwrap();
     assert_unchanged(&crashed, || {
-        assert_matches!(refusal(&crashed), OpenSealedError::NotSealed { .. });
+        assert_matches!(refusal(&crashed), OpenSealedError::File(FileError::NotSealed { .. }));
     });
 }
 
@@ -67,7 +67,7 @@ fn a_file_that_is_not_redb_is_damaged() {
         assert_unchanged(&path, || {
             assert_matches!(
                 refusal(&path),
-                OpenSealedError::Open { source: BackendFault::Corrupted(_), .. }
+                OpenSealedError::File(FileError::Fault { source: BackendFault::Corrupted(_), .. })
             );
         });
     }
@@ -81,7 +81,7 @@ fn an_empty_file_is_damaged() {
     assert_unchanged(&path, || {
         assert_matches!(
             refusal(&path),
-            OpenSealedError::Open { source: BackendFault::Corrupted(_), .. }
+            OpenSealedError::File(FileError::Fault { source: BackendFault::Corrupted(_), .. })
         );
     });
 }
@@ -89,7 +89,7 @@ fn an_empty_file_is_damaged() {
 #[test]
 fn a_folder_is_not_a_run() {
     let folder = tempfile::tempdir().unwrap();
-    assert_matches!(refusal(folder.path()), OpenSealedError::Open { .. });
+    assert_matches!(refusal(folder.path()), OpenSealedError::File(FileError::Fault { .. }));
 }
 
 #[test]
@@ -97,10 +97,7 @@ fn a_redb_file_that_is_no_run_has_no_manifest() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("other.redb");
     drop(redb::Database::create(&path).unwrap());
-    assert_matches!(
-        refusal(&path),
-        OpenSealedError::Read { source: ReadFault::Missing { what: "manifest" }, .. }
-    );
+    assert_matches!(refusal(&path), OpenSealedError::Read { source: ReadFault::NoRun, .. });
 }
 
 #[test]
@@ -141,7 +138,7 @@ fn a_truncated_file_does_not_open() {
     for len in lengths {
         fs::write(&cut, &whole[..len]).unwrap();
         assert_unchanged(&cut, || match refusal(&cut) {
-            OpenSealedError::Open { .. } | OpenSealedError::NotSealed { .. } => {}
+            OpenSealedError::File(FileError::Fault { .. } | FileError::NotSealed { .. }) => {}
             other => panic!("cut to {len} bytes: {other:?}"),
         });
     }
@@ -164,7 +161,7 @@ fn a_run_is_not_opened_over_a_file_that_holds_none() {
     assert_unchanged(&path, || {
         assert_matches!(
             write_refusal(folder.path(), manifest(1)),
-            OpenRunError::Damaged { source: ReadFault::Fault(BackendFault::Corrupted(_)), .. }
+            OpenRunError::File(FileError::Fault { source: BackendFault::Corrupted(_), .. })
         );
     });
 
@@ -205,6 +202,9 @@ fn a_crashed_file_cut_short_is_damaged() {
     drop(store);
     for len in [1, 64, 319, 4096, 10_000, whole.len() / 2] {
         fs::write(&path, &whole[..len]).unwrap();
-        assert_matches!(write_refusal(place.folder(), manifest(1)), OpenRunError::Damaged { .. });
+        assert_matches!(
+            write_refusal(place.folder(), manifest(1)),
+            OpenRunError::File(FileError::Fault { source: BackendFault::Corrupted(_), .. })
+        );
     }
 }

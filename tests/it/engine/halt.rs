@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use tapline::store::{EventStore, MemoryBackend, MemoryDisk, OpenRunError, RunOpening};
+use tapline::store::{EventStore, FileError, MemoryBackend, MemoryDisk, OpenRunError, RunOpening};
 use tapline::engine::{AnchorRequestError, CloseError, ProducerError, WaitError, WriterConfig};
 use tapline::{ContentHash, HaltOutcome, HaltReason, HaltSignal, SubmitError};
 
@@ -235,7 +235,7 @@ fn a_close_that_was_given_up_before_its_last_entry_was_durable_does_not_seal() {
     let deadline = Instant::now() + PATIENCE;
     let reopened = loop {
         match MemoryBackend::new(disk.clone()).open_run(manifest(1)) {
-            Err(OpenRunError::InUse { .. }) if Instant::now() < deadline => {
+            Err(OpenRunError::File(FileError::InUse { .. })) if Instant::now() < deadline => {
                 std::thread::yield_now();
             }
             reopened => break reopened,

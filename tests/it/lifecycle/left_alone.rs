@@ -10,7 +10,8 @@ use tapline::lifecycle::{
     ReplayRunError, RestoreParentError,
 };
 use tapline::store::{
-    DiskMode, EventStore, OpenRunError, OpenSealedError, ReadFault, RedbBackend, run_path,
+    DiskMode, EventStore, FileError, OpenRunError, OpenSealedError, ReadFault, RedbBackend,
+    run_path,
 };
 use tapline::{InstanceId, RunManifest, RunStatus, UnixNanos};
 
@@ -94,7 +95,7 @@ fn a_file_that_is_not_taken_up_is_not_written_to() {
     });
     let refused = |n| {
         let mut store = RedbBackend::with_disk_mode(folder, DiskMode::Buffered);
-        let taken = assert_unchanged(&path(folder, n), || store.take_up(&instance(), run_id(n)));
+        let taken = assert_unchanged(&path(folder, n), || store.reopen(&instance(), run_id(n)));
         taken.unwrap_err()
     };
     assert_matches!(refused(11), OpenRunError::Foreign { .. });
@@ -126,8 +127,8 @@ fn what_is_no_regular_file_is_waited_for_by_nobody() {
         assert_eq!(skipped.path, pipe);
         assert!(skipped.error.ends_with("it is no regular file"), "{}", skipped.error);
     }
-    let taken = RedbBackend::new(folder).take_up(&instance(), run_id(2));
-    assert_matches!(taken, Err(OpenRunError::Io { .. }));
+    let taken = RedbBackend::new(folder).reopen(&instance(), run_id(2));
+    assert_matches!(taken, Err(OpenRunError::File(FileError::Fault { .. })));
 }
 
 #[test]

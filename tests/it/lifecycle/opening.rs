@@ -8,7 +8,7 @@ use tapline::lifecycle::{
     EventStoreConfig, EventStoreLifecycle, KernelEventStore, LifecycleOptions, OpenError,
     ReplayRunError, recover_predecessors,
 };
-use tapline::store::{EventStore, OpenSealedError, run_path};
+use tapline::store::{EventStore, FileError, OpenSealedError, run_path};
 use tapline::{HaltReason, RegisteredComponents, RunStatus, SubmitError};
 
 use super::{cut, leave, leave_closed, open};
@@ -136,7 +136,7 @@ fn a_run_to_replay_from_must_be_there_and_in_order() {
     };
     assert_matches!(
         refused(9),
-        ReplayRunError::Open { source: OpenSealedError::NotFound { .. }, .. }
+        ReplayRunError::Open { source: OpenSealedError::File(FileError::NotFound { .. }), .. }
     );
     assert_matches!(refused(2), ReplayRunError::Quarantined { .. });
     assert_matches!(refused(3), ReplayRunError::Damaged { .. });

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use tapline::lifecycle::{KernelEventStore, OpenError, RestoreParentError};
 use tapline::replay::StateCache;
-use tapline::store::{DiskMode, EventStore, OpenSealedError, RedbBackend, run_path};
+use tapline::store::{DiskMode, EventStore, FileError, OpenSealedError, RedbBackend, run_path};
 use tapline::{ContentHash, RunManifest, SnapshotAnchor};
 
 use super::{cut, leave_child, lifecycle, open};
@@ -92,7 +92,7 @@ fn a_run_that_is_missing_from_the_line_is_named() {
     std::fs::remove_file(run_path(folder, &instance(), run_id(1))).unwrap();
     let mut ledger = Ledger::default();
     let error = lifecycle(folder).restore_parent_cache(&instance(), &mut ledger).unwrap_err();
-    assert_matches!(&error, RestoreParentError::Open { run_id: run, source: OpenSealedError::NotFound { .. } }
+    assert_matches!(&error, RestoreParentError::Open { run_id: run, source: OpenSealedError::File(FileError::NotFound { .. }) }
         if *run == run_id(1));
     assert_eq!((&ledger.accounts, &ledger.given[..]), (&Accounts::default(), &[][..]));
 }

@@ -7,6 +7,7 @@ use tapline::markers::{
     MarkerBackend, MarkerBatch, MarkerReader, MarkerStoreError, MarkerVerifier,
     MemoryMarkerBackend, RedbMarkerBackend, open_sealed_markers,
 };
+use tapline::store::FileError;
 use tapline::{
     DataCursorSnapshot, DataMarkerClass, HiFiMarker, Marker, MarkerCounts, MarkerGap,
     MarkerGapReason, MarkerManifest, RunStatus, StreamCursor, StreamDictEntry,
@@ -131,7 +132,10 @@ fn a_sidecar_begins_running_and_empty(place: &Place) {
     let source = backend.source().unwrap();
     assert_eq!(source.manifest().unwrap(), manifest());
     assert_eq!((source.streams().unwrap(), source.block_at_or_after(0).unwrap()), (vec![], None));
-    assert_matches!(backend.open(manifest()), Err(MarkerStoreError::Exists { .. }));
+    assert_matches!(
+        backend.open(manifest()),
+        Err(MarkerStoreError::File(FileError::Exists { .. }))
+    );
 }
 
 fn batches_are_scanned_in_the_order_of_their_markers(place: &Place) {
@@ -221,10 +225,10 @@ fn a_file_is_opened_for_reading_once_it_is_sealed() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("run.markers.redb");
     let refusal = |path: &std::path::Path| open_sealed_markers(path).map(|_| ());
-    assert_matches!(refusal(&path), Err(MarkerStoreError::NotFound { .. }));
+    assert_matches!(refusal(&path), Err(MarkerStoreError::File(FileError::NotFound { .. })));
     let mut backend = RedbMarkerBackend::new(&path);
     backend.open(manifest()).unwrap();
-    assert_matches!(refusal(&path), Err(MarkerStoreError::NotSealed { .. }));
+    assert_matches!(refusal(&path), Err(MarkerStoreError::File(FileError::NotSealed { .. })));
     backend.append(&batch(&[0], vec![cursor(1, 0, 0, 1)])).unwrap();
     backend.seal(RunStatus::Ended).unwrap();
     drop(backend);
@@ -234,5 +238,18 @@ fn a_file_is_opened_for_reading_once_it_is_sealed() {
     assert_eq!(other.manifest().unwrap().counts.snapshots, 1);
     // What is there is not written over.
     let refusal = RedbMarkerBackend::new(&path).open(manifest());
-    assert_matches!(refusal, Err(MarkerStoreError::Exists { .. }));
+    assert_matches!(refusal, Err(MarkerStoreError::File(FileError::Exists { .. })));
+}
+
+#[test]
+fn a_held_source_does_not_keep_its_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("run.markers.redb");
+    let mut backend = RedbMarkerBackend::new(&path);
+    backend.open(manifest()).unwrap();
+    let held = backend.source().unwrap();
+    backend.seal(RunStatus::Ended).unwrap();
+    drop(backend);
+    assert_eq!(open_sealed_markers(&path).unwrap().manifest().unwrap().status, RunStatus::Ended);
+    assert_matches!(held.manifest(), Err(MarkerStoreError::NotOpen));
 }

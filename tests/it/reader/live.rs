@@ -2,13 +2,15 @@
 
 use std::sync::{Arc, Mutex};
 
+use bytes::Bytes;
 use tapline::read::{Direction, EventStoreReader};
-use tapline::store::EventStore;
+use tapline::store::DiskMode::{Buffered, Direct};
+use tapline::store::{EventStore, ReadFault, RunReader, open_sealed, run_path};
 use tapline::{Entry, RunStatus};
 
 use crate::support::doctored::Doctored;
 use crate::support::message::messages;
-use crate::support::{FrameMaker, Place};
+use crate::support::{FrameMaker, Place, assert_matches, instance, manifest, run_id};
 
 fn seqs<E: std::fmt::Debug>(entries: impl Iterator<Item = Result<Entry, E>>) -> Vec<u64> {
     entries.map(|entry| entry.unwrap().seq).collect()
@@ -142,5 +144,111 @@ fn nothing_is_missing_of_a_run_that_is_sealed_under_its_reader() {
             assert!(read.iter().flatten().all(|entry| entry.seq == seq));
             assert_eq!(read[9].is_some(), seq <= 6, "look {look}");
         }
+    }
+}
+
+/// A run of 300 entries that is being recorded.
+fn recording(place: &Place) -> Box<dyn EventStore> {
+    let mut store = place.open(1);
+    let frames: Vec<_> = (0..30).map(|nth| messages(10 * nth + 1, 10 * nth + 10)).collect();
+    FrameMaker::new().append_all(&mut *store, &frames);
+    store
+}
+
+#[test]
+fn a_reader_held_over_the_seal_reads_on() {
+    for mode in [Direct, Buffered] {
+        let place = Place::disk(mode);
+        let mut store = recording(&place);
+        let source = store.reader().unwrap();
+        let held = EventStoreReader::new(source.clone());
+        let mut scan = held.scan(1, u64::MAX, Direction::Forward);
+        assert_eq!(seqs(scan.by_ref().take(15)), (1..=15).collect::<Vec<_>>());
+        let sealed = store.seal(RunStatus::Ended, None).unwrap();
+        drop(store);
+
+        let opened = open_sealed(place.folder(), &instance(), run_id(1)).unwrap();
+        assert_eq!(opened.manifest().unwrap(), sealed.manifest);
+        assert_eq!(seqs(scan), (16..=300).collect::<Vec<_>>());
+        assert_eq!(
+            seqs(held.scan(1, 300, Direction::Reverse)),
+            (1..=300).rev().collect::<Vec<_>>()
+        );
+        assert_eq!(source.root().unwrap(), Some(sealed.root));
+        assert_eq!(source.names(0).unwrap(), opened.names(0).unwrap());
+    }
+}
+
+#[test]
+fn a_lent_frame_outlives_its_writer() {
+    let place = Place::disk(Buffered);
+    let mut store = recording(&place);
+    let reader = store.reader().unwrap();
+    let lent = reader.frame_at_or_before(1).unwrap();
+    let copied = lent.as_ref().map(|(seq, frame)| (*seq, Bytes::copy_from_slice(frame)));
+    store.seal(RunStatus::Ended, None).unwrap();
+    drop(store);
+
+    let opened = open_sealed(place.folder(), &instance(), run_id(1)).unwrap();
+    assert_eq!(opened.frame_at_or_before(1).unwrap(), copied);
+    assert_eq!((reader.frame_at_or_before(1).unwrap(), lent), (copied.clone(), copied));
+}
+
+#[test]
+fn a_run_left_unsealed_is_closed_to_its_readers() {
+    let place = Place::disk(Buffered);
+    let store = recording(&place);
+    let reader = store.reader().unwrap();
+    drop(store);
+    assert_matches!(reader.watermark(), Err(ReadFault::Closed));
+
+    // Whoever recovers it finds it free, and what is sealed then is read.
+    let mut store = place.open(1);
+    assert_matches!(reader.manifest(), Err(ReadFault::Closed));
+    store.seal(RunStatus::CrashedRecovered, None).unwrap();
+    drop(store);
+    assert_eq!(reader.watermark().unwrap(), 300);
+}
+
+#[test]
+fn another_run_in_the_file_is_not_read() {
+    let place = Place::disk(Buffered);
+    let reader = recording(&place).reader().unwrap();
+    let mut other = place.backend();
+    other.open_run(manifest(2)).unwrap();
+    other.seal(RunStatus::Ended, None).unwrap();
+    drop(other);
+    let path = |n| run_path(place.folder(), &instance(), run_id(n));
+    std::fs::rename(path(2), path(1)).unwrap();
+    assert_matches!(reader.watermark(), Err(ReadFault::Foreign { run_id: id, .. }) if id == run_id(2));
+}
+
+/// Each read is of the open file, or of the sealed one.
+#[test]
+fn reads_meet_no_error_while_the_run_is_closed() {
+    for _ in 0..20 {
+        let place = Place::disk(Buffered);
+        let mut store = recording(&place);
+        let reader = store.reader().unwrap();
+        store.seal(RunStatus::Ended, None).unwrap();
+        std::thread::scope(|scope| {
+            let readers: Vec<_> = (0..3)
+                .map(|_| {
+                    let reader: Arc<dyn RunReader> = reader.clone();
+                    scope.spawn(move || {
+                        for _ in 0..3 {
+                            let reader = EventStoreReader::new(reader.clone());
+                            let read = seqs(reader.scan(1, 300, Direction::Forward));
+                            assert_eq!(read, (1..=300).collect::<Vec<_>>());
+                        }
+                    })
+                })
+                .collect();
+            drop(store);
+            assert!(open_sealed(place.folder(), &instance(), run_id(1)).is_ok());
+            for reader in readers {
+                reader.join().unwrap();
+            }
+        });
     }
 }

@@ -138,7 +138,7 @@ fn a_run_that_was_taken_up_has_its_anchor_in_its_root_as_it_is_stored() {
         let path = run_path(place.folder(), &instance(), run_id(1));
         tamper::meta(&path, "anchor", row.as_bytes());
         let mut store = RedbBackend::with_disk_mode(place.folder(), DiskMode::Buffered);
-        store.take_up(&instance(), run_id(1)).unwrap();
+        store.reopen(&instance(), run_id(1)).unwrap();
         let sealed = store.seal(status, None).unwrap();
         drop(store);
         let stored = open_sealed_file(&path).unwrap().root().unwrap();

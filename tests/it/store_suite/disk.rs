@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use tapline::store::{
-    BackendFault, DiskMode, DiskOp, DiskProbe, EventStore, OpenRunError, RedbBackend, run_path,
+    BackendFault, DiskMode, DiskOp, DiskProbe, EventStore, FileError, OpenRunError, RedbBackend,
+    run_path,
 };
 
 use super::abandoned;
@@ -67,7 +68,7 @@ fn a_run_that_was_left_is_read_from_the_disk() {
     let place = Place::disk(DiskMode::Buffered);
     abandoned(&place);
     let (mut store, notes) = watched(&place, Notes::default());
-    store.take_up(&instance(), run_id(1)).unwrap();
+    store.reopen(&instance(), run_id(1)).unwrap();
     let done = notes.done();
     assert_eq!(done[..2], ["sync", "forget"]);
     assert!(done.contains(&"read") && store.tail().unwrap().watermark == 9);
@@ -82,12 +83,12 @@ fn a_disk_that_takes_no_sync_is_an_error_of_its_run() {
     let (mut store, _) = watched(&place, failing(2));
     assert_unchanged(&path(&place), || {
         assert_matches!(
-            store.take_up(&instance(), run_id(1)),
-            Err(OpenRunError::Io { path: at, .. }) if at == path(&place)
+            store.reopen(&instance(), run_id(1)),
+            Err(OpenRunError::File(FileError::Fault { path: at, .. })) if at == path(&place)
         );
     });
     let (mut store, notes) = watched(&place, failing(1));
-    store.take_up(&instance(), run_id(1)).unwrap();
+    store.reopen(&instance(), run_id(1)).unwrap();
     assert_eq!(notes.done()[..3], ["sync", "sync", "forget"]);
 }
 
@@ -112,7 +113,10 @@ fn a_run_for_which_there_is_no_room_is_told_with_its_file() {
     let place = Place::disk(DiskMode::Buffered);
     let (mut store, _) = watched(&place, Notes { is_full: true, ..Notes::default() });
     let error = store.open_run(manifest(1)).unwrap_err();
-    assert_matches!(&error, OpenRunError::Fault(BackendFault::Disk(_)));
-    let unborn = path(&place).with_extension("new").display().to_string();
-    assert!(error.to_string().contains(&unborn), "{error}");
+    assert_matches!(
+        &error,
+        OpenRunError::File(FileError::Fault { source: BackendFault::Disk(_), .. })
+    );
+    let temporary = path(&place).with_extension("new").display().to_string();
+    assert!(error.to_string().contains(&temporary), "{error}");
 }

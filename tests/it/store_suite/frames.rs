@@ -109,7 +109,8 @@ fn a_large_frame_reads_back(place: &Place) {
     }
     drop(store);
 
-    let reader = place.open(1).reader().unwrap();
+    let store = place.open(1);
+    let reader = store.reader().unwrap();
     let (key, bytes) = reader.frame_at_or_before(8).unwrap().unwrap();
     let frame = FrameView::parse(&bytes).unwrap();
     assert_eq!((key, frame.last_seq()), (5, 8));

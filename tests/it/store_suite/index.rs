@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tapline::internals::format::key_hash;
 use tapline::read::EventStoreReader;
-use tapline::store::RunReader;
+use tapline::store::{EventStore, RunReader};
 use tapline::{IndexKind, RunStatus};
 
 use crate::support::{FrameMaker, Message, Place, key_rows};
@@ -27,10 +27,12 @@ fn plain() -> Message {
     Message::new("orders", "Order", 0, b"{}")
 }
 
-fn recorded(place: &Place, batches: &[Vec<Message>]) -> Arc<dyn RunReader> {
+/// A run that is being recorded, and its reader.
+fn recorded(place: &Place, batches: &[Vec<Message>]) -> (Box<dyn EventStore>, Arc<dyn RunReader>) {
     let mut store = place.open(1);
     FrameMaker::new().append_all(&mut *store, batches);
-    store.reader().unwrap()
+    let reader = store.reader().unwrap();
+    (store, reader)
 }
 
 /// The first entry that mentions a key.
@@ -45,7 +47,7 @@ fn the_first_mention_within_a_frame_counts(place: &Place) {
         plain().order("O-2").order("O-1"),
         plain().order("O-2"),
     ];
-    let reader = recorded(place, &[batch]);
+    let (_store, reader) = recorded(place, &[batch]);
     assert_eq!(lookup(&reader, CLIENT, "O-1"), Some(2));
     assert_eq!(lookup(&reader, CLIENT, "O-2"), Some(3));
     assert_eq!(lookup(&reader, CLIENT, "O-3"), None);
@@ -58,14 +60,14 @@ fn the_first_mention_across_frames_counts(place: &Place) {
         vec![plain().order("O-2"), plain().order("O-1")],
         vec![plain().order("O-1"), plain().order("O-3"), plain().order("O-2")],
     ];
-    let reader = recorded(place, &batches);
+    let (_store, reader) = recorded(place, &batches);
     assert_eq!(lookup(&reader, CLIENT, "O-1"), Some(1));
     assert_eq!(lookup(&reader, CLIENT, "O-2"), Some(2));
     assert_eq!(lookup(&reader, CLIENT, "O-3"), Some(5));
 }
 
 fn a_key_mentioned_twice_by_one_entry_is_one_key(place: &Place) {
-    let reader = recorded(place, &[vec![plain().order("O-1").order("O-1")]]);
+    let (_store, reader) = recorded(place, &[vec![plain().order("O-1").order("O-1")]]);
     assert_eq!(key_rows(&*reader), [(key_hash(CLIENT, b"O-1"), 1)]);
 }
 
@@ -77,7 +79,7 @@ fn kinds_do_not_mix(place: &Place) {
         plain().key(CLIENT, "X"),
         plain().key(VENUE, "Y"),
     ];
-    let reader = recorded(place, &[batch]);
+    let (_store, reader) = recorded(place, &[batch]);
     assert_eq!(lookup(&reader, own, "X"), Some(1));
     assert_eq!(lookup(&reader, VENUE, "X"), Some(2));
     assert_eq!(lookup(&reader, CLIENT, "X"), Some(3));
@@ -98,7 +100,7 @@ fn any_text_can_be_a_key(place: &Place) {
     let long = "k".repeat(256);
     let keys = ["", "\0", "a b", "\u{e9}\u{1f980}", &long];
     let batch = keys.iter().map(|key| plain().order(key)).collect();
-    let reader = recorded(place, &[batch]);
+    let (_store, reader) = recorded(place, &[batch]);
     for (seq, key) in (1..).zip(keys) {
         assert_eq!(lookup(&reader, CLIENT, key), Some(seq), "{key:?}");
     }
@@ -110,7 +112,7 @@ fn the_index_has_a_row_for_each_frame_and_key(place: &Place) {
         vec![plain().order("O-1").order("O-2"), plain().order("O-1")],
         vec![plain(), plain().key(VENUE, "O-1"), plain().order("O-1"), plain().order("O-1")],
     ];
-    let reader = recorded(place, &batches);
+    let (_store, reader) = recorded(place, &batches);
     let hash = |kind, key: &str| key_hash(kind, key.as_bytes());
     let mut expected = [
         (hash(CLIENT, "O-1"), 1),

@@ -1,6 +1,6 @@
 //! Opening a run: new, taken up after a crash, or refused.
 
-use tapline::store::{OpenRunError, RunOpening};
+use tapline::store::{FileError, OpenRunError, RunOpening};
 use tapline::{Hash, RunManifest, RunStatus, UnixNanos};
 
 use super::abandoned;
@@ -18,7 +18,7 @@ on_every_backend! {
     a_sealed_run_is_not_reopened
     a_sealed_run_is_not_reopened_on_the_backend_that_sealed_it
     a_run_is_open_only_once_at_a_time
-    a_run_is_in_use_as_long_as_somebody_reads_it
+    a_held_reader_does_not_keep_a_run_in_use
     a_refused_opening_leaves_no_run_open
     before_opening_there_is_nothing
 }
@@ -137,29 +137,34 @@ fn a_sealed_run_is_not_reopened_on_the_backend_that_sealed_it(place: &Place) {
 
 fn a_run_is_open_only_once_at_a_time(place: &Place) {
     let first = place.open(1);
-    assert_matches!(place.backend().open_run(manifest(1)), Err(OpenRunError::InUse { .. }));
-    assert_matches!(place.backend().open_run(manifest(1)), Err(OpenRunError::InUse { .. }));
+    assert_matches!(
+        place.backend().open_run(manifest(1)),
+        Err(OpenRunError::File(FileError::InUse { .. }))
+    );
+    assert_matches!(
+        place.backend().open_run(manifest(1)),
+        Err(OpenRunError::File(FileError::InUse { .. }))
+    );
     drop(first);
     assert_matches!(place.backend().open_run(manifest(1)), Ok(RunOpening::CrashedPredecessor(_)));
 }
 
 /// As a follower does that outlives its node.
-fn a_run_is_in_use_as_long_as_somebody_reads_it(place: &Place) {
+fn a_held_reader_does_not_keep_a_run_in_use(place: &Place) {
     abandoned(place);
-    for seals in [false, true] {
-        let mut store = place.open(1);
-        let reader = store.reader().unwrap();
-        if seals {
-            store.seal(RunStatus::CrashedRecovered, None).unwrap();
-        }
-        drop(store);
-        for _ in 0..2 {
-            let refused = place.backend().open_run(manifest(1));
-            assert_matches!(refused, Err(OpenRunError::InUse { .. }));
-        }
+    let mut store = place.open(1);
+    let before_seal = store.reader().unwrap();
+    store.seal(RunStatus::CrashedRecovered, None).unwrap();
+    let after_seal = store.reader().unwrap();
+    drop(store);
+    assert_matches!(
+        place.backend().open_run(manifest(1)),
+        Err(OpenRunError::Sealed { status: RunStatus::CrashedRecovered, .. })
+    );
+    for reader in [before_seal, after_seal] {
         assert_eq!(reader.watermark().unwrap(), 9);
+        assert_eq!(reader.manifest().unwrap().status, RunStatus::CrashedRecovered);
     }
-    assert_matches!(place.backend().open_run(manifest(1)), Err(OpenRunError::Sealed { .. }));
 }
 
 fn a_refused_opening_leaves_no_run_open(place: &Place) {

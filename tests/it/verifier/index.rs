@@ -207,7 +207,8 @@ fn a_block_across_the_cuts_of_its_tier_is_damage() {
             row = raw::key_rows(block)[0].number();
             (tier, row)
         });
-        let reader = place.open(1).reader().unwrap();
+        let store = place.open(1);
+        let reader = store.reader().unwrap();
         let report = tapline::read::Verifier::new(reader).run(|_| {});
         found.extend(report.findings.into_iter().filter(|f| *f == damaged((tier, row), TIER)));
     }

@@ -1,23 +1,25 @@
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use redb::backends::FileBackend;
 use redb::{DatabaseError, StorageBackend};
 use serde::{Deserialize, Serialize};
+use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
-use super::direct::DirectFile;
 use super::fill_ahead::FillAhead;
-use super::{DiskOp, DiskProbe};
+use super::{FileConfig, PAGE_BYTES};
+use crate::store::{DiskOp, DiskProbe};
 
-/// How a run file is written.
+/// How a file is written.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum DiskMode {
-    /// Large pages, which hold frames, go past the page cache (`O_DIRECT`); small ones through it, and
-    /// where they are many, into blocks that were written before.
-    /// Where the file system has no direct I/O, the same as `Buffered`.
+    /// Large pages, which hold frames, go past the page cache (`O_DIRECT`); small ones through it,
+    /// and where they are many, into blocks that were written before. Where the file system has no
+    /// direct I/O, the same as `Buffered`.
     #[default]
     Direct,
     /// Everything goes through the page cache, as stock redb does.
@@ -31,7 +33,7 @@ const DIRECT_BYTES_MIN: usize = 64 << 10;
 /// redb's own file backend, with large writes taken past the page cache. The file is an ordinary
 /// redb file either way.
 #[derive(Debug)]
-pub(crate) struct RunFile {
+pub(super) struct ContainerFile {
     file: FileBackend,
     direct: Option<DirectFile>,
     /// Locked by redb's one writer alone.
@@ -42,26 +44,22 @@ pub(crate) struct RunFile {
     named: Option<File>,
 }
 
-impl RunFile {
+impl ContainerFile {
     /// `file` must be the open file at `path`.
-    pub(crate) fn new(
-        file: File,
-        path: &Path,
-        mode: DiskMode,
-        probe: Option<Arc<dyn DiskProbe>>,
-    ) -> Result<Self, DatabaseError> {
-        let direct = match mode {
+    pub(super) fn new(file: File, path: &Path, config: &FileConfig) -> Result<Self, DatabaseError> {
+        let direct = match config.disk_mode {
             DiskMode::Direct => DirectFile::open(path),
             DiskMode::Buffered => None,
         };
         let named = if has_name(&file)? { Some(file.try_clone()?) } else { None };
         let file = FileBackend::new(file)?;
         let ahead = Mutex::new(FillAhead::new(file.len()?));
-        Ok(Self { file, direct, ahead, path: path.to_owned(), probe, named })
+        let (path, probe) = (path.to_owned(), config.probe.clone());
+        Ok(Self { file, direct, ahead, path, probe, named })
     }
 
-    /// The system writes and syncs a file that was removed as if nothing had happened, and all of it is gone with
-    /// the process: nothing in it is durable.
+    /// The system writes and syncs a file that was removed as if nothing had happened, and all of
+    /// it is gone with the process: nothing in it is durable.
     fn check_not_removed(&self) -> io::Result<()> {
         match &self.named {
             Some(file) if !has_name(file)? => Err(io::Error::other("its file was removed")),
@@ -87,8 +85,8 @@ impl RunFile {
     fn write_direct(&self, direct: &DirectFile, offset: u64, data: &[u8]) -> io::Result<()> {
         self.probe(DiskOp::Write { offset, data })?;
         match direct.write_at(offset, data) {
-            // Some file systems take the flag at open and refuse the write, before any of it is done.
-            // Nothing is lost by writing it the ordinary way.
+            // Some file systems take the flag at open and refuse the write, before any of it is
+            // done. Nothing is lost by writing it the ordinary way.
             Err(error) if error.kind() == io::ErrorKind::InvalidInput => {
                 direct.give_up();
                 self.file.write(offset, data)
@@ -132,9 +130,8 @@ macro_rules! file_locks {
         }
     };
 }
-pub(super) use file_locks;
 
-impl StorageBackend for RunFile {
+impl StorageBackend for ContainerFile {
     fn len(&self) -> io::Result<u64> {
         self.file.len()
     }
@@ -181,4 +178,71 @@ impl StorageBackend for RunFile {
     }
 
     file_locks!();
+}
+
+/// A second handle on a file, for writes that bypass the page cache. Linux keeps the two in
+/// step: a direct write first flushes, then drops, the cached pages it covers.
+#[derive(Debug)]
+struct DirectFile {
+    file: File,
+    /// Cleared when the file system turns out to refuse direct writes.
+    usable: AtomicBool,
+    /// Direct I/O asks for aligned memory, which redb's pages are not in.
+    aligned: Mutex<Vec<Page>>,
+}
+
+#[derive(Debug, Clone, FromBytes, IntoBytes, KnownLayout, Immutable)]
+#[repr(C, align(4096))]
+struct Page([u8; PAGE_BYTES]);
+
+const _: () = assert!(align_of::<Page>() == PAGE_BYTES);
+
+impl DirectFile {
+    /// `None` where the file system has no direct I/O.
+    #[cfg(target_os = "linux")]
+    fn open(path: &Path) -> Option<Self> {
+        use std::os::unix::fs::OpenOptionsExt;
+
+        let direct = rustix::fs::OFlags::DIRECT.bits().cast_signed();
+        let file = File::options().write(true).custom_flags(direct).open(path).ok()?;
+        Some(Self { file, usable: AtomicBool::new(true), aligned: Mutex::default() })
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    fn open(_path: &Path) -> Option<Self> {
+        None
+    }
+
+    /// From now on takes no more writes.
+    fn give_up(&self) {
+        // Relaxed: redb writes from one thread at a time.
+        self.usable.store(false, Ordering::Relaxed);
+    }
+
+    /// Whether a write can be direct: it is of whole pages.
+    fn takes(&self, offset: u64, data: &[u8]) -> bool {
+        self.usable.load(Ordering::Relaxed)
+            && offset.is_multiple_of(PAGE_BYTES as u64)
+            && data.len().is_multiple_of(PAGE_BYTES)
+    }
+
+    /// Writes whole pages.
+    #[cfg(unix)]
+    fn write_at(&self, offset: u64, data: &[u8]) -> io::Result<()> {
+        use std::os::unix::fs::FileExt;
+
+        let mut aligned = self.aligned.lock().expect("no holder of this lock can panic");
+        let pages = data.len() / PAGE_BYTES;
+        if aligned.len() < pages {
+            aligned.resize(pages, Page([0; PAGE_BYTES]));
+        }
+        let bytes = aligned[..pages].as_mut_bytes();
+        bytes.copy_from_slice(data);
+        self.file.write_all_at(bytes, offset)
+    }
+
+    #[cfg(not(unix))]
+    fn write_at(&self, _offset: u64, _data: &[u8]) -> io::Result<()> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
 }

@@ -1,0 +1,114 @@
+use std::path::PathBuf;
+use std::sync::OnceLock;
+
+use bytes::Bytes;
+
+use super::container::{Container, Snapshots};
+use super::redb_open::{check_held, open_sealed_reader};
+use super::redb_reader::RedbReader;
+use super::{FileError, OpenSealedError, ReadFault, RunReader};
+use crate::format::KeyBlockId;
+use crate::model::{Hash, InstanceId, RunId, RunManifest, SnapshotAnchor};
+
+/// Reads a run while it is recorded, and afterwards. It does not keep the run's file in use: once
+/// the writer lets go of the file, the sealed run in it is read like any other.
+pub(super) struct LiveReader {
+    snapshots: Snapshots,
+    path: PathBuf,
+    instance_id: InstanceId,
+    run_id: RunId,
+    /// Opened when the first read finds the writer gone.
+    sealed: OnceLock<RedbReader>,
+}
+
+impl LiveReader {
+    pub(super) fn new(container: &Container, manifest: &RunManifest) -> Self {
+        Self {
+            snapshots: container.snapshots(),
+            path: container.path().to_owned(),
+            instance_id: manifest.instance_id.clone(),
+            run_id: manifest.run_id,
+            sealed: OnceLock::new(),
+        }
+    }
+
+    /// Reads what is committed by now. What the writer closes under the read is read again from the
+    /// sealed file.
+    fn read<T>(&self, read: impl Fn(&RedbReader) -> Result<T, ReadFault>) -> Result<T, ReadFault> {
+        if let Some(sealed) = self.sealed.get() {
+            return read(sealed);
+        }
+        let live = self.snapshots.begin_read().map_err(ReadFault::redb);
+        match live.and_then(|transaction| read(&RedbReader::live(transaction))) {
+            Err(ReadFault::Closed) => {
+                let sealed = self.open_sealed()?;
+                read(self.sealed.get_or_init(|| sealed))
+            }
+            answer => answer,
+        }
+    }
+
+    fn open_sealed(&self) -> Result<RedbReader, ReadFault> {
+        let (reader, manifest) = open_sealed_reader(&self.path).map_err(|error| match error {
+            OpenSealedError::Read { source, .. } => source,
+            OpenSealedError::File(FileError::Fault { source, .. }) => source.into(),
+            OpenSealedError::File(_) => ReadFault::Closed,
+        })?;
+        check_held(&manifest, &self.instance_id, Some(self.run_id))?;
+        Ok(reader)
+    }
+}
+
+impl RunReader for LiveReader {
+    fn manifest(&self) -> Result<RunManifest, ReadFault> {
+        self.read(RedbReader::manifest)
+    }
+
+    fn root(&self) -> Result<Option<Hash>, ReadFault> {
+        self.read(RunReader::root)
+    }
+
+    fn watermark(&self) -> Result<u64, ReadFault> {
+        self.read(RunReader::watermark)
+    }
+
+    fn anchor(&self) -> Result<Option<SnapshotAnchor>, ReadFault> {
+        self.read(RunReader::anchor)
+    }
+
+    fn frame_at_or_before(&self, seq: u64) -> Result<Option<(u64, Bytes)>, ReadFault> {
+        self.read(|run| run.frame_at_or_before(seq))
+    }
+
+    fn frame_at_or_after(&self, seq: u64) -> Result<Option<(u64, Bytes)>, ReadFault> {
+        self.read(|run| run.frame_at_or_after(seq))
+    }
+
+    fn detach(&self, frame: Bytes) -> Bytes {
+        // A frame on loan keeps its transaction open, and with it pages from being used again.
+        Bytes::copy_from_slice(&frame)
+    }
+
+    fn names(&self, from: u32) -> Result<Vec<(u32, String)>, ReadFault> {
+        self.read(|run| run.names(from))
+    }
+
+    fn indexed(&self, hash: u64, from: u64) -> Result<Option<u64>, ReadFault> {
+        self.read(|run| run.indexed(hash, from))
+    }
+
+    fn key_block_at_or_after(
+        &self,
+        from: KeyBlockId,
+    ) -> Result<Option<(KeyBlockId, Bytes)>, ReadFault> {
+        self.read(|run| run.key_block_at_or_after(from))
+    }
+
+    fn finds_frame(&self, first_seq: u64) -> Result<bool, ReadFault> {
+        self.read(|run| run.finds_frame(first_seq))
+    }
+
+    fn finds_key_block(&self, id: KeyBlockId) -> Result<bool, ReadFault> {
+        self.read(|run| run.finds_key_block(id))
+    }
+}
