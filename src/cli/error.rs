@@ -3,11 +3,12 @@ use std::path::PathBuf;
 
 use super::snapshots::KeepError;
 use crate::capture::CaptureError;
-use crate::lifecycle::{OpenError, RestoreParentError, SweepError};
+use crate::lifecycle::OpenError;
 use crate::markers::MarkerStoreError;
 use crate::model::{IndexKindError, InstanceIdError};
 use crate::protocol::HaltReason;
 use crate::read::ReadError;
+use crate::runs::{RetentionError, SweepError};
 use crate::store::OpenSealedError;
 use crate::writer::{CloseError, ProducerError, WaitError};
 
@@ -29,11 +30,13 @@ pub(super) enum CliError {
     #[error("there is no index kind {name:?} in this run; it has: {known}")]
     UnknownKind { name: String, known: String },
     #[error("cannot open a run in {dir}: {source}")]
-    Open { dir: PathBuf, source: OpenError },
+    Open { dir: PathBuf, source: Box<OpenError> },
     #[error(transparent)]
     Sweep(#[from] SweepError),
+    #[error(transparent)]
+    Retention(#[from] RetentionError),
     #[error("cannot continue from what was recorded in {dir}: {source}")]
-    Restore { dir: PathBuf, source: Box<RestoreParentError> },
+    Restore { dir: PathBuf, source: Box<OpenError> },
     #[error("the portfolio could not be kept up with the run: {0}")]
     Keep(#[source] KeepError),
     #[error("{path}: {source}")]

@@ -8,7 +8,8 @@ use super::error::CliError;
 use super::output::Output;
 use super::run_arg::Place;
 use crate::model::{RunId, RunStatus, UnixNanos};
-use crate::store::{OpenSealedError, RunListing, list_runs};
+use crate::runs::{RunListing, list_runs};
+use crate::store::OpenSealedError;
 
 #[derive(ClapArgs)]
 pub(super) struct Args {

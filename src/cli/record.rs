@@ -184,7 +184,7 @@ fn config(args: &Args) -> EventStoreConfig {
 }
 
 fn open_error(args: &Args, source: crate::lifecycle::OpenError) -> CliError {
-    CliError::Open { dir: args.place.dir.clone(), source }
+    CliError::Open { dir: args.place.dir.clone(), source: Box::new(source) }
 }
 
 fn lifecycle(args: &Args, config: &EventStoreConfig) -> EventStoreLifecycle {

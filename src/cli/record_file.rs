@@ -15,7 +15,8 @@ use super::stderr::tell;
 use super::tap::{Recorder, StopFlag, to_its_end};
 use crate::bus::{BusError, MessageBus, TapRefusal};
 use crate::capture::CaptureError;
-use crate::lifecycle::{RUN_STARTED_TOPIC, RUN_STARTED_TYPE, is_run_ended};
+use crate::lifecycle::{RUN_STARTED_TOPIC, RUN_STARTED_TYPE};
+use crate::runs::is_run_ended;
 
 /// Lines that were no messages, and what is done about them.
 pub(super) struct BadLines {

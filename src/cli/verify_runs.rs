@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use super::error::CliError;
 use super::run_arg::Place;
 use super::stderr::tell;
-use crate::store::{run_files, sidecar_path};
+use crate::runs::run_files;
+use crate::store::sidecar_path;
 
 /// What one is to look at.
 pub(super) enum Named {

@@ -1,16 +1,12 @@
-use std::fs::File;
-use std::path::Path;
 use std::sync::Arc;
 
-use super::{EventStoreConfig, SkippedFile};
+use super::EventStoreConfig;
 use crate::format::stream_mark_lines;
 use crate::markers::{
     DataMarkerConfig, MarkerBackend, MarkerLane, MarkerScope, MarkerStoreError, MarkerTap,
-    RedbMarkerBackend, open_sealed_markers,
 };
 use crate::model::{MarkerCounts, MarkerManifest, RunId, RunStatus};
 use crate::protocol::Watermark;
-use crate::store::{check_kind, forget_cached, guarded, sidecar_path};
 use crate::writer::{MarkerOutlet, marker_channel};
 
 /// The data-marker sidecar of the run that is being recorded.
@@ -65,37 +61,4 @@ impl Sidecar {
 fn warn<T>(error: &MarkerStoreError) -> Option<T> {
     tracing::warn!("the run has no sound data markers: {error}");
     None
-}
-
-/// Seals what a process that died has left of the sidecar of the run at `run`, which ends at `watermark`. Returns what is
-/// wrong with it.
-pub(super) fn recover(run: &Path, run_id: RunId, watermark: u64) -> Option<SkippedFile> {
-    let path = sidecar_path(run);
-    let recovered = guarded(|| recover_file(&path, run_id, watermark));
-    let error = match recovered {
-        Ok(Ok(MarkerManifest { status: status @ RunStatus::Quarantined, .. })) => {
-            format!("it is damaged ({status}): `tapline verify` says what is wrong")
-        }
-        Ok(Ok(_) | Err(MarkerStoreError::Sealed { .. } | MarkerStoreError::NotFound { .. })) => {
-            return None;
-        }
-        Ok(Err(error)) => error.to_string(),
-        Err(panic) => panic,
-    };
-    Some(SkippedFile { path, error })
-}
-
-fn recover_file(
-    path: &Path,
-    run_id: RunId,
-    watermark: u64,
-) -> Result<MarkerManifest, MarkerStoreError> {
-    let failed = |source| MarkerStoreError::opening(path, source);
-    check_kind(path).map_err(failed)?;
-    // As with the run itself, what the system has of it in memory is not believed.
-    if let Err(MarkerStoreError::NotSealed { .. }) = open_sealed_markers(path) {
-        let file = File::options().read(true).write(true).open(path).map_err(failed)?;
-        forget_cached(&file, |_op| Ok(())).map_err(failed)?;
-    }
-    RedbMarkerBackend::new(path).recover(run_id, watermark)
 }

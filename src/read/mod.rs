@@ -1,5 +1,4 @@
-//! Reading runs: entry by entry with every hash checked, key by key, and as a whole to verify. Also
-//! which of them are to be kept.
+//! Reading runs: entry by entry with every hash checked, key by key, and as a whole to verify.
 
 mod behind;
 mod entry_ref;
@@ -16,9 +15,6 @@ mod names;
 mod point_read;
 mod reader;
 mod recent_frames;
-mod reclaim;
-mod retention;
-mod retention_rule;
 mod run_digest;
 mod scan;
 mod verifier;
@@ -29,8 +25,5 @@ pub use error::ReadError;
 pub use finding::{Finding, VerifyReport};
 pub use keys::{KeyMention, Keys};
 pub use reader::{EventStoreReader, ReplayPlan};
-pub use reclaim::ReclaimError;
-pub use retention::{PlannedRun, RetentionPlan};
-pub use retention_rule::{KeepReason, ReclaimReason, RetentionDecision};
 pub use scan::{Direction, Scan};
 pub use verifier::Verifier;

@@ -60,6 +60,12 @@ impl BackendFault {
         }
     }
 
+    /// True where somebody else has the file open.
+    pub(crate) fn is_in_use(&self) -> bool {
+        let Self::Other(source) = self else { return false };
+        matches!(source.downcast_ref(), Some(redb::Error::DatabaseAlreadyOpen))
+    }
+
     /// The reason to halt a run that met this fault.
     pub(crate) fn halt_reason(&self) -> HaltReason {
         match self {

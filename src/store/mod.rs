@@ -25,15 +25,14 @@ mod region_size;
 mod repair_watch;
 mod reread;
 mod run_file;
-mod succession;
 
 #[cfg(feature = "cli")]
 pub(crate) use changed_since_closed::changed_since_closed;
+pub use directory::run_path;
 #[cfg(feature = "cli")]
 pub(crate) use directory::sync_folder;
-pub use directory::{RunListing, list_runs, run_files, run_path};
 pub(crate) use directory::{
-    check_kind, make_folder, read_sealed, remove_run, remove_unborn_files, sidecar_path,
+    RUN_SUFFIX, SIDECAR_SUFFIX, UNBORN_EXTENSION, check_kind, make_folder, sidecar_path, sync_name,
 };
 pub use disk_probe::{DiskOp, DiskProbe};
 pub use error::{AnchorError, AppendError, OpenRunError, OpenSealedError, ReadFault, SealError};
@@ -50,4 +49,3 @@ pub use redb_open::{open_sealed, open_sealed_file};
 pub(crate) use reread::forget_cached;
 pub use run_file::DiskMode;
 pub(crate) use run_file::RunFile;
-pub(crate) use succession::{Known, choose_parent};

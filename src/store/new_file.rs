@@ -9,7 +9,7 @@ use super::{DiskOp, DiskProbe};
 /// gets its own.
 ///
 /// So a crash before leaves nothing that could be taken for a damaged file. What it does leave,
-/// [`remove_unborn_files`](super::remove_unborn_files) clears away.
+/// the sweep of the next boot clears away.
 pub(crate) fn make_file<T, E>(
     path: &Path,
     probe: Option<&dyn DiskProbe>,

@@ -4,9 +4,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// From the top down, as `docs/architecture.md` lists them. `model` and `sync` may be used by all.
-const FOLDERS: [&str; 14] = [
+const FOLDERS: [&str; 15] = [
     "cli",
     "lifecycle",
+    "runs",
     "bus",
     "capture",
     "markers",
