@@ -17,14 +17,10 @@ use tapline::bus::MessageBus;
 use tapline::capture::{BusCaptureAdapter, Encoder, EncoderRegistry};
 use tapline::lifecycle::{
     Environment, EventStoreConfig, EventStoreLifecycle, KernelEventStore, LifecycleOptions,
-    ParentRestore,
 };
 use tapline::read::{EntryRef, EventStoreReader};
-use tapline::replay::{
-    Applied, CacheError, CacheFollower, StateCache, restore_snapshot_and_replay_tail,
-};
-use tapline::store::{RunListing, list_runs, open_sealed_file};
-use tapline::{ContentHash, InstanceId, RegisteredComponents, RunStatus, UnixNanos};
+use tapline::replay::{Applied, CacheError, CacheFollower, StateCache};
+use tapline::{ContentHash, InstanceId, RegisteredComponents, UnixNanos};
 
 const SNAPSHOT_EVERY: Duration = Duration::from_secs(2);
 const FOLLOW_EVERY: Duration = Duration::from_millis(50);
@@ -110,10 +106,9 @@ fn trade(account: &'static str, tap: BusCaptureAdapter, stop: Arc<AtomicBool>) -
     })
 }
 
-/// The state before this start: that of the run that a crash left behind, or else of the last that ended.
+/// The state before this start: that of the last run, however it ended.
 fn restore(
     lifecycle: &mut EventStoreLifecycle,
-    config: &EventStoreConfig,
     instance: &InstanceId,
     ledger: &mut Ledger,
 ) -> Result<(), Box<dyn Error>> {
@@ -124,19 +119,8 @@ fn restore(
         let why = &swept.skipped;
         return Err(format!("see to run {run}, or move it away: it cannot be read: {why:?}").into());
     }
-    let crashed = lifecycle.restore_parent_cache(instance, ledger)?;
-    if let Some(crashed) = crashed.filter(ParentRestore::has_snapshot) {
-        println!("continues from {}, which was cut off", crashed.parent_run_id);
-    } else {
-        // None was cut off, or only one that had not taken its first snapshot, and so had not traded yet.
-        let ended = |run: &RunListing| {
-            run.manifest.as_ref().is_ok_and(|run| run.status == RunStatus::Ended)
-        };
-        if let Some(last) = list_runs(&config.base_dir, instance)?.into_iter().rfind(ended) {
-            let reader = EventStoreReader::new(open_sealed_file(&last.path)?);
-            restore_snapshot_and_replay_tail(ledger, &reader)?;
-            println!("continues from {}", last.path.display());
-        }
+    if let Some(restored) = lifecycle.restore_parent_cache(instance, ledger)? {
+        println!("continues from {}", restored.parent_run_id);
     }
     println!("positions: {:?}", ledger.positions);
     Ok(())
@@ -165,7 +149,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         fs::File::open(folder)?.sync_all()?;
     }
     let mut ledger = Ledger { positions: BTreeMap::new(), snapshots };
-    restore(&mut lifecycle, &config, &instance, &mut ledger)?;
+    restore(&mut lifecycle, &instance, &mut ledger)?;
     lifecycle.open(&instance, RegisteredComponents::default(), &Environment::Live)?;
 
     let (Some(session), Some(anchorer)) = (lifecycle.session(), lifecycle.snapshot_anchorer())

@@ -9,6 +9,7 @@
 //! - [`store`]: where runs are kept; [`read`]: reading and verifying them.
 //! - [`replay`]: a node's state rebuilt from a run, and a run joined with market data.
 //! - [`markers`]: which market data the node had seen, in a file beside the run.
+//! - [`runs`]: an instance's runs as a whole: what a crash left, which run continues which, retention.
 //! - [`lifecycle`]: configuration, and a run from its opening to its seal.
 //!
 //! ```
@@ -48,6 +49,7 @@ pub mod lifecycle;
 pub mod markers;
 pub mod read;
 pub mod replay;
+pub mod runs;
 pub mod store;
 
 // Without `internals` part of it is unused, and none of it is public.

@@ -8,15 +8,6 @@ use crate::model::{RegisteredComponents, RunId, RunManifest};
 pub const RUN_STARTED_TOPIC: &str = "run.started";
 /// Payload type of a run's first entry.
 pub const RUN_STARTED_TYPE: &str = "RunStarted";
-/// Topic of the last entry of a run that was closed in order.
-pub const RUN_ENDED_TOPIC: &str = "run.ended";
-/// Payload type of the last entry of a run that was closed in order.
-pub const RUN_ENDED_TYPE: &str = "RunEnded";
-
-/// Whether an entry with this topic and payload type is a run's last: both must match.
-pub fn is_run_ended(topic: &str, payload_type: &str) -> bool {
-    topic == RUN_ENDED_TOPIC && payload_type == RUN_ENDED_TYPE
-}
 
 #[derive(Serialize)]
 struct RunStarted<'a> {

@@ -1,27 +1,28 @@
 use std::rc::Rc;
 
-use super::{Environment, OpenError, ParentRestore, RestoreParentError};
+use super::{Environment, OpenError};
 use crate::bus::MessageBus;
 use crate::capture::BusCaptureAdapter;
 use crate::engine::{CloseError, CloseReport, ProducerError, SnapshotAnchorer};
 use crate::model::{InstanceId, RegisteredComponents, RunId, UnixNanos};
 use crate::replay::StateCache;
+use crate::runs::ParentRestore;
 
 /// What a node's kernel calls of an event store, from its boot to its end. One at a time: boot, open,
 /// seal, and perhaps open again. [`EventStoreLifecycle`](super::EventStoreLifecycle) is the one there is;
 /// a kernel that takes a `Box<dyn KernelEventStore>` can be tested without.
 pub trait KernelEventStore {
-    /// Brings `cache` to the last state of the run that the next one continues from: the newest that a crash
-    /// left behind, or the one that was named to be replayed. `Ok(None)` where there is none. Called before
-    /// [`open`](Self::open).
+    /// Brings `cache` to the last state of the run that the next one continues: the newest sound run,
+    /// however it ended, or the one that was named to be replayed. `Ok(None)` where there is none.
+    /// Called before [`open`](Self::open). A panic of the cache goes through.
     ///
-    /// A run that cannot be read keeps no node from starting, so that this may be an older state than the last:
-    /// [`SweepReport::passed_over`](super::SweepReport::passed_over) says so.
+    /// A run that cannot be read keeps no node from starting, so that this may be an older state than
+    /// the last: [`SweepReport::passed_over`](crate::runs::SweepReport::passed_over) says so.
     fn restore_parent_cache(
         &mut self,
         instance_id: &InstanceId,
         cache: &mut dyn StateCache,
-    ) -> Result<Option<ParentRestore>, RestoreParentError>;
+    ) -> Result<Option<ParentRestore>, OpenError>;
 
     /// Opens a run of `instance_id`. Seals one that is still open first, and before that whatever was left
     /// behind by a crash. `RunStarted` is durable when this returns.
@@ -51,7 +52,7 @@ pub trait KernelEventStore {
     /// The open run.
     fn run_id(&self) -> Option<RunId>;
 
-    /// The run that the open one continues from.
+    /// The run that the open one continues.
     fn parent_run_id(&self) -> Option<RunId>;
 
     /// Whether the node is to replay a run that was named, rather than the one it left behind.

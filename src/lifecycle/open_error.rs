@@ -1,11 +1,10 @@
 use std::error::Error;
 use std::time::Duration;
 
-use super::{ReplayRunError, SweepError};
-use crate::engine::SubmitError;
-use crate::engine::{ConfigError, ProducerError, SpawnError};
+use crate::engine::{ConfigError, ProducerError, SpawnError, SubmitError};
 use crate::model::RunId;
 use crate::protocol::HaltReason;
+use crate::runs::{ReplayRunError, RestoreParentError, SweepError};
 use crate::store::OpenRunError;
 
 /// Why a run could not be opened. Where its halt signal has fired, or fires for that, the reason is here:
@@ -24,6 +23,10 @@ pub enum OpenError {
     /// The instance's folder could not be swept: another process has it, or it cannot be read.
     #[error(transparent)]
     Sweep(#[from] SweepError),
+    /// What the next run continues could not be restored. The cache must not be used then, unless
+    /// nothing was to be restored yet.
+    #[error(transparent)]
+    Restore(#[from] RestoreParentError),
     /// The run to replay from is none that can be. No new run was opened.
     #[error(transparent)]
     ReplayRun(#[from] ReplayRunError),

@@ -2,10 +2,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::events::{
-    RUN_ENDED_TOPIC, RUN_ENDED_TYPE, RUN_STARTED_TOPIC, RUN_STARTED_TYPE, run_ended_payload,
-    run_started_payload,
-};
+use super::events::{RUN_STARTED_TOPIC, RUN_STARTED_TYPE, run_ended_payload, run_started_payload};
 use super::options::OpenMarkers;
 use super::sidecar::Sidecar;
 use super::{EventStoreConfig, OpenError};
@@ -19,6 +16,7 @@ use crate::model::{
     Clock, EntryDraft, InstanceId, RegisteredComponents, RunId, RunManifest, UnixNanos,
 };
 use crate::protocol::{HaltReason, HaltSignal};
+use crate::runs::{RUN_ENDED_TOPIC, RUN_ENDED_TYPE};
 use crate::store::{EventStore, RedbBackend, RunReader, run_path, sidecar_path};
 
 /// One run being recorded: from its manifest and `RunStarted` to `RunEnded` and its seal.

@@ -1,15 +1,12 @@
-use std::path::Path;
 use std::sync::Arc;
 
-use super::{EventStoreConfig, SkippedFile};
+use super::EventStoreConfig;
 use crate::engine::{MarkerOutlet, Shared, marker_channel};
 use crate::format::stream_mark_lines;
 use crate::markers::{
     DataMarkerConfig, MarkerBackend, MarkerLane, MarkerScope, MarkerStoreError, MarkerTap,
-    RedbMarkerBackend,
 };
 use crate::model::{MarkerCounts, MarkerManifest, RunId, RunStatus};
-use crate::store::{FileError, guarded, sidecar_path};
 
 /// The data-marker sidecar of the run that is being recorded.
 pub(super) struct Sidecar {
@@ -63,26 +60,4 @@ impl Sidecar {
 fn warn<T>(error: &MarkerStoreError) -> Option<T> {
     tracing::warn!("the run has no sound data markers: {error}");
     None
-}
-
-/// Seals what a process that died has left of the sidecar of the run at `run`, which ends at `watermark`. Returns what is
-/// wrong with it.
-pub(super) fn recover(run: &Path, run_id: RunId, watermark: u64) -> Option<SkippedFile> {
-    let path = sidecar_path(run);
-    let recovered = guarded(|| RedbMarkerBackend::new(&path).recover(run_id, watermark));
-    let error = match recovered {
-        Ok(Ok(MarkerManifest { status: status @ RunStatus::Quarantined, .. })) => {
-            format!("it is damaged ({status}): `tapline verify` says what is wrong")
-        }
-        Ok(
-            Ok(_)
-            | Err(
-                MarkerStoreError::Sealed { .. }
-                | MarkerStoreError::File(FileError::NotFound { .. }),
-            ),
-        ) => return None,
-        Ok(Err(error)) => error.to_string(),
-        Err(panic) => panic,
-    };
-    Some(SkippedFile { path, error })
 }

@@ -2,14 +2,9 @@ use std::path::Path;
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
 
-use super::boot_sweep::{SweepReport, sweep};
-use super::instance_lock::InstanceLock;
-use super::replay_run::check_replay_run;
-use super::restore_parent::{ParentRestore, RestoreParentError, restore_parent};
 use super::session::NewRun;
 use super::{
     Environment, EventStoreConfig, KernelEventStore, LifecycleOptions, OpenError, RunSession,
-    SweepError,
 };
 use crate::bus::{MessageBus, TapId};
 use crate::capture::{BusCaptureAdapter, EncoderRegistry};
@@ -18,6 +13,9 @@ use crate::markers::MarkerScope;
 use crate::model::{InstanceId, REPLAY_FLAG, RegisteredComponents, RunId, UnixNanos};
 use crate::protocol::HaltSignal;
 use crate::replay::StateCache;
+use crate::runs::{
+    InstanceLock, ParentRestore, SweepError, SweepReport, check_replay_run, restore_parent, sweep,
+};
 
 /// A node's runs, one after the other: sweeps up what was left behind, opens, and seals.
 ///
@@ -226,18 +224,17 @@ impl KernelEventStore for EventStoreLifecycle {
         &mut self,
         instance_id: &InstanceId,
         cache: &mut dyn StateCache,
-    ) -> Result<Option<ParentRestore>, RestoreParentError> {
+    ) -> Result<Option<ParentRestore>, OpenError> {
         if let Some(open) = &self.open {
-            // What it recorded is what the next one continues from.
-            let open = open.session.run_id();
-            return Err(RestoreParentError::Boot(OpenError::RunOpen { open }));
+            // What it recorded is what the next one continues.
+            return Err(OpenError::RunOpen { open: open.session.run_id() });
         }
         self.boot(instance_id)?;
         let (Some(config), Some(boot)) = (&self.config, &self.boot) else {
             return Ok(None);
         };
         let restore = |run_id| restore_parent(&config.base_dir, instance_id, run_id, cache);
-        boot.parent_run_id.map(restore).transpose()
+        Ok(boot.parent_run_id.map(restore).transpose()?)
     }
 
     fn open(

@@ -1,5 +1,4 @@
-//! Reading runs: entry by entry with every hash checked, key by key, and as a whole to verify. Also
-//! which of them are to be kept.
+//! Reading runs: entry by entry with every hash checked, key by key, and as a whole to verify.
 
 mod digest;
 mod entry;
@@ -9,9 +8,6 @@ mod index_check;
 mod lookup;
 mod point_read;
 mod reader;
-mod reclaim;
-mod retention;
-mod retention_rule;
 mod scan;
 mod verifier;
 mod walk;
@@ -21,9 +17,6 @@ pub use error::ReadError;
 pub use finding::{Finding, VerifyReport};
 pub use lookup::{KeyMention, Keys};
 pub use reader::{EventStoreReader, ReplayPlan};
-pub use reclaim::ReclaimError;
-pub use retention::{PlannedRun, RetentionPlan};
-pub use retention_rule::{KeepReason, ReclaimReason, RetentionDecision};
 pub use scan::{Direction, Scan};
 pub use verifier::Verifier;
 

@@ -1,99 +1,20 @@
+//! Where a run's files are, and how their names become durable: what stores and sidecars need of
+//! an instance's folder.
+
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::{
-    BackendFault, FileError, OpenSealedError, ReadFault, RunReader, check_held, guarded,
-    open_sealed_file,
-};
-use crate::model::{InstanceId, RunId, RunManifest};
+use crate::model::{InstanceId, RunId};
 
-const RUN_SUFFIX: &str = ".redb";
+pub(crate) const RUN_SUFFIX: &str = ".redb";
 /// Of a file that is no run, or sidecar, yet.
-pub(super) const UNBORN_EXTENSION: &str = "new";
-const SIDECAR_SUFFIX: &str = ".markers.redb";
-/// Between the run's id and the extension.
-const SIDECAR_INFIX: &str = ".markers";
+pub(crate) const UNBORN_EXTENSION: &str = "new";
+pub(crate) const SIDECAR_SUFFIX: &str = ".markers.redb";
 
 /// Where a run is kept.
 pub fn run_path(base_dir: &Path, instance_id: &InstanceId, run_id: RunId) -> PathBuf {
     base_dir.join(instance_id.as_str()).join(format!("{run_id}{RUN_SUFFIX}"))
-}
-
-/// One run file of an instance.
-#[derive(Debug)]
-pub struct RunListing {
-    /// The file.
-    pub path: PathBuf,
-    /// The run, as the file's name says; `None` for a file whose name is no run id.
-    pub run_id: Option<RunId>,
-    /// Bytes of the file.
-    pub bytes_file: u64,
-    /// The manifest, or why it could not be read (a run that is still being recorded is
-    /// [`FileError::NotSealed`]; one of another instance, or under another run's name,
-    /// [`ReadFault::Foreign`]).
-    pub manifest: Result<RunManifest, OpenSealedError>,
-}
-
-/// Reads from a sealed run. redb takes some damage for impossible and panics; here that is one more way
-/// in which a file cannot be read.
-pub(crate) fn read_sealed<T>(
-    path: &Path,
-    read: impl FnOnce(&dyn RunReader) -> Result<T, ReadFault>,
-) -> Result<T, OpenSealedError> {
-    let outcome = guarded(|| {
-        let reader = open_sealed_file(path)?;
-        read(&*reader).map_err(|source| OpenSealedError::Read { path: path.to_owned(), source })
-    });
-    outcome.unwrap_or_else(|said| {
-        let source = BackendFault::corrupted(said);
-        Err(FileError::Fault { path: path.to_owned(), source }.into())
-    })
-}
-
-/// Finds an instance's run files, oldest first, with the run each holds by its name; `None` where the
-/// name is no run id. No file is opened. An instance without a folder has none.
-pub fn run_files(
-    base_dir: &Path,
-    instance_id: &InstanceId,
-) -> io::Result<Vec<(Option<RunId>, PathBuf)>> {
-    let mut files = Vec::new();
-    for entry in entries(base_dir, instance_id)? {
-        let name = entry.file_name().to_string_lossy().into_owned();
-        if let Some(stem) = name.strip_suffix(RUN_SUFFIX)
-            && !name.ends_with(SIDECAR_SUFFIX)
-        {
-            files.push((stem.parse().ok(), entry.path()));
-        }
-    }
-    files.sort();
-    Ok(files)
-}
-
-/// All that is in an instance's folder; nothing where there is none.
-fn entries(base_dir: &Path, instance_id: &InstanceId) -> io::Result<Vec<fs::DirEntry>> {
-    match fs::read_dir(base_dir.join(instance_id.as_str())) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
-        entries => entries?.collect(),
-    }
-}
-
-/// Lists an instance's runs, oldest first. A file that cannot be read is listed with its error.
-/// An instance without a folder has no runs.
-pub fn list_runs(base_dir: &Path, instance_id: &InstanceId) -> io::Result<Vec<RunListing>> {
-    let list = |(run_id, path): (Option<RunId>, PathBuf)| {
-        let manifest = read_sealed(&path, |run| {
-            let manifest = run.manifest()?;
-            // A name that is no run's says nothing of what is in the file.
-            if run_id.is_some() {
-                check_held(&manifest, instance_id, run_id)?;
-            }
-            Ok(manifest)
-        });
-        let bytes_file = fs::symlink_metadata(&path).map_or(0, |metadata| metadata.len());
-        RunListing { path, run_id, bytes_file, manifest }
-    };
-    Ok(run_files(base_dir, instance_id)?.into_iter().map(list).collect())
 }
 
 /// The file of the data markers of the run at `run`, which need not exist.
@@ -101,48 +22,14 @@ pub(crate) fn sidecar_path(run: &Path) -> PathBuf {
     run.with_extension(&SIDECAR_SUFFIX[1..])
 }
 
-/// Removes a run file and its sidecar, durably. The error comes with the file it is about.
-///
-/// The sidecar goes first, and is gone for good before the run is touched: what a crash leaves behind
-/// then is a run without markers, which is still listed and can be reclaimed again. The other way round
-/// it would be a sidecar without a run, which nothing lists and nobody would ever remove.
-pub(crate) fn remove_run(run: &Path) -> Result<(), (PathBuf, io::Error)> {
-    let sidecar = sidecar_path(run);
-    match remove_durably(&sidecar) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-        removed => removed.map_err(|error| (sidecar, error))?,
-    }
-    remove_durably(run).map_err(|error| (run.to_owned(), error))
-}
-
-fn remove_durably(file: &Path) -> io::Result<()> {
-    fs::remove_file(file)?;
-    sync_name(file)
-}
-
-/// Makes it durable that a file is where it is, or that it is gone: a name is content of its folder.
+/// Makes it durable that a file is where it is, or that it is gone: a name is content of its
+/// folder.
 pub(crate) fn sync_name(file: &Path) -> io::Result<()> {
     file.parent().map_or(Ok(()), sync_folder)
 }
 
-/// Deletes what an instance's processes left of runs and sidecars that they died before they had made: files that
-/// hold no entry and do not have their name yet. Only for whoever alone makes runs of this instance.
-pub(crate) fn remove_unborn_files(base_dir: &Path, instance_id: &InstanceId) -> io::Result<()> {
-    for entry in entries(base_dir, instance_id)? {
-        let path = entry.path();
-        let is_unborn = path.extension().is_some_and(|extension| extension == UNBORN_EXTENSION);
-        let stem = path.file_stem().and_then(|stem| stem.to_str());
-        let run = stem.map(|stem| stem.strip_suffix(SIDECAR_INFIX).unwrap_or(stem));
-        if is_unborn && run.is_some_and(|run| run.parse::<RunId>().is_ok()) {
-            // One that cannot be deleted is in nobody's way.
-            let _ = fs::remove_file(path);
-        }
-    }
-    Ok(())
-}
-
-/// Refuses what only seems to be a file: to open a pipe, one would wait for somebody at its other end. A folder is
-/// refused by the system.
+/// Refuses what only seems to be a file: to open a pipe, one would wait for somebody at its other
+/// end. A folder is refused by the system.
 pub(crate) fn check_kind(path: &Path) -> io::Result<()> {
     let kind = fs::metadata(path)?.file_type();
     if kind.is_file() || kind.is_dir() {
@@ -158,9 +45,10 @@ pub(crate) fn make_folder(folder: &Path) -> io::Result<()> {
     missing.into_iter().filter_map(Path::parent).try_for_each(sync_folder)
 }
 
-/// Makes the names of an instance's folder and of the folder that one is in durable, also where they were there
-/// already: who made them may have died, or failed, before their names were. Those further up were there before
-/// anybody thought of runs, or [`make_folder`] has made them. `ask` is asked before each.
+/// Makes the names of an instance's folder and of the folder that one is in durable, also where
+/// they were there already: who made them may have died, or failed, before their names were. Those
+/// further up were there before anybody thought of runs, or [`make_folder`] has made them. `ask` is
+/// asked before each.
 pub(super) fn sync_folder_names(
     folder: &Path,
     ask: impl Fn(&Path) -> io::Result<()>,
@@ -175,8 +63,9 @@ pub(super) fn sync_folder_names(
     Ok(())
 }
 
-/// Whether a folder cannot be synced because this process could not have made anything in it: it may not read it, or
-/// the file system takes no changes, or knows no sync. Whoever made what is in it had to see to it.
+/// Whether a folder cannot be synced because this process could not have made anything in it: it
+/// may not read it, or the file system takes no changes, or knows no sync. Whoever made what is in
+/// it had to see to it.
 fn is_none_of_ours(error: &io::Error) -> bool {
     matches!(
         error.kind(),
@@ -191,27 +80,4 @@ fn is_none_of_ours(error: &io::Error) -> bool {
 pub(crate) fn sync_folder(folder: &Path) -> io::Result<()> {
     let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
     File::open(folder)?.sync_all()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::model::RunStatus;
-    use crate::store::{EventStore, RedbBackend};
-
-    #[test]
-    fn what_a_panic_said_is_part_of_the_error() {
-        let folder = tempfile::tempdir().unwrap();
-        let instance_id: InstanceId = "node-1".parse().unwrap();
-        let run_id: RunId = "1-00000000".parse().unwrap();
-        let mut store = RedbBackend::new(folder.path());
-        let manifest = RunManifest::new(instance_id.clone(), run_id, run_id.start());
-        store.open_run(manifest).unwrap();
-        store.seal(RunStatus::Ended, None).unwrap();
-        drop(store);
-        let path = run_path(folder.path(), &instance_id, run_id);
-        let read: Result<(), _> = read_sealed(&path, |_run| panic!("page 7 is no page"));
-        let error = read.unwrap_err().to_string();
-        assert!(error.contains("page 7 is no page"), "{error}");
-    }
 }

@@ -16,14 +16,13 @@ mod redb_keys;
 mod redb_open;
 mod redb_reader;
 mod redb_tables;
-mod succession;
 
 #[cfg(feature = "internals")]
 pub(crate) use container::changed_since_closed;
 pub use container::{DiskMode, FileError};
-pub use directory::{RunListing, list_runs, run_files, run_path};
+pub use directory::run_path;
 pub(crate) use directory::{
-    make_folder, read_sealed, remove_run, remove_unborn_files, sidecar_path,
+    RUN_SUFFIX, SIDECAR_SUFFIX, UNBORN_EXTENSION, make_folder, sidecar_path, sync_name,
 };
 pub use disk_probe::{DiskOp, DiskProbe};
 pub use error::{AnchorError, AppendError, OpenRunError, OpenSealedError, ReadFault, SealError};
@@ -34,6 +33,5 @@ pub use memory::{MemoryBackend, MemoryDisk};
 pub use redb_backend::RedbBackend;
 pub(crate) use redb_open::check_held;
 pub use redb_open::{open_sealed, open_sealed_file};
-pub(crate) use succession::{Known, choose_parent};
 
 pub use crate::format::ManifestError;

@@ -6,16 +6,16 @@ use std::path::{Path, PathBuf};
 /// From the top down, as `docs/architecture.md` lists them. `model` and `sync` may be used by all.
 const FOLDERS: [&str; 13] = [
     "lifecycle",
-    "bus",
+    "runs",
     "capture",
-    "markers",
-    "ring",
     "replay",
+    "markers",
+    "engine",
     "read",
-    "writer",
     "store",
-    "protocol",
+    "bus",
     "format",
+    "protocol",
     "model",
     "sync",
 ];

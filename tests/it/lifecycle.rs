@@ -15,8 +15,9 @@ use std::path::Path;
 
 use tapline::lifecycle::{
     Environment, EventStoreConfig, EventStoreLifecycle, KernelEventStore, LifecycleOptions,
-    OpenError, RUN_ENDED_TOPIC, RUN_ENDED_TYPE,
+    OpenError,
 };
+use tapline::runs::{RUN_ENDED_TOPIC, RUN_ENDED_TYPE};
 use tapline::store::{DiskMode, EventStore, RedbBackend, run_path};
 use tapline::{RegisteredComponents, RunId, RunManifest};
 

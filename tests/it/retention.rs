@@ -3,9 +3,10 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use tapline::lifecycle::{RetentionMode, recover_predecessors};
-use tapline::read::{
-    KeepReason, PlannedRun, ReclaimError, ReclaimReason, RetentionDecision, RetentionPlan,
+use tapline::lifecycle::RetentionMode;
+use tapline::runs::{
+    KeepReason, PlannedRun, ReclaimError, ReclaimReason, RetentionDecision, RetentionError,
+    RetentionPlan, recover_predecessors,
 };
 use tapline::store::{DiskMode, EventStore, run_path};
 use tapline::{ContentHash, RunId, RunManifest, RunStatus, SnapshotAnchor, UnixNanos};
@@ -71,19 +72,6 @@ impl Runs {
         let mut store = self.0.backend();
         store.open_run(manifest).unwrap();
         store.seal(status, None).unwrap();
-    }
-
-    /// A run with a snapshot, one that a crash cut off, one that took over from that, and one of a node that replayed.
-    fn taken_over(replayed: Option<u32>) -> Self {
-        let runs = Self::new();
-        runs.seal(1, RunStatus::Ended, Some(3));
-        runs.seal_as(2, RunStatus::CrashedRecovered, |_| ());
-        runs.seal_as(3, RunStatus::Ended, |manifest| manifest.parent_run_id = Some(run_id(2)));
-        runs.seal_as(4, RunStatus::Ended, |manifest| {
-            manifest.parent_run_id = replayed.map(run_id);
-            manifest.feature_flags.push("replay".to_owned());
-        });
-        runs
     }
 
     /// The run that the next boot continues from.
@@ -251,13 +239,14 @@ fn what_cannot_be_read_stays() {
 #[test]
 fn a_run_that_is_not_sealed_stays_with_the_one_it_continues_from() {
     let runs = Runs::new();
-    runs.seal(1, RunStatus::CrashedRecovered, None);
+    runs.seal(1, RunStatus::Ended, Some(0));
     runs.seal(2, RunStatus::Ended, None);
-    runs.seal(3, RunStatus::Ended, Some(0));
+    runs.seal(3, RunStatus::Quarantined, None);
     let recording = runs.open(4);
+    runs.seal(5, RunStatus::Ended, Some(0));
     let needed = keep(KeepReason::NeededBy { run_id: run_id(4) });
     let point = keep(KeepReason::RestorePoint);
-    let expected = [needed, before(3), point, keep(KeepReason::NotSealed)];
+    let expected = [before(5), needed, before(5), keep(KeepReason::NotSealed), point];
     assert_eq!(runs.decisions(SNAPSHOT), expected);
     // The same of one left behind.
     drop(recording);
@@ -274,37 +263,36 @@ fn parents_stay() {
     assert_eq!(runs.decisions(SNAPSHOT)[0], needed);
 }
 
-/// The run that was cut off stays for its replay. If the one that took over from it went, the next boot would go on from
-/// what is over.
+/// Failed starts are all that came after the last snapshot.
 #[test]
 fn the_next_boot_continues_from_the_run_that_it_would_have_continued_from() {
-    let runs = Runs::taken_over(Some(2));
-    assert_eq!(runs.next_parent(), None);
+    let runs = Runs::new();
+    runs.seal(1, RunStatus::Ended, Some(3));
+    runs.seal(2, RunStatus::Ended, Some(3));
+    for n in 3..=5 {
+        let parent_run_id = Some(run_id(n - 1));
+        runs.seal_as(n, RunStatus::CrashedRecovered, |manifest| {
+            manifest.parent_run_id = parent_run_id;
+        });
+    }
+    runs.seal_as(6, RunStatus::Ended, |manifest| manifest.feature_flags.push("replay".to_owned()));
+    assert_eq!(runs.next_parent(), Some(run_id(5)));
     let bounded = RetentionMode::Bounded { keep_last: 1 };
-    let needed = keep(KeepReason::NeededBy { run_id: run_id(4) });
-    let took_over = keep(KeepReason::TookOver { run_id: run_id(2) });
-    let expected = [keep(KeepReason::RestorePoint), needed, took_over, keep(KeepReason::Newest)];
+    let needed = |n| keep(KeepReason::NeededBy { run_id: run_id(n) });
+    let not_newest = RetentionDecision::Reclaim(ReclaimReason::NotNewest { keep_last: 1 });
+    let (point, head) = (keep(KeepReason::RestorePoint), keep(KeepReason::Continuable));
+    let expected = [not_newest, point, needed(4), needed(5), head, keep(KeepReason::Newest)];
     assert_eq!(runs.decisions(bounded), expected);
-    assert!(apply(&runs.plan(bounded)).is_empty());
-    assert_eq!(runs.next_parent(), None);
+    assert!(apply(&runs.plan(bounded)).iter().all(|(_, outcome)| outcome.is_ok()));
+    assert_eq!(runs.next_parent(), Some(run_id(5)));
 }
 
 #[test]
-fn a_run_that_took_over_stays_until_what_it_took_over_from_is_gone() {
-    let runs = Runs::taken_over(None);
-    let bounded = RetentionMode::Bounded { keep_last: 1 };
-    fs::create_dir(runs.sidecar(2)).unwrap();
-    let plan = runs.plan(bounded);
-    let outcomes = apply(&plan);
-    assert_matches!(&outcomes[0].1, Err(ReclaimError::Remove { .. }));
-    let held = KeepReason::TookOver { run_id: run_id(2) };
-    assert_matches!(&outcomes[1].1, Err(ReclaimError::Kept { reason, .. }) if *reason == held);
-    assert_eq!(runs.next_parent(), None);
-
-    fs::remove_dir(runs.sidecar(2)).unwrap();
-    assert!(apply(&runs.plan(bounded)).iter().all(|(_, outcome)| outcome.is_ok()));
-    assert!(!runs.path(2).exists() && !runs.path(3).exists());
-    assert_eq!(runs.next_parent(), None);
+fn a_plan_that_keeps_nothing_is_refused() {
+    let runs = Runs::four();
+    let mode = RetentionMode::Bounded { keep_last: 0 };
+    let refused = RetentionPlan::new(runs.0.folder(), &instance(), mode);
+    assert_matches!(refused, Err(RetentionError::KeepsNone));
 }
 
 #[test]
@@ -313,7 +301,7 @@ fn a_run_that_was_started_since_keeps_what_it_needs() {
     runs.seal(1, RunStatus::CrashedRecovered, None);
     runs.seal(2, RunStatus::Ended, Some(2));
     let plan = runs.plan(SNAPSHOT);
-    let _recording = runs.open(3);
+    runs.seal_as(3, RunStatus::Ended, |manifest| manifest.parent_run_id = Some(run_id(1)));
     let [(run, Err(error))] = &apply(&plan)[..] else { panic!("one run is refused") };
     assert_eq!(run.path, runs.path(1));
     let reason = KeepReason::NeededBy { run_id: run_id(3) };

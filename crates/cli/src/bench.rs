@@ -127,7 +127,8 @@ impl Bench {
             HaltSignal::new(),
         );
         let dir = &self.config.base_dir;
-        let session = opened.map_err(|source| CliError::Open { dir: dir.clone(), source })?;
+        let session = opened
+            .map_err(|source| CliError::Open { dir: dir.clone(), source: Box::new(source) })?;
         let measured =
             measure(&session).map_err(|error| match session.writer().halt().reason() {
                 // Why nothing more is captured.

@@ -3,9 +3,10 @@ use std::path::PathBuf;
 
 use tapline::capture::CaptureError;
 use tapline::engine::{CloseError, ProducerError, WaitError};
-use tapline::lifecycle::{OpenError, RestoreParentError, SweepError};
+use tapline::lifecycle::OpenError;
 use tapline::markers::MarkerStoreError;
 use tapline::read::ReadError;
+use tapline::runs::{RetentionError, SweepError};
 use tapline::store::OpenSealedError;
 use tapline::{HaltReason, IndexKindError, InstanceIdError};
 
@@ -29,11 +30,13 @@ pub(super) enum CliError {
     #[error("there is no index kind {name:?} in this run; it has: {known}")]
     UnknownKind { name: String, known: String },
     #[error("cannot open a run in {dir}: {source}")]
-    Open { dir: PathBuf, source: OpenError },
+    Open { dir: PathBuf, source: Box<OpenError> },
     #[error(transparent)]
     Sweep(#[from] SweepError),
+    #[error(transparent)]
+    Retention(#[from] RetentionError),
     #[error("cannot continue from what was recorded in {dir}: {source}")]
-    Restore { dir: PathBuf, source: Box<RestoreParentError> },
+    Restore { dir: PathBuf, source: Box<OpenError> },
     #[error("the portfolio could not be kept up with the run: {0}")]
     Keep(#[source] KeepError),
     #[error("{path}: {source}")]

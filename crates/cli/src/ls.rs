@@ -2,7 +2,8 @@ use std::path::PathBuf;
 
 use clap::Args as ClapArgs;
 use serde::Serialize;
-use tapline::store::{FileError, OpenSealedError, RunListing, list_runs};
+use tapline::runs::{RunListing, list_runs};
+use tapline::store::{FileError, OpenSealedError};
 use tapline::{RunId, RunStatus, UnixNanos};
 
 use super::Outcome;

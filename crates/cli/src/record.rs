@@ -165,7 +165,7 @@ fn config(args: &Args) -> EventStoreConfig {
 }
 
 fn open_error(args: &Args, source: tapline::lifecycle::OpenError) -> CliError {
-    CliError::Open { dir: args.dir.clone(), source }
+    CliError::Open { dir: args.dir.clone(), source: Box::new(source) }
 }
 
 fn lifecycle(source: &Source, config: &EventStoreConfig) -> EventStoreLifecycle {

@@ -2,8 +2,8 @@ use std::path::PathBuf;
 
 use clap::Args as ClapArgs;
 use serde::Serialize;
-use tapline::lifecycle::{SkippedFile, SweepReport, recover_predecessors_with};
 use tapline::read::Finding;
+use tapline::runs::{SkippedFile, SweepReport, recover_predecessors_with};
 use tapline::{RunId, RunStatus};
 
 use super::Outcome;
@@ -38,6 +38,7 @@ struct Recovered<'a> {
     status: RunStatus,
     path: &'a PathBuf,
     watermark: u64,
+    root: String,
     findings: &'a [Finding],
 }
 
@@ -74,6 +75,7 @@ fn report(swept: &SweepReport) -> Report<'_> {
         status: run.status,
         path: &run.path,
         watermark: run.watermark,
+        root: run.root.to_string(),
         findings: &run.findings,
     });
     Report {
@@ -91,6 +93,7 @@ fn print_text(out: &mut Output, swept: &SweepReport) {
     for run in &swept.recovered {
         let (run_id, status, watermark) = (run.run_id, run.status, run.watermark);
         out.line(format_args!("{run_id}: sealed as {status}, durable up to {watermark}"));
+        out.line(format_args!("  root {}", run.root));
         for finding in &run.findings {
             out.line(format_args!("  {finding}"));
         }

@@ -2,7 +2,7 @@ use std::path::Path;
 
 use clap::{Args as ClapArgs, ValueEnum};
 use serde::Serialize;
-use tapline::read::{KeepReason, PlannedRun, ReclaimReason, RetentionDecision, RetentionPlan};
+use tapline::runs::{KeepReason, PlannedRun, ReclaimReason, RetentionDecision, RetentionPlan};
 use tapline::{RetentionMode, RunId};
 
 use super::Outcome;
@@ -99,8 +99,7 @@ impl<'a> Row<'a> {
 pub(super) fn run(args: &Args) -> Result<Outcome, CliError> {
     let mode = retention_mode(args)?;
     let Place { dir, instance } = &args.place;
-    let list_error = |source| CliError::List { path: args.place.folder(), source };
-    let plan = RetentionPlan::new(dir, instance, mode).map_err(list_error)?;
+    let plan = RetentionPlan::new(dir, instance, mode)?;
     let mut report = Report::new(args, &plan);
     if args.apply {
         plan.apply(|run, removed| match removed {
@@ -108,8 +107,7 @@ pub(super) fn run(args: &Args) -> Result<Outcome, CliError> {
             Err(error) => {
                 report.failed.push(Failed { path: &run.path, error: error.to_string() });
             }
-        })
-        .map_err(list_error)?;
+        })?;
     }
     let came_to = outcome(&report, &plan);
     report.print(args).end(came_to)

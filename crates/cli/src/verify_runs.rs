@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use tapline::internals::sidecar_path;
-use tapline::store::run_files;
+use tapline::runs::run_files;
 
 use super::error::CliError;
 use super::run_arg::Place;

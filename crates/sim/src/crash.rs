@@ -4,9 +4,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use tapline::RunStatus;
-use tapline::lifecycle::recover_predecessors;
 use tapline::read::{Direction, EventStoreReader, Verifier};
-use tapline::store::{list_runs, open_sealed_file};
+use tapline::runs::{list_runs, recover_predecessors};
+use tapline::store::open_sealed_file;
 use tempfile::TempDir;
 
 use crate::sidecar::SidecarState;

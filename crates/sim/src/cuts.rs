@@ -6,7 +6,8 @@ use fastrand::Rng;
 use tapline::RunStatus;
 use tapline::markers::RedbMarkerBackend;
 use tapline::read::Verifier;
-use tapline::store::{EventStore, RedbBackend, list_runs};
+use tapline::runs::list_runs;
+use tapline::store::{EventStore, RedbBackend};
 
 use crate::campaign::Counts;
 use crate::crash::{Scratch, check_boot};

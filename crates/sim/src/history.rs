@@ -14,9 +14,10 @@ use fastrand::Rng;
 use tapline::lifecycle::{
     Environment, EventStoreConfig, EventStoreLifecycle, KernelEventStore, LifecycleOptions,
 };
-use tapline::read::{EventStoreReader, RetentionPlan};
+use tapline::read::EventStoreReader;
 use tapline::replay::StateCache;
-use tapline::store::{FileError, OpenSealedError, RedbBackend, open_sealed_file, run_files};
+use tapline::runs::{RetentionPlan, run_files};
+use tapline::store::{FileError, OpenSealedError, RedbBackend, open_sealed_file};
 use tapline::{
     ContentHash, HaltReason, Producer, RegisteredComponents, RetentionMode, RunStatus,
     SimulatedClock, UnixNanos,
@@ -255,10 +256,8 @@ impl<'a> Node<'a> {
         let Some(mut running) = self.running.take() else { return Ok(()) };
         let path = running.lifecycle.session().map(|session| session.path().to_owned());
         running.producers.clear();
-        self.model.may_have_ended();
         match running.lifecycle.seal(now) {
             Ok(Some(_report)) => {
-                self.model.ended();
                 match open_sealed_file(&path.ok_or("no run was open")?) {
                     Ok(source) => check_sealed(source, RunStatus::Ended, &self.model)?,
                     // It is sealed, but its file could not be closed; the next boot does that.

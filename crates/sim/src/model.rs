@@ -12,17 +12,7 @@ pub(crate) struct Model {
     bookings: Vec<Booking>,
     /// Was refused, but may have been on its way.
     doubtful: Option<Booking>,
-    end: End,
     amounts: u64,
-}
-
-/// Whether the run has ended in order: then no other continues from it.
-#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
-enum End {
-    #[default]
-    No,
-    Perhaps,
-    Yes,
 }
 
 impl Model {
@@ -47,14 +37,6 @@ impl Model {
         self.doubtful = Some((account.to_owned(), amount));
     }
 
-    pub(crate) fn may_have_ended(&mut self) {
-        self.end = End::Perhaps;
-    }
-
-    pub(crate) fn ended(&mut self) {
-        self.end = End::Yes;
-    }
-
     /// Whether these may be the bookings of a run that is open, or was left behind.
     pub(crate) fn check(&self, found: &[Booking]) -> Result<(), String> {
         let doubtful = self.doubtful.iter().cloned();
@@ -66,18 +48,13 @@ impl Model {
         Err(format!("{found} bookings are there, which are not the {expected} accepted"))
     }
 
-    /// What the next boot has restored; a new run begins.
+    /// What the next boot has restored, however the run before ended; a new run begins.
     pub(crate) fn restored(&mut self, ledger: Ledger) -> Result<(), String> {
-        let none = Accounts::default();
         let mut with_doubtful = self.live.accounts.clone();
         if let Some((account, amount)) = &self.doubtful {
             with_doubtful.book(0, account, *amount);
         }
-        let possible = match self.end {
-            End::No => vec![&self.live.accounts, &with_doubtful],
-            End::Perhaps => vec![&self.live.accounts, &with_doubtful, &none],
-            End::Yes => vec![&none],
-        };
+        let possible = [&self.live.accounts, &with_doubtful];
         if !possible.iter().any(|state| is_same(state, &ledger.accounts)) {
             return Err(format!("{:?} is restored, possible are {possible:?}", ledger.accounts));
         }

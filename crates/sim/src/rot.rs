@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 
 use fastrand::Rng;
 use tapline::RunStatus;
-use tapline::lifecycle::{SweepReport, recover_predecessors};
 use tapline::read::Verifier;
+use tapline::runs::{SweepReport, recover_predecessors};
 use tapline::store::{open_sealed_file, run_path};
 
 use crate::campaign::Counts;

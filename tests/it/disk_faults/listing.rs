@@ -3,9 +3,8 @@
 use std::fs;
 use std::path::Path;
 
-use tapline::store::{
-    DiskMode, EventStore, FileError, OpenSealedError, RedbBackend, RunListing, list_runs, run_path,
-};
+use tapline::runs::{RunListing, list_runs};
+use tapline::store::{DiskMode, EventStore, FileError, OpenSealedError, RedbBackend, run_path};
 use tapline::{RunId, RunManifest, RunStatus};
 
 use crate::support::{Place, assert_matches, instance, run_id};

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use tapline::IndexKind;
 use tapline::read::{Direction, EventStoreReader, Verifier};
-use tapline::store::{DiskMode, EventStore, OpenRunError, RedbBackend, list_runs, open_sealed};
+use tapline::runs::list_runs;
+use tapline::store::{DiskMode, EventStore, OpenRunError, RedbBackend, open_sealed};
 
 use crate::support::files::assert_unchanged;
 use crate::support::message::messages;

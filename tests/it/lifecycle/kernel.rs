@@ -7,8 +7,9 @@ use tapline::capture::{Encoder, EncoderRegistry};
 use tapline::engine::{AnchorRequestError, CloseError, ProducerError};
 use tapline::lifecycle::{
     Environment, EventStoreConfig, EventStoreLifecycle, KernelEventStore, KernelEventStoreFactory,
-    LifecycleOptions, recover_predecessors,
+    LifecycleOptions,
 };
+use tapline::runs::recover_predecessors;
 use tapline::store::{EventStore, open_sealed_file, run_path};
 use tapline::{
     ContentHash, HaltReason, RegisteredComponents, RunStatus, SimulatedClock, UnixNanos,
@@ -115,7 +116,7 @@ fn runs_follow_each_other_each_with_a_fresh_signal() {
     // Left open: the second open seals it.
     let second = open(&mut lifecycle).unwrap();
     assert!(second > first);
-    assert_eq!(lifecycle.parent_run_id(), None, "the first has ended in order");
+    assert_eq!(lifecycle.parent_run_id(), Some(first), "however it ended");
     let path = run_path(folder.path(), &instance(), first);
     let manifest = open_sealed_file(&path).unwrap().manifest().unwrap();
     assert_eq!((manifest.status, manifest.high_watermark), (RunStatus::Ended, 2));

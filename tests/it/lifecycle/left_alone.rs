@@ -7,8 +7,8 @@ use std::path::Path;
 use tapline::RunStatus::CrashedRecovered;
 use tapline::lifecycle::{
     EventStoreConfig, EventStoreLifecycle, KernelEventStore, LifecycleOptions, OpenError,
-    ReplayRunError, RestoreParentError,
 };
+use tapline::runs::{ReplayRunError, RestoreParentError, SkipKind};
 use tapline::store::{
     DiskMode, EventStore, FileError, OpenRunError, OpenSealedError, ReadFault, RedbBackend,
     run_path,
@@ -50,8 +50,9 @@ fn a_run_of_another_instance_is_left_as_it_is() {
     assert_eq!(swept.passed_over, []);
     let said = ["does not hold run", "of instance node-2"];
     assert_eq!(swept.skipped.len(), said.len());
+    assert!(swept.skipped.iter().all(|skipped| skipped.error.kind() == SkipKind::Foreign));
     for (skipped, said) in swept.skipped.iter().zip(said) {
-        assert!(skipped.error.contains(said), "{}", skipped.error);
+        assert!(skipped.error.to_string().contains(said), "{}", skipped.error);
     }
 }
 
@@ -75,7 +76,8 @@ fn nothing_is_restored_or_replayed_from_a_run_of_another_instance() {
     let mut ledger = Ledger::default();
     assert_matches!(
         lifecycle(folder).restore_parent_cache(&instance(), &mut ledger),
-        Err(RestoreParentError::Open { run_id: run, source }) if run == run_id(1) && foreign(&source)
+        Err(OpenError::Restore(RestoreParentError::Open { run_id: run, source }))
+            if run == run_id(1) && foreign(&source)
     );
 }
 
@@ -123,9 +125,10 @@ fn what_is_no_regular_file_is_waited_for_by_nobody() {
     let swept = sweep(folder);
     assert_eq!(recovered(&swept), [(run_id(1), CrashedRecovered, 10)]);
     assert_eq!(swept.skipped.len(), pipes.len());
+    assert!(swept.skipped.iter().all(|skipped| skipped.error.kind() == SkipKind::Io));
     for (skipped, pipe) in swept.skipped.iter().zip(pipes) {
         assert_eq!(skipped.path, pipe);
-        assert!(skipped.error.ends_with("it is no regular file"), "{}", skipped.error);
+        assert!(skipped.error.to_string().ends_with("it is no regular file"), "{}", skipped.error);
     }
     let taken = RedbBackend::new(folder).reopen(&instance(), run_id(2));
     assert_matches!(taken, Err(OpenRunError::File(FileError::Fault { .. })));
@@ -160,7 +163,7 @@ fn a_newer_run_that_cannot_be_looked_into_is_named_and_then_its_place_is_taken()
         assert_eq!((swept.parent_run_id, swept.passed_over), (Some(run_id(1)), vec![run_id(2)]));
     }
     let mut lifecycle = lifecycle(folder);
-    open(&mut lifecycle).unwrap();
+    let opened = open(&mut lifecycle).unwrap();
     let manifest = lifecycle.session().unwrap().reader().manifest().unwrap();
     assert_eq!(manifest.parent_run_id, Some(run_id(1)));
     let said = [format!("passed-over={}", run_id(2)), "retention=full".to_owned()];
@@ -170,7 +173,26 @@ fn a_newer_run_that_cannot_be_looked_into_is_named_and_then_its_place_is_taken()
 
     let swept = sweep(folder);
     assert_eq!(recovered(&swept), [(run_id(2), CrashedRecovered, 10)]);
-    assert_eq!((swept.parent_run_id, swept.passed_over), (None, vec![]));
+    assert_eq!((swept.parent_run_id, swept.passed_over), (Some(opened), vec![]));
+}
+
+/// A node can tell what to do about it without reading the text.
+#[test]
+fn a_skipped_file_says_what_kind_of_wrong() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    for n in 1..=3 {
+        leave_closed(folder, n, &cut());
+    }
+    let _looking = redb::ReadOnlyDatabase::open(path(folder, 1)).unwrap();
+    tamper::meta(&path(folder, 2), "format", &9_u64.to_le_bytes());
+    fs::write(path(folder, 3), b"this is no run file").unwrap();
+    fs::create_dir(path(folder, 4)).unwrap();
+    fs::write(folder.join("node-1/notes.redb"), b"").unwrap();
+    let swept = sweep(folder);
+    let kinds: Vec<SkipKind> = swept.skipped.iter().map(|file| file.error.kind()).collect();
+    use SkipKind::{Damaged, Foreign, InUse, Io, OtherVersion};
+    assert_eq!(kinds, [Foreign, InUse, OtherVersion, Damaged, Io], "{:?}", swept.skipped);
 }
 
 #[test]

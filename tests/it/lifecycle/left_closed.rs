@@ -4,8 +4,8 @@
 use std::fs;
 
 use tapline::RunStatus::CrashedRecovered;
-use tapline::lifecycle::SkippedFile;
 use tapline::read::Verifier;
+use tapline::runs::{SkipKind, SkippedFile};
 use tapline::store::open_sealed_file;
 
 use super::leave_closed;
@@ -46,7 +46,8 @@ fn a_file_that_is_no_longer_as_it_was_closed_is_left_alone() {
         let changed = fs::read(&path).unwrap();
         let report = sweep(folder);
         if let [SkippedFile { error, .. }] = &report.skipped[..] {
-            assert!(error.contains("damaged"), "bit {bit}: {error}");
+            assert!(error.to_string().contains("damaged"), "bit {bit}: {error}");
+            assert_eq!(error.kind(), SkipKind::Damaged, "bit {bit}: {error}");
             assert_eq!((report.recovered, report.passed_over), (vec![], vec![run_id(1)]));
             assert!(fs::read(&path).unwrap() == changed, "bit {bit}: the file was changed");
             left_alone += 1;

@@ -2,9 +2,8 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
-use tapline::lifecycle::{
-    KernelEventStore, LockError, OpenError, SweepError, recover_predecessors,
-};
+use tapline::lifecycle::{KernelEventStore, OpenError};
+use tapline::runs::{HolderState, LockError, SweepError, recover_predecessors};
 use tapline::store::run_path;
 use tapline::{InstanceId, UnixNanos};
 
@@ -14,8 +13,9 @@ use crate::support::{instance, run_id};
 /// Who holds the lock, by the error.
 fn holder(error: SweepError) -> u32 {
     match error {
-        SweepError::Lock(LockError::Held { holder, path }) => {
+        SweepError::Lock(LockError::Held { holder, path, state }) => {
             assert!(path.ends_with("node-1/instance.lock"));
+            assert_ne!(state, HolderState::Gone);
             assert!(!holder.program.is_empty() && holder.since > UnixNanos::default());
             holder.process_id
         }
@@ -59,6 +59,37 @@ fn a_lock_file_that_nobody_holds_locks_nobody_out() {
     fs::write(folder.path().join("node-1/instance.lock"), "{\"process_id\":1}").unwrap();
     let report = recover_predecessors(folder.path(), &instance()).unwrap();
     assert_eq!(report.parent_run_id, Some(run_id(1)));
+}
+
+/// What it points to would be emptied.
+#[cfg(unix)]
+#[test]
+fn a_lock_file_that_is_a_link_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    leave(folder.path(), 1, &cut());
+    let (lock, notes) = (folder.path().join("node-1/instance.lock"), folder.path().join("notes"));
+    fs::write(&notes, "not to be lost").unwrap();
+    for target in [&notes, &folder.path().join("not there")] {
+        fs::remove_file(&lock).ok();
+        std::os::unix::fs::symlink(target, &lock).unwrap();
+        let error = recover_predecessors(folder.path(), &instance()).unwrap_err();
+        assert!(matches!(error, SweepError::Lock(LockError::Io { .. })), "{error}");
+        assert!(error.to_string().contains("it is no regular file"), "{error}");
+    }
+    assert_eq!(fs::read_to_string(&notes).unwrap(), "not to be lost");
+    assert!(!folder.path().join("not there").exists());
+}
+
+#[cfg(unix)]
+#[test]
+fn a_lock_file_that_is_a_pipe_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    leave(folder.path(), 1, &cut());
+    let lock = folder.path().join("node-1/instance.lock");
+    fs::remove_file(&lock).ok();
+    assert!(std::process::Command::new("mkfifo").arg(&lock).status().unwrap().success());
+    let error = recover_predecessors(folder.path(), &instance()).unwrap_err();
+    assert!(error.to_string().contains("it is no regular file"), "{error}");
 }
 
 /// Leaves a run behind, in a file that somebody holds as `tapline ls` does, for moments.

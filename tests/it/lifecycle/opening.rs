@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use tapline::lifecycle::{
     EventStoreConfig, EventStoreLifecycle, KernelEventStore, LifecycleOptions, OpenError,
-    ReplayRunError, recover_predecessors,
 };
+use tapline::runs::{ReplayRunError, recover_predecessors};
 use tapline::store::{EventStore, FileError, OpenSealedError, run_path};
 use tapline::{HaltReason, RegisteredComponents, RunStatus, SubmitError};
 

@@ -2,8 +2,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use tapline::RunStatus::{self, CrashedRecovered, Ended, Quarantined};
-use tapline::lifecycle::{RUN_ENDED_TOPIC, RUN_ENDED_TYPE, SweepReport, recover_predecessors};
 use tapline::read::{Finding, Verifier};
+use tapline::runs::{RUN_ENDED_TOPIC, RUN_ENDED_TYPE, SweepReport, recover_predecessors};
 use tapline::store::{DiskMode, EventStore, RedbBackend, open_sealed_file, run_path};
 use tapline::{RunId, UnixNanos};
 
@@ -68,7 +68,8 @@ fn every_row_of_the_table() {
         let source = open_sealed_file(&path(folder, n)).unwrap();
         let manifest = source.manifest().unwrap();
         assert_eq!((manifest.status, manifest.end_ts_init), (status, end.map(UnixNanos::new)));
-        let verdict = Verifier::new(source).run(|_| ());
+        let root = report.recovered[n as usize - 1].root;
+        let verdict = Verifier::new(source).expect_root(root).run(|_| ());
         assert_eq!(verdict.findings, [], "run {n}");
     }
     for n in [4, 5, 6] {
@@ -112,7 +113,7 @@ fn both_topic_and_type_of_the_last_entry_make_an_end() {
 }
 
 #[test]
-fn a_run_that_ended_before_comes_between() {
+fn the_newest_sound_run_is_the_parent() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
     seal(folder, 1, CrashedRecovered);
@@ -120,19 +121,19 @@ fn a_run_that_ended_before_comes_between() {
     seal(folder, 2, Quarantined);
     assert_eq!(sweep(folder).parent_run_id, Some(run_id(1)), "a damaged one does not");
     seal(folder, 3, Ended);
-    assert_eq!(sweep(folder).parent_run_id, None);
+    assert_eq!(sweep(folder).parent_run_id, Some(run_id(3)), "however it ended");
     leave(folder, 4, &cut());
     assert_eq!(sweep(folder).parent_run_id, Some(run_id(4)));
 }
 
 #[test]
-fn a_run_that_ended_and_was_not_sealed_has_come_after_its_parent() {
+fn a_run_that_ended_and_was_not_sealed_is_the_parent() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
     seal(folder, 1, CrashedRecovered);
     leave_child(folder, 2, Some(1), &ended());
     for sweeps in 1..=2 {
-        assert_eq!(sweep(folder).parent_run_id, None, "sweep {sweeps}");
+        assert_eq!(sweep(folder).parent_run_id, Some(run_id(2)), "sweep {sweeps}");
     }
 }
 
@@ -159,7 +160,11 @@ fn a_run_that_stays_in_use_is_skipped_until_it_is_free() {
     let looking = redb::ReadOnlyDatabase::open(path(folder, 1)).unwrap();
     let report = sweep(folder);
     assert_eq!((report.recovered, report.parent_run_id), (vec![], None));
-    assert!(report.skipped[0].error.contains("is in use by"), "{}", report.skipped[0].error);
+    assert!(
+        report.skipped[0].error.to_string().contains("is in use by"),
+        "{}",
+        report.skipped[0].error
+    );
     drop(looking);
     assert_eq!(sweep(folder).parent_run_id, Some(run_id(1)));
 }
@@ -210,10 +215,11 @@ fn files_that_are_no_runs_are_reported_and_left_alone() {
     let notes = "notes.redb".into();
     assert_eq!(skipped, [notes, sidecar.into(), name(2), name(3), name(4), name(5), name(6)]);
     for file in &report.skipped {
-        assert!(!file.error.is_empty());
+        assert!(!file.error.to_string().is_empty());
     }
-    assert_eq!(report.skipped[0].error, "its name is not that of a run");
-    assert!(report.skipped[5].error.contains("does not hold run"), "{}", report.skipped[5].error);
+    assert_eq!(report.skipped[0].error.to_string(), "its name is not that of a run");
+    let error = report.skipped[5].error.to_string();
+    assert!(error.contains("does not hold run"), "{error}");
     assert_eq!(fs::read(path(folder, 3)).unwrap(), b"this is no run file");
 }
 

@@ -191,7 +191,8 @@ fn swept(
     } else {
         assert_eq!((sweep.skipped.len(), manifest.counts.gaps), (1, 0));
         assert_eq!(sweep.skipped[0].path, sidecar(&run));
-        assert!(sweep.skipped[0].error.contains("Quarantined"), "{}", sweep.skipped[0].error);
+        let error = sweep.skipped[0].error.to_string();
+        assert!(error.contains("Quarantined"), "{error}");
     }
     manifest.status
 }

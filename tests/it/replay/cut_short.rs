@@ -3,13 +3,14 @@
 use std::path::PathBuf;
 
 use tapline::lifecycle::{
-    EventStoreConfig, EventStoreLifecycle, KernelEventStore, LifecycleOptions, RestoreParentError,
+    EventStoreConfig, EventStoreLifecycle, KernelEventStore, LifecycleOptions, OpenError,
 };
 use tapline::read::{EventStoreReader, ReadError};
 use tapline::replay::{
     CacheFollower, EmptyCatalog, FollowError, JoinError, ReplayError, ReplayInputs, RestoreError,
     StateCache, restore_snapshot_and_replay_tail,
 };
+use tapline::runs::RestoreParentError;
 use tapline::store::{DiskMode, open_sealed_file, run_path};
 use tapline::{ContentHash, RunStatus, SnapshotAnchor, UnixNanos};
 
@@ -67,7 +68,10 @@ fn a_boot_does_not_continue_from_it() {
         run_id(1)
     );
     assert_eq!(error.to_string(), text);
-    assert_matches!(error, RestoreParentError::Restore { source: RestoreError::Plan(_), .. });
+    assert_matches!(
+        error,
+        OpenError::Restore(RestoreParentError::Restore { source: RestoreError::Plan(_), .. })
+    );
     assert_eq!((ledger.accounts, ledger.given), (Accounts::default(), vec![]));
 }
 

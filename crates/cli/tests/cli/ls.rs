@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::running::{Running, wait_until};
 use crate::support::{Ran, Sandbox, numbered_lines, program, run};
@@ -35,7 +35,8 @@ fn sealed_runs_oldest_first() {
     let listing = ls(&sandbox).exits(0).says("").json();
     let rows = listing.as_array().expect("an array");
     assert_eq!(rows.len(), 2);
-    for (row, report) in rows.iter().zip([&first, &second]) {
+    let parents = [Value::Null, json!(first.run_id)];
+    for ((row, report), parent) in rows.iter().zip([&first, &second]).zip(parents) {
         let fields: Vec<&str> =
             row.as_object().expect("an object").keys().map(|key| &**key).collect();
         let expected = [
@@ -54,7 +55,7 @@ fn sealed_runs_oldest_first() {
         assert_eq!(row["run_id"], report.run_id);
         assert_eq!(row["instance_id"], "node-1");
         assert_eq!(row["status"], "Ended");
-        assert_eq!(row["parent_run_id"], Value::Null);
+        assert_eq!(row["parent_run_id"], parent);
         let start = report.run_id.split('-').next().expect("a start");
         assert_eq!(row["start_ts_init"].to_string(), start);
         assert!(row["end_ts_init"].as_u64() > row["start_ts_init"].as_u64());

@@ -5,8 +5,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use tapline::lifecycle::{RUN_ENDED_TYPE, RUN_STARTED_TYPE};
+use tapline::lifecycle::RUN_STARTED_TYPE;
 use tapline::markers::MarkerReader;
+use tapline::runs::RUN_ENDED_TYPE;
 use tapline::{Entry, RunStatus};
 
 use crate::running::Running;
@@ -137,7 +138,7 @@ impl Rounds {
         let status = if has_end { RunStatus::Ended } else { RunStatus::CrashedRecovered };
         assert_eq!(manifest(path).status, status);
         tapline(["verify".as_ref(), path.as_os_str()]).exits(0);
-        assert_eq!(parent, if has_end { &Value::Null } else { &run["run_id"] });
+        assert_eq!(parent, &run["run_id"], "however it ended");
         self.tally.cut_off += u64::from(!has_end);
         self.tally.unsealed += u64::from(has_end);
         self.tally.entries_kept += entries.len();

@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result, ensure};
 use tapline::read::{Direction, EventStoreReader, Verifier};
-use tapline::store::{RunReader as Source, list_runs, open_sealed_file};
+use tapline::runs::list_runs;
+use tapline::store::{RunReader as Source, open_sealed_file};
 
 use super::{INSTANCE, KEY_KIND, number_of};
 use crate::system::{Reader, Stored};

@@ -4,9 +4,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
-use tapline::lifecycle::recover_predecessors;
 use tapline::read::Verifier;
-use tapline::store::{list_runs, open_sealed_file};
+use tapline::runs::{list_runs, recover_predecessors};
+use tapline::store::open_sealed_file;
 use tapline::{InstanceId, RunStatus};
 
 use super::{INSTANCE, Tapline};

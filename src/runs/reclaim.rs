@@ -1,13 +1,17 @@
+//! The step of its own that removes what a retention plan says.
+
 use std::io;
 use std::path::PathBuf;
 
-use super::retention::SealedFacts;
-use super::retention_rule::{Fate, KeepReason, RetentionDecision, only_took_over_from};
-use super::{PlannedRun, RetentionPlan};
-use crate::store::{OpenSealedError, remove_run};
+use super::folder::remove_run;
+use super::retention::{
+    KeepReason, PlannedRun, RetentionDecision, RetentionError, RetentionPlan, SealedFacts,
+};
+use crate::store::OpenSealedError;
 
 /// Why a run of a plan was not removed.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum ReclaimError {
     /// By now the plan would be another.
     #[error("{path} is to be kept by now: {reason}")]
@@ -48,37 +52,31 @@ pub enum ReclaimError {
 }
 
 impl RetentionPlan {
-    /// Removes the runs that may be removed, oldest first, each with its sidecar, and durably. Tells
+    /// Removes the runs that may be removed, oldest first, each with its sidecar, and durably.
+    /// Tells
     /// `removed` what became of each; an error with one leaves the others to be removed.
     ///
-    /// The plan is made again, and only what is in both is removed. Just before its turn each run is
-    /// read once more: it has to be sealed and the same, and the restore point still to be one. A run that took over
-    /// from one that could not be removed stays, so that the next start does not go on from that one.
+    /// The plan is made again, and only what is in both is removed. Just before its turn each run
+    /// is read once more: it has to be sealed and the same, and the restore point still to be one.
     pub fn apply<'a>(
         &'a self,
         mut removed: impl FnMut(&'a PlannedRun, Result<(), ReclaimError>),
-    ) -> io::Result<()> {
+    ) -> Result<(), RetentionError> {
         let now = self.again()?;
-        let mut fates = vec![Fate::There; now.runs().len()];
         for run in self.reclaimable() {
-            removed(run, now.reclaim(run, &mut fates));
+            removed(run, now.reclaim(run));
         }
         Ok(())
     }
 
-    /// Removes a run of an earlier plan. `fates` says what has become of the runs of this one.
-    fn reclaim(&self, planned: &PlannedRun, fates: &mut [Fate]) -> Result<(), ReclaimError> {
+    /// Removes a run of an earlier plan.
+    fn reclaim(&self, planned: &PlannedRun) -> Result<(), ReclaimError> {
         let path = || planned.path.clone();
-        let Some(at) = self.runs().iter().position(|run| run.path == planned.path) else {
+        let Some(run) = self.runs().iter().find(|run| run.path == planned.path) else {
             return Err(ReclaimError::Changed { path: path() });
         };
-        let run = &self.runs()[at];
         if let RetentionDecision::Keep(reason) = &run.decision {
             return Err(ReclaimError::Kept { path: path(), reason: reason.clone() });
-        }
-        if let Some(run_id) = only_took_over_from(at, &self.candidates, fates) {
-            let reason = KeepReason::TookOver { run_id };
-            return Err(ReclaimError::Kept { path: path(), reason });
         }
         self.check_restore_point(planned)?;
         let found = SealedFacts::read(&run.path);
@@ -86,10 +84,7 @@ impl RetentionPlan {
         if planned.sealed.as_ref() != Some(&found) {
             return Err(ReclaimError::Changed { path: path() });
         }
-        fates[at] = Fate::Doubtful;
-        remove_run(&run.path).map_err(|(path, source)| ReclaimError::Remove { path, source })?;
-        fates[at] = Fate::Gone;
-        Ok(())
+        remove_run(&run.path).map_err(|(path, source)| ReclaimError::Remove { path, source })
     }
 
     /// Nothing is removed that is not made dispensable by another run, as that run is now.

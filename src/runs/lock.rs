@@ -1,0 +1,284 @@
+use std::fmt;
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io::{self, Read, Seek, Write};
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use crate::model::{InstanceId, UnixNanos};
+use crate::store::make_folder;
+
+const FILE: &str = "instance.lock";
+
+/// Holds an instance's folder for one process, or for one lifecycle of it: whoever sweeps it and
+/// records into it. Given back when dropped, or when the process dies, however it does.
+///
+/// The lock is the system's, on a file that stays where it is; what the file says is who has it.
+#[derive(Debug)]
+pub(crate) struct InstanceLock {
+    file: File,
+}
+
+/// Why an instance's folder could not be locked.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum LockError {
+    /// Another process, or another lifecycle of this one, has it.
+    #[error("{path} is locked by {holder}{state}; end that one first, or use another instance id")]
+    Held {
+        /// The lock file.
+        path: PathBuf,
+        /// Who has it.
+        holder: LockHolder,
+        /// Whether the holder still runs.
+        state: HolderState,
+    },
+    /// The folder or the lock file could not be made, or the lock file is no regular file.
+    #[error("cannot lock {path}: {source}")]
+    Io {
+        /// The folder or file.
+        path: PathBuf,
+        /// The system's error.
+        source: io::Error,
+    },
+}
+
+/// Who holds a lock.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LockHolder {
+    /// Number of the process; 0 if it did not say.
+    pub process_id: u32,
+    /// Its program.
+    pub program: String,
+    /// When it took the lock.
+    pub since: UnixNanos,
+}
+
+/// Whether the process that took a lock still runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HolderState {
+    /// It runs.
+    Running,
+    /// It is gone, and still the lock is held: a process that it started has inherited the file.
+    Gone,
+    /// This system does not say, or the holder has not said which process it is.
+    Unknown,
+}
+
+impl fmt::Display for LockHolder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { process_id, program, since } = self;
+        if *process_id == 0 {
+            return f.write_str("a process that has not said which");
+        }
+        write!(f, "process {process_id} ({program}), since {}", UtcSeconds(*since))
+    }
+}
+
+impl fmt::Display for HolderState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Running | Self::Unknown => "",
+            Self::Gone => {
+                ", which no longer runs: a process that it started has inherited the lock"
+            }
+        })
+    }
+}
+
+impl LockHolder {
+    fn this_process() -> Self {
+        let program = std::env::current_exe().ok();
+        let program =
+            program.and_then(|path| Some(path.file_name()?.to_string_lossy().into_owned()));
+        Self {
+            process_id: std::process::id(),
+            program: program.unwrap_or_default(),
+            since: UnixNanos::now(),
+        }
+    }
+
+    /// As the holder has written it, which it may be just about to do.
+    fn read(mut file: &File) -> Self {
+        // A holder's line is short; a file that is none of ours is not read to its end.
+        const BYTES_MAX: u64 = 4096;
+        let mut text = String::new();
+        let read = file.rewind().and_then(|()| file.take(BYTES_MAX).read_to_string(&mut text));
+        read.ok().and_then(|_| serde_json::from_str(&text).ok()).unwrap_or(Self {
+            process_id: 0,
+            program: String::new(),
+            since: UnixNanos::default(),
+        })
+    }
+
+    fn state(&self) -> HolderState {
+        let processes = Path::new("/proc");
+        // Without an entry of this process, there is no list to look into.
+        if self.process_id == 0 || !processes.join("self").exists() {
+            return HolderState::Unknown;
+        }
+        if processes.join(self.process_id.to_string()).exists() {
+            HolderState::Running
+        } else {
+            HolderState::Gone
+        }
+    }
+}
+
+impl InstanceLock {
+    /// Locks the folder of `instance_id` below `base_dir`, which is made where it is missing. Does
+    /// not wait.
+    pub(crate) fn acquire(base_dir: &Path, instance_id: &InstanceId) -> Result<Self, LockError> {
+        let folder = base_dir.join(instance_id.as_str());
+        let at = |path: &Path| {
+            let path = path.to_owned();
+            move |source| LockError::Io { path, source }
+        };
+        make_folder(&folder).map_err(at(&folder))?;
+        let path = folder.join(FILE);
+        let file = open(&path).map_err(at(&path))?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                let holder = LockHolder::read(&file);
+                return Err(LockError::Held { path, state: holder.state(), holder });
+            }
+            Err(TryLockError::Error(source)) => return Err(LockError::Io { path, source }),
+        }
+        // What it says is for people; the lock holds without.
+        let _ = write_holder(&file, &LockHolder::this_process());
+        Ok(Self { file })
+    }
+}
+
+/// Opens the lock file, or makes it. It is going to be emptied, so a link to another file is
+/// refused, and so is what is no regular file.
+fn open(path: &Path) -> io::Result<File> {
+    match fs::symlink_metadata(path) {
+        Ok(found) if !found.is_file() => return Err(no_regular_file()),
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let mut options = File::options();
+    options.read(true).write(true).create(true).truncate(false);
+    follow_no_link(&mut options);
+    let file = options.open(path)?;
+    if file.metadata()?.is_file() { Ok(file) } else { Err(no_regular_file()) }
+}
+
+fn no_regular_file() -> io::Error {
+    io::Error::other("it is no regular file; move it away")
+}
+
+/// Against one that is put there between the look and the opening.
+#[cfg(target_os = "linux")]
+fn follow_no_link(options: &mut OpenOptions) {
+    use std::os::unix::fs::OpenOptionsExt;
+
+    options.custom_flags(rustix::fs::OFlags::NOFOLLOW.bits().cast_signed());
+}
+
+#[cfg(not(target_os = "linux"))]
+fn follow_no_link(_options: &mut OpenOptions) {}
+
+fn write_holder(mut file: &File, holder: &LockHolder) -> io::Result<()> {
+    file.set_len(0)?;
+    file.rewind()?;
+    file.write_all(&serde_json::to_vec(holder)?)
+}
+
+impl Drop for InstanceLock {
+    fn drop(&mut self) {
+        // Nobody holds it from here on; the file stays, since one that is deleted while another
+        // waits for it would lock nothing.
+        let _ = self.file.set_len(0);
+        // To close it is not enough: a process that was started meanwhile may have inherited it.
+        let _ = self.file.unlock();
+    }
+}
+
+/// A time to the second, as people read it: `2026-12-01T01:04:39Z`.
+struct UtcSeconds(UnixNanos);
+
+impl fmt::Display for UtcSeconds {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let seconds = self.0.as_u64() / 1_000_000_000;
+        let (year, month, day) = civil_date(seconds / 86_400);
+        let (hour, minute, second) = (seconds / 3_600 % 24, seconds / 60 % 60, seconds % 60);
+        write!(f, "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
+    }
+}
+
+/// Year, month and day, `days` after 1970-01-01: `civil_from_days` of Howard Hinnant,
+/// "chrono-Compatible Low-Level Date Algorithms". Years begin in March there, so that the day that
+/// leap years add is the last of its year; an era is 400 years.
+fn civil_date(days: u64) -> (u64, u64, u64) {
+    const DAYS_BEFORE_1970: u64 = 719_468; // since the first of March of the year 0
+    const DAYS_OF_ERA: u64 = 146_097;
+    let days = days + DAYS_BEFORE_1970;
+    let (era, day_of_era) = (days / DAYS_OF_ERA, days % DAYS_OF_ERA);
+    let year_of_era =
+        (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let month_from_march = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
+    let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
+    (era * 400 + year_of_era + u64::from(month <= 2), month, day)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn seconds_are_written_as_a_utc_date() {
+        for (seconds, text) in [
+            (0, "1970-01-01T00:00:00Z"),
+            (951_782_400, "2000-02-29T00:00:00Z"),
+            (1_709_251_199, "2024-02-29T23:59:59Z"),
+            (1_709_251_200, "2024-03-01T00:00:00Z"),
+            (1_796_080_298, "2026-11-30T23:11:38Z"),
+            (4_107_542_400, "2100-03-01T00:00:00Z"),
+            (18_446_744_073, "2554-07-21T23:34:33Z"),
+        ] {
+            let time = UtcSeconds(UnixNanos::new(seconds * 1_000_000_000));
+            assert_eq!(time.to_string(), text);
+        }
+    }
+
+    /// As a process has it that was started meanwhile.
+    #[test]
+    fn an_inherited_file_does_not_keep_the_lock() {
+        let base = tempfile::tempdir().unwrap();
+        let instance_id: InstanceId = "node-1".parse().unwrap();
+        let lock = InstanceLock::acquire(base.path(), &instance_id).unwrap();
+        let inherited = lock.file.try_clone().unwrap();
+        drop(lock);
+        assert!(InstanceLock::acquire(base.path(), &instance_id).is_ok());
+        drop(inherited);
+    }
+
+    #[test]
+    fn a_holder_that_is_gone_is_said_so() {
+        let mut ended = std::process::Command::new("true").spawn().expect("it starts");
+        ended.wait().expect("it ends");
+        let holder = LockHolder {
+            process_id: ended.id(),
+            program: "node".to_owned(),
+            since: UnixNanos::new(1_709_251_199_000_000_001),
+        };
+        let this = LockHolder::this_process();
+        if cfg!(target_os = "linux") {
+            assert_eq!((holder.state(), this.state()), (HolderState::Gone, HolderState::Running));
+        }
+        let error = LockError::Held {
+            path: "runs/node-1/instance.lock".into(),
+            state: HolderState::Gone,
+            holder: LockHolder { process_id: 4711, ..holder },
+        };
+        let said = "runs/node-1/instance.lock is locked by process 4711 (node), since \
+                    2024-02-29T23:59:59Z, which no longer runs: a process that it started has \
+                    inherited the lock; end that one first, or use another instance id";
+        assert_eq!(error.to_string(), said);
+    }
+}

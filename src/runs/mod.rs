@@ -1,0 +1,40 @@
+//! An instance's runs as a whole: its folder, who holds it, what a crash left in it, which run
+//! continues which, what a node's state is restored from, and what may be removed.
+//!
+//! | question | file |
+//! |---|---|
+//! | which runs are there? | `folder.rs` |
+//! | who may record into the folder? | `lock.rs` |
+//! | what happens at a boot to what was left behind? | `sweep.rs` |
+//! | what becomes of a run that was left behind? | `recovery.rs` |
+//! | which run does the next one continue? | `lineage.rs` |
+//! | how does a node get its state back? | `restore.rs` |
+//! | which runs may be removed? | `retention.rs` |
+//! | how are they removed? | `reclaim.rs` |
+
+mod folder;
+mod lineage;
+mod lock;
+mod reclaim;
+mod recovery;
+mod restore;
+mod retention;
+mod skipped;
+mod sweep;
+
+pub use folder::{RunListing, list_runs, run_files};
+pub(crate) use lock::InstanceLock;
+pub use lock::{HolderState, LockError, LockHolder};
+pub use reclaim::ReclaimError;
+pub use recovery::{RUN_ENDED_TOPIC, RUN_ENDED_TYPE, is_run_ended};
+pub use restore::{ParentRestore, ReplayRunError, RestoreParentError};
+pub(crate) use restore::{check_replay_run, restore_parent};
+pub use retention::{
+    KeepReason, PlannedRun, ReclaimReason, RetentionDecision, RetentionError, RetentionPlan,
+};
+pub use skipped::{SkipKind, SkipReason, SkippedFile};
+pub(crate) use sweep::sweep;
+pub use sweep::{
+    RecoveredRun, SweepError, SweepProgress, SweepReport, recover_predecessors,
+    recover_predecessors_with,
+};

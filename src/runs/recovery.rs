@@ -1,0 +1,205 @@
+//! What becomes of a run that was left behind, and of its sidecar.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::skipped::{SkipKind, SkipReason, SkippedFile};
+use crate::markers::{MarkerStoreError, RedbMarkerBackend};
+use crate::model::{Hash, InstanceId, MarkerManifest, RunId, RunManifest, RunStatus};
+use crate::read::{EventStoreReader, Finding, Verifier, VerifyReport};
+use crate::store::{
+    DiskMode, EventStore, FileError, OpenRunError, RedbBackend, RunReader, SealError, guarded,
+    sidecar_path,
+};
+
+/// Topic of the last entry of a run that was closed in order.
+pub const RUN_ENDED_TOPIC: &str = "run.ended";
+/// Payload type of the last entry of a run that was closed in order.
+pub const RUN_ENDED_TYPE: &str = "RunEnded";
+
+/// True for the topic and payload type of a run's last entry: both must match.
+pub fn is_run_ended(topic: &str, payload_type: &str) -> bool {
+    topic == RUN_ENDED_TOPIC && payload_type == RUN_ENDED_TYPE
+}
+
+/// A run that was left behind, and is sealed now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Recovered {
+    pub(super) manifest: RunManifest,
+    pub(super) root: Hash,
+    pub(super) findings: Vec<Finding>,
+}
+
+/// Why a run that was left behind could not be sealed.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum RecoverError {
+    /// Its file could not be taken up.
+    #[error(transparent)]
+    Open(#[from] OpenRunError),
+    /// It could not be sealed.
+    #[error(transparent)]
+    Seal(#[from] SealError),
+}
+
+/// Scans a run that was left behind, checks every hash, and seals it as the table says. Calls
+/// `progress` with the entries scanned so far.
+pub(super) fn recover_run(
+    base_dir: &Path,
+    instance_id: &InstanceId,
+    run_id: RunId,
+    disk_mode: DiskMode,
+    progress: impl FnMut(u64),
+) -> Result<Recovered, RecoverError> {
+    let mut backend = RedbBackend::with_disk_mode(base_dir, disk_mode);
+    reopen(&mut backend, instance_id, run_id)?;
+    let (reader, tail) = backend.reader().zip(backend.tail()).ok_or(SealError::NoOpenRun)?;
+    let report = Verifier::new(Arc::clone(&reader)).run(progress);
+    let status = classify(reader, tail.watermark, &report).seal_as();
+    let sealed = backend.seal(status, report.end_ts_init)?;
+    Ok(Recovered { manifest: sealed.manifest, root: sealed.root, findings: report.findings })
+}
+
+/// Somebody who just looks at the file, as `tapline ls` does, holds it for moments.
+fn reopen(
+    backend: &mut RedbBackend,
+    instance_id: &InstanceId,
+    run_id: RunId,
+) -> Result<RunManifest, OpenRunError> {
+    const PATIENCE: Duration = Duration::from_secs(1);
+    const NAP: Duration = Duration::from_millis(10);
+    // Since it was first found in use: to compare it may have taken long before that.
+    let mut in_use_since = None;
+    loop {
+        match backend.reopen(instance_id, run_id) {
+            Err(OpenRunError::File(FileError::InUse { .. }))
+                if in_use_since.get_or_insert_with(Instant::now).elapsed() < PATIENCE =>
+            {
+                std::thread::sleep(NAP);
+            }
+            reopened => return reopened,
+        }
+    }
+}
+
+fn classify(reader: Arc<dyn RunReader>, watermark: u64, report: &VerifyReport) -> DurableTail {
+    let last = EventStoreReader::new(reader).read(watermark);
+    let (has_findings, ends_with_run_ended) = match last {
+        Ok(last) => {
+            (!report.is_clean(), last.map(|last| is_run_ended(&last.topic, &last.payload_type)))
+        }
+        // The verifier has found it too, unless it was only now that the disk failed.
+        Err(_damage) => (true, None),
+    };
+    DurableTail::classify(has_findings, watermark, ends_with_run_ended)
+}
+
+/// What is durable of a run that was never sealed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum DurableTail {
+    /// No entry.
+    Empty,
+    /// Every entry is in order, and the last is `RunEnded`: only the seal is missing.
+    Ended,
+    /// Every entry is in order, and the run goes no further.
+    Cut,
+    /// A hash that does not match, a gap, or damage to the structure.
+    Damaged,
+}
+
+impl DurableTail {
+    /// Every tail, for tests to walk.
+    #[cfg(test)]
+    const ALL: [Self; 4] = [Self::Empty, Self::Ended, Self::Cut, Self::Damaged];
+
+    /// `has_findings`: whether anything is wrong with what is durable. `watermark`: where it ends.
+    /// `ends_with_run_ended`: whether topic and payload type of the last entry are `RunEnded`'s; `None` if
+    /// there is no last entry that can be read.
+    fn classify(has_findings: bool, watermark: u64, ends_with_run_ended: Option<bool>) -> Self {
+        match (has_findings, watermark, ends_with_run_ended) {
+            (false, 0, None) => Self::Empty,
+            (false, 1.., Some(true)) => Self::Ended,
+            (false, 1.., Some(false)) => Self::Cut,
+            // The last two: a watermark without an entry, or an entry without a watermark, of a run
+            // in which nothing was found. It cannot be, so it is not trusted.
+            (true, _, _) | (false, 0, Some(_)) | (false, 1.., None) => Self::Damaged,
+        }
+    }
+
+    /// The table. Only what is sealed as [`RunStatus::CrashedRecovered`] may be continued from.
+    fn seal_as(self) -> RunStatus {
+        match self {
+            Self::Empty | Self::Cut => RunStatus::CrashedRecovered,
+            Self::Ended => RunStatus::Ended,
+            Self::Damaged => RunStatus::Quarantined,
+        }
+    }
+}
+
+/// Seals what a process that died has left of the sidecar of the run at `run`, which ends at
+/// `watermark`. Returns what is wrong with it.
+pub(super) fn recover_sidecar(run: &Path, run_id: RunId, watermark: u64) -> Option<SkippedFile> {
+    let path = sidecar_path(run);
+    let recovered = guarded(|| RedbMarkerBackend::new(&path).recover(run_id, watermark));
+    let error = match recovered {
+        Ok(Ok(MarkerManifest { status: status @ RunStatus::Quarantined, .. })) => SkipReason::new(
+            SkipKind::Damaged,
+            format!("it is damaged ({status}): `tapline verify` says what is wrong"),
+        ),
+        Ok(
+            Ok(_)
+            | Err(
+                MarkerStoreError::Sealed { .. }
+                | MarkerStoreError::File(FileError::NotFound { .. }),
+            ),
+        ) => return None,
+        Ok(Err(error)) => SkipReason::from(&error),
+        Err(panic) => SkipReason::new(SkipKind::Damaged, panic),
+    };
+    Some(SkippedFile { path, error })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::DurableTail::{Cut, Damaged, Empty, Ended};
+    use super::*;
+
+    #[test]
+    fn every_row_of_the_table() {
+        use RunStatus::{CrashedRecovered, Ended as SealedEnded, Quarantined};
+        let rows = DurableTail::ALL.map(|tail| (tail, tail.seal_as()));
+        assert_eq!(
+            rows,
+            [
+                (Empty, CrashedRecovered),
+                (Ended, SealedEnded),
+                (Cut, CrashedRecovered),
+                (Damaged, Quarantined),
+            ]
+        );
+    }
+
+    #[test]
+    fn every_combination_is_classified_also_the_impossible_ones() {
+        let expected = [
+            (false, 0, None, Empty),
+            (false, 0, Some(false), Damaged), // impossible: an entry without a watermark
+            (false, 0, Some(true), Damaged),  // impossible
+            (false, 7, None, Damaged),        // impossible: a watermark without an entry
+            (false, 7, Some(false), Cut),
+            (false, 7, Some(true), Ended),
+            (true, 0, None, Damaged),
+            (true, 0, Some(false), Damaged),
+            (true, 0, Some(true), Damaged),
+            (true, 7, None, Damaged),
+            (true, 7, Some(false), Damaged),
+            (true, 7, Some(true), Damaged),
+        ];
+        for (findings, watermark, run_ended, tail) in expected {
+            let found = DurableTail::classify(findings, watermark, run_ended);
+            assert_eq!(found, tail, "{findings} {watermark} {run_ended:?}");
+        }
+        let largest = DurableTail::classify(false, u64::MAX, Some(false));
+        assert_eq!(largest, Cut);
+    }
+}

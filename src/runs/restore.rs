@@ -1,0 +1,245 @@
+//! A node's state from the run that it continues, and from those before; and what is asked of a
+//! run that a node is told to replay.
+
+use std::any::Any;
+use std::cell::Cell;
+use std::collections::BTreeSet;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::path::Path;
+
+use crate::model::{InstanceId, RunId, RunStatus};
+use crate::read::{EntryRef, EventStoreReader, Finding, ReadError, Verifier};
+use crate::replay::{
+    Applied, CacheError, RestoreError, RestoreReport, StateCache, restore_snapshot_and_replay_tail,
+};
+use crate::store::{OpenSealedError, ReadFault, guarded, open_sealed};
+
+/// What was restored of a run and those it continued from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ParentRestore {
+    /// The run whose last state the cache has now.
+    pub parent_run_id: RunId,
+    /// What each run contributed, oldest first: the nearest one with a snapshot, or the first there
+    /// was, and all after it.
+    pub runs: Vec<(RunId, RestoreReport)>,
+}
+
+/// Why a cache could not be restored. It must not be used then, unless nothing was to be restored
+/// yet.
+#[derive(Debug, thiserror::Error)]
+pub enum RestoreParentError {
+    /// A run that is needed cannot be opened, or its file holds another. One that was reclaimed,
+    /// while a later one without a snapshot was kept, cannot be made up for: begin with an empty
+    /// cache.
+    #[error("run {run_id} is needed to restore from, and cannot be opened: {source}")]
+    Open {
+        /// The run.
+        run_id: RunId,
+        /// What is wrong.
+        source: OpenSealedError,
+    },
+    /// A run that is needed cannot be read.
+    #[error("run {run_id} is needed to restore from, and cannot be read: {source}")]
+    Read {
+        /// The run.
+        run_id: RunId,
+        /// What is wrong.
+        source: ReadError,
+    },
+    /// A run that is needed is damaged in a way that makes reading it panic.
+    #[error("run {run_id} is needed to restore from: {panic}")]
+    Panicked {
+        /// The run.
+        run_id: RunId,
+        /// What the panic said.
+        panic: String,
+    },
+    /// The runs name each other as parents.
+    #[error("run {run_id} continues from itself: the manifests of these runs were changed")]
+    Circle {
+        /// The run.
+        run_id: RunId,
+    },
+    /// A run could not be replayed.
+    #[error("cannot restore from run {run_id}: {source}")]
+    Restore {
+        /// The run.
+        run_id: RunId,
+        /// What is wrong.
+        source: RestoreError,
+    },
+}
+
+/// Brings `cache` to the last state of `parent_run_id`. A run's own entries are only what happened
+/// since it opened: where it has no snapshot, the run it continued is restored first, and so on.
+///
+/// # Panics
+///
+/// Where the cache does: its panic goes on to the caller.
+pub(crate) fn restore_parent(
+    base_dir: &Path,
+    instance_id: &InstanceId,
+    parent_run_id: RunId,
+    cache: &mut dyn StateCache,
+) -> Result<ParentRestore, RestoreParentError> {
+    let mut cache = PanicKeeper { cache, panic: Cell::new(None) };
+    let mut runs = Vec::new();
+    for run_id in runs_to_restore(base_dir, instance_id, parent_run_id)?.into_iter().rev() {
+        let restore = || {
+            let reader = open(base_dir, instance_id, run_id)?;
+            restore_snapshot_and_replay_tail(&mut cache, &reader)
+                .map_err(|source| RestoreParentError::Restore { run_id, source })
+        };
+        let restored = guarded(restore);
+        if let Some(panic) = cache.panic.take() {
+            resume_unwind(panic);
+        }
+        let panicked = |panic| RestoreParentError::Panicked { run_id, panic };
+        runs.push((run_id, restored.map_err(panicked)??));
+    }
+    Ok(ParentRestore { parent_run_id, runs })
+}
+
+/// Hands everything on to the node's cache. Of a panic of the cache it makes an error, to be out
+/// of the code that reads the file, where a panic says that the file is damaged; and keeps it, to
+/// go on with afterwards.
+struct PanicKeeper<'a> {
+    cache: &'a mut dyn StateCache,
+    panic: Cell<Option<Box<dyn Any + Send>>>,
+}
+
+fn kept<T>(
+    panic: &Cell<Option<Box<dyn Any + Send>>>,
+    call: impl FnOnce() -> Result<T, CacheError>,
+) -> Result<T, CacheError> {
+    catch_unwind(AssertUnwindSafe(call)).unwrap_or_else(|payload| {
+        panic.set(Some(payload));
+        Err("the cache panicked".into())
+    })
+}
+
+impl StateCache for PanicKeeper<'_> {
+    fn load_blob(&self, blob_ref: &str) -> Result<Option<Vec<u8>>, CacheError> {
+        kept(&self.panic, || self.cache.load_blob(blob_ref))
+    }
+
+    fn take_over(&mut self, blob: &[u8]) -> Result<(), CacheError> {
+        kept(&self.panic, || self.cache.take_over(blob))
+    }
+
+    fn apply(&mut self, entry: &EntryRef<'_>) -> Result<Applied, CacheError> {
+        kept(&self.panic, || self.cache.apply(entry))
+    }
+
+    fn to_blob(&self) -> Result<Vec<u8>, CacheError> {
+        kept(&self.panic, || self.cache.to_blob())
+    }
+
+    fn keep_blob(&mut self, blob: &[u8]) -> Result<String, CacheError> {
+        kept(&self.panic, || self.cache.keep_blob(blob))
+    }
+}
+
+/// The runs to restore from, newest first: up to the first with a snapshot.
+fn runs_to_restore(
+    base_dir: &Path,
+    instance_id: &InstanceId,
+    newest: RunId,
+) -> Result<Vec<RunId>, RestoreParentError> {
+    let mut runs = Vec::new();
+    let mut seen = BTreeSet::new();
+    let mut next = Some(newest);
+    while let Some(run_id) = next {
+        if !seen.insert(run_id) {
+            return Err(RestoreParentError::Circle { run_id });
+        }
+        runs.push(run_id);
+        let look = || {
+            let read = |source| RestoreParentError::Read { run_id, source };
+            let reader = open(base_dir, instance_id, run_id)?;
+            let has_snapshot = reader.anchor().map_err(read)?.is_some();
+            let parent = reader.manifest().map_err(read)?.parent_run_id;
+            Ok::<_, RestoreParentError>(parent.filter(|_| !has_snapshot))
+        };
+        let panicked = |panic| RestoreParentError::Panicked { run_id, panic };
+        next = guarded(look).map_err(panicked)??;
+    }
+    Ok(runs)
+}
+
+fn open(
+    base_dir: &Path,
+    instance_id: &InstanceId,
+    run_id: RunId,
+) -> Result<EventStoreReader, RestoreParentError> {
+    let source = open_sealed(base_dir, instance_id, run_id);
+    let source = source.map_err(|source| RestoreParentError::Open { run_id, source })?;
+    Ok(EventStoreReader::new(source))
+}
+
+/// Why a run cannot be replayed from (setting `replay_from_run_id`).
+#[derive(Debug, thiserror::Error)]
+pub enum ReplayRunError {
+    /// It is not there, not sealed, cannot be opened, or its file holds another run or one of
+    /// another instance.
+    #[error("cannot replay from run {run_id}: {source}")]
+    Open {
+        /// The run.
+        run_id: RunId,
+        /// What is wrong.
+        source: OpenSealedError,
+    },
+    /// It cannot be read.
+    #[error("cannot replay from run {run_id}: {source}")]
+    Read {
+        /// The run.
+        run_id: RunId,
+        /// What is wrong.
+        source: ReadFault,
+    },
+    /// It was quarantined.
+    #[error(
+        "cannot replay from run {run_id}: it is quarantined; `tapline verify` says what is wrong"
+    )]
+    Quarantined {
+        /// The run.
+        run_id: RunId,
+    },
+    /// It does not verify.
+    #[error("cannot replay from run {run_id}: it does not verify, first finding: {first}")]
+    Damaged {
+        /// The run.
+        run_id: RunId,
+        /// The first thing that is wrong.
+        first: Finding,
+    },
+    /// It is damaged in a way that makes reading it panic.
+    #[error("cannot replay from run {run_id}: {panic}")]
+    Panicked {
+        /// The run.
+        run_id: RunId,
+        /// What the panic said.
+        panic: String,
+    },
+}
+
+/// Whether `run_id` is sealed, not quarantined, and in order. Reads all of it.
+pub(crate) fn check_replay_run(
+    base_dir: &Path,
+    instance_id: &InstanceId,
+    run_id: RunId,
+) -> Result<(), ReplayRunError> {
+    let check = || {
+        let open = |source| ReplayRunError::Open { run_id, source };
+        let source = open_sealed(base_dir, instance_id, run_id).map_err(open)?;
+        let read = |source| ReplayRunError::Read { run_id, source };
+        if source.manifest().map_err(read)?.status == RunStatus::Quarantined {
+            return Err(ReplayRunError::Quarantined { run_id });
+        }
+        match Verifier::new(source).run(|_| ()).findings.into_iter().next() {
+            Some(first) => Err(ReplayRunError::Damaged { run_id, first }),
+            None => Ok(()),
+        }
+    };
+    guarded(check).map_err(|panic| ReplayRunError::Panicked { run_id, panic })?
+}

@@ -1,0 +1,139 @@
+use std::fmt;
+use std::path::PathBuf;
+
+use serde::{Serialize, Serializer};
+
+use super::recovery::RecoverError;
+use crate::markers::MarkerStoreError;
+use crate::store::{BackendFault, FileError, OpenRunError, OpenSealedError, ReadFault, SealError};
+
+/// A file that a sweep could not recover or read; or a sidecar that is damaged, and sealed as such.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct SkippedFile {
+    /// The file.
+    pub path: PathBuf,
+    /// What is wrong with it.
+    pub error: SkipReason,
+}
+
+/// Why a sweep skipped a file. Shown, and serialized, as its text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SkipReason {
+    kind: SkipKind,
+    text: String,
+}
+
+/// What a node can do about a file that was skipped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum SkipKind {
+    /// Somebody has it open: try again once they have let go of it.
+    InUse,
+    /// It is damaged: put a copy in its place, or move it away.
+    Damaged,
+    /// The system did not let it be read or sealed: a permission is missing, the disk is full or
+    /// failed, or it is no regular file.
+    Io,
+    /// Another version of the format: start the version of the program that wrote it.
+    OtherVersion,
+    /// It is no run of this instance, or not the one that its name says: move it away.
+    Foreign,
+}
+
+impl SkipReason {
+    pub(super) fn new(kind: SkipKind, text: impl Into<String>) -> Self {
+        Self { kind, text: text.into() }
+    }
+
+    /// What can be done about it.
+    pub fn kind(&self) -> SkipKind {
+        self.kind
+    }
+}
+
+impl fmt::Display for SkipReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+impl Serialize for SkipReason {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.text)
+    }
+}
+
+impl From<&OpenSealedError> for SkipReason {
+    fn from(error: &OpenSealedError) -> Self {
+        let kind = match error {
+            // It was recovered, and yet it is not closed: who has read from it holds it.
+            OpenSealedError::File(FileError::NotSealed { .. }) => SkipKind::InUse,
+            OpenSealedError::File(error) => SkipKind::of_file(error),
+            OpenSealedError::Read { source, .. } => SkipKind::of_read(source),
+        };
+        Self::new(kind, error.to_string())
+    }
+}
+
+impl From<&RecoverError> for SkipReason {
+    fn from(error: &RecoverError) -> Self {
+        let kind = match error {
+            RecoverError::Open(error) => match error {
+                OpenRunError::RunOpen { .. } => SkipKind::InUse,
+                OpenRunError::Foreign { .. } => SkipKind::Foreign,
+                OpenRunError::Damaged { source, .. } => SkipKind::of_read(source),
+                OpenRunError::File(error) => SkipKind::of_file(error),
+                OpenRunError::Sealed { .. } => SkipKind::Io,
+            },
+            RecoverError::Seal(SealError::Fault(source)) => SkipKind::of_fault(source),
+            RecoverError::Seal(_) => SkipKind::Damaged,
+        };
+        Self::new(kind, error.to_string())
+    }
+}
+
+impl From<&MarkerStoreError> for SkipReason {
+    fn from(error: &MarkerStoreError) -> Self {
+        let kind = match error {
+            MarkerStoreError::Version { .. } => SkipKind::OtherVersion,
+            MarkerStoreError::Missing { .. }
+            | MarkerStoreError::Manifest(_)
+            | MarkerStoreError::Block { .. }
+            | MarkerStoreError::Dict(_) => SkipKind::Damaged,
+            MarkerStoreError::Fault(source) => SkipKind::of_fault(source),
+            MarkerStoreError::File(error) => SkipKind::of_file(error),
+            _ => SkipKind::Io,
+        };
+        Self::new(kind, error.to_string())
+    }
+}
+
+impl SkipKind {
+    fn of_file(error: &FileError) -> Self {
+        match error {
+            FileError::InUse { .. } => Self::InUse,
+            FileError::Empty { .. } | FileError::NotSealed { .. } => Self::Damaged,
+            FileError::Fault { source, .. } => Self::of_fault(source),
+            FileError::NotFound { .. } | FileError::Exists { .. } => Self::Io,
+        }
+    }
+
+    fn of_read(fault: &ReadFault) -> Self {
+        match fault {
+            ReadFault::Foreign { .. } | ReadFault::NoRun => Self::Foreign,
+            ReadFault::Version { .. } => Self::OtherVersion,
+            ReadFault::Missing { .. } | ReadFault::Manifest(_) | ReadFault::Frame { .. } => {
+                Self::Damaged
+            }
+            ReadFault::Fault(fault) => Self::of_fault(fault),
+            ReadFault::Closed => Self::InUse,
+        }
+    }
+
+    fn of_fault(fault: &BackendFault) -> Self {
+        match fault {
+            BackendFault::Corrupted(_) => Self::Damaged,
+            BackendFault::Disk(_) | BackendFault::Other(_) => Self::Io,
+        }
+    }
+}

@@ -1,0 +1,236 @@
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use super::folder::{RunListing, list_runs, read_sealed, remove_unborn_files};
+use super::lineage::{self, RunFacts};
+use super::lock::{InstanceLock, LockError};
+use super::recovery::{RecoverError, Recovered, recover_run, recover_sidecar};
+use super::skipped::{SkipKind, SkipReason, SkippedFile};
+use crate::model::{Hash, InstanceId, RunId, RunManifest, RunStatus};
+use crate::read::Finding;
+use crate::store::{DiskMode, FileError, OpenRunError, OpenSealedError, guarded};
+
+/// What a sweep over an instance's runs came to.
+#[derive(Debug, Default)]
+pub struct SweepReport {
+    /// The runs that were left behind and are sealed now, oldest first.
+    pub recovered: Vec<RecoveredRun>,
+    /// The run that the next one continues: the head of the instance's history, which is the newest
+    /// run sealed as [`Ended`](RunStatus::Ended) or
+    /// [`CrashedRecovered`](RunStatus::CrashedRecovered). Runs of nodes that replayed do not count.
+    /// `None` where there is no such run.
+    ///
+    /// Chosen among the runs that could be looked into. Of the others, one may be newer and hold
+    /// what happened last: [`passed_over`](Self::passed_over) names it.
+    pub parent_run_id: Option<RunId>,
+    /// Runs that would be [`parent_run_id`](Self::parent_run_id) if they turned out to be sound,
+    /// but nobody could look into their files, see [`skipped`](Self::skipped). That may last for a
+    /// moment (in use, not permitted, an error of the disk) or for good (damaged).
+    ///
+    /// A sweep by itself decides nothing: the next one looks again. **But a live run that opens now
+    /// takes their place for good**: it is newer, so that nothing will continue them, also when
+    /// they can be read again. They are recovered and sealed then, as any other, and what they hold
+    /// stays readable; it is in no node's state. The run that opened has the feature flag
+    /// `passed-over=<run id>` in its manifest for each of them. A node that must not go on from an
+    /// older state looks here before it opens.
+    pub passed_over: Vec<RunId>,
+    /// The newest run of all; the id of the next one sorts behind it. The name of a file that
+    /// nobody could look into counts, unless no clock ever shows that time (from the year 2262 on):
+    /// one stray file would put all ids to come there.
+    pub newest_run_id: Option<RunId>,
+    /// Files of which no sound run or sidecar could be made, and why: damaged, in use, not to be
+    /// read, of another instance, no regular file, … They keep nobody from recording.
+    pub skipped: Vec<SkippedFile>,
+}
+
+/// A run that was left behind, and how it was sealed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RecoveredRun {
+    /// The run.
+    pub run_id: RunId,
+    /// Its file.
+    pub path: PathBuf,
+    /// How it was sealed.
+    pub status: RunStatus,
+    /// Its last `seq`; 0 for none, or where that cannot be said.
+    pub watermark: u64,
+    /// Its root, by which any later change to the run can be found; keep it away from the file.
+    pub root: Hash,
+    /// What is wrong with it, for a quarantined run.
+    pub findings: Vec<Finding>,
+}
+
+/// Why no sweep could be made.
+#[derive(Debug, thiserror::Error)]
+pub enum SweepError {
+    /// The instance's folder is not free.
+    #[error(transparent)]
+    Lock(#[from] LockError),
+    /// The instance's folder could not be listed.
+    #[error("cannot list the runs in {path}: {source}")]
+    List {
+        /// The folder.
+        path: PathBuf,
+        /// The system's error.
+        source: io::Error,
+    },
+}
+
+/// How far the sweep is with one file.
+#[derive(Debug, Clone, Copy)]
+pub struct SweepProgress<'a> {
+    /// The file.
+    pub path: &'a Path,
+    /// Its bytes.
+    pub bytes_file: u64,
+    /// Entries scanned so far.
+    pub entries_scanned: u64,
+}
+
+/// Seals every run of `instance_id` that was left behind by a crash or a halt, see [`SweepReport`].
+/// Of other runs it reads manifests only.
+///
+/// Blocks for as long as it takes to read those runs from the disk, up to four times: redb's repair
+/// reads a file that was not closed up to three times, or one that was closed is compared in two,
+/// and then every entry is read and checked. Then the index is sorted, about 0.1 µs a key. A run
+/// that is in use is waited for, a second.
+///
+/// Writes files in the default [`DiskMode`]; a lifecycle sweeps in the one that it is configured
+/// with.
+pub fn recover_predecessors(
+    base_dir: &Path,
+    instance_id: &InstanceId,
+) -> Result<SweepReport, SweepError> {
+    recover_predecessors_with(base_dir, instance_id, |_progress| {})
+}
+
+/// As [`recover_predecessors`]; calls `observe` about once a second while the entries of a run are
+/// checked that takes longer. Nothing is called while redb compares or repairs a file before that,
+/// which may take as long (it is logged at the few moments at which redb says how far it is), nor
+/// while the index is sorted behind it.
+pub fn recover_predecessors_with(
+    base_dir: &Path,
+    instance_id: &InstanceId,
+    observe: impl FnMut(SweepProgress<'_>),
+) -> Result<SweepReport, SweepError> {
+    let _lock = InstanceLock::acquire(base_dir, instance_id)?;
+    sweep(base_dir, instance_id, DiskMode::default(), observe)
+}
+
+/// The sweep itself, for whoever holds the instance's lock.
+pub(crate) fn sweep(
+    base_dir: &Path,
+    instance_id: &InstanceId,
+    disk_mode: DiskMode,
+    mut observe: impl FnMut(SweepProgress<'_>),
+) -> Result<SweepReport, SweepError> {
+    let path = base_dir.join(instance_id.as_str());
+    let at = |source| SweepError::List { path: path.clone(), source };
+    remove_unborn_files(base_dir, instance_id).map_err(at)?;
+    let mut report = SweepReport::default();
+    let (mut known, mut unknown) = (Vec::new(), Vec::new());
+    for listing in list_runs(base_dir, instance_id).map_err(at)? {
+        match look_at(base_dir, instance_id, disk_mode, &listing, &mut observe) {
+            Ok((manifest, recovered)) => {
+                known.push(RunFacts::of(&manifest));
+                report.found(listing.path, &manifest, recovered);
+            }
+            Err(reason) => {
+                let run_id = listing.run_id.filter(|run_id| may_hold(*run_id, &reason));
+                unknown.extend(run_id);
+                report.left_alone(listing.path, run_id, reason);
+            }
+        }
+    }
+    report.parent_run_id = lineage::head(&known);
+    report.passed_over = lineage::passed_over(&known, &unknown);
+    report.newest_run_id = known.iter().map(|run| run.run_id).chain(unknown).max();
+    Ok(report)
+}
+
+impl SweepReport {
+    /// A run that is sealed, by now.
+    fn found(&mut self, path: PathBuf, manifest: &RunManifest, recovered: Option<Recovered>) {
+        let run_id = manifest.run_id;
+        self.skipped.extend(recover_sidecar(&path, run_id, manifest.high_watermark));
+        self.recovered.extend(recovered.map(|recovered| RecoveredRun {
+            run_id,
+            path,
+            status: recovered.manifest.status,
+            watermark: recovered.manifest.high_watermark,
+            root: recovered.root,
+            findings: recovered.findings,
+        }));
+    }
+
+    /// A file that nothing was done about. `run_id` is the run that may be in it.
+    fn left_alone(&mut self, path: PathBuf, run_id: Option<RunId>, error: SkipReason) {
+        // Nobody knows where the run ends.
+        let sidecar = run_id.and_then(|run_id| recover_sidecar(&path, run_id, u64::MAX));
+        self.skipped.extend(sidecar);
+        self.skipped.push(SkippedFile { path, error });
+    }
+}
+
+/// True where the run of the file's name may be in a file that was skipped for this reason. A name
+/// with a time of no clock is not believed.
+fn may_hold(run_id: RunId, reason: &SkipReason) -> bool {
+    reason.kind() != SkipKind::Foreign && run_id.is_of_a_clock()
+}
+
+/// The manifest of a run, and what was done about one that was left behind.
+fn look_at(
+    base_dir: &Path,
+    instance_id: &InstanceId,
+    disk_mode: DiskMode,
+    listing: &RunListing,
+    observe: &mut dyn FnMut(SweepProgress<'_>),
+) -> Result<(RunManifest, Option<Recovered>), SkipReason> {
+    let Some(run_id) = listing.run_id else {
+        return Err(SkipReason::new(SkipKind::Foreign, "its name is not that of a run"));
+    };
+    match &listing.manifest {
+        Ok(manifest) => return Ok((manifest.clone(), None)),
+        Err(OpenSealedError::File(FileError::NotSealed { .. })) => {}
+        Err(error) => return Err(error.into()),
+    }
+    let mut watch = Watch::new(listing, observe);
+    let recover =
+        || recover_run(base_dir, instance_id, run_id, disk_mode, |entries| watch.scanned(entries));
+    let recovered = match guarded(recover) {
+        Ok(Ok(recovered)) => Some(recovered),
+        // Only its file was not closed, and is now.
+        Ok(Err(RecoverError::Open(OpenRunError::Sealed { .. }))) => None,
+        Ok(Err(error)) => return Err(SkipReason::from(&error)),
+        Err(panic) => return Err(SkipReason::new(SkipKind::Damaged, panic)),
+    };
+    // As the next run would read it: a file that could not be closed is not taken for recovered.
+    match read_sealed(&listing.path, |run| run.manifest()) {
+        Ok(manifest) => Ok((manifest, recovered)),
+        Err(error) => Err(SkipReason::from(&error)),
+    }
+}
+
+/// Tells the observer now and then.
+struct Watch<'a> {
+    listing: &'a RunListing,
+    observe: &'a mut dyn FnMut(SweepProgress<'_>),
+    told: Instant,
+}
+
+const TELL_EVERY: Duration = Duration::from_secs(1);
+
+impl<'a> Watch<'a> {
+    fn new(listing: &'a RunListing, observe: &'a mut dyn FnMut(SweepProgress<'_>)) -> Self {
+        Self { listing, observe, told: Instant::now() }
+    }
+
+    fn scanned(&mut self, entries_scanned: u64) {
+        if self.told.elapsed() >= TELL_EVERY {
+            self.told = Instant::now();
+            let RunListing { path, bytes_file, .. } = self.listing;
+            (self.observe)(SweepProgress { path, bytes_file: *bytes_file, entries_scanned });
+        }
+    }
+}
