@@ -38,7 +38,7 @@ pub trait EventStore: Send {
     ///
     /// It does not keep the run's file in use. Once the store is dropped, or has opened another
     /// run, it reads the sealed run; of one that was not sealed, every read is
-    /// [`ReadFault::Closed`](super::ReadFault::Closed) until somebody seals it. A run in memory is
+    /// [`ReadFault::Closed`] until somebody seals it. A run in memory is
     /// read on in any case.
     fn reader(&self) -> Option<Arc<dyn RunReader>>;
 }

@@ -114,11 +114,12 @@ fn no_room_for_an_empty_run() {
     let runs = sandbox.runs();
     let ran = record_with_file_limit(&input, &runs, 16, &[]).exits(2);
     let begins = format!(
-        "error: cannot open a run in {}: cannot open the run: no space left for the run file: ",
-        runs.display()
+        "error: cannot open a run in {}: cannot open {}/",
+        runs.display(),
+        sandbox.instance().display()
     );
-    // Between them stands the file, whose name nobody knows before.
-    let ends = ".new: File too large (os error 27)\n";
+    // Between them stands the file's name, which nobody knows before.
+    let ends = ".new: no space left for the run file: File too large (os error 27)\n";
     assert!(ran.stderr.starts_with(&begins) && ran.stderr.ends_with(ends), "{}", ran.stderr);
     assert_eq!(ran.stdout, "");
     let left = sandbox.instance().read_dir().expect("the folder");

@@ -75,8 +75,7 @@ fn without_markers_there_is_no_sidecar() {
     let sidecar = report.path.with_extension("markers.redb");
     assert!(!sidecar.exists());
     let path = sidecar.display();
-    let error =
-        format!("error: cannot read the data markers in {path}: there is no sidecar {path}\n");
+    let error = format!("error: cannot read the data markers in {path}: there is no file {path}\n");
     markers(&report.path, &["--json"]).exits(2).says(&error);
 }
 
