@@ -1,43 +1,47 @@
 //! Embedded, lock-free, durable event ingest for latency-sensitive live nodes.
 //!
-//! **A message whose capture returned `Ok(true)` is in the log, in one total order that respects
-//! cause and effect across threads, unless the run halts, and then the node is told.**
-//!
-//! - [`bus`]: the message bus of one thread, and the tap that sees every message before any handler.
-//! - [`capture`]: which message types are captured and how.
-//! - [`Producer`]: a thread's way into the engine; [`engine`]: the engine itself.
-//! - [`store`]: where runs are kept; [`read`]: reading and verifying them.
-//! - [`replay`]: a node's state rebuilt from a run, and a run joined with market data.
-//! - [`markers`]: which market data the node had seen, in a file beside the run.
-//! - [`runs`]: an instance's runs as a whole: what a crash left, which run continues which, retention.
-//! - [`lifecycle`]: configuration, and a run from its opening to its seal.
+//! **A captured message is in the log, in one total order that respects cause and effect across
+//! threads, unless the run halts, and then the node is told.** No handler sees it before.
 //!
 //! ```
+//! use std::rc::Rc;
 //! use std::time::Duration;
 //!
-//! use tapline::lifecycle::{EventStoreConfig, RunSession};
-//! use tapline::{Clock, EntryDraft, HaltSignal, RegisteredComponents};
+//! use tapline::{Encoder, EncoderRegistry, EventStoreConfig, MessageBus, RunSession};
+//!
+//! struct Order { id: String, price: u64 }
 //!
 //! # let folder = tempfile::tempdir()?;
 //! # let runs = folder.path();
-//! let session = RunSession::open(
-//!     &EventStoreConfig::new(runs),
-//!     "node-1".parse()?,
-//!     RegisteredComponents::default(),
-//!     Clock::Realtime,
-//!     HaltSignal::with_callback(|reason| eprintln!("stop trading: {reason}")),
-//! )?;
-//! let mut producer = session.producers().producer()?;
-//! let ticket = producer.submit(&EntryDraft {
-//!     topic: "orders.es",
-//!     payload_type: "OrderFilled",
-//!     payload: br#"{"price":4799}"#,
-//!     ..EntryDraft::default()
-//! })?;
-//! producer.durability().wait(ticket, Duration::from_secs(1))?;
-//! assert_eq!(session.seal()?.watermark, 3); // RunStarted, OrderFilled, RunEnded
+//! let mut registry = EncoderRegistry::new();
+//! registry.register(Encoder::new("Order", |order: &Order, record| {
+//!     record.write_payload(&order.price.to_le_bytes());
+//!     Ok(())
+//! }))?;
+//! let session = RunSession::builder(EventStoreConfig::new(runs), "node-1".parse()?)
+//!     .encoders(registry)
+//!     .on_halt(|reason| eprintln!("stop trading: {reason}"))
+//!     .open()?;
+//!
+//! let bus = Rc::new(MessageBus::new());
+//! session.tap(&bus)?;
+//! let order = Order { id: "O-1".to_owned(), price: 4799 };
+//! // Durable before it is sent.
+//! session.wait_durable(bus.publish("orders", &order)?.ticket()?, Duration::from_secs(1))?;
+//! assert_eq!(session.seal()?.watermark, 3); // RunStarted, Order, RunEnded
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
+//!
+//! The modules, from a node's side to the disk and back:
+//!
+//! - [`session`]: configuration, and a run from its opening to its seal.
+//! - [`bus`]: the message bus of one thread, and the tap that sees every message before any handler.
+//! - [`capture`]: which message types are captured, and how.
+//! - [`engine`]: producers, tickets, the writer.
+//! - [`store`]: where runs are kept. [`read`]: reading and verifying them.
+//! - [`replay`]: a node's state rebuilt from its runs, and a run joined with market data.
+//! - [`runs`]: an instance's runs as a whole: what a crash left, which continues which, retention.
+//! - [`markers`]: which market data the node had seen, in a file beside the run.
 
 pub mod bus;
 pub mod capture;
@@ -45,11 +49,11 @@ pub mod engine;
 #[cfg(feature = "internals")]
 #[doc(hidden)]
 pub mod internals;
-pub mod lifecycle;
 pub mod markers;
 pub mod read;
 pub mod replay;
 pub mod runs;
+pub mod session;
 pub mod store;
 
 // Without `internals` part of it is unused, and none of it is public.
@@ -62,9 +66,16 @@ mod model;
 mod protocol;
 mod sync;
 
-pub use engine::{Durability, Producer, Producers, SubmitError};
+pub use bus::{BusTap, MessageBus, Published};
+pub use capture::{BusCaptureAdapter, Encoder, EncoderRegistry};
+pub use engine::{Durability, Producer, Producers, SnapshotAnchorer, SubmitError};
 pub use model::*;
 pub use protocol::{HaltOutcome, HaltReason, HaltSignal};
+pub use read::EventStoreReader;
+pub use replay::{CacheFollower, StateCache};
+pub use session::{Environment, EventStoreConfig, KernelEventStore, LifecycleOptions, RunSession};
+// What a node's code has to name of other crates.
+pub use uuid;
 
 /// The README's quick start, compiled and run with the tests.
 #[cfg(doctest)]

@@ -1,4 +1,5 @@
 use std::any::{Any, TypeId, type_name};
+use std::sync::Arc;
 
 use super::encoder::{ErasedEncoder, PayloadType};
 use super::{Encoder, RegisterError};
@@ -7,18 +8,19 @@ use crate::model::TypeMap;
 /// The allow-list: which message types are captured, and how. A type without an encoder passes the
 /// tap at the price of one look-up.
 ///
-/// Built once, then shared by the taps of all threads.
-#[derive(Default)]
+/// Built once, then shared by the taps of all threads. Clones share their encoders.
+#[derive(Default, Clone)]
 pub struct EncoderRegistry {
     slots: TypeMap<Slot>,
 }
 
+#[derive(Clone)]
 enum Slot {
-    Message(Box<dyn ErasedEncoder>),
+    Message(Arc<dyn ErasedEncoder>),
     Envelope(UnwrapFn),
 }
 
-type UnwrapFn = Box<dyn for<'a> Fn(&'a dyn Any) -> &'a (dyn Any + 'static) + Send + Sync>;
+type UnwrapFn = Arc<dyn for<'a> Fn(&'a dyn Any) -> &'a (dyn Any + 'static) + Send + Sync>;
 
 /// Envelopes within envelopes that are opened; a deeper nest is taken for one that never ends.
 const ENVELOPES_MAX: usize = 8;
@@ -36,7 +38,7 @@ impl EncoderRegistry {
         {
             return Err(RegisterError::EmptyPayloadType { type_name: type_name::<T>() });
         }
-        self.insert::<T>(Slot::Message(Box::new(encoder)))
+        self.insert::<T>(Slot::Message(Arc::new(encoder)))
     }
 
     /// Captures what `E`, an envelope around other messages, contains: payload type, bytes and index
@@ -46,7 +48,7 @@ impl EncoderRegistry {
         &mut self,
         unwrap: impl for<'a> Fn(&'a E) -> &'a (dyn Any + 'static) + Send + Sync + 'static,
     ) -> Result<(), RegisterError> {
-        self.insert::<E>(Slot::Envelope(Box::new(move |message| {
+        self.insert::<E>(Slot::Envelope(Arc::new(move |message| {
             match message.downcast_ref::<E>() {
                 Some(envelope) => unwrap(envelope),
                 None => message,

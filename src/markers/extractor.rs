@@ -1,5 +1,6 @@
 use std::any::Any;
 use std::marker::PhantomData;
+use std::sync::Arc;
 
 use crate::model::{DataMarkerClass, Hash, UnixNanos};
 
@@ -53,7 +54,7 @@ impl<T: 'static> Extractor<T> {
         extract: impl for<'a> Fn(&'a T) -> Option<DataPoint<'a>> + Send + Sync + 'static,
     ) -> Self {
         let erased = ErasedExtractor {
-            extract: Box::new(move |message| extract(message.downcast_ref()?)),
+            extract: Arc::new(move |message| extract(message.downcast_ref()?)),
             fingerprint: None,
             is_captured: true,
         };
@@ -68,7 +69,7 @@ impl<T: 'static> Extractor<T> {
         mut self,
         fingerprint: impl Fn(&T, &mut blake3::Hasher) + Send + Sync + 'static,
     ) -> Self {
-        self.erased.fingerprint = Some(Box::new(move |message| {
+        self.erased.fingerprint = Some(Arc::new(move |message| {
             let mut hasher = blake3::Hasher::new();
             fingerprint(message.downcast_ref()?, &mut hasher);
             Some(hasher.finalize())
@@ -82,10 +83,11 @@ impl<T: 'static> Extractor<T> {
 }
 
 /// An extractor with its message type erased. One function deep, since it runs for every message.
+#[derive(Clone)]
 pub(super) struct ErasedExtractor {
     /// `None` for what is no market data.
-    pub(super) extract: Box<ExtractFn>,
-    pub(super) fingerprint: Option<Box<FingerprintFn>>,
+    pub(super) extract: Arc<ExtractFn>,
+    pub(super) fingerprint: Option<Arc<FingerprintFn>>,
     /// Whether messages of the type may have an encoder too.
     pub(super) is_captured: bool,
 }

@@ -7,8 +7,8 @@ use crate::model::TypeMap;
 /// Which message types are market data, and how each is marked. A type without an extractor passes the tap at the price of
 /// one look-up.
 ///
-/// Built once, then shared by the taps of all threads.
-#[derive(Default)]
+/// Built once, then shared by the taps of all threads. Clones share their extractors.
+#[derive(Default, Clone)]
 pub struct ExtractorRegistry {
     extractors: TypeMap<ErasedExtractor>,
 }

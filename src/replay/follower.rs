@@ -1,5 +1,6 @@
 use super::progress::Progress;
 use super::{CacheError, ReplayError, StateCache};
+use crate::engine::{AnchorRequestError, SnapshotAnchorer};
 use crate::model::{ContentHash, SnapshotAnchor};
 use crate::read::{EventStoreReader, ReadError};
 
@@ -77,6 +78,23 @@ pub enum FollowError {
     },
 }
 
+/// Why a snapshot was not taken and recorded.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SnapshotError {
+    /// The cache could not be brought up to date, or not be snapshotted.
+    #[error(transparent)]
+    Follow(#[from] FollowError),
+    /// The run did not take the anchor. The snapshot is kept, and nothing names it.
+    #[error("the snapshot at entry {seq} was not recorded")]
+    Anchor {
+        /// The last entry whose effect the snapshot contains.
+        seq: u64,
+        /// Why.
+        source: AnchorRequestError,
+    },
+}
+
 impl<C: StateCache> CacheFollower<C> {
     /// Follows the run with a cache whose state is that at `applied_seq`: 0 for one that begins with
     /// the run, [`RestoreReport::to_seq`](super::RestoreReport::to_seq) for one restored from it. Past the
@@ -124,6 +142,20 @@ impl<C: StateCache> CacheFollower<C> {
         let blob_ref =
             self.cache.keep_blob(&blob).map_err(|source| FollowError::KeepBlob { seq, source })?;
         Ok(SnapshotAnchor { high_watermark: seq, blob_ref, content_hash: ContentHash::of(&blob) })
+    }
+
+    /// Catches up, has the cache keep its state, and records the snapshot in the run that
+    /// `anchorer` belongs to: from here on the node can be restored from it. Blocks as
+    /// [`catch_up`](Self::catch_up), [`snapshot`](Self::snapshot) and
+    /// [`SnapshotAnchorer::record_at`] do.
+    pub fn record_snapshot(
+        &mut self,
+        anchorer: &SnapshotAnchorer,
+    ) -> Result<SnapshotAnchor, SnapshotError> {
+        self.catch_up()?;
+        let SnapshotAnchor { high_watermark: seq, blob_ref, content_hash } = self.snapshot()?;
+        let recorded = anchorer.record_at(seq, &blob_ref, content_hash);
+        recorded.map_err(|source| SnapshotError::Anchor { seq, source })
     }
 
     /// The last applied `seq`: the place in the run that the state belongs to.

@@ -17,7 +17,7 @@ pub use catalog::{
     CatalogError, Coverage, DataRequest, DataSlice, EmptyCatalog, ReplayCatalog, SliceRecords,
     TimeRange,
 };
-pub use follower::{CacheFollower, FollowError};
+pub use follower::{CacheFollower, FollowError, SnapshotError};
 pub use inputs::{MissingData, PlanError, PlannedInputs, ReplayInputs};
 pub use join::{JoinError, JoinedReplay, ReplayItem};
 pub use market_data::{Aggressor, Bar, MarketDataClass, MarketRecord, Quote, Trade};

@@ -46,6 +46,28 @@ pub trait StateCache {
     fn keep_blob(&mut self, blob: &[u8]) -> Result<String, CacheError>;
 }
 
+impl<C: StateCache + ?Sized> StateCache for &mut C {
+    fn load_blob(&self, blob_ref: &str) -> Result<Option<Vec<u8>>, CacheError> {
+        (**self).load_blob(blob_ref)
+    }
+
+    fn take_over(&mut self, blob: &[u8]) -> Result<(), CacheError> {
+        (**self).take_over(blob)
+    }
+
+    fn apply(&mut self, entry: &EntryRef<'_>) -> Result<Applied, CacheError> {
+        (**self).apply(entry)
+    }
+
+    fn to_blob(&self) -> Result<Vec<u8>, CacheError> {
+        (**self).to_blob()
+    }
+
+    fn keep_blob(&mut self, blob: &[u8]) -> Result<String, CacheError> {
+        (**self).keep_blob(blob)
+    }
+}
+
 impl<C: StateCache + ?Sized> StateCache for Box<C> {
     fn load_blob(&self, blob_ref: &str) -> Result<Option<Vec<u8>>, CacheError> {
         (**self).load_blob(blob_ref)

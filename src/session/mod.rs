@@ -1,23 +1,27 @@
-//! Around a run: its configuration, how it opens and how it is sealed.
+//! Recording a run: its configuration, how it opens, and how it is sealed. [`RunSession`] is the
+//! door for a node; [`KernelEventStore`] is the seam for a kernel that is given its event store.
 
+mod boot;
+mod builder;
 mod config;
 mod environment;
 mod events;
 mod kernel;
+mod lifecycle;
 mod open_error;
 mod options;
-mod session;
+mod run_session;
 mod sidecar;
-mod store_lifecycle;
 
+pub use builder::SessionBuilder;
 pub use config::EventStoreConfig;
 pub use environment::Environment;
 pub use events::{RUN_STARTED_TOPIC, RUN_STARTED_TYPE};
 pub use kernel::{KernelEventStore, KernelEventStoreFactory};
+pub use lifecycle::EventStoreLifecycle;
 pub use open_error::OpenError;
 pub use options::LifecycleOptions;
-pub use session::RunSession;
-pub use store_lifecycle::EventStoreLifecycle;
+pub use run_session::RunSession;
 
 pub use crate::markers::DataMarkerConfig;
 pub use crate::model::{DataMarkerClass, RetentionMode};

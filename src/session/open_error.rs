@@ -4,12 +4,14 @@ use std::time::Duration;
 use crate::engine::{ConfigError, ProducerError, SpawnError, SubmitError};
 use crate::model::RunId;
 use crate::protocol::HaltReason;
+use crate::replay::SnapshotError;
 use crate::runs::{ReplayRunError, RestoreParentError, SweepError};
 use crate::store::OpenRunError;
 
 /// Why a run could not be opened. Where its halt signal has fired, or fires for that, the reason is here:
 /// a run that cannot begin takes nothing.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum OpenError {
     /// A setting is outside its range.
     #[error(transparent)]
@@ -61,6 +63,10 @@ pub enum OpenError {
         /// What the run is halted for.
         reason: HaltReason,
     },
+    /// The first snapshot was not taken. The run is left for the next start, which restores the same
+    /// state.
+    #[error("the run's first snapshot was not taken: {0}")]
+    FirstSnapshot(#[from] SnapshotError),
     /// The run halted before it was open.
     #[error("the run halted while it was opened: {0}")]
     HaltedDuringBoot(HaltReason),

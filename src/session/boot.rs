@@ -1,0 +1,67 @@
+use super::{EventStoreConfig, OpenError};
+use crate::model::{InstanceId, REPLAY_FLAG, RunId};
+use crate::runs::{InstanceLock, SweepError, SweepReport, check_replay_run, sweep};
+
+/// An instance's folder, taken for recording: locked, swept, and with the run chosen that the next
+/// one continues. Given back when dropped.
+pub(super) struct Boot {
+    pub(super) instance_id: InstanceId,
+    pub(super) sweep: SweepReport,
+    /// What the next run continues from.
+    pub(super) parent_run_id: Option<RunId>,
+    /// What the manifest of the next run says of how it began.
+    pub(super) flags: Vec<String>,
+    _lock: InstanceLock,
+}
+
+/// The feature flag of a run that took the place of one that nobody could look into, with its id
+/// behind a `=`.
+const PASSED_OVER_FLAG: &str = "passed-over";
+
+/// The feature flag of a run that continues from none although there are earlier ones.
+const FRESH_START_FLAG: &str = "fresh-start";
+
+impl Boot {
+    /// Locks the folder of `instance_id` and seals every run that was left behind there.
+    pub(super) fn new(
+        config: &EventStoreConfig,
+        instance_id: &InstanceId,
+    ) -> Result<Self, OpenError> {
+        config.validate()?;
+        let base_dir = &config.base_dir;
+        let lock = InstanceLock::acquire(base_dir, instance_id).map_err(SweepError::from)?;
+        let sweep = sweep(base_dir, instance_id, config.disk_mode, |progress| {
+            let (path, scanned) = (progress.path.display(), progress.entries_scanned);
+            tracing::info!("recovering {path}: {scanned} entries scanned");
+        })?;
+        for skipped in &sweep.skipped {
+            tracing::warn!("{} is left alone: {}", skipped.path.display(), skipped.error);
+        }
+        let (parent_run_id, flags) = match config.replay_from_run_id {
+            Some(run_id) => {
+                check_replay_run(base_dir, instance_id, run_id)?;
+                (Some(run_id), vec![REPLAY_FLAG.to_owned()])
+            }
+            None => (sweep.parent_run_id, passed_over_flags(&sweep)),
+        };
+        Ok(Self { instance_id: instance_id.clone(), sweep, parent_run_id, flags, _lock: lock })
+    }
+
+    /// From here on the next run continues from none.
+    pub(super) fn start_fresh(&mut self) {
+        if self.parent_run_id.take().is_some() {
+            self.flags.push(FRESH_START_FLAG.to_owned());
+        }
+    }
+}
+
+/// A run that opens now takes the place of those that were passed over.
+fn passed_over_flags(sweep: &SweepReport) -> Vec<String> {
+    for run_id in &sweep.passed_over {
+        tracing::error!(
+            "run {run_id} cannot be looked into, and may hold what happened last: \
+             the next run does not continue from it, and once that is open none will"
+        );
+    }
+    sweep.passed_over.iter().map(|run_id| format!("{PASSED_OVER_FLAG}={run_id}")).collect()
+}

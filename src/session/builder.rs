@@ -1,0 +1,124 @@
+use std::sync::Arc;
+
+use super::boot::Boot;
+use super::{Environment, EventStoreConfig, LifecycleOptions, OpenError, RunSession};
+use crate::capture::EncoderRegistry;
+use crate::markers::ExtractorRegistry;
+use crate::model::{InstanceId, RegisteredComponents};
+use crate::protocol::HaltReason;
+use crate::replay::StateCache;
+use crate::runs::{ParentRestore, restore_parent};
+
+/// Opens a run safely: the one way that is also the shortest. Made by [`RunSession::builder`].
+///
+/// Opening locks the instance's folder, recovers and seals what a crash left there, and links the
+/// new run to the one it continues. With [`restore_and_open`](Self::restore_and_open) it also brings
+/// the node's state back and takes the first snapshot.
+#[must_use = "a run is opened by `open` or `restore_and_open`"]
+pub struct SessionBuilder {
+    config: EventStoreConfig,
+    instance_id: InstanceId,
+    components: RegisteredComponents,
+    environment: Environment,
+    options: LifecycleOptions,
+    starts_fresh: bool,
+}
+
+impl SessionBuilder {
+    pub(super) fn new(config: EventStoreConfig, instance_id: InstanceId) -> Self {
+        Self {
+            config,
+            instance_id,
+            components: RegisteredComponents::default(),
+            environment: Environment::Live,
+            options: LifecycleOptions::default(),
+            starts_fresh: false,
+        }
+    }
+
+    /// Which messages are captured through taps, and how. Default: none.
+    pub fn encoders(mut self, registry: EncoderRegistry) -> Self {
+        self.options.encoder_registry = Box::new(move || Ok(registry.clone()));
+        self
+    }
+
+    /// Which market data is marked, where the configuration has `data_markers`. Default: none.
+    pub fn extractors(mut self, registry: ExtractorRegistry) -> Self {
+        self.options.extractor_registry = Box::new(move || Ok(registry.clone()));
+        self
+    }
+
+    /// What to do when the run halts: called once, see
+    /// [`HaltSignal::with_callback`](crate::HaltSignal::with_callback). Default: the reason is
+    /// logged.
+    pub fn on_halt(mut self, on_halt: impl Fn(&HaltReason) + Send + Sync + 'static) -> Self {
+        self.options.on_halt = Arc::new(on_halt);
+        self
+    }
+
+    /// What is registered with the node, for the run's manifest and first entry. Default: nothing.
+    pub fn components(self, components: RegisteredComponents) -> Self {
+        Self { components, ..self }
+    }
+
+    /// What the node runs in, which decides its clock. Default: live.
+    pub fn environment(self, environment: Environment) -> Self {
+        Self { environment, ..self }
+    }
+
+    /// Everything else that the node's code decides.
+    pub fn options(mut self, set: impl FnOnce(&mut LifecycleOptions)) -> Self {
+        set(&mut self.options);
+        self
+    }
+
+    /// Continues from no earlier run, although there are some: the node begins with nothing, on
+    /// purpose. The run's manifest says so.
+    pub fn fresh_start(self) -> Self {
+        Self { starts_fresh: true, ..self }
+    }
+
+    /// Opens the run. `RunStarted` is durable when this returns.
+    ///
+    /// Blocks while it recovers what a crash left behind, and then for at most
+    /// `run_started_timeout`.
+    pub fn open(self) -> Result<RunSession, OpenError> {
+        let boot = self.boot()?;
+        self.open_booted(boot)
+    }
+
+    /// Brings `cache` to the state that the node had last, opens the run, and takes a first
+    /// snapshot, so that from here on the run can be restored without those before it. Returns the
+    /// run and what was restored; `None` where the node has no earlier run.
+    ///
+    /// The state is that of the newest sound run and of those it continues, however they ended, back
+    /// to the nearest snapshot. Where it cannot be had whole, nothing is opened: see to the file that
+    /// the error names, or begin with nothing by [`fresh_start`](Self::fresh_start). After an error
+    /// the cache must not be used. A run that failed on the way is recovered by the next start, which
+    /// restores the same state.
+    pub fn restore_and_open(
+        self,
+        cache: &mut dyn StateCache,
+    ) -> Result<(RunSession, Option<ParentRestore>), OpenError> {
+        let boot = self.boot()?;
+        let (base_dir, instance_id) = (&self.config.base_dir, &self.instance_id);
+        let restore = |run_id| restore_parent(base_dir, instance_id, run_id, cache);
+        let restored = boot.parent_run_id.map(restore).transpose()?;
+        let mut session = self.open_booted(boot)?;
+        session.take_first_snapshot(cache)?;
+        Ok((session, restored))
+    }
+
+    fn boot(&self) -> Result<Boot, OpenError> {
+        let mut boot = Boot::new(&self.config, &self.instance_id)?;
+        if self.starts_fresh {
+            boot.start_fresh();
+        }
+        Ok(boot)
+    }
+
+    fn open_booted(&self, boot: Boot) -> Result<RunSession, OpenError> {
+        let components = self.components.clone();
+        RunSession::open(boot, &self.config, components, &self.environment, &self.options)
+    }
+}

@@ -1,0 +1,330 @@
+use std::cell::RefCell;
+use std::path::{Path, PathBuf};
+use std::rc::{Rc, Weak};
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::boot::Boot;
+use super::events::{RUN_STARTED_TOPIC, RUN_STARTED_TYPE, run_ended_payload, run_started_payload};
+use super::sidecar::Sidecar;
+use super::{Environment, EventStoreConfig, LifecycleOptions, OpenError, SessionBuilder};
+use crate::bus::{MessageBus, TapId};
+use crate::capture::{BusCaptureAdapter, CaptureCounts, EncoderRegistry};
+use crate::engine::{
+    CloseError, CloseReport, Drive, EventStoreWriter, ProducerError, Producers, Setup, SpawnError,
+    SubmitError, WaitError, WriterConfig,
+};
+use crate::format::{RecordBuilder, RecordTag};
+use crate::markers::MarkerScope;
+use crate::model::{
+    Clock, EntryDraft, InstanceId, RegisteredComponents, RunId, RunManifest, Ticket, UnixNanos,
+};
+use crate::protocol::{HaltReason, HaltSignal};
+use crate::read::EventStoreReader;
+use crate::replay::{CacheFollower, StateCache};
+use crate::runs::{RUN_ENDED_TOPIC, RUN_ENDED_TYPE};
+use crate::store::{RunReader, run_path, sidecar_path};
+
+/// One run being recorded: from its manifest and `RunStarted` to `RunEnded` and its seal.
+///
+/// It holds the instance's folder for itself until it is sealed or dropped. It lives on the node's
+/// main thread; [adapters](Self::adapter), [producers](Self::producers) and
+/// [readers](Self::reader) go to the others.
+///
+/// Dropped without [`seal`](Self::seal), the run is left unsealed. The next start recovers it and
+/// continues from it.
+pub struct RunSession {
+    /// Gone first: no message reaches the tap of a run that has ended.
+    taps: Taps,
+    run_id: RunId,
+    parent_run_id: Option<RunId>,
+    path: PathBuf,
+    clock: Clock,
+    encoders: Arc<EncoderRegistry>,
+    writer: EventStoreWriter,
+    reader: Arc<dyn RunReader>,
+    /// Behind the writer: it ends when the writer has.
+    sidecar: Option<Sidecar>,
+    /// The last entry whose effect the restored cache has; 0 where none was restored.
+    restored_seq: u64,
+    /// Given back when all else is done.
+    _boot: Boot,
+}
+
+/// The taps that a session has installed. Dropped, it removes them, and no others.
+#[derive(Default)]
+struct Taps(RefCell<Vec<(Weak<MessageBus>, TapId)>>);
+
+impl Drop for Taps {
+    fn drop(&mut self) {
+        for (bus, tap) in self.0.get_mut() {
+            if let Some(bus) = bus.upgrade() {
+                bus.remove_tap(*tap);
+            }
+        }
+    }
+}
+
+impl RunSession {
+    /// Begins to open a run of `instance_id`; [`SessionBuilder`] says what else can be set.
+    pub fn builder(config: EventStoreConfig, instance_id: InstanceId) -> SessionBuilder {
+        SessionBuilder::new(config, instance_id)
+    }
+
+    /// Opens a new run on an instance's folder that was taken for it.
+    pub(super) fn open(
+        boot: Boot,
+        config: &EventStoreConfig,
+        components: RegisteredComponents,
+        environment: &Environment,
+        options: &LifecycleOptions,
+    ) -> Result<Self, OpenError> {
+        config.validate()?;
+        let encoders = (options.encoder_registry)().map_err(OpenError::Encoders)?;
+        let scope = marker_scope(config, options, &encoders);
+        let mut store = (options.backend_opener)(config).map_err(OpenError::Backend)?;
+        let on_halt = Arc::clone(&options.on_halt);
+        let halt = HaltSignal::with_callback(move |reason| on_halt(reason));
+        let clock = environment.clock();
+        let parent_run_id = boot.parent_run_id;
+        let now = clock.now();
+        let run_id = RunId::generate_after(boot.sweep.newest_run_id, now);
+        let mut manifest = RunManifest::new(boot.instance_id.clone(), run_id, run_id.start())
+            .with_identity(config.identity.clone());
+        manifest.parent_run_id = parent_run_id;
+        manifest.feature_flags.extend(boot.flags.iter().cloned());
+        manifest.feature_flags.push(config.retention.feature_flag().to_owned());
+        manifest.registered_components = components;
+        manifest.index_kinds = config.registered_kinds()?;
+        let payload = run_started_payload(&manifest);
+        let run_started = EntryDraft {
+            topic: RUN_STARTED_TOPIC,
+            payload_type: RUN_STARTED_TYPE,
+            ts_init: now,
+            payload: &payload,
+            ..EntryDraft::default()
+        };
+        // Likewise before the file is made.
+        check_fits(&run_started, &config.writer).map_err(|source| refused(source, &halt))?;
+
+        let path = run_path(&config.base_dir, &manifest.instance_id, manifest.run_id);
+        store.open_run(manifest)?;
+        let reader = store.reader().ok_or(SpawnError::NoOpenRun)?;
+        let sidecar = config.data_markers.as_ref().zip(scope).and_then(|(markers, scope)| {
+            let backend = (options.marker_opener)(&sidecar_path(&path));
+            Sidecar::open(backend, run_id, config, markers, scope)
+        });
+        let (sidecar, outlet) = sidecar.unzip();
+        let writer = EventStoreWriter::start(Setup {
+            store,
+            clock: clock.clone(),
+            halt,
+            config: config.writer.clone(),
+            markers: outlet,
+            drive: if options.is_inline { Drive::Inline } else { Drive::Thread },
+        })?;
+        if let Some(sidecar) = &sidecar {
+            sidecar.record(Arc::clone(writer.shared()));
+        }
+        let session = Self {
+            taps: Taps::default(),
+            run_id,
+            parent_run_id,
+            path,
+            clock,
+            encoders: Arc::new(encoders),
+            writer,
+            reader,
+            sidecar,
+            restored_seq: 0,
+            _boot: boot,
+        };
+        session.start(&run_started, config.run_started_timeout)?;
+        Ok(session)
+    }
+
+    /// Waits until the first entry is durable. Where it does not become so, the run is halted.
+    fn start(&self, run_started: &EntryDraft<'_>, timeout: Duration) -> Result<(), OpenError> {
+        let mut producer = self.writer.producer()?;
+        let halt = self.writer.halt();
+        let ticket = producer.submit(run_started).map_err(|error| match halt.reason() {
+            Some(reason) => OpenError::HaltedDuringBoot(reason),
+            None => refused(error, halt),
+        })?;
+        producer.durability().wait(ticket, timeout).map_err(|error| match error {
+            WaitError::Halted(reason) => OpenError::HaltedDuringBoot(reason),
+            WaitError::TimedOut { waited } => {
+                halt.fire(HaltReason::BackpressureStall { stalled_for: waited, threshold: waited });
+                OpenError::RunStartedTimeout { waited, reason: halt.reason_given() }
+            }
+            WaitError::Closed | WaitError::ForeignTicket => refused(SubmitError::Closed, halt),
+        })
+    }
+
+    /// The run.
+    pub fn run_id(&self) -> RunId {
+        self.run_id
+    }
+
+    /// The run that this one continues from.
+    pub fn parent_run_id(&self) -> Option<RunId> {
+        self.parent_run_id
+    }
+
+    /// The run's file.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The engine.
+    pub fn writer(&self) -> &EventStoreWriter {
+        &self.writer
+    }
+
+    /// The run's halt signal.
+    pub fn halt(&self) -> &HaltSignal {
+        self.writer.halt()
+    }
+
+    /// Taps `bus`, a bus of this thread, with a producer of its own, until the run is sealed.
+    /// Replaces the tap there is. Returns what tells how much the tap has captured.
+    pub fn tap(&self, bus: &Rc<MessageBus>) -> Result<Arc<CaptureCounts>, ProducerError> {
+        let adapter = self.adapter()?;
+        let counts = adapter.counts();
+        bus.set_tap(Box::new(adapter));
+        self.taps.0.borrow_mut().extend(bus.tap_id().map(|tap| (Rc::downgrade(bus), tap)));
+        Ok(counts)
+    }
+
+    /// A tap for the bus of another thread, which has to remove it before the seal.
+    pub fn adapter(&self) -> Result<BusCaptureAdapter, ProducerError> {
+        let producer = self.writer.producer()?;
+        let adapter = BusCaptureAdapter::new(Arc::clone(&self.encoders), producer);
+        Ok(match &self.sidecar {
+            Some(sidecar) => adapter.marking(sidecar.tap()),
+            None => adapter,
+        })
+    }
+
+    /// What makes producers, for threads that submit messages without a bus.
+    pub fn producers(&self) -> Producers {
+        self.writer.producers()
+    }
+
+    /// Blocks until the message of `ticket` is durable, for at most `timeout`: what an order waits
+    /// for before it is sent.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use tapline::{MessageBus, RunSession};
+    /// # fn send(session: &RunSession, bus: &MessageBus, order: &u64) -> Result<(), Box<dyn std::error::Error>> {
+    /// session.wait_durable(bus.publish("orders", order)?.ticket()?, Duration::from_secs(1))?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn wait_durable(&self, ticket: Ticket, timeout: Duration) -> Result<(), WaitError> {
+        self.writer.wait_durable(ticket, timeout)
+    }
+
+    /// Blocks until everything captured before this call is durable, for at most `timeout`, and
+    /// returns the watermark.
+    pub fn flush(&self, timeout: Duration) -> Result<u64, WaitError> {
+        self.writer.flush(timeout)
+    }
+
+    /// The read side of the run while it is recorded. Once the run is sealed it reads the sealed
+    /// file.
+    pub fn reader(&self) -> Arc<dyn RunReader> {
+        Arc::clone(&self.reader)
+    }
+
+    /// Keeps `cache` up with this run: one that [`restore_and_open`](SessionBuilder::restore_and_open)
+    /// has brought to the run's beginning, or one with the state before the run.
+    pub fn follow<C: StateCache>(&self, cache: C) -> CacheFollower<C> {
+        CacheFollower::new(cache, EventStoreReader::new(self.reader()), self.restored_seq)
+    }
+
+    /// Takes the snapshot that makes this run restorable without those before it.
+    pub(super) fn take_first_snapshot(
+        &mut self,
+        cache: &mut dyn StateCache,
+    ) -> Result<(), OpenError> {
+        let anchor = self.follow(cache).record_snapshot(&self.writer.snapshot_anchorer())?;
+        self.restored_seq = anchor.high_watermark;
+        Ok(())
+    }
+
+    /// How long a seal may take.
+    pub(super) fn close_timeout(&self) -> Duration {
+        self.writer.shared().config.close_timeout
+    }
+
+    /// True for a run that tells nothing of its own: no entry but its first, and no snapshot.
+    pub(super) fn is_empty(&self) -> bool {
+        let has_entries = self.writer.watermark() > 1;
+        !has_entries && matches!(self.reader.anchor(), Ok(None))
+    }
+
+    /// Removes the taps, makes everything accepted durable, then `RunEnded` as the last entry, and
+    /// seals the run. Blocks for up to `close_timeout`. A run that is halted is left to the next
+    /// start, and the error has the reason.
+    pub fn seal(self) -> Result<CloseReport, CloseError> {
+        let now = self.clock.now();
+        self.seal_at(now)
+    }
+
+    /// As [`seal`](Self::seal), with the `ts_init` of `RunEnded` given.
+    pub fn seal_at(self, ts_init: UnixNanos) -> Result<CloseReport, CloseError> {
+        drop(self.taps);
+        let payload = run_ended_payload(self.run_id);
+        let mut report = self.writer.close(&EntryDraft {
+            topic: RUN_ENDED_TOPIC,
+            payload_type: RUN_ENDED_TYPE,
+            ts_init,
+            payload: &payload,
+            ..EntryDraft::default()
+        })?;
+        report.markers = self.sidecar.and_then(Sidecar::seal);
+        Ok(report)
+    }
+}
+
+/// What is marked of market data. Without extractors nothing is, and the run is recorded all the
+/// same.
+fn marker_scope(
+    config: &EventStoreConfig,
+    options: &LifecycleOptions,
+    encoders: &EncoderRegistry,
+) -> Option<MarkerScope> {
+    let markers = config.data_markers.as_ref()?;
+    match (options.extractor_registry)() {
+        Ok(extractors) => {
+            Some(MarkerScope::new(extractors, |message| encoders.has(message), markers))
+        }
+        Err(error) => {
+            tracing::warn!("no data markers are recorded: {error}");
+            None
+        }
+    }
+}
+
+/// Checks that the settings let `draft` in at all.
+fn check_fits(draft: &EntryDraft<'_>, config: &WriterConfig) -> Result<(), SubmitError> {
+    let max = config.name_bytes_max;
+    for bytes in [draft.topic.len(), draft.payload_type.len()] {
+        if bytes > max {
+            return Err(SubmitError::NameLength { bytes, max });
+        }
+    }
+    let mut record = RecordBuilder::new(config.record_limits());
+    record.fill(draft);
+    let tag = RecordTag { stamp: 0, ts_publish: draft.ts_init, topic_id: 0, type_id: 0 };
+    record.finish(tag)?;
+    Ok(())
+}
+
+/// Halts a run whose first entry was refused.
+fn refused(source: SubmitError, halt: &HaltSignal) -> OpenError {
+    halt.fire(HaltReason::BackendError(format!("RunStarted was not accepted: {source}")));
+    OpenError::RunStartedSubmit { source, reason: halt.reason_given() }
+}
