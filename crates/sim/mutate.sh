@@ -7,8 +7,9 @@
 # Prints a line for each: OK and what was found, or FAIL if nothing was, if the weakening no longer changes anything,
 # or if it no longer compiles. Ends with status 1 if any failed.
 #
-# Not in the list: that a run is superseded by what came after it, and that retention keeps what took over. Since both are
-# so, each suffices in these histories; the tests of src/store/succession.rs and src/read/retention_rule.rs hold each.
+# Not in the list: that ids ascend whatever the clock shows, and that names are believed before ids. Since both are so,
+# each suffices in these histories; tests/it/lifecycle/clock.rs and the tests of src/runs/lineage.rs hold each. Nor that
+# retention keeps the head, which is one of the newest in these histories: the tests of src/runs/retention.rs hold that.
 set -euo pipefail
 
 pattern=${1:-}
@@ -49,22 +50,22 @@ weaken 'sidecar: a batch is durable before it is synced' 'cuts --seeds 20' store
     's/^        commit\(database\.map_err\(BackendFault::redb\)\?, write\)$/        let database = database.map_err(BackendFault::redb)?; if !self.path.to_string_lossy().contains(".markers.") { return commit(database, write); } let mut transaction = database.begin_write().map_err(BackendFault::redb)?; transaction.set_durability(redb::Durability::None).expect("valid"); write(\&transaction).map_err(BackendFault::redb)?; transaction.commit().map_err(BackendFault::redb)/'
 weaken 'sidecar: recovery does not say that markers may be missing' 'cuts --seeds 20' markers/redb_store.rs \
     's/^.*open_table\(BLOCKS\)\?\.insert\(place, .*$/let _ = block;/'
-weaken 'sidecar: one that was left behind is not sealed' 'cuts --seeds 20' lifecycle/boot_sweep.rs \
-    's/self\.skipped\.extend\(sidecar::recover\(&path, run_id, manifest\.high_watermark\)\);/let _ = sidecar::recover;/'
+weaken 'sidecar: one that was left behind is not sealed' 'cuts --seeds 20' runs/sweep.rs \
+    's/self\.skipped\.extend\(recover_sidecar\(&path, run_id, manifest\.high_watermark\)\);/let _ = recover_sidecar;/'
 weaken 'rot: a file that was closed is not compared' 'rot --seeds 60' store/container/reopen.rs \
     's/set_check_integrity_on_open\(true\)/set_check_integrity_on_open(false)/'
 weaken 'rot: entries that do not have their hashes are sound' 'rot --seeds 60' format/frame.rs \
     's/computed\.as_bytes\(\) == stored/computed.as_bytes() == stored || true/'
-weaken 'writer: a commit that fails is durable' 'history --seeds 200' writer/committer.rs \
+weaken 'writer: a commit that fails is durable' 'history --seeds 200' engine/writer/committer.rs \
     's/self\.store\(\)\.append\(&frame\)\?;/let _ = self.store().append(\&frame);/'
 weaken 'writer: a commit that fails does not halt' 'history --seeds 200' writer/core.rs \
     's/self\.halt\.fire\(append_halt_reason\(error\)\);/let _ = append_halt_reason(error);/'
-weaken 'runs: the clock orders them' 'history --seeds 400' model/run.rs \
-    's/newest\.filter\(\|newest\| newest\.start >= start\)/newest.filter(|_| false)/'
-weaken 'retention: what a run that stays is restored from goes' 'history --seeds 1000' read/retention_rule.rs \
-    's/while keep_parents\(runs, \&mut decisions\) \|\| keep_successors/while keep_successors/'
-weaken 'runs: a run that ended is continued' 'history --seeds 400' store/succession.rs \
-    's/self\.status == RunStatus::CrashedRecovered \&\&/self.status != RunStatus::Quarantined \&\&/'
+weaken 'retention: what a run that stays is restored from goes' 'history --seeds 1000' runs/retention.rs \
+    's/^    keep_parents\(runs, \&mut decisions\);/    let _ = keep_parents;/'
+weaken 'runs: a run that ended is not continued' 'history --seeds 200' runs/lineage.rs \
+    's/RunStatus::Ended \| RunStatus::CrashedRecovered/RunStatus::CrashedRecovered/'
+weaken 'runs: a run does not name its parent' 'history --seeds 200' lifecycle/session.rs \
+    's/manifest\.parent_run_id = parent_run_id;/let _ = \&mut manifest.parent_run_id;/'
 weaken 'restore: entries behind the snapshot are not applied' 'history --seeds 200' replay/restore.rs \
     's/progress\.advance\(cache, reader, to_seq\)\?;//'
 

@@ -21,7 +21,7 @@ pub struct RunListing {
     /// Bytes of the file.
     pub bytes_file: u64,
     /// The manifest, or why it could not be read (a run that is still being recorded is
-    /// [`OpenSealedError::NotSealed`]; one of another instance, or under another run's name,
+    /// [`FileError::NotSealed`](crate::store::FileError::NotSealed); one of another instance, or under another run's name,
     /// [`ReadFault::Foreign`]).
     pub manifest: Result<RunManifest, OpenSealedError>,
 }

@@ -4,16 +4,16 @@
 //! **head** of its instance's history, and takes the head's place:
 //!
 //! ```text
-//!   run 1            run 2              run 3                  run 4             next run
-//!   Ended       <--  CrashedRecovered   <--  CrashedRecovered  <--  Quarantined
-//!   snapshot         snapshot                no snapshot
-//!   |                |                       a start that           |
-//!   |                |                       failed: one entry      damaged: no head
-//!   |                |                       ^
-//!   |                |                       `----------------------------------  parent
-//!   |                `-- restoring walks back to here, and replays from here on
-//!   `-- not needed any more
+//!   run 1      <--  run 2             <--  run 3             <--  run 4             <--  next run
+//!   Ended           CrashedRecovered       CrashedRecovered       CrashedRecovered
+//!   snapshot        snapshot, trades       failed start           failed start
+//!                   |                                             |
+//!                   restoring begins here                         the head
 //! ```
+//!
+//! An arrow leads from a run to its parent, which its manifest names. The next run continues run 4,
+//! though that one holds nothing. Its node gets the state back from run 2's snapshot, what run 2
+//! recorded after it, and what little runs 3 and 4 recorded.
 //!
 //! - **How a run ended does not matter.** A run that was closed in order is continued as one that
 //!   a crash cut off: the state that it left is the node's state either way.

@@ -113,8 +113,8 @@ impl DurableTail {
     const ALL: [Self; 4] = [Self::Empty, Self::Ended, Self::Cut, Self::Damaged];
 
     /// `has_findings`: whether anything is wrong with what is durable. `watermark`: where it ends.
-    /// `ends_with_run_ended`: whether topic and payload type of the last entry are `RunEnded`'s; `None` if
-    /// there is no last entry that can be read.
+    /// `ends_with_run_ended`: whether topic and payload type of the last entry are `RunEnded`'s;
+    /// `None` if there is no last entry that can be read.
     fn classify(has_findings: bool, watermark: u64, ends_with_run_ended: Option<bool>) -> Self {
         match (has_findings, watermark, ends_with_run_ended) {
             (false, 0, None) => Self::Empty,
@@ -126,7 +126,7 @@ impl DurableTail {
         }
     }
 
-    /// The table. Only what is sealed as [`RunStatus::CrashedRecovered`] may be continued from.
+    /// The table. A quarantined run is never continued; see `lineage.rs`.
     fn seal_as(self) -> RunStatus {
         match self {
             Self::Empty | Self::Cut => RunStatus::CrashedRecovered,

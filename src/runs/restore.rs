@@ -14,7 +14,8 @@ use crate::replay::{
 };
 use crate::store::{OpenSealedError, ReadFault, guarded, open_sealed};
 
-/// What was restored of a run and those it continued from.
+/// What was restored of a run and those it continues. It is all the state there is: state of a run
+/// that is needed and cannot be read is an error.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ParentRestore {
     /// The run whose last state the cache has now.

@@ -57,6 +57,7 @@ impl EventStoreLifecycle {
         };
         match &self.state {
             State::Booted(boot) if boot.instance_id == *instance_id => {}
+            State::Open(session) if session.boot().instance_id == *instance_id => {}
             // Its folder must not be given back under it.
             State::Open(session) => return Err(OpenError::RunOpen { open: session.run_id() }),
             State::Booted(_) | State::Idle => {
@@ -70,7 +71,8 @@ impl EventStoreLifecycle {
     fn boot_held(&self) -> Option<&Boot> {
         match &self.state {
             State::Booted(boot) => Some(boot),
-            State::Idle | State::Open(_) => None,
+            State::Open(session) => Some(session.boot()),
+            State::Idle => None,
         }
     }
 
@@ -141,7 +143,10 @@ impl KernelEventStore for EventStoreLifecycle {
         instance_id: &InstanceId,
         cache: &mut dyn StateCache,
     ) -> Result<Option<ParentRestore>, OpenError> {
-        // What an open run recorded is what the next one continues: it is refused here.
+        if let State::Open(session) = &self.state {
+            // What it records is what the next one continues.
+            return Err(OpenError::RunOpen { open: session.run_id() });
+        }
         let parent = self.booted(instance_id)?.and_then(|boot| boot.parent_run_id);
         let Some((config, parent)) = self.config.as_ref().zip(parent) else {
             return Ok(None);

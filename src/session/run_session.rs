@@ -48,7 +48,7 @@ pub struct RunSession {
     /// The last entry whose effect the restored cache has; 0 where none was restored.
     restored_seq: u64,
     /// Given back when all else is done.
-    _boot: Boot,
+    boot: Boot,
 }
 
 /// The taps that a session has installed. Dropped, it removes them, and no others.
@@ -137,7 +137,7 @@ impl RunSession {
             reader,
             sidecar,
             restored_seq: 0,
-            _boot: boot,
+            boot,
         };
         session.start(&run_started, config.run_started_timeout)?;
         Ok(session)
@@ -252,6 +252,11 @@ impl RunSession {
         let anchor = self.follow(cache).record_snapshot(&self.writer.snapshot_anchorer())?;
         self.restored_seq = anchor.high_watermark;
         Ok(())
+    }
+
+    /// The instance's folder, which it holds.
+    pub(super) fn boot(&self) -> &Boot {
+        &self.boot
     }
 
     /// How long a seal may take.

@@ -107,11 +107,11 @@ pub trait RunReader: Send + Sync {
     fn names(&self, from: u32) -> Result<Vec<(u32, String)>, ReadFault>;
 
     /// The first `seq`, not below `from`, that the index has for keys with this
-    /// [hash](crate::format::key_hash). The index has a `seq` for each frame with such a key: the
+    /// hash (`key_hash` in `docs/format.md`). The index has a `seq` for each frame with such a key: the
     /// frame's first entry that mentions one.
     fn indexed(&self, hash: u64, from: u64) -> Result<Option<u64>, ReadFault>;
 
-    /// The first [block](crate::format::KeyBlock) of the index at or behind `from`, with what it is
+    /// The first block of the index at or behind `from`, with what it is
     /// stored under. Blocks of a live run are merged: a walk may see their rows twice, but misses
     /// none.
     fn key_block_at_or_after(

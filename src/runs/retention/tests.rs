@@ -318,7 +318,8 @@ proptest! {
                 }
             } else if let Standing::Sealed { facts, anchored: false } = &runs[n]
                 && facts.status != Quarantined
-                && let Some(parent) = (0..runs.len()).find(|&other| Some(id(other)) == facts.parent_run_id)
+                && let Some(parent) = facts.parent_run_id
+                && let Some(parent) = (0..runs.len()).find(|&other| id(other) == parent)
             {
                 prop_assert!(!reclaimed(parent), "{n} continues from {parent}");
             }

@@ -138,6 +138,19 @@ fn runs_follow_each_other_each_with_a_fresh_signal() {
     assert_eq!(manifest.parent_run_id, Some(second));
 }
 
+/// The reader keeps the file open, so that no sweep can look into it.
+#[test]
+fn a_run_that_is_still_read_is_continued() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut lifecycle = lifecycle(folder.path());
+    let first = open(&mut lifecycle).unwrap();
+    let reader = lifecycle.session().unwrap().reader();
+    open(&mut lifecycle).unwrap();
+    assert_eq!(lifecycle.parent_run_id(), Some(first));
+    assert_eq!(lifecycle.boot(&instance()).unwrap().unwrap().passed_over, []);
+    drop(reader);
+}
+
 #[test]
 fn dropping_it_seals_as_a_last_resort() {
     let folder = tempfile::tempdir().unwrap();
