@@ -126,6 +126,8 @@ pub struct FrameView<'a> {
 #[derive(Debug, Clone)]
 pub struct Frame {
     bytes: Bytes,
+    /// As [`section_ends`] found them: a scan views a frame for every entry.
+    ends: SectionEnds,
     first_seq: u64,
     last_seq: u64,
 }
@@ -133,16 +135,17 @@ pub struct Frame {
 impl Frame {
     /// Parses a frame that is exactly `bytes`.
     pub fn parse(bytes: Bytes) -> Result<Self, FrameError> {
-        let view = FrameView::parse(&bytes)?;
+        let ends = section_ends(&bytes)?;
+        let view = FrameView::of_sections(&bytes, ends);
+        view.check_names()?;
         let (first_seq, last_seq) = (view.first_seq(), view.last_seq());
-        Ok(Self { bytes, first_seq, last_seq })
+        Ok(Self { bytes, ends, first_seq, last_seq })
     }
 
     /// The frame, for reading.
-    #[allow(clippy::missing_panics_doc, reason = "the bytes were parsed, and never change")]
     #[inline]
     pub fn view(&self) -> FrameView<'_> {
-        FrameView::split(&self.bytes).expect("the bytes of a frame were parsed")
+        FrameView::of_sections(&self.bytes, self.ends)
     }
 
     /// The `seq` of the first entry.
@@ -172,40 +175,25 @@ impl Frame {
 impl<'a> FrameView<'a> {
     /// Parses a frame that is exactly `bytes`.
     pub fn parse(bytes: &'a [u8]) -> Result<Self, FrameError> {
-        let view = Self::split(bytes)?;
+        let view = Self::of_sections(bytes, section_ends(bytes)?);
         view.check_names()?;
         Ok(view)
     }
 
-    /// Checks the header and divides `bytes` into the sections it asks for.
+    /// Divides `bytes` into sections that end where [`section_ends`] found it.
     #[inline]
-    fn split(bytes: &'a [u8]) -> Result<Self, FrameError> {
-        let length = |expected| FrameError::Length { found: bytes.len(), expected };
-        let (header, _) = FrameHeader::ref_from_prefix(bytes).map_err(|_| length(LINE_BYTES))?;
-        header.check()?;
-
-        // All lengths are 32 bits wide, so their sum cannot overflow 64.
-        let count = header.count.get() as usize;
-        let records_end = LINE_BYTES + header.records_lines.get() as usize * LINE_BYTES;
-        let hashes_end = records_end + count * blake3::OUT_LEN;
-        let offsets_end = hashes_end + count * OFFSET_BYTES;
-        let names_end = offsets_end + header.names_bytes.get() as usize;
-        let expected = names_end + blake3::OUT_LEN;
-        if bytes.len() != expected {
-            return Err(length(expected));
-        }
-        let offsets = <[U32]>::ref_from_bytes(&bytes[hashes_end..offsets_end]);
-        let root = bytes.last_chunk().copied().map(Hash::from_bytes);
-        Ok(Self {
-            header,
+    fn of_sections(bytes: &'a [u8], [records, hashes, offsets, names]: SectionEnds) -> Self {
+        const CHECKED: &str = "the ends of the sections were found in these bytes";
+        Self {
+            header: FrameHeader::ref_from_prefix(bytes).expect(CHECKED).0,
             header_bytes: &bytes[..LINE_BYTES],
-            records: &bytes[LINE_BYTES..records_end],
-            hashes: bytes[records_end..hashes_end].as_chunks().0,
-            offsets: offsets.map_err(|_| length(expected))?,
-            names: &bytes[offsets_end..names_end],
-            sections: &bytes[records_end..names_end],
-            root: root.ok_or_else(|| length(expected))?,
-        })
+            records: &bytes[LINE_BYTES..records],
+            hashes: bytes[records..hashes].as_chunks().0,
+            offsets: <[U32]>::ref_from_bytes(&bytes[hashes..offsets]).expect(CHECKED),
+            names: &bytes[offsets..names],
+            sections: &bytes[records..names],
+            root: Hash::from_slice(&bytes[names..]).expect(CHECKED),
+        }
     }
 
     fn check_names(&self) -> Result<(), FrameError> {
@@ -345,6 +333,28 @@ impl<'a> FrameView<'a> {
 
     fn record_start(&self, index: usize) -> usize {
         self.offsets[index].get() as usize * LINE_BYTES
+    }
+}
+
+/// Where records, hashes, offsets and names end. The root follows them.
+type SectionEnds = [usize; 4];
+
+/// Checks the header of a frame that is exactly `bytes`, and where its sections end.
+fn section_ends(bytes: &[u8]) -> Result<SectionEnds, FrameError> {
+    let length = |expected| FrameError::Length { found: bytes.len(), expected };
+    let (header, _) = FrameHeader::ref_from_prefix(bytes).map_err(|_| length(LINE_BYTES))?;
+    header.check()?;
+    // All lengths are 32 bits wide, so their sum cannot overflow 64.
+    let count = header.count.get() as usize;
+    let records = LINE_BYTES + header.records_lines.get() as usize * LINE_BYTES;
+    let hashes = records + count * blake3::OUT_LEN;
+    let offsets = hashes + count * OFFSET_BYTES;
+    let names = offsets + header.names_bytes.get() as usize;
+    let expected = names + blake3::OUT_LEN;
+    if bytes.len() == expected {
+        Ok([records, hashes, offsets, names])
+    } else {
+        Err(length(expected))
     }
 }
 

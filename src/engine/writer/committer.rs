@@ -249,7 +249,8 @@ mod tests {
 
         let mut frame = self::frame(&config);
         let config = WriterConfig { overlap_bytes_min: overlap_bytes_min + 1, ..config };
-        let committed = Committed { last_seq: 1, ts_init_max: UnixNanos::default() };
+        // The draft has no `ts_init`, so the entry has its `ts_publish`.
+        let committed = Committed { last_seq: 1, ts_init_max: UnixNanos::new(1) };
         let begun = started(&config).begin(&mut frame).expect("memory");
         assert_eq!(begun, Begun::Durable(Some(committed)));
     }
