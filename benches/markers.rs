@@ -9,11 +9,11 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use tapline::capture::{BusCaptureAdapter, Encoder, EncoderRegistry};
-use tapline::lifecycle::{
+use tapline::markers::{DataPoint, Extractor, ExtractorRegistry, MarkerReader};
+use tapline::session::{
     DataMarkerConfig, Environment, EventStoreConfig, EventStoreLifecycle, KernelEventStore,
     LifecycleOptions,
 };
-use tapline::markers::{DataPoint, Extractor, ExtractorRegistry, MarkerReader};
 use tapline::{Captured, DataMarkerClass, RegisteredComponents, Ticket, UnixNanos};
 
 struct Trade {

@@ -7,12 +7,12 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 
-use tapline::bus::MessageBus;
-use tapline::capture::{BusCaptureAdapter, Encoder, EncoderRegistry};
-use tapline::lifecycle::{EventStoreConfig, RunSession};
-use tapline::read::{Direction, EventStoreReader, Verifier};
+use tapline::read::{Direction, Verifier};
 use tapline::store::open_sealed_file;
-use tapline::{Clock, HaltSignal, Headers, Producers, RegisteredComponents};
+use tapline::{
+    BusCaptureAdapter, Encoder, EncoderRegistry, EventStoreConfig, EventStoreReader, Headers,
+    MessageBus, RunSession,
+};
 use uuid::Uuid;
 
 const ROUNDS: u128 = 1000;
@@ -26,14 +26,12 @@ struct Answer {
 /// One side: publishes an answer to everything it receives, on its own tapped bus.
 fn answer(
     topic: &str,
-    registry: Arc<EncoderRegistry>,
-    producers: &Producers,
+    tap: BusCaptureAdapter,
     inbox: &Receiver<Uuid>,
     outbox: &Sender<Uuid>,
 ) -> Result<(), String> {
-    let producer = producers.producer().map_err(|error| error.to_string())?;
     let bus = Rc::new(MessageBus::new());
-    bus.set_tap(Box::new(BusCaptureAdapter::new(registry, producer)));
+    bus.set_tap(Box::new(tap));
     let outbox = outbox.clone();
     // The engine has the message when this runs, so its place in the order is settled before the
     // other thread can see it.
@@ -59,28 +57,18 @@ fn main() -> Result<(), Box<dyn Error>> {
         record.write_payload(answer.id.as_bytes());
         Ok(())
     }))?;
-    let registry = Arc::new(registry);
-    let halt = HaltSignal::with_callback(|reason| eprintln!("stop trading: {reason}"));
-    let session = RunSession::open(
-        &EventStoreConfig::new("./runs"),
-        "embed".parse()?,
-        RegisteredComponents::default(),
-        Clock::Realtime,
-        halt,
-    )?;
+    let session = RunSession::builder(EventStoreConfig::new("./runs"), "embed".parse()?)
+        .encoders(registry)
+        .on_halt(|reason| eprintln!("stop trading: {reason}"))
+        .open()?;
 
     let (to_left, left) = channel();
     let (to_right, right) = channel();
-    let (left_producers, right_producers) = (session.producers(), session.producers());
-    let (left_registry, right_registry) = (Arc::clone(&registry), registry);
+    let (left_tap, right_tap) = (session.adapter()?, session.adapter()?);
     to_left.send(Uuid::nil())?;
     let (back_to_left, back_to_right) = (to_left.clone(), to_right.clone());
-    let left = std::thread::spawn(move || {
-        answer("left", left_registry, &left_producers, &left, &back_to_right)
-    });
-    let right = std::thread::spawn(move || {
-        answer("right", right_registry, &right_producers, &right, &back_to_left)
-    });
+    let left = std::thread::spawn(move || answer("left", left_tap, &left, &back_to_right));
+    let right = std::thread::spawn(move || answer("right", right_tap, &right, &back_to_left));
     drop((to_left, to_right));
     left.join().expect("no panic")?;
     right.join().expect("no panic")?;

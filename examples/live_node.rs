@@ -1,5 +1,6 @@
-//! A node to copy from: two threads that trade, a ledger that follows the log and is snapshotted, an end on
-//! Ctrl-C, and a start that continues where the last one ended or was killed.
+//! A node to copy from: two threads that trade, a ledger that follows the log and is snapshotted, an
+//! order that is durable before it is sent, an end on Ctrl-C, and a start that goes on with the state
+//! that the last one left, however that ended.
 //!
 //! `cargo run --release --example live_node`, again and again; end it with Ctrl-C, or with `kill -9`.
 
@@ -10,49 +11,48 @@ use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use tapline::bus::MessageBus;
-use tapline::capture::{BusCaptureAdapter, Encoder, EncoderRegistry};
-use tapline::lifecycle::{
-    Environment, EventStoreConfig, EventStoreLifecycle, KernelEventStore, LifecycleOptions,
+use tapline::read::EntryRef;
+use tapline::replay::{Applied, CacheError, SnapshotError};
+use tapline::{
+    BusCaptureAdapter, CacheFollower, ContentHash, Encoder, EncoderRegistry, EventStoreConfig,
+    InstanceId, MessageBus, RunSession, SnapshotAnchorer, StateCache,
 };
-use tapline::read::{EntryRef, EventStoreReader};
-use tapline::replay::{Applied, CacheError, CacheFollower, StateCache};
-use tapline::{ContentHash, InstanceId, RegisteredComponents, UnixNanos};
 
 const SNAPSHOT_EVERY: Duration = Duration::from_secs(2);
 const FOLLOW_EVERY: Duration = Duration::from_millis(50);
+const ACKNOWLEDGED_WITHIN: Duration = Duration::from_secs(5);
 
-/// What the venue tells the node.
-struct Filled {
-    account: String,
-    quantity: i64,
+/// What the node sends to the venue. Its number must never repeat.
+struct Order {
+    account: &'static str,
+    number: u64,
 }
 
 /// The node's state: nothing but what follows from the entries of its runs, in their order.
 struct Ledger {
-    positions: BTreeMap<String, i64>,
+    /// Orders sent, by account: the number of the last one.
+    orders: BTreeMap<String, u64>,
     snapshots: PathBuf,
 }
 
 impl StateCache for Ledger {
     fn apply(&mut self, entry: &EntryRef<'_>) -> Result<Applied, CacheError> {
-        if entry.payload_type() != "Filled" {
+        if entry.payload_type() != "Order" {
             return Ok(Applied::Ignored);
         }
-        let (account, quantity): (String, i64) = serde_json::from_slice(entry.payload())?;
-        *self.positions.entry(account).or_default() += quantity;
+        let (account, number): (String, u64) = serde_json::from_slice(entry.payload())?;
+        self.orders.insert(account, number);
         Ok(Applied::Applied)
     }
 
     fn to_blob(&self) -> Result<Vec<u8>, CacheError> {
-        Ok(serde_json::to_vec(&self.positions)?)
+        Ok(serde_json::to_vec(&self.orders)?)
     }
 
     fn take_over(&mut self, blob: &[u8]) -> Result<(), CacheError> {
-        self.positions = serde_json::from_slice(blob)?;
+        self.orders = serde_json::from_slice(blob)?;
         Ok(())
     }
 
@@ -75,54 +75,64 @@ impl StateCache for Ledger {
     }
 }
 
+impl Ledger {
+    /// With a folder for its snapshots, whose name is durable like those of the folders around it.
+    fn new(config: &EventStoreConfig, instance: &InstanceId) -> std::io::Result<Self> {
+        let snapshots = config.base_dir.join(instance.as_str()).join("snapshots");
+        fs::create_dir_all(&snapshots)?;
+        for folder in snapshots.ancestors().skip(1).take(3) {
+            fs::File::open(folder)?.sync_all()?;
+        }
+        Ok(Self { orders: BTreeMap::new(), snapshots })
+    }
+}
+
 /// Which messages are captured, and how.
-fn encoders() -> Result<EncoderRegistry, Box<dyn Error + Send + Sync>> {
+fn encoders() -> Result<EncoderRegistry, Box<dyn Error>> {
     let mut registry = EncoderRegistry::new();
-    registry.register(Encoder::new("Filled", |filled: &Filled, record| {
-        let payload = serde_json::to_vec(&(&filled.account, filled.quantity));
-        record.write_payload(&payload.expect("text and a number always encode"));
+    registry.register(Encoder::new("Order", |order: &Order, record| {
+        serde_json::to_writer(record, &(order.account, order.number))?;
         Ok(())
     }))?;
     Ok(registry)
 }
 
-/// A thread with a bus and a tap of its own; here it makes up what a venue would send.
-fn trade(account: &'static str, tap: BusCaptureAdapter, stop: Arc<AtomicBool>) -> JoinHandle<u64> {
-    std::thread::spawn(move || {
-        let bus = Rc::new(MessageBus::new());
-        let mut sent = 0;
-        bus.subscribe("fills.*", |_filled| { /* tapline has it before a strategy sees it */ });
-        bus.set_tap(Box::new(tap));
-        while !stop.load(Ordering::Relaxed) {
-            let filled = Filled { account: account.to_owned(), quantity: 1 + sent % 3 };
-            if let Err(refused) = bus.publish("fills.sim", &filled) {
-                eprintln!("{account} stops: {refused}");
-                break;
-            }
-            sent += 1;
-            std::thread::sleep(Duration::from_millis(1));
-        }
-        sent.unsigned_abs()
-    })
+/// A strategy: a thread with a bus and a tap of its own. It sends an order once it is durable.
+fn trade(
+    account: &'static str,
+    mut number: u64,
+    tap: BusCaptureAdapter,
+    stop: &AtomicBool,
+) -> Result<(), Box<dyn Error + Send + Sync>> {
+    let durability = tap.durability();
+    let bus = Rc::new(MessageBus::new());
+    bus.subscribe("orders.*", |_order| { /* tapline has it before anybody else sees it */ });
+    bus.set_tap(Box::new(tap));
+    while !stop.load(Ordering::Relaxed) {
+        number += 1;
+        let published = bus.publish("orders.sim", &Order { account, number })?;
+        durability.wait(published.ticket()?, ACKNOWLEDGED_WITHIN)?;
+        // Here it goes to the venue: whatever happens now, the next start knows of it.
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    Ok(())
 }
 
-/// The state before this start: that of the last run, however it ended.
-fn restore(
-    lifecycle: &mut EventStoreLifecycle,
-    instance: &InstanceId,
-    ledger: &mut Ledger,
-) -> Result<(), Box<dyn Error>> {
-    if let Some(swept) = lifecycle.boot(instance)?
-        && let Some(run) = swept.passed_over.first()
-    {
-        // What happened last may be in it, and will be in no state any more once another run is open.
-        let why = &swept.skipped;
-        return Err(format!("see to run {run}, or move it away: it cannot be read: {why:?}").into());
+/// Keeps the ledger up with the log, and snapshotted, until the node stops.
+fn follow(
+    follower: &mut CacheFollower<Ledger>,
+    anchorer: &SnapshotAnchorer,
+    stop: &AtomicBool,
+) -> Result<(), SnapshotError> {
+    let mut taken = Instant::now();
+    while !stop.load(Ordering::Relaxed) {
+        std::thread::sleep(FOLLOW_EVERY);
+        follower.catch_up()?;
+        if taken.elapsed() >= SNAPSHOT_EVERY {
+            follower.record_snapshot(anchorer)?;
+            taken = Instant::now();
+        }
     }
-    if let Some(restored) = lifecycle.restore_parent_cache(instance, ledger)? {
-        println!("continues from {}", restored.parent_run_id);
-    }
-    println!("positions: {:?}", ledger.positions);
     Ok(())
 }
 
@@ -132,64 +142,47 @@ fn main() -> Result<(), Box<dyn Error>> {
     let stop = Arc::new(AtomicBool::new(false));
     let (on_halt, on_interrupt) = (Arc::clone(&stop), Arc::clone(&stop));
     ctrlc::set_handler(move || on_interrupt.store(true, Ordering::Relaxed))?;
-    let options = LifecycleOptions {
-        encoder_registry: Box::new(encoders),
-        on_halt: Arc::new(move |reason| {
+
+    let mut ledger = Ledger::new(&config, &instance)?;
+    let (session, restored) = RunSession::builder(config, instance)
+        .encoders(encoders()?)
+        .on_halt(move |reason| {
             eprintln!("stop trading: {reason}");
             on_halt.store(true, Ordering::Relaxed);
-        }),
-        ..LifecycleOptions::default()
-    };
-    let mut lifecycle = EventStoreLifecycle::new(Some(config.clone()), options);
-
-    let snapshots = config.base_dir.join(instance.as_str()).join("snapshots");
-    fs::create_dir_all(&snapshots)?;
-    // The names of the three folders, also where they were there: whoever made them may have been killed before.
-    for folder in snapshots.ancestors().skip(1).take(3) {
-        fs::File::open(folder)?.sync_all()?;
+        })
+        .restore_and_open(&mut ledger)?;
+    match restored {
+        Some(restored) => println!("continues {}", restored.parent_run_id),
+        None => println!("begins with nothing"),
     }
-    let mut ledger = Ledger { positions: BTreeMap::new(), snapshots };
-    restore(&mut lifecycle, &instance, &mut ledger)?;
-    lifecycle.open(&instance, RegisteredComponents::default(), &Environment::Live)?;
-
-    let (Some(session), Some(anchorer)) = (lifecycle.session(), lifecycle.snapshot_anchorer())
-    else {
-        unreachable!("it was opened with a configuration");
-    };
+    println!("orders sent: {:?}", ledger.orders);
     println!("recording {}, end with Ctrl-C", session.path().display());
-    let mut follower = CacheFollower::new(ledger, EventStoreReader::new(session.reader()), 0);
-    let snapshot = |follower: &mut CacheFollower<Ledger>| -> Result<(), Box<dyn Error>> {
-        follower.catch_up()?;
-        let anchor = follower.snapshot()?;
-        anchorer.record_at(anchor.high_watermark, &anchor.blob_ref, anchor.content_hash)?;
-        Ok(())
-    };
-    // Before anything is traded: from here on this run can be restored from without those before it.
-    snapshot(&mut follower)?;
 
-    let mut threads = Vec::new();
-    for account in ["alpha", "beta"] {
-        let tap = lifecycle.adapter()?.expect("it was opened with a configuration");
-        threads.push(trade(account, tap, Arc::clone(&stop)));
-    }
-    let mut taken = Instant::now();
-    while !stop.load(Ordering::Relaxed) {
-        std::thread::sleep(FOLLOW_EVERY);
-        follower.catch_up()?;
-        if taken.elapsed() >= SNAPSHOT_EVERY {
-            snapshot(&mut follower)?;
-            taken = Instant::now();
+    let last = |account: &str| ledger.orders.get(account).copied().unwrap_or(0);
+    let accounts = ["alpha", "beta"].map(|account| (account, last(account)));
+    let mut follower = session.follow(ledger);
+    let anchorer = session.writer().snapshot_anchorer();
+    let followed = std::thread::scope(|scope| {
+        for (account, number) in accounts {
+            let (tap, stop) = (session.adapter(), &*stop);
+            scope.spawn(move || {
+                if let Err(error) =
+                    tap.map_err(Into::into).and_then(|tap| trade(account, number, tap, stop))
+                {
+                    eprintln!("{account} stops: {error}");
+                }
+            });
         }
-    }
-    let sent: u64 = threads.into_iter().map(|thread| thread.join().expect("no panic")).sum();
-    if !lifecycle.is_halted() {
-        session.writer().flush(Duration::from_secs(5))?;
-        snapshot(&mut follower)?;
-    }
-    let ledger = follower.into_cache();
-    println!("{sent} fills; positions: {:?}", ledger.positions);
-    if let Some(report) = lifecycle.seal(UnixNanos::now())? {
-        println!("{} entries, root {}", report.watermark, report.root);
-    }
+        let followed = follow(&mut follower, &anchorer, &stop);
+        stop.store(true, Ordering::Relaxed);
+        followed
+    });
+    followed?;
+
+    session.flush(ACKNOWLEDGED_WITHIN)?;
+    follower.record_snapshot(&anchorer)?;
+    println!("orders sent: {:?}", follower.cache().orders);
+    let report = session.seal()?;
+    println!("{} entries, root {}", report.watermark, report.root);
     Ok(())
 }

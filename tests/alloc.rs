@@ -9,11 +9,11 @@ use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 use tapline::bus::MessageBus;
 use tapline::capture::{BusCaptureAdapter, Encoder, EncoderRegistry};
 use tapline::engine::{EventStoreWriter, WriterConfig};
-use tapline::lifecycle::{
+use tapline::markers::{DataPoint, Extractor, ExtractorRegistry};
+use tapline::session::{
     DataMarkerConfig, Environment, EventStoreConfig, EventStoreLifecycle, KernelEventStore,
     LifecycleOptions,
 };
-use tapline::markers::{DataPoint, Extractor, ExtractorRegistry};
 use tapline::store::{EventStore, MemoryBackend, MemoryDisk};
 use tapline::{
     Clock, DataMarkerClass, EntryDraft, HaltSignal, Headers, IndexKind, InstanceId,

@@ -58,13 +58,13 @@ weaken 'rot: entries that do not have their hashes are sound' 'rot --seeds 60' f
     's/computed\.as_bytes\(\) == stored/computed.as_bytes() == stored || true/'
 weaken 'writer: a commit that fails is durable' 'history --seeds 200' engine/writer/committer.rs \
     's/self\.store\(\)\.append\(&frame\)\?;/let _ = self.store().append(\&frame);/'
-weaken 'writer: a commit that fails does not halt' 'history --seeds 200' writer/core.rs \
-    's/self\.halt\.fire\(append_halt_reason\(error\)\);/let _ = append_halt_reason(error);/'
+weaken 'writer: a commit that fails does not halt' 'history --seeds 200' engine/writer/mod.rs \
+    '/fn halt_for_append/,/^    \}/ s/self\.shared\.halt\.set\(/let _ = (/'
 weaken 'retention: what a run that stays is restored from goes' 'history --seeds 1000' runs/retention.rs \
     's/^    keep_parents\(runs, \&mut decisions\);/    let _ = keep_parents;/'
 weaken 'runs: a run that ended is not continued' 'history --seeds 200' runs/lineage.rs \
     's/RunStatus::Ended \| RunStatus::CrashedRecovered/RunStatus::CrashedRecovered/'
-weaken 'runs: a run does not name its parent' 'history --seeds 200' lifecycle/session.rs \
+weaken 'runs: a run does not name its parent' 'history --seeds 200' session/run_session.rs \
     's/manifest\.parent_run_id = parent_run_id;/let _ = \&mut manifest.parent_run_id;/'
 weaken 'restore: entries behind the snapshot are not applied' 'history --seeds 200' replay/restore.rs \
     's/progress\.advance\(cache, reader, to_seq\)\?;//'

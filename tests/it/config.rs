@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use tapline::engine::{WaitStrategy, WriterConfig};
-use tapline::lifecycle::{DataMarkerClass, DataMarkerConfig, EventStoreConfig, RetentionMode};
+use tapline::session::{DataMarkerClass, DataMarkerConfig, EventStoreConfig, RetentionMode};
 use tapline::store::DiskMode;
 use tapline::{RegisteredComponents, RunIdentity};
 

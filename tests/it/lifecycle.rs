@@ -13,11 +13,11 @@ mod sweeping;
 use std::fs;
 use std::path::Path;
 
-use tapline::lifecycle::{
+use tapline::runs::{RUN_ENDED_TOPIC, RUN_ENDED_TYPE};
+use tapline::session::{
     Environment, EventStoreConfig, EventStoreLifecycle, KernelEventStore, LifecycleOptions,
     OpenError,
 };
-use tapline::runs::{RUN_ENDED_TOPIC, RUN_ENDED_TYPE};
 use tapline::store::{DiskMode, EventStore, RedbBackend, run_path};
 use tapline::{RegisteredComponents, RunId, RunManifest};
 

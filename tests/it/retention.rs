@@ -3,11 +3,11 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use tapline::lifecycle::RetentionMode;
 use tapline::runs::{
     KeepReason, PlannedRun, ReclaimError, ReclaimReason, RetentionDecision, RetentionError,
     RetentionPlan, recover_predecessors,
 };
+use tapline::session::RetentionMode;
 use tapline::store::{DiskMode, EventStore, run_path};
 use tapline::{ContentHash, RunId, RunManifest, RunStatus, SnapshotAnchor, UnixNanos};
 

@@ -7,13 +7,11 @@ mod scratch;
 mod syncs;
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use clap::Args as ClapArgs;
 use serde::Serialize;
-use tapline::capture::{BusCaptureAdapter, Encoder, EncoderRegistry};
-use tapline::lifecycle::{EventStoreConfig, RunSession};
-use tapline::{Clock, HaltSignal, RegisteredComponents};
+use tapline::capture::{Encoder, EncoderRegistry};
+use tapline::session::{EventStoreConfig, RunSession};
 
 use self::paced::Paced;
 use self::saturated::Saturated;
@@ -88,7 +86,7 @@ pub(super) fn run(args: &Args) -> Result<Outcome, CliError> {
 /// What both parts that record have in common.
 struct Bench {
     config: EventStoreConfig,
-    registry: Arc<EncoderRegistry>,
+    registry: EncoderRegistry,
     message: Message,
     stop: StopFlag,
 }
@@ -111,7 +109,7 @@ impl Bench {
         });
         registry.register(encoder).expect("the registry is empty");
         let message = Message { payload: vec![b'x'; args.payload_bytes as usize] };
-        Self { config, registry: Arc::new(registry), message, stop }
+        Self { config, registry, message, stop }
     }
 
     /// Measures on a run of its own, which is sealed then. Gives the bytes of its file too.
@@ -119,22 +117,16 @@ impl Bench {
         &self,
         measure: impl FnOnce(&RunSession) -> Result<T, CliError>,
     ) -> Result<(T, u64), CliError> {
-        let opened = RunSession::open(
-            &self.config,
-            "bench".parse()?,
-            RegisteredComponents::default(),
-            Clock::Realtime,
-            HaltSignal::new(),
-        );
+        let builder = RunSession::builder(self.config.clone(), "bench".parse()?);
+        let opened = builder.encoders(self.registry.clone()).on_halt(|_reason| ()).open();
         let dir = &self.config.base_dir;
         let session = opened
             .map_err(|source| CliError::Open { dir: dir.clone(), source: Box::new(source) })?;
-        let measured =
-            measure(&session).map_err(|error| match session.writer().halt().reason() {
-                // Why nothing more is captured.
-                Some(reason) => CliError::Halted(reason),
-                None => error,
-            })?;
+        let measured = measure(&session).map_err(|error| match session.halt().reason() {
+            // Why nothing more is captured.
+            Some(reason) => CliError::Halted(reason),
+            None => error,
+        })?;
         let path = session.path().to_owned();
         match session.seal() {
             Ok(_) => {
@@ -143,11 +135,6 @@ impl Bench {
             }
             Err(source) => Err(CliError::Close { path, source }),
         }
-    }
-
-    fn adapter(&self, session: &RunSession) -> Result<BusCaptureAdapter, CliError> {
-        let producer = session.producers().producer()?;
-        Ok(BusCaptureAdapter::new(Arc::clone(&self.registry), producer))
     }
 }
 

@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 
-use tapline::lifecycle::EventStoreConfig;
+use tapline::session::EventStoreConfig;
 use tapline::store::DiskMode;
 
 /// How the engine is set up, where a command records.

@@ -3,10 +3,10 @@ use std::path::PathBuf;
 
 use tapline::capture::CaptureError;
 use tapline::engine::{CloseError, ProducerError, WaitError};
-use tapline::lifecycle::OpenError;
 use tapline::markers::MarkerStoreError;
 use tapline::read::ReadError;
 use tapline::runs::{RetentionError, SweepError};
+use tapline::session::OpenError;
 use tapline::store::OpenSealedError;
 use tapline::{HaltReason, IndexKindError, InstanceIdError};
 
@@ -35,8 +35,6 @@ pub(super) enum CliError {
     Sweep(#[from] SweepError),
     #[error(transparent)]
     Retention(#[from] RetentionError),
-    #[error("cannot continue from what was recorded in {dir}: {source}")]
-    Restore { dir: PathBuf, source: Box<OpenError> },
     #[error("the portfolio could not be kept up with the run: {0}")]
     Keep(#[source] KeepError),
     #[error("{path}: {source}")]

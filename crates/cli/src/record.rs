@@ -7,14 +7,9 @@ use crossbeam_channel::unbounded;
 use hdrhistogram::Histogram;
 use tapline::capture::EncoderRegistry;
 use tapline::engine::CloseReport;
-use tapline::lifecycle::{
-    Environment, EventStoreConfig, EventStoreLifecycle, KernelEventStore, LifecycleOptions,
-    RunSession,
-};
 use tapline::markers::{DataMarkerConfig, ExtractorRegistry};
-use tapline::{
-    HaltSignal, IndexKindError, IndexKinds, InstanceId, RegisteredComponents, RunId, UnixNanos,
-};
+use tapline::session::{EventStoreConfig, RunSession};
+use tapline::{IndexKindError, IndexKinds, InstanceId, RegisteredComponents, RunId};
 use tapline_demo::{Portfolio, PortfolioCache, SnapshotFolder};
 
 use super::Outcome;
@@ -91,30 +86,21 @@ pub(super) fn run(args: &Args) -> Result<Outcome, CliError> {
     let acks = AckMeter::start()?;
 
     let config = config(args);
-    let mut lifecycle = lifecycle(&source, &config);
-    let cache = match &source {
-        Source::Ndjson(_) => None,
-        Source::Demo(demo) => {
-            Some((restored_portfolio(args, &mut lifecycle)?, demo.snapshot_every))
-        }
-    };
-    open(args, &mut lifecycle)?;
-    let Some((session, halt)) = lifecycle.session().zip(lifecycle.halt().cloned()) else {
-        unreachable!("it was opened with a configuration");
-    };
+    let (session, cache) = open(args, &config, &source)?;
+    let halt = session.halt().clone();
     let began = Instant::now();
 
     let strict = matches!(&source, Source::Ndjson(ndjson) if ndjson.strict);
     let bad_lines = Arc::new(BadLines::new(strict));
     let keep = |(cache, every)| {
         let anchorer = session.writer().snapshot_anchorer();
-        CacheKeeper::start(cache, session.reader(), anchorer, every)
+        CacheKeeper::start(session.follow(cache), anchorer, every)
     };
     let keeper = cache.map(keep).transpose()?;
     let (done, reports) = unbounded();
     let (failed, failures) = unbounded();
     let (for_all, samples) = (stop.clone(), acks.samples());
-    let recorder = Recorder { lifecycle: &lifecycle, stop: for_all, done, failed, samples };
+    let recorder = Recorder { session: &session, stop: for_all, done, failed, samples };
     match source {
         Source::Ndjson(Ndjson { input, rate, .. }) => {
             let parser = LineParser::new(
@@ -131,10 +117,10 @@ pub(super) fn run(args: &Args) -> Result<Outcome, CliError> {
     // With it goes the last that could report a thread's end.
     drop(recorder);
     let durable_every = args.durable_every_ms.map(Duration::from_millis);
-    let measured = supervise(session, &reports, &halt, &stop, durable_every);
+    let measured = supervise(&session, &reports, &halt, &stop, durable_every);
     let ack_ns = acks.finish();
     let portfolio = keeper
-        .map(|keeper| last_portfolio(session, config.writer.close_timeout, keeper))
+        .map(|keeper| last_portfolio(&session, config.writer.close_timeout, keeper))
         .transpose();
     let recorded = Recorded {
         portfolio: portfolio.as_ref().ok().and_then(Option::as_ref).map(Into::into),
@@ -147,7 +133,7 @@ pub(super) fn run(args: &Args) -> Result<Outcome, CliError> {
         path: session.path().to_owned(),
         durable: session.writer().watermark(),
     };
-    let (report, closed) = finish(args, &mut lifecycle, &halt, recorded);
+    let (report, closed) = finish(args, session, recorded);
     let came_to = closed
         .and(portfolio.map(drop))
         .and_then(|()| failures.try_recv().map_or(Ok(()), Err))
@@ -164,35 +150,37 @@ fn config(args: &Args) -> EventStoreConfig {
     config
 }
 
-fn open_error(args: &Args, source: tapline::lifecycle::OpenError) -> CliError {
+fn open_error(args: &Args, source: tapline::session::OpenError) -> CliError {
     CliError::Open { dir: args.dir.clone(), source: Box::new(source) }
 }
 
-fn lifecycle(source: &Source, config: &EventStoreConfig) -> EventStoreLifecycle {
-    let (encoders, extractors): (fn() -> _, fn() -> _) = match source {
-        Source::Ndjson(_) => (file_encoders, file_extractors),
-        Source::Demo(_) => (tapline_demo::encoders, tapline_demo::extractors),
-    };
-    let options = LifecycleOptions {
-        encoder_registry: Box::new(move || Ok(encoders())),
-        extractor_registry: Box::new(move || Ok(extractors())),
-        // Halted or not is in the report.
-        on_halt: Arc::new(|_reason| ()),
-        ..LifecycleOptions::default()
-    };
-    EventStoreLifecycle::new(Some(config.clone()), options)
-}
-
-/// The portfolio of the demo as the run that is continued from left it; an empty one without such a run.
-fn restored_portfolio(
+/// Opens the run; for the demo with the portfolio as the last run left it, and how often it is
+/// snapshotted.
+fn open(
     args: &Args,
-    lifecycle: &mut EventStoreLifecycle,
-) -> Result<PortfolioCache, CliError> {
-    let Args { dir, instance, .. } = args;
-    let mut cache = PortfolioCache::new(SnapshotFolder::new(dir, instance));
-    let restored = lifecycle.restore_parent_cache(instance, &mut cache);
-    restored.map_err(|source| CliError::Restore { dir: dir.clone(), source: Box::new(source) })?;
-    Ok(cache)
+    config: &EventStoreConfig,
+    source: &Source,
+) -> Result<(RunSession, Option<(PortfolioCache, Duration)>), CliError> {
+    let mut components = RegisteredComponents::default();
+    components.actors.insert("tapline-record".to_owned(), env!("CARGO_PKG_VERSION").to_owned());
+    let builder = RunSession::builder(config.clone(), args.instance.clone())
+        .components(components)
+        // Halted or not is in the report.
+        .on_halt(|_reason| ());
+    match source {
+        Source::Ndjson(_) => {
+            let builder = builder.encoders(file_encoders()).extractors(file_extractors());
+            Ok((builder.open().map_err(|source| open_error(args, source))?, None))
+        }
+        Source::Demo(demo) => {
+            let builder =
+                builder.encoders(tapline_demo::encoders()).extractors(tapline_demo::extractors());
+            let mut cache = PortfolioCache::new(SnapshotFolder::new(&args.dir, &args.instance));
+            let opened = builder.restore_and_open(&mut cache);
+            let (session, _restored) = opened.map_err(|source| open_error(args, source))?;
+            Ok((session, Some((cache, demo.snapshot_every))))
+        }
+    }
 }
 
 /// The portfolio at the end: when all that is accepted is durable, and snapshotted. A run that is halted has
@@ -206,13 +194,6 @@ fn last_portfolio(
     let _ = session.writer().flush(patience);
     let cache = keeper.finish().map_err(CliError::Keep)?;
     Ok(cache.portfolio().clone())
-}
-
-fn open(args: &Args, lifecycle: &mut EventStoreLifecycle) -> Result<(), CliError> {
-    let mut components = RegisteredComponents::default();
-    components.actors.insert("tapline-record".to_owned(), env!("CARGO_PKG_VERSION").to_owned());
-    let opened = lifecycle.open(&args.instance, components, &Environment::Live);
-    opened.map_err(|source| open_error(args, source))
 }
 
 fn file_encoders() -> EncoderRegistry {
@@ -254,21 +235,16 @@ struct Recorded {
 }
 
 /// Seals the run and reports on it. A halted run is reported too, and left unsealed.
-fn finish(
-    args: &Args,
-    lifecycle: &mut EventStoreLifecycle,
-    halt: &HaltSignal,
-    recorded: Recorded,
-) -> (Report, Result<(), CliError>) {
-    let closed = lifecycle.seal(UnixNanos::now());
+fn finish(args: &Args, session: RunSession, recorded: Recorded) -> (Report, Result<(), CliError>) {
+    let halt = session.halt().clone();
+    let closed = session.seal();
     let Recorded { portfolio, measured, bad_lines, run_id, parent_run_id, path, durable, .. } =
         recorded;
     let elapsed_s = recorded.began.elapsed().as_secs_f64();
     let (watermark, lifecycle_entries, root, markers, error) = match closed {
-        Ok(Some(CloseReport { watermark, root, markers, .. })) => {
+        Ok(CloseReport { watermark, root, markers, .. }) => {
             (watermark, 2, Some(root.to_string()), markers, None)
         }
-        Ok(None) => (durable, 1, None, None, None),
         Err(error) => (durable, 1, None, None, Some(error)),
     };
     let entries = watermark.saturating_sub(lifecycle_entries);

@@ -1,14 +1,11 @@
 //! The cache of a node that is being recorded: it follows the log, and is snapshotted now and then.
 
-use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use tapline::engine::{AnchorRequestError, SnapshotAnchorer};
+use tapline::SnapshotAnchorer;
 use tapline::internals::panic_text;
-use tapline::read::EventStoreReader;
-use tapline::replay::{CacheFollower, FollowError, StateCache};
-use tapline::store::RunReader;
+use tapline::replay::{CacheFollower, FollowError, SnapshotError, StateCache};
 
 use super::error::CliError;
 use super::tap::StopFlag;
@@ -21,8 +18,8 @@ const FOLLOW_EVERY: Duration = Duration::from_millis(20);
 pub(super) enum KeepError {
     #[error(transparent)]
     Follow(#[from] FollowError),
-    #[error("cannot record the snapshot at entry {seq}: {source}")]
-    Anchor { seq: u64, source: AnchorRequestError },
+    #[error(transparent)]
+    Snapshot(#[from] SnapshotError),
     #[error("its thread panicked: {0}")]
     Panicked(String),
 }
@@ -34,21 +31,18 @@ pub(super) struct CacheKeeper<C> {
 }
 
 impl<C: StateCache + Send + 'static> CacheKeeper<C> {
-    /// Takes the first snapshot at once, so that the run can be restored from without those before it, and
-    /// then one `every` so often.
+    /// Takes a snapshot at once, and then one `every` so often.
     pub(super) fn start(
-        cache: C,
-        run: Arc<dyn RunReader>,
+        mut follower: CacheFollower<C>,
         anchorer: SnapshotAnchorer,
         every: Duration,
     ) -> Result<Self, CliError> {
-        let mut follower = CacheFollower::new(cache, EventStoreReader::new(run), 0);
         let stop = StopFlag::default();
         let asked = stop.clone();
         let keep = move || {
             loop {
                 let is_last = asked.is_set();
-                snapshot(&mut follower, &anchorer)?;
+                follower.record_snapshot(&anchorer)?;
                 if is_last {
                     return Ok(follower.into_cache());
                 }
@@ -71,17 +65,4 @@ impl<C: StateCache + Send + 'static> CacheKeeper<C> {
             Err(KeepError::Panicked(said.to_owned()))
         })
     }
-}
-
-fn snapshot<C: StateCache>(
-    follower: &mut CacheFollower<C>,
-    anchorer: &SnapshotAnchorer,
-) -> Result<(), KeepError> {
-    follower.catch_up()?;
-    let anchor = follower.snapshot()?;
-    let seq = anchor.high_watermark;
-    anchorer
-        .record_at(seq, &anchor.blob_ref, anchor.content_hash)
-        .map_err(|source| KeepError::Anchor { seq, source })?;
-    Ok(())
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use crossbeam_channel::{Receiver, RecvTimeoutError};
 use hdrhistogram::Histogram;
 use tapline::HaltSignal;
-use tapline::lifecycle::RunSession;
+use tapline::session::RunSession;
 
 use super::meter::latency_histogram;
 use super::spinner::spinner;

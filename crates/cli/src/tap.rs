@@ -14,7 +14,7 @@ use tapline::Captured;
 use tapline::bus::{BusTap, MessageBus, TapRefusal};
 use tapline::capture::BusCaptureAdapter;
 use tapline::internals::panic_text;
-use tapline::lifecycle::{EventStoreLifecycle, KernelEventStore};
+use tapline::session::RunSession;
 use uuid::Uuid;
 
 use super::error::CliError;
@@ -37,8 +37,7 @@ impl StopFlag {
 
 /// Starts recording threads, each with a bus and a tap of its own.
 pub(super) struct Recorder<'a> {
-    /// With an open run.
-    pub(super) lifecycle: &'a EventStoreLifecycle,
+    pub(super) session: &'a RunSession,
     pub(super) stop: StopFlag,
     pub(super) done: Sender<WorkerReport>,
     /// What ended recording early.
@@ -61,7 +60,7 @@ impl Recorder<'_> {
         name: &str,
         work: impl FnOnce(&Rc<MessageBus>, &StopFlag) + Send + 'static,
     ) -> Result<(), CliError> {
-        let adapter = self.lifecycle.adapter()?.expect("it has a configuration");
+        let adapter = self.session.adapter()?;
         let meter = Meter::new(adapter.durability(), self.samples.clone());
         let (stop, done, failed) = (self.stop.clone(), self.done.clone(), self.failed.clone());
         let thread = name.to_owned();

@@ -1,7 +1,7 @@
 use serde::de::DeserializeOwned;
-use tapline::lifecycle::RUN_STARTED_TYPE;
 use tapline::read::EntryRef;
 use tapline::replay::{Applied, CacheError, StateCache};
+use tapline::session::RUN_STARTED_TYPE;
 
 use super::portfolio::Portfolio;
 use super::snapshot_folder::SnapshotFolder;

@@ -11,12 +11,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fastrand::Rng;
-use tapline::lifecycle::{
-    Environment, EventStoreConfig, EventStoreLifecycle, KernelEventStore, LifecycleOptions,
-};
 use tapline::read::EventStoreReader;
 use tapline::replay::StateCache;
 use tapline::runs::{RetentionPlan, run_files};
+use tapline::session::{
+    Environment, EventStoreConfig, EventStoreLifecycle, KernelEventStore, LifecycleOptions,
+};
 use tapline::store::{FileError, OpenSealedError, RedbBackend, open_sealed_file};
 use tapline::{
     ContentHash, HaltReason, Producer, RegisteredComponents, RetentionMode, RunStatus,

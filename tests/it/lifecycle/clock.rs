@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use tapline::lifecycle::{Environment, KernelEventStore};
 use tapline::read::{EventStoreReader, Verifier};
+use tapline::session::{Environment, KernelEventStore};
 use tapline::store::{open_sealed_file, run_path};
 use tapline::{HaltReason, RegisteredComponents, RunId, RunStatus, SimulatedClock, UnixNanos};
 

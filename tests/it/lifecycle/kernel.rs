@@ -5,11 +5,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use tapline::bus::MessageBus;
 use tapline::capture::{Encoder, EncoderRegistry};
 use tapline::engine::{AnchorRequestError, CloseError, ProducerError};
-use tapline::lifecycle::{
+use tapline::runs::recover_predecessors;
+use tapline::session::{
     Environment, EventStoreConfig, EventStoreLifecycle, KernelEventStore, KernelEventStoreFactory,
     LifecycleOptions,
 };
-use tapline::runs::recover_predecessors;
 use tapline::store::{EventStore, open_sealed_file, run_path};
 use tapline::{
     ContentHash, HaltReason, RegisteredComponents, RunStatus, SimulatedClock, UnixNanos,

@@ -5,10 +5,10 @@ use std::fs;
 use std::path::Path;
 
 use tapline::RunStatus::CrashedRecovered;
-use tapline::lifecycle::{
+use tapline::runs::{ReplayRunError, RestoreParentError, SkipKind};
+use tapline::session::{
     EventStoreConfig, EventStoreLifecycle, KernelEventStore, LifecycleOptions, OpenError,
 };
-use tapline::runs::{ReplayRunError, RestoreParentError, SkipKind};
 use tapline::store::{
     DiskMode, EventStore, FileError, OpenRunError, OpenSealedError, ReadFault, RedbBackend,
     run_path,

@@ -2,8 +2,8 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
-use tapline::lifecycle::{KernelEventStore, OpenError};
 use tapline::runs::{HolderState, LockError, SweepError, recover_predecessors};
+use tapline::session::{KernelEventStore, OpenError};
 use tapline::store::run_path;
 use tapline::{InstanceId, UnixNanos};
 

@@ -4,10 +4,10 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
-use tapline::lifecycle::{
+use tapline::runs::{ReplayRunError, recover_predecessors};
+use tapline::session::{
     EventStoreConfig, EventStoreLifecycle, KernelEventStore, LifecycleOptions, OpenError,
 };
-use tapline::runs::{ReplayRunError, recover_predecessors};
 use tapline::store::{EventStore, FileError, OpenSealedError, run_path};
 use tapline::{HaltReason, RegisteredComponents, RunStatus, SubmitError};
 
@@ -77,7 +77,7 @@ fn components_that_do_not_fit_into_the_first_entry() {
     );
     let subscriptions = vec!["x".repeat(1000); 10_000];
     let components = RegisteredComponents { subscriptions, ..RegisteredComponents::default() };
-    let environment = tapline::lifecycle::Environment::Live;
+    let environment = tapline::session::Environment::Live;
     let error = lifecycle.open(&instance(), components, &environment).unwrap_err();
     assert_matches!(&error, OpenError::RunStartedSubmit { source: SubmitError::Limit(_), .. });
     assert_matches!(error.halt_reason(), Some(HaltReason::BackendError(_)));

@@ -3,10 +3,10 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
-use tapline::lifecycle::{EventStoreLifecycle, KernelEventStore, OpenError};
 use tapline::read::EntryRef;
 use tapline::replay::{Applied, CacheError, StateCache};
 use tapline::runs::RestoreParentError;
+use tapline::session::{EventStoreLifecycle, KernelEventStore, OpenError};
 use tapline::store::{DiskMode, EventStore, FileError, OpenSealedError, RedbBackend, run_path};
 use tapline::{ContentHash, HaltReason, RunId, RunManifest, SnapshotAnchor, UnixNanos};
 

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Instant;
 
-use tapline::lifecycle::DataMarkerConfig;
+use tapline::session::DataMarkerConfig;
 
 use super::node::{Decision, Node, Trade, decision, roomy};
 use crate::support::PATIENCE;

@@ -2,13 +2,13 @@ use std::path::{Path, PathBuf};
 
 use tapline::capture::{BusCaptureAdapter, Encoder, EncoderRegistry};
 use tapline::engine::CloseReport;
-use tapline::lifecycle::{
-    DataMarkerConfig, Environment, EventStoreConfig, EventStoreLifecycle, KernelEventStore,
-    LifecycleOptions,
-};
 use tapline::markers::{
     DataPoint, Extractor, ExtractorRegistry, MarkerBackend, MarkerReader, MarkerVerifier,
     open_sealed_markers,
+};
+use tapline::session::{
+    DataMarkerConfig, Environment, EventStoreConfig, EventStoreLifecycle, KernelEventStore,
+    LifecycleOptions,
 };
 use tapline::store::{RedbBackend, open_sealed_file, run_path};
 use tapline::{DataMarkerClass, Entry, MarkerManifest, RegisteredComponents, RunStatus, UnixNanos};

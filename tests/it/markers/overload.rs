@@ -5,10 +5,10 @@ use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tapline::lifecycle::{DataMarkerConfig, KernelEventStore, LifecycleOptions};
 use tapline::markers::{
     MarkerBackend, MarkerBatch, MarkerReader, MarkerSource, MarkerStoreError, MemoryMarkerBackend,
 };
+use tapline::session::{DataMarkerConfig, KernelEventStore, LifecycleOptions};
 use tapline::store::{BackendFault, run_path};
 use tapline::{Marker, MarkerGapReason, MarkerManifest, RunStatus, UnixNanos};
 

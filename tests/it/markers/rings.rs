@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use tapline::UnixNanos;
-use tapline::lifecycle::{DataMarkerConfig, KernelEventStore, LifecycleOptions};
 use tapline::markers::MarkerReader;
+use tapline::session::{DataMarkerConfig, KernelEventStore, LifecycleOptions};
 use tapline::store::run_path;
 
 use super::node::{

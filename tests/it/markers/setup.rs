@@ -5,11 +5,11 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tapline::lifecycle::{DataMarkerConfig, KernelEventStore, LifecycleOptions};
 use tapline::markers::{
     ExtractorRegistry, MarkerBackend, MarkerBatch, MarkerReader, MarkerSource, MarkerStoreError,
     RedbMarkerBackend,
 };
+use tapline::session::{DataMarkerConfig, KernelEventStore, LifecycleOptions};
 use tapline::store::{open_sealed_file, run_path};
 use tapline::{Marker, MarkerGapReason, MarkerManifest, RunStatus, UnixNanos};
 

@@ -2,15 +2,15 @@
 
 use std::path::PathBuf;
 
-use tapline::lifecycle::{
-    EventStoreConfig, EventStoreLifecycle, KernelEventStore, LifecycleOptions, OpenError,
-};
 use tapline::read::{EventStoreReader, ReadError};
 use tapline::replay::{
     CacheFollower, EmptyCatalog, FollowError, JoinError, ReplayError, ReplayInputs, RestoreError,
     StateCache, restore_snapshot_and_replay_tail,
 };
 use tapline::runs::RestoreParentError;
+use tapline::session::{
+    EventStoreConfig, EventStoreLifecycle, KernelEventStore, LifecycleOptions, OpenError,
+};
 use tapline::store::{DiskMode, open_sealed_file, run_path};
 use tapline::{ContentHash, RunStatus, SnapshotAnchor, UnixNanos};
 

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use serde::Serialize;
 use tapline::Captured;
-use tapline::lifecycle::RunSession;
+use tapline::session::RunSession;
 
 use super::{Bench, TOPIC};
 use crate::error::CliError;
@@ -35,7 +35,7 @@ fn capture_at(
     rate: u64,
     seconds: u64,
 ) -> Result<Paced, CliError> {
-    let mut adapter = bench.adapter(session)?;
+    let mut adapter = session.adapter()?;
     let acks = AckMeter::start()?;
     let mut meter = Meter::new(adapter.durability(), acks.samples());
     let mut idle_ns = latency_histogram();

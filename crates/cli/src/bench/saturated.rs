@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use serde::Serialize;
 use tapline::capture::BusCaptureAdapter;
-use tapline::lifecycle::RunSession;
+use tapline::session::RunSession;
 
 use super::{Bench, TOPIC};
 use crate::error::CliError;
@@ -50,7 +50,7 @@ fn capture_all(
     producers: u64,
     seconds: Duration,
 ) -> Result<(u64, Duration), CliError> {
-    let adapters: Result<Vec<_>, _> = (0..producers).map(|_| bench.adapter(session)).collect();
+    let adapters: Result<Vec<_>, _> = (0..producers).map(|_| session.adapter()).collect();
     let adapters = adapters?;
     let began = Instant::now();
     let captured: Result<Vec<u64>, CliError> = thread::scope(|scope| {

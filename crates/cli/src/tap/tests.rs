@@ -1,10 +1,7 @@
 //! Recording threads that end otherwise than they should.
 
 use crossbeam_channel::unbounded;
-use tapline::lifecycle::{
-    Environment, EventStoreConfig, EventStoreLifecycle, KernelEventStore, LifecycleOptions,
-};
-use tapline::{RegisteredComponents, UnixNanos};
+use tapline::session::{EventStoreConfig, RunSession};
 
 use super::{Recorder, StopFlag};
 use crate::meter::AckMeter;
@@ -13,14 +10,12 @@ use crate::meter::AckMeter;
 fn a_thread_that_panics_is_a_failure_and_stops_the_recording() {
     let folder = tempfile::tempdir().unwrap();
     let config = EventStoreConfig::new(folder.path());
-    let mut lifecycle = EventStoreLifecycle::new(Some(config), LifecycleOptions::default());
-    let instance = "node-1".parse().unwrap();
-    lifecycle.open(&instance, RegisteredComponents::default(), &Environment::Live).unwrap();
+    let session = RunSession::builder(config, "node-1".parse().unwrap()).open().unwrap();
 
     let (acks, stop) = (AckMeter::start().unwrap(), StopFlag::default());
     let ((done, reports), (failed, failures)) = (unbounded(), unbounded());
     let (stopped, samples) = (stop.clone(), acks.samples());
-    let recorder = Recorder { lifecycle: &lifecycle, stop, done, failed, samples };
+    let recorder = Recorder { session: &session, stop, done, failed, samples };
     recorder.spawn("producer-7", |_bus, _stop| panic!("as asked")).unwrap();
     drop(recorder);
 
@@ -30,5 +25,5 @@ fn a_thread_that_panics_is_a_failure_and_stops_the_recording() {
     assert!(stopped.is_set());
     assert!(acks.finish().is_empty());
     // The run itself is all right.
-    assert!(lifecycle.seal(UnixNanos::now()).unwrap().is_some());
+    session.seal().unwrap();
 }

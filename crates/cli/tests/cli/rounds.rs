@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use tapline::lifecycle::RUN_STARTED_TYPE;
 use tapline::markers::MarkerReader;
 use tapline::runs::RUN_ENDED_TYPE;
+use tapline::session::RUN_STARTED_TYPE;
 use tapline::{Entry, RunStatus};
 
 use crate::running::Running;

@@ -7,9 +7,9 @@ use std::process::{Command, Output, Stdio};
 
 use serde::Deserialize;
 use serde_json::Value;
-use tapline::lifecycle::RUN_STARTED_TYPE;
 use tapline::read::{Direction, EventStoreReader};
 use tapline::runs::RUN_ENDED_TYPE;
+use tapline::session::RUN_STARTED_TYPE;
 use tapline::store::open_sealed_file;
 use tapline::{Entry, RunManifest};
 use tempfile::TempDir;
