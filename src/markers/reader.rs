@@ -1,11 +1,9 @@
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
-use std::path::Path;
 use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::redb_store::open_sealed_markers;
 use super::{MarkerSource, MarkerStoreError};
 use crate::format::{MarkerCodec, StoredMarker};
 use crate::model::{HiFiMarker, Marker, MarkerManifest, StreamCursor, StreamDictEntry};
@@ -31,11 +29,6 @@ impl MarkerReader {
     /// A reader of the sidecar behind `source`.
     pub fn new(source: Arc<dyn MarkerSource>) -> Self {
         Self { source, codec: MarkerCodec::default() }
-    }
-
-    /// A reader of the sealed sidecar at `path`. The file is not changed.
-    pub fn open_sealed(path: &Path) -> Result<Self, MarkerStoreError> {
-        Ok(Self::new(open_sealed_markers(path)?))
     }
 
     /// The manifest.

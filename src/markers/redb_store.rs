@@ -10,7 +10,8 @@ use redb::{
 
 use super::log_cursor::LogCursor;
 use super::{
-    MarkerBackend, MarkerBatch, MarkerSource, MarkerStoreError, MarkerVerifier, MarkerVerifyReport,
+    MarkerBackend, MarkerBatch, MarkerReader, MarkerSource, MarkerStoreError, MarkerVerifier,
+    MarkerVerifyReport,
 };
 use crate::format::{
     MARKER_FORMAT_VERSION, MarkerCodec, decode_marker_manifest, encode_marker_manifest,
@@ -90,6 +91,13 @@ impl RedbMarkerBackend {
             put_manifest(transaction, &manifest)
         })?;
         Ok(manifest)
+    }
+}
+
+impl MarkerReader {
+    /// A reader of the sealed sidecar at `path`. The file is not changed.
+    pub fn open_sealed(path: &Path) -> Result<Self, MarkerStoreError> {
+        Ok(Self::new(open_sealed_markers(path)?))
     }
 }
 

@@ -42,6 +42,23 @@ pub(super) enum RecoverError {
     Seal(#[from] SealError),
 }
 
+impl From<&RecoverError> for SkipReason {
+    fn from(error: &RecoverError) -> Self {
+        let kind = match error {
+            RecoverError::Open(error) => match error {
+                OpenRunError::RunOpen { .. } => SkipKind::InUse,
+                OpenRunError::Foreign { .. } => SkipKind::Foreign,
+                OpenRunError::Damaged { source, .. } => SkipKind::of_read(source),
+                OpenRunError::File(error) => SkipKind::of_file(error),
+                OpenRunError::Sealed { .. } => SkipKind::Io,
+            },
+            RecoverError::Seal(SealError::Fault(source)) => SkipKind::of_fault(source),
+            RecoverError::Seal(_) => SkipKind::Damaged,
+        };
+        Self::new(kind, error.to_string())
+    }
+}
+
 /// Scans a run that was left behind, checks every hash, and seals it as the table says. Calls
 /// `progress` with the entries scanned so far.
 pub(super) fn recover_run(

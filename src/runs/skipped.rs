@@ -3,9 +3,8 @@ use std::path::PathBuf;
 
 use serde::{Serialize, Serializer};
 
-use super::recovery::RecoverError;
 use crate::markers::MarkerStoreError;
-use crate::store::{BackendFault, FileError, OpenRunError, OpenSealedError, ReadFault, SealError};
+use crate::store::{BackendFault, FileError, OpenSealedError, ReadFault};
 
 /// A file that a sweep could not recover or read; or a sidecar that is damaged, and sealed as such.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -75,23 +74,6 @@ impl From<&OpenSealedError> for SkipReason {
     }
 }
 
-impl From<&RecoverError> for SkipReason {
-    fn from(error: &RecoverError) -> Self {
-        let kind = match error {
-            RecoverError::Open(error) => match error {
-                OpenRunError::RunOpen { .. } => SkipKind::InUse,
-                OpenRunError::Foreign { .. } => SkipKind::Foreign,
-                OpenRunError::Damaged { source, .. } => SkipKind::of_read(source),
-                OpenRunError::File(error) => SkipKind::of_file(error),
-                OpenRunError::Sealed { .. } => SkipKind::Io,
-            },
-            RecoverError::Seal(SealError::Fault(source)) => SkipKind::of_fault(source),
-            RecoverError::Seal(_) => SkipKind::Damaged,
-        };
-        Self::new(kind, error.to_string())
-    }
-}
-
 impl From<&MarkerStoreError> for SkipReason {
     fn from(error: &MarkerStoreError) -> Self {
         let kind = match error {
@@ -109,7 +91,7 @@ impl From<&MarkerStoreError> for SkipReason {
 }
 
 impl SkipKind {
-    fn of_file(error: &FileError) -> Self {
+    pub(super) fn of_file(error: &FileError) -> Self {
         match error {
             FileError::InUse { .. } => Self::InUse,
             FileError::Empty { .. } | FileError::NotSealed { .. } => Self::Damaged,
@@ -118,7 +100,7 @@ impl SkipKind {
         }
     }
 
-    fn of_read(fault: &ReadFault) -> Self {
+    pub(super) fn of_read(fault: &ReadFault) -> Self {
         match fault {
             ReadFault::Foreign { .. } | ReadFault::NoRun => Self::Foreign,
             ReadFault::Version { .. } => Self::OtherVersion,
@@ -130,7 +112,7 @@ impl SkipKind {
         }
     }
 
-    fn of_fault(fault: &BackendFault) -> Self {
+    pub(super) fn of_fault(fault: &BackendFault) -> Self {
         match fault {
             BackendFault::Corrupted(_) => Self::Damaged,
             BackendFault::Disk(_) | BackendFault::Other(_) => Self::Io,

@@ -24,8 +24,15 @@ pub struct SessionBuilder {
     starts_fresh: bool,
 }
 
+impl RunSession {
+    /// Begins to open a run of `instance_id`; [`SessionBuilder`] says what else can be set.
+    pub fn builder(config: EventStoreConfig, instance_id: InstanceId) -> SessionBuilder {
+        SessionBuilder::new(config, instance_id)
+    }
+}
+
 impl SessionBuilder {
-    pub(super) fn new(config: EventStoreConfig, instance_id: InstanceId) -> Self {
+    fn new(config: EventStoreConfig, instance_id: InstanceId) -> Self {
         Self {
             config,
             instance_id,

@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::boot::Boot;
 use super::events::{RUN_STARTED_TOPIC, RUN_STARTED_TYPE, run_ended_payload, run_started_payload};
 use super::sidecar::Sidecar;
-use super::{Environment, EventStoreConfig, LifecycleOptions, OpenError, SessionBuilder};
+use super::{Environment, EventStoreConfig, LifecycleOptions, OpenError};
 use crate::bus::{MessageBus, TapId};
 use crate::capture::{BusCaptureAdapter, CaptureCounts, EncoderRegistry};
 use crate::engine::{
@@ -17,7 +17,7 @@ use crate::engine::{
 use crate::format::{RecordBuilder, RecordTag};
 use crate::markers::MarkerScope;
 use crate::model::{
-    Clock, EntryDraft, InstanceId, RegisteredComponents, RunId, RunManifest, Ticket, UnixNanos,
+    Clock, EntryDraft, RegisteredComponents, RunId, RunManifest, Ticket, UnixNanos,
 };
 use crate::protocol::{HaltReason, HaltSignal};
 use crate::read::EventStoreReader;
@@ -66,11 +66,6 @@ impl Drop for Taps {
 }
 
 impl RunSession {
-    /// Begins to open a run of `instance_id`; [`SessionBuilder`] says what else can be set.
-    pub fn builder(config: EventStoreConfig, instance_id: InstanceId) -> SessionBuilder {
-        SessionBuilder::new(config, instance_id)
-    }
-
     /// Opens a new run on an instance's folder that was taken for it.
     pub(super) fn open(
         boot: Boot,
@@ -238,7 +233,7 @@ impl RunSession {
         Arc::clone(&self.reader)
     }
 
-    /// Keeps `cache` up with this run: one that [`restore_and_open`](SessionBuilder::restore_and_open)
+    /// Keeps `cache` up with this run: one that [`restore_and_open`](super::SessionBuilder::restore_and_open)
     /// has brought to the run's beginning, or one with the state before the run.
     pub fn follow<C: StateCache>(&self, cache: C) -> CacheFollower<C> {
         CacheFollower::new(cache, EventStoreReader::new(self.reader()), self.restored_seq)

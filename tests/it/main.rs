@@ -11,7 +11,6 @@ mod golden;
 mod halt_callbacks;
 mod inline;
 mod key_index;
-mod layers;
 mod lifecycle;
 mod markers;
 mod os_threads;

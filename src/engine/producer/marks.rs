@@ -1,4 +1,3 @@
-use super::Announced;
 use super::switch::{note_other_producers, order_after_other_producers};
 use crate::engine::Shared;
 use crate::format::{DataMark, Line, MarkedRecord, stream_mark};
@@ -6,6 +5,15 @@ use crate::model::DataMarkerClass;
 use crate::protocol::{LaneState, MarkStamp, OrderClock};
 
 type Ring = rtrb::Producer<Line>;
+
+/// What became of the announcement of a stream of market data.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Announced {
+    /// It is on its way; marks of the stream may follow.
+    Sent,
+    /// There was no room.
+    NoRoom,
+}
 
 /// The part of a producer that tells of market data. It never waits: where there is no room, marks are shed.
 #[derive(Debug)]

@@ -21,6 +21,7 @@ use marks::{Marks, lines_with_room_for_marks};
 use names::{LocalNames, Numbered};
 use switch::order_after_other_producers;
 
+pub(crate) use marks::Announced;
 pub(crate) use name_map::NameMap;
 
 /// One thread's way into the engine. Each thread gets its own; it can be made and dropped while the
@@ -257,15 +258,6 @@ impl Producer {
         }
         Ok(())
     }
-}
-
-/// What became of the announcement of a stream of market data.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Announced {
-    /// It is on its way; marks of the stream may follow.
-    Sent,
-    /// There was no room.
-    NoRoom,
 }
 
 #[inline]
