@@ -9,8 +9,8 @@ use tapline::bus::{BusError, MessageBus, TimeEvent};
 use tapline::capture::{
     BusCaptureAdapter, CaptureError, EncodeError, Encoder, EncoderRegistry, RegisterError,
 };
-use tapline::read::{EventStoreReader, Verifier};
 use tapline::engine::WriterConfig;
+use tapline::read::{EventStoreReader, Verifier};
 use tapline::{Captured, EntryDraft, Headers, IndexKind, SubmitError, UnixNanos};
 use uuid::Uuid;
 
@@ -100,7 +100,10 @@ fn only_listed_types_are_captured_and_envelopes_are_opened() {
     let mut adapter = adapter(&engine);
     assert!(matches!(adapter.capture("t", &Unlisted), Ok(Captured::NotListed)));
     assert!(matches!(adapter.capture("orders", &filled(1)), Ok(Captured::Logged(_))));
-    assert!(matches!(adapter.capture("orders", &Event::Filled(filled(2))), Ok(Captured::Logged(_))));
+    assert!(matches!(
+        adapter.capture("orders", &Event::Filled(filled(2))),
+        Ok(Captured::Logged(_))
+    ));
     assert!(matches!(adapter.capture("orders", &Event::Other), Ok(Captured::NotListed)));
     assert!(matches!(adapter.capture("orders", &Endless), Ok(Captured::NotListed)));
     assert_eq!((adapter.counts().captured(), adapter.counts().encode_errors()), (2, 0));
@@ -185,9 +188,18 @@ fn one_message_over_several_taps_and_threads_is_one_entry() {
             let mut adapter = adapter(&engine);
             scope.spawn(move || {
                 for event in 0..1000 {
-                    assert!(matches!(adapter.capture("sent", &filled(event)), Ok(Captured::Logged(_))));
-                    assert!(matches!(adapter.capture("published", &filled(event)), Ok(Captured::Repeated(_))));
-                    assert!(matches!(adapter.capture("quotes", &Quoted(1)), Ok(Captured::Logged(_))));
+                    assert!(matches!(
+                        adapter.capture("sent", &filled(event)),
+                        Ok(Captured::Logged(_))
+                    ));
+                    assert!(matches!(
+                        adapter.capture("published", &filled(event)),
+                        Ok(Captured::Repeated(_))
+                    ));
+                    assert!(matches!(
+                        adapter.capture("quotes", &Quoted(1)),
+                        Ok(Captured::Logged(_))
+                    ));
                 }
             });
         }
@@ -217,10 +229,7 @@ fn deduplication_remembers_as_many_as_it_was_told() {
 
 #[test]
 fn a_refused_push_halts_once_and_stops_the_adapter() {
-    let engine = Engine::start_on(
-        Box::new(FaultyStore::failing(1, Fault::DiskFull)),
-        defaults(),
-    );
+    let engine = Engine::start_on(Box::new(FaultyStore::failing(1, Fault::DiskFull)), defaults());
     let mut adapter = adapter(&engine);
     adapter.capture("t", &Quoted(1)).expect("accepted, not yet committed");
     assert!(engine.writer.wait_for_watermark(1, PATIENCE).is_err());

@@ -4,14 +4,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use tapline::store::{EventStore, FileError, MemoryBackend, MemoryDisk, OpenRunError, RunOpening};
 use tapline::engine::{AnchorRequestError, CloseError, ProducerError, WaitError, WriterConfig};
+use tapline::store::{EventStore, FileError, MemoryBackend, MemoryDisk, OpenRunError, RunOpening};
 use tapline::{ContentHash, HaltOutcome, HaltReason, HaltSignal, SubmitError};
 
 use super::defaults;
 use crate::support::{
-    Engine, Fault, FaultyStore, Gate, PATIENCE, counts_by_topic, draft, ended, entries,
-    manifest,
+    Engine, Fault, FaultyStore, Gate, PATIENCE, counts_by_topic, draft, ended, entries, manifest,
 };
 
 /// A signal that counts how often its callback ran.
@@ -136,11 +135,8 @@ fn a_failed_commit_halts_the_run_and_is_never_retried() {
 #[test]
 fn a_run_halted_from_outside_accepts_nothing_more() {
     let (halt, calls) = counted();
-    let engine = Engine::start_with_halt(
-        Box::new(FaultyStore::gated(&Gate::default())),
-        defaults(),
-        halt,
-    );
+    let engine =
+        Engine::start_with_halt(Box::new(FaultyStore::gated(&Gate::default())), defaults(), halt);
     let mut producer = engine.writer.producer().expect("the run is open");
     producer.submit(&draft("outside", &0_u64.to_le_bytes())).expect("room");
     let reason = HaltReason::BackendError("the operator said so".to_owned());
@@ -177,11 +173,7 @@ fn a_writer_that_does_not_answer_an_anchor_request_halts_the_run() {
 fn flushes_that_were_given_up_block_nobody() {
     let gate = Gate::default();
     let threshold = Duration::from_millis(50);
-    let config = WriterConfig {
-        halt_threshold: threshold,
-        close_timeout: threshold,
-        ..defaults()
-    };
+    let config = WriterConfig { halt_threshold: threshold, close_timeout: threshold, ..defaults() };
     let engine = Engine::start_on(Box::new(FaultyStore::gated(&gate)), config);
     let mut producer = engine.writer.producer().expect("the run is open");
     gate.shut();

@@ -75,7 +75,8 @@ fn a_message_that_is_refused_brings_no_name() {
     drop(producer);
     let reader = engine.reader.clone();
     assert_eq!(engine.close(), 3);
-    let names: Vec<_> = reader.names(0).expect("memory").into_iter().map(|(_, name)| name).collect();
+    let names: Vec<_> =
+        reader.names(0).expect("memory").into_iter().map(|(_, name)| name).collect();
     assert_eq!(names[..3], ["good", "Test", "third"]);
     assert!(!names.contains(&"new".to_owned()));
 }

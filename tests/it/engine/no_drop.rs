@@ -10,12 +10,8 @@ use crate::support::{Engine, counts_by_topic, draft, entries};
 #[test]
 fn full_rings_make_producers_wait_and_lose_nothing() {
     // A ring of 64 lines holds 32 of these messages.
-    let config = WriterConfig {
-        ring_lines: 64,
-        record_bytes_max: 256,
-        name_bytes_max: 64,
-        ..defaults()
-    };
+    let config =
+        WriterConfig { ring_lines: 64, record_bytes_max: 256, name_bytes_max: 64, ..defaults() };
     let engine = Engine::start(config);
     let producers = engine.writer.producers();
     const MESSAGES: u64 = 50_000;

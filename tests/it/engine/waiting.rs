@@ -2,8 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use tapline::{HaltOutcome, HaltReason};
 use tapline::engine::WaitError;
+use tapline::{HaltOutcome, HaltReason};
 
 use super::defaults;
 use crate::support::{Engine, FaultyStore, Gate, PATIENCE, draft};

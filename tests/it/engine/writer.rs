@@ -2,13 +2,11 @@
 
 use std::time::{Duration, Instant};
 
-use tapline::store::{EventStore, MemoryBackend, MemoryDisk, RunOpening};
 use tapline::engine::{
     CloseError, EventStoreWriter, ProducerError, SpawnError, WaitError, WaitStrategy, WriterConfig,
 };
-use tapline::{
-    Clock, ContentHash, EntryDraft, HaltSignal, RunStatus, UnixNanos,
-};
+use tapline::store::{EventStore, MemoryBackend, MemoryDisk, RunOpening};
+use tapline::{Clock, ContentHash, EntryDraft, HaltSignal, RunStatus, UnixNanos};
 use uuid::Uuid;
 
 use super::defaults;
@@ -44,11 +42,8 @@ fn batches_are_bounded_by_entries_and_by_bytes() {
     assert_eq!(frames, [1, 2, 12, 22, 32], "one alone, then ten at a time");
 
     let gate = Gate::default();
-    let config = WriterConfig {
-        batch_bytes_max: 16 << 10,
-        record_bytes_max: 4 << 10,
-        ..defaults()
-    };
+    let config =
+        WriterConfig { batch_bytes_max: 16 << 10, record_bytes_max: 4 << 10, ..defaults() };
     // Header and 960 bytes of payload are 16 lines; with hash and offset 1060 bytes; 15 fit.
     let frames = frames_of(&gate, config, 960);
     assert_eq!(frames, [1, 2, 17, 32]);
@@ -332,8 +327,7 @@ fn records_and_names_around_the_end_of_the_ring_are_whole() {
 /// The writer lets go of a ring only when all that came through it is durable.
 #[test]
 fn who_waits_for_a_producer_that_is_gone_is_told() {
-    let config =
-        WriterConfig { max_batch_latency: Some(Duration::from_millis(100)), ..defaults() };
+    let config = WriterConfig { max_batch_latency: Some(Duration::from_millis(100)), ..defaults() };
     let engine = Engine::start(config);
     let mut producer = engine.writer.producer().expect("the run is open");
     let ticket = producer.submit(&draft("gone", &0_u64.to_le_bytes())).expect("room");
