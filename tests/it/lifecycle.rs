@@ -2,6 +2,8 @@
 //! business in an instance's folder is kept out.
 
 mod clock;
+mod continuity;
+mod front_door;
 mod kernel;
 mod left_alone;
 mod left_closed;

@@ -5,7 +5,6 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use tapline::bus::MessageBus;
 use tapline::capture::{Encoder, EncoderRegistry};
 use tapline::engine::{AnchorRequestError, CloseError, ProducerError};
-use tapline::runs::recover_predecessors;
 use tapline::session::{
     Environment, EventStoreConfig, EventStoreLifecycle, KernelEventStore, KernelEventStoreFactory,
     LifecycleOptions,
@@ -149,18 +148,6 @@ fn a_run_that_is_still_read_is_continued() {
     assert_eq!(lifecycle.parent_run_id(), Some(first));
     assert_eq!(lifecycle.boot(&instance()).unwrap().unwrap().passed_over, []);
     drop(reader);
-}
-
-#[test]
-fn dropping_it_seals_as_a_last_resort() {
-    let folder = tempfile::tempdir().unwrap();
-    let mut lifecycle = lifecycle(folder.path());
-    let run = open(&mut lifecycle).unwrap();
-    drop(lifecycle);
-    let path = run_path(folder.path(), &instance(), run);
-    let manifest = open_sealed_file(&path).unwrap().manifest().unwrap();
-    assert_eq!((manifest.status, manifest.high_watermark), (RunStatus::Ended, 2));
-    assert_eq!(recover_predecessors(folder.path(), &instance()).unwrap().recovered, []);
 }
 
 #[test]
