@@ -8,11 +8,9 @@ use tapline::markers::{
     MemoryMarkerBackend, RedbMarkerBackend, open_sealed_markers,
 };
 use tapline::store::FileError;
-use tapline::{
-    DataCursorSnapshot, DataMarkerClass, HiFiMarker, Marker, MarkerCounts, MarkerGap,
-    MarkerGapReason, MarkerManifest, RunStatus, StreamCursor, StreamDictEntry,
-};
+use tapline::{Marker, MarkerCounts, MarkerManifest, RunStatus, StreamDictEntry};
 
+use crate::support::marker::{cursor, gap, hifi, manifest, stream};
 use crate::support::{assert_matches, run_id};
 
 /// A backend, and the folder it may need.
@@ -61,48 +59,6 @@ on_both_backends! {
     a_slot_of_the_dictionary_is_written_once
     a_sealed_sidecar_takes_nothing_more
     nothing_is_appended_before_it_is_open
-}
-
-pub(super) fn manifest() -> MarkerManifest {
-    MarkerManifest {
-        run_id: run_id(1),
-        enabled_classes: DataMarkerClass::ALL.to_vec(),
-        high_fidelity: vec![stream(0).identifier, stream(1).identifier],
-        counts: MarkerCounts::default(),
-        status: RunStatus::Running,
-    }
-}
-
-pub(super) fn stream(slot: u32) -> StreamDictEntry {
-    let identifier = format!("instrument {slot}");
-    StreamDictEntry { slot, data_cls: DataMarkerClass::Quote, identifier }
-}
-
-/// A snapshot in which one stream has moved.
-pub(super) fn cursor(marker_seq: u64, event_seq_before: u64, slot: u32, count: u64) -> Marker {
-    let ts_init_hi = (1_000 + count).into();
-    Marker::Cursor(DataCursorSnapshot {
-        marker_seq,
-        event_seq_before,
-        ts_init: (1_000 + marker_seq).into(),
-        advanced: vec![StreamCursor { slot, ts_init_hi, count }],
-    })
-}
-
-pub(super) fn hifi(marker_seq: u64, event_seq_before: u64, slot: u32) -> Marker {
-    Marker::HiFi(HiFiMarker {
-        marker_seq,
-        event_seq_before,
-        slot,
-        ts_event: 5.into(),
-        ts_init: 6.into(),
-        same_ts_ordinal: 7,
-        record_fingerprint: blake3::hash(b"record"),
-    })
-}
-
-pub(super) fn gap(from: u64, to: u64) -> Marker {
-    Marker::Gap(MarkerGap { from, to, reason: MarkerGapReason::Overflow })
 }
 
 pub(super) fn batch(streams: &[u32], markers: Vec<Marker>) -> MarkerBatch {

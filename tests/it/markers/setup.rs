@@ -18,6 +18,7 @@ use super::node::{
     Decision, Trade, assert_run_is_whole, open_in, open_with, options, record_ten, roomy, sidecar,
     with_opener,
 };
+use crate::support::marker::{cursor, manifest};
 use crate::support::{Gate, entries, instance, run_id, tamper};
 
 #[test]
@@ -174,11 +175,11 @@ fn swept(
     record_ten(&lifecycle);
     lifecycle.seal(UnixNanos::new(1)).unwrap();
     drop(lifecycle);
-    let mut manifest = MarkerManifest { run_id, ..backends::manifest() };
+    let mut manifest = MarkerManifest { run_id, ..manifest() };
     change(&mut manifest);
     let mut backend = RedbMarkerBackend::new(sidecar(&run));
     backend.open(manifest).unwrap();
-    let marker = backends::cursor(1, event_seq_before, 0, 1);
+    let marker = cursor(1, event_seq_before, 0, 1);
     backend.append(&backends::batch(&[0], vec![marker])).unwrap();
     drop(backend);
     damage(&sidecar(&run));

@@ -12,7 +12,8 @@ use tapline::markers::{
 };
 use tapline::{DataMarkerClass, Marker, MarkerManifest, RunStatus, StreamDictEntry};
 
-use super::backends::{batch, cursor, gap, hifi, manifest, stream};
+use super::backends::batch;
+use crate::support::marker::{cursor, gap, hifi, manifest, stream};
 use crate::support::run_id;
 use crate::support::tamper::{self, MARKER_BLOCKS, META, STREAMS};
 

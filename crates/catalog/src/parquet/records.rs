@@ -2,10 +2,8 @@ use std::path::Path;
 
 use super::columns::IntegerColumns;
 use super::error::ParquetCatalogError;
-use crate::model::UnixNanos;
-use crate::replay::{
-    Aggressor, Bar, CatalogError, MarketDataClass, MarketRecord, Quote, TimeRange, Trade,
-};
+use crate::{Aggressor, Bar, CatalogError, MarketDataClass, MarketRecord, Quote, TimeRange, Trade};
+use tapline::UnixNanos;
 
 /// The columns of each class; what else a file has is not looked at.
 const QUOTE: [&str; 6] = ["ts_init", "ts_event", "bid_price", "ask_price", "bid_size", "ask_size"];

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use tapline::replay::{MarketDataClass, ParquetCatalogError, ReplayCatalog, TimeRange};
+use tapline_catalog::{MarketDataClass, ParquetCatalogError, ReplayCatalog, TimeRange};
 
 use super::{Catalog, QUOTE, Table};
 use crate::support::assert_matches;

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::error::ParquetCatalogError;
 use super::records::Records;
-use crate::replay::{
+use crate::{
     CatalogError, Coverage, DataRequest, DataSlice, MarketDataClass, ReplayCatalog, SliceRecords,
     TimeRange,
 };

@@ -3,7 +3,7 @@
 use parquet::basic::Compression;
 use tapline::UnixNanos;
 use tapline::read::EventStoreReader;
-use tapline::replay::{
+use tapline_catalog::{
     Aggressor, Bar, MarketDataClass, MarketRecord, Quote, ReplayInputs, ReplayItem, TimeRange,
     Trade,
 };

@@ -1,14 +1,13 @@
 //! What a node had seen at an entry, out of a catalog.
 
-use tapline::markers::{
-    MarkerBackend, MarkerJoinError, MarkerReader, MemoryMarkerBackend, StreamAtEntry, join_at_entry,
-};
-use tapline::replay::{MarketRecord, TimeRange};
+use tapline::markers::{MarkerBackend, MarkerReader, MemoryMarkerBackend};
 use tapline::{DataMarkerClass, HiFiMarker, Marker, StreamDictEntry};
+use tapline_catalog::{MarkerJoinError, StreamAtEntry, join_at_entry};
+use tapline_catalog::{MarketRecord, TimeRange};
 
-use super::backends::{cursor, gap, hifi, manifest, stream};
+use crate::market::{MemoryCatalog, quote, slice};
 use crate::support::assert_matches;
-use crate::support::market::{MemoryCatalog, quote, slice};
+use crate::support::marker::{cursor, gap, hifi, manifest, stream};
 
 /// A sidecar of two quote streams and one of book changes.
 fn sidecar(markers: Vec<Marker>) -> MarkerReader {

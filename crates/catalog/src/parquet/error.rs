@@ -2,8 +2,8 @@ use std::error::Error;
 use std::io;
 use std::path::PathBuf;
 
-use crate::model::UnixNanos;
-use crate::replay::TimeRange;
+use crate::TimeRange;
+use tapline::UnixNanos;
 
 /// Why a catalog of Parquet files could not be read. Reaches a replay as the source of
 /// [`PlanError::Catalog`](crate::replay::PlanError::Catalog) and

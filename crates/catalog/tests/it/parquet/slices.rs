@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use tapline::replay::{
+use tapline_catalog::{
     CatalogError, MarketDataClass, ParquetCatalog, ParquetCatalogError, PlanError, ReplayCatalog,
     ReplayInputs, TimeRange,
 };

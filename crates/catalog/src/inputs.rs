@@ -1,8 +1,8 @@
 use std::fmt;
 
-use super::join::JoinedReplay;
-use super::{CatalogError, Coverage, DataRequest, MarketDataClass, ReplayCatalog, TimeRange};
-use crate::read::EventStoreReader;
+use crate::join::JoinedReplay;
+use crate::{CatalogError, Coverage, DataRequest, MarketDataClass, ReplayCatalog, TimeRange};
+use tapline::read::EventStoreReader;
 
 /// What to replay: entries of a run, and the market data to join them with.
 #[derive(Debug, Clone, PartialEq, Eq)]

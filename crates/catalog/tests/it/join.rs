@@ -1,13 +1,13 @@
 //! Entries and market data in one order.
 
 use tapline::read::{EventStoreReader, ReadError};
-use tapline::replay::{
+use tapline_catalog::{
     DataRequest, EmptyCatalog, JoinError, MarketRecord, ReplayInputs, ReplayItem, TimeRange,
 };
 
-use super::run_of;
+use crate::market::{MemoryCatalog, quote, request, slice};
+use crate::run_of;
 use crate::support::doctored::{Doctored, Part};
-use crate::support::market::{MemoryCatalog, quote, request, slice};
 use crate::support::{Message, assert_matches};
 
 const ALL: TimeRange = TimeRange::new(0, 100);

@@ -3,12 +3,12 @@ use std::collections::BinaryHeap;
 use std::iter::Peekable;
 use std::slice;
 
-use super::{
+use crate::{
     CatalogError, DataSlice, MarketDataClass, MarketRecord, PlannedInputs, ReplayCatalog,
     SliceRecords, TimeRange,
 };
-use crate::model::{Entry, UnixNanos};
-use crate::read::{Direction, EventStoreReader, ReadError, Scan};
+use tapline::read::{Direction, EventStoreReader, ReadError, Scan};
+use tapline::{Entry, UnixNanos};
 
 /// One step of a replay.
 #[derive(Debug, Clone, PartialEq, Eq)]

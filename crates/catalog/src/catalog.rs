@@ -1,8 +1,8 @@
 use std::error::Error;
 use std::fmt;
 
-use super::{MarketDataClass, MarketRecord};
-use crate::model::UnixNanos;
+use crate::{MarketDataClass, MarketRecord};
+use tapline::UnixNanos;
 
 /// An error of the catalog's own, which names the place in the catalog.
 pub type CatalogError = Box<dyn Error + Send + Sync + 'static>;
