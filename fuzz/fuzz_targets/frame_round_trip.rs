@@ -64,7 +64,7 @@ fn check_entry(frame: &FrameView<'_>, index: usize, seq: u64, message: &Message,
     assert_eq!(record.identity(), message.identity());
     let keys = record.keys().map(|(kind, key)| (kind.as_u16(), key));
     assert!(keys.eq(message.keys.iter().map(|(kind, key)| (*kind, key.as_bytes()))));
-    assert_eq!(frame.entry_hash(index), blake3::hash(record.bytes()));
+    assert_eq!(frame.entry_hash(index).as_bytes(), blake3::hash(record.bytes()).as_bytes());
 }
 
 /// The index has the first entry of the frame for each hash of a key.

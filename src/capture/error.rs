@@ -27,6 +27,7 @@ impl From<serde_json::Error> for EncodeError {
 
 /// Why a message was not captured.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum CaptureError {
     /// The message could not be encoded, or does not fit the limits. Counted; the run goes on, and
     /// the next message can be captured.
@@ -58,6 +59,7 @@ pub enum CaptureError {
 
 /// Why an encoder was not registered.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum RegisterError {
     /// The message type has an encoder or is an envelope already.
     #[error("{type_name} is registered already")]

@@ -292,7 +292,7 @@ mod tests {
         let name = "n".repeat(config.name_bytes_max);
         let (topic_id, type_id) = (frame.push_name(&name), frame.push_name(&name));
         frame.push(record, &[], &RecordStamp { ts_publish, topic_id, type_id });
-        frame.seal(&Hash::from_bytes([0; 32])).bytes().len()
+        frame.seal(&Hash::ZERO).bytes().len()
     }
 
     #[test]

@@ -189,7 +189,7 @@ mod tests {
 
     #[test]
     fn a_mark_says_what_it_was_made_of() {
-        let record = MarkedRecord { fingerprint: blake3::hash(b"record"), same_ts_ordinal: 3 };
+        let record = MarkedRecord { fingerprint: Hash::of(b"record"), same_ts_ordinal: 3 };
         let mark = DataMark {
             stream: 7,
             count: 11,

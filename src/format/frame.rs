@@ -24,7 +24,7 @@ pub(super) struct FrameHeader {
     pub(super) records_lines: U32,
     pub(super) names_count: U32,
     pub(super) names_bytes: U32,
-    pub(super) previous_root: [u8; blake3::OUT_LEN],
+    pub(super) previous_root: [u8; Hash::BYTES],
 }
 
 const _: () = assert!(size_of::<FrameHeader>() == LINE_BYTES);
@@ -53,7 +53,7 @@ impl FrameHeader {
 /// The root of a frame: BLAKE3 over its header, and over everything between records and root.
 /// The records themselves are covered by their hashes.
 pub(super) fn root_of(header: &[u8], sections: &[u8]) -> Hash {
-    blake3::Hasher::new().update(header).update(sections).finalize()
+    Hash::of_parts([header, sections])
 }
 
 /// Why bytes are no frame.
@@ -114,7 +114,7 @@ pub struct FrameView<'a> {
     header: &'a FrameHeader,
     header_bytes: &'a [u8],
     records: &'a [u8],
-    hashes: &'a [[u8; blake3::OUT_LEN]],
+    hashes: &'a [[u8; Hash::BYTES]],
     offsets: &'a [U32],
     names: &'a [u8],
     /// Hashes, offsets and names in one: what the root covers besides the header.
@@ -192,7 +192,7 @@ impl<'a> FrameView<'a> {
             offsets: <[U32]>::ref_from_bytes(&bytes[hashes..offsets]).expect(CHECKED),
             names: &bytes[offsets..names],
             sections: &bytes[records..names],
-            root: Hash::from_slice(&bytes[names..]).expect(CHECKED),
+            root: Hash::from_bytes(bytes[names..].try_into().expect(CHECKED)),
         }
     }
 
@@ -278,7 +278,7 @@ impl<'a> FrameView<'a> {
         mut visit: impl FnMut(usize, &RecordView<'a>),
     ) -> bool {
         hashes.clear();
-        hashes.resize(self.count(), Hash::from_bytes([0; blake3::OUT_LEN]));
+        hashes.resize(self.count(), Hash::ZERO);
         // One pass: a record is hashed while it is still in the processor's cache.
         let visited = self.visit_records(|index, start, record| {
             visit(index, record);
@@ -320,7 +320,7 @@ impl<'a> FrameView<'a> {
     /// malformed record is 32 zero bytes.
     pub fn hash_records(&self, lanes: &mut HashLanes, out: &mut Vec<Hash>) {
         out.clear();
-        out.resize(self.count(), Hash::from_bytes([0; blake3::OUT_LEN]));
+        out.resize(self.count(), Hash::ZERO);
         for index in 0..self.count() {
             let Ok(record) = self.record(index) else {
                 continue;
@@ -347,10 +347,10 @@ fn section_ends(bytes: &[u8]) -> Result<SectionEnds, FrameError> {
     // All lengths are 32 bits wide, so their sum cannot overflow 64.
     let count = header.count.get() as usize;
     let records = LINE_BYTES + header.records_lines.get() as usize * LINE_BYTES;
-    let hashes = records + count * blake3::OUT_LEN;
+    let hashes = records + count * Hash::BYTES;
     let offsets = hashes + count * OFFSET_BYTES;
     let names = offsets + header.names_bytes.get() as usize;
-    let expected = names + blake3::OUT_LEN;
+    let expected = names + Hash::BYTES;
     if bytes.len() == expected {
         Ok([records, hashes, offsets, names])
     } else {

@@ -9,9 +9,9 @@ use super::{FrameView, KeyRow, LINE_BYTES, Line, RecordHeader, RecordView, key_h
 use crate::model::{Hash, UnixNanos};
 
 /// Bytes a frame has besides its records and names: header and root.
-pub(crate) const FRAME_OVERHEAD_BYTES: usize = LINE_BYTES + blake3::OUT_LEN;
+pub(crate) const FRAME_OVERHEAD_BYTES: usize = LINE_BYTES + Hash::BYTES;
 /// Bytes a record takes in a frame besides its own lines: hash and offset.
-pub(crate) const PER_RECORD_BYTES: usize = blake3::OUT_LEN + OFFSET_BYTES;
+pub(crate) const PER_RECORD_BYTES: usize = Hash::BYTES + OFFSET_BYTES;
 
 /// How large a frame may grow.
 #[derive(Debug, Clone, Copy)]
@@ -89,7 +89,7 @@ impl FrameBuilder {
             + names_bytes
             + lines * LINE_BYTES
             + (entries + 1) * PER_RECORD_BYTES
-            + blake3::OUT_LEN;
+            + Hash::BYTES;
         let within = entries < self.limits.entries_max && bytes <= self.limits.bytes_max;
         entries == 0 || (within && self.roots.is_none())
     }
@@ -139,7 +139,7 @@ impl FrameBuilder {
 
         let index = self.hashes.len();
         self.offsets.push(U32::new(((start - LINE_BYTES) / LINE_BYTES) as u32));
-        self.hashes.push(Hash::from_bytes([0; blake3::OUT_LEN]));
+        self.hashes.push(Hash::ZERO);
         self.lanes.add(&self.buffer, start, lines, index, &mut self.hashes);
         if keyed {
             let record = RecordView::parse(&self.buffer[start..]).expect("a record is well-formed");

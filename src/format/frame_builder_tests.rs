@@ -31,7 +31,7 @@ fn sealed_len(count: usize) -> usize {
     for n in 0..count {
         push(&mut frame, &nth(n));
     }
-    frame.seal(&Hash::from_bytes([0; 32])).bytes().len()
+    frame.seal(&Hash::ZERO).bytes().len()
 }
 
 /// As settings are checked by: what one frame can hold at most is what is left of its bytes.
@@ -55,7 +55,7 @@ fn a_frame_is_filled_up_to_its_limit_of_bytes() {
             push(&mut frame, &next);
             count += 1;
         }
-        let sealed = frame.seal(&Hash::from_bytes([0; 32])).bytes().len();
+        let sealed = frame.seal(&Hash::ZERO).bytes().len();
         assert_eq!(sealed, sealed_len(count));
         assert!(sealed <= bytes_max, "{sealed} bytes, {bytes_max} are allowed");
         assert!(sealed_len(count + 1) > bytes_max, "there was room for another");
@@ -72,12 +72,12 @@ fn a_frame_takes_no_more_entries_than_it_may_and_none_when_sealed() {
         assert!(!frame.is_empty());
     }
     assert!(!frame.fits(1, 0));
-    frame.seal(&Hash::from_bytes([0; 32]));
+    frame.seal(&Hash::ZERO);
     frame.reset();
     assert!(frame.is_empty());
     frame.push(&nth(0).0, &[], &STAMP);
     assert!(frame.fits(1, 0));
-    frame.seal(&Hash::from_bytes([0; 32]));
+    frame.seal(&Hash::ZERO);
     assert!(!frame.fits(1, 0), "it is sealed");
 }
 
@@ -101,7 +101,7 @@ fn a_frame_goes_on_where_another_ended() {
     let mut next = FrameBuilder::new(limits, 1, 0);
     next.push_name("of a frame before");
     next.follow(&frame);
-    frame.seal(&Hash::from_bytes([0; 32]));
+    frame.seal(&Hash::ZERO);
     frame.reset();
     for builder in [&mut next, &mut frame] {
         assert_eq!((builder.next_seq(), builder.push_name("d")), (7, 6));

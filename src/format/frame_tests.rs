@@ -45,7 +45,7 @@ fn frame() -> Vec<u8> {
     }
     builder.push_name("topic");
     builder.push_name("type");
-    builder.seal(&Hash::from_bytes([0; 32])).bytes().to_vec()
+    builder.seal(&Hash::ZERO).bytes().to_vec()
 }
 
 fn put(bytes: &[u8], at: usize, new: &[u8]) -> Vec<u8> {

@@ -5,8 +5,8 @@
 //! (1024 bytes), so records of equal length can instead share the lanes: one record a lane, up to
 //! 16 at once with AVX-512. The result is the ordinary BLAKE3 of each record.
 //!
-//! `blake3::platform` is public but not part of that crate's promise; hence its exact version in
-//! `Cargo.toml`, and one function, [`hash_equal_length`], that knows it.
+//! `blake3::platform` is public but not part of that crate's promise; hence the upper bound in
+//! `Cargo.toml`, one function, [`hash_blocks`], that knows it, and a property test that compares.
 
 use blake3::platform::{MAX_SIMD_DEGREE, Platform};
 
@@ -62,7 +62,7 @@ impl HashLanes {
         hashes: &mut [Hash],
     ) {
         if lines == 0 || lines > MULTI_LANE_LINES_MAX {
-            hashes[index] = blake3::hash(&buffer[start..start + lines * LINE_BYTES]);
+            hashes[index] = Hash::of(&buffer[start..start + lines * LINE_BYTES]);
             return;
         }
         let waiting = &mut self.waiting[lines - 1];
@@ -91,9 +91,9 @@ fn flush(
     hashes: &mut [Hash],
 ) {
     let records = &waiting.records[..waiting.count];
-    let mut out = [0; LANES_MAX * blake3::OUT_LEN];
+    let mut out = [0; LANES_MAX * Hash::BYTES];
     hash_equal_length(platform, lines, records, buffer, &mut out);
-    for ((_, index), hash) in records.iter().zip(out.as_chunks::<{ blake3::OUT_LEN }>().0) {
+    for ((_, index), hash) in records.iter().zip(out.as_chunks::<{ Hash::BYTES }>().0) {
         hashes[*index] = Hash::from_bytes(*hash);
     }
     waiting.count = 0;
@@ -176,12 +176,12 @@ mod tests {
             blake3::Hasher::new().update(&seed.to_le_bytes()).finalize_xof().fill(&mut buffer);
 
             let mut lanes = HashLanes::default();
-            let mut hashes = vec![Hash::from_bytes([0; 32]); lines.len()];
+            let mut hashes = vec![Hash::ZERO; lines.len()];
             let mut start = 0;
             let mut expected = Vec::new();
             for (index, lines) in lines.iter().enumerate() {
                 lanes.add(&buffer, start, *lines, index, &mut hashes);
-                expected.push(blake3::hash(&buffer[start..start + lines * LINE_BYTES]));
+                expected.push(Hash::of(&buffer[start..start + lines * LINE_BYTES]));
                 start += lines * LINE_BYTES;
             }
             lanes.finish(&buffer, &mut hashes);

@@ -11,7 +11,7 @@ use crate::model::{
     StreamCursor, StreamDictEntry,
 };
 
-const HASH_BYTES: usize = blake3::OUT_LEN;
+const HASH_BYTES: usize = Hash::BYTES;
 
 /// The kinds of records, by the byte that they begin with.
 const CURSOR: u8 = 1;
@@ -28,7 +28,7 @@ struct Domains {
 
 impl Default for Domains {
     fn default() -> Self {
-        let key = |domain: &str| *blake3::hash(domain.as_bytes()).as_bytes();
+        let key = |domain: &str| *Hash::of(domain.as_bytes()).as_bytes();
         Self {
             stream: key("tapline data marker: stream"),
             cursor: key("tapline data marker: cursor snapshot"),
@@ -84,6 +84,7 @@ struct StreamBody {
 
 /// Why bytes are no block, or no row of the dictionary.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum MarkerBlockError {
     /// A record ends behind the end of the block.
     #[error("a record is cut short")]
@@ -151,7 +152,7 @@ impl MarkerCodec {
             Marker::HiFi(marker) => encode_hifi(marker, block),
             Marker::Gap(gap) => encode_gap(*gap, block),
         }
-        let hash = blake3::keyed_hash(key, &block[start..]);
+        let hash = Hash::keyed(key, &block[start..]);
         block.extend_from_slice(hash.as_bytes());
     }
 
@@ -171,7 +172,7 @@ impl MarkerCodec {
         };
         let body = &rest[..rest.len() - behind.len()];
         let (hash, behind) = take_hash(behind)?;
-        let is_intact = blake3::keyed_hash(key, body) == hash;
+        let is_intact = Hash::keyed(key, body) == hash;
         Ok(Some((StoredMarker { marker, hash, is_intact }, behind)))
     }
 
@@ -181,7 +182,7 @@ impl MarkerCodec {
         let body = StreamBody { slot: U32::new(stream.slot), class };
         let mut row = body.as_bytes().to_vec();
         row.extend_from_slice(stream.identifier.as_bytes());
-        let hash = blake3::keyed_hash(&self.domains.stream, &row);
+        let hash = Hash::keyed(&self.domains.stream, &row);
         row.extend_from_slice(hash.as_bytes());
         row
     }
@@ -202,7 +203,7 @@ impl MarkerCodec {
                 identifier: identifier.to_owned(),
             },
             hash,
-            is_intact: blake3::keyed_hash(&self.domains.stream, body) == hash,
+            is_intact: Hash::keyed(&self.domains.stream, body) == hash,
         })
     }
 }

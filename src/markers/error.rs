@@ -7,6 +7,7 @@ use crate::store::{BackendFault, FileError};
 
 /// Why an extractor was not registered.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum ExtractorError {
     /// The message type has an extractor already.
     #[error("{type_name} is registered already")]
@@ -18,6 +19,7 @@ pub enum ExtractorError {
 
 /// What went wrong with a sidecar. The run goes on without.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum MarkerStoreError {
     /// No sidecar is open on this backend, or no longer on the one that is read.
     #[error("no sidecar is open on this backend")]

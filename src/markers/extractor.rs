@@ -2,7 +2,7 @@ use std::any::Any;
 use std::marker::PhantomData;
 use std::sync::Arc;
 
-use crate::model::{DataMarkerClass, Hash, UnixNanos};
+use crate::model::{DataMarkerClass, Fingerprint, Hash, UnixNanos};
 
 /// What is marked of a piece of market data.
 #[derive(Debug, Clone, Copy)]
@@ -67,12 +67,12 @@ impl<T: 'static> Extractor<T> {
     #[must_use]
     pub fn fingerprinted_by(
         mut self,
-        fingerprint: impl Fn(&T, &mut blake3::Hasher) + Send + Sync + 'static,
+        fingerprint: impl Fn(&T, &mut Fingerprint) + Send + Sync + 'static,
     ) -> Self {
         self.erased.fingerprint = Some(Arc::new(move |message| {
-            let mut hasher = blake3::Hasher::new();
-            fingerprint(message.downcast_ref()?, &mut hasher);
-            Some(hasher.finalize())
+            let mut bytes = Fingerprint::default();
+            fingerprint(message.downcast_ref()?, &mut bytes);
+            Some(bytes.finish())
         }));
         self
     }

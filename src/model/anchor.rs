@@ -31,12 +31,12 @@ pub struct ContentHashError {
 impl ContentHash {
     /// Hashes `content`.
     pub fn of(content: &[u8]) -> Self {
-        Self(blake3::hash(content))
+        Self(Hash::of(content))
     }
 
     /// Whether `content` has this hash.
     pub fn matches(&self, content: &[u8]) -> bool {
-        self.0 == blake3::hash(content)
+        self.0 == Hash::of(content)
     }
 }
 
@@ -51,7 +51,7 @@ impl FromStr for ContentHash {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         text.strip_prefix("blake3:")
-            .and_then(|hex| Hash::from_hex(hex).ok())
+            .and_then(|hex| hex.parse().ok())
             .map(Self)
             .ok_or_else(|| ContentHashError { text: text.to_owned() })
     }

@@ -2,10 +2,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::{IndexKind, UnixNanos};
-
-/// A BLAKE3 hash, 32 bytes. `Display` of it is 64 lower-case hexadecimal digits.
-pub type Hash = blake3::Hash;
+use super::{Hash, IndexKind, UnixNanos};
 
 /// Where a message stands among others: the workflow it belongs to, and the message that caused it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]

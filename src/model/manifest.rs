@@ -100,13 +100,13 @@ mod optional_hash {
 
     #[expect(clippy::ref_option, reason = "the signature serde's `with` asks for")]
     pub(super) fn serialize<S: Serializer>(hash: &Option<Hash>, to: S) -> Result<S::Ok, S::Error> {
-        hash.map(|hash| hash.to_hex().to_string()).serialize(to)
+        hash.map(|hash| hash.to_string()).serialize(to)
     }
 
     pub(super) fn deserialize<'de, D: Deserializer<'de>>(
         from: D,
     ) -> Result<Option<Hash>, D::Error> {
         let hex = Option::<String>::deserialize(from)?;
-        hex.map(|hex| Hash::from_hex(&hex).map_err(D::Error::custom)).transpose()
+        hex.map(|hex| hex.parse().map_err(D::Error::custom)).transpose()
     }
 }

@@ -4,6 +4,7 @@
 mod anchor;
 mod clock;
 mod entry;
+mod hash;
 mod identity;
 mod index;
 mod manifest;
@@ -16,7 +17,8 @@ mod type_map;
 
 pub use anchor::{ContentHash, ContentHashError, SnapshotAnchor};
 pub use clock::{Clock, SimulatedClock};
-pub use entry::{Entry, EntryDraft, Hash, Headers};
+pub use entry::{Entry, EntryDraft, Headers};
+pub use hash::{Fingerprint, Hash, HashError};
 pub use identity::{RegisteredComponents, RunIdentity};
 pub use index::{IndexKind, IndexKindError, IndexKinds};
 pub(crate) use manifest::REPLAY_FLAG;

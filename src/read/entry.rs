@@ -20,7 +20,7 @@ pub(super) fn open_frame(first_seq: u64, bytes: Bytes) -> Result<Frame, ReadErro
 /// The record of entry `seq` with its hash. An error where the record does not have the hash stored
 /// with it, or says it is another entry.
 pub(super) fn record_of(frame: &Frame, seq: u64) -> Result<(RecordView<'_>, Hash), ReadError> {
-    checked_record(frame, seq, |_, record| blake3::hash(record.bytes()))
+    checked_record(frame, seq, |_, record| Hash::of(record.bytes()))
 }
 
 /// As [`record_of`], where all records of the frame were hashed at once, which is faster for many.

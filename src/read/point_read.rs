@@ -175,7 +175,7 @@ mod tests {
         for _ in 0..ENTRIES {
             builder.push(&[line], &[], &stamp);
         }
-        let sealed = builder.seal(&Hash::from_bytes([0; 32]));
+        let sealed = builder.seal(&Hash::ZERO);
         let bytes = Bytes::copy_from_slice(sealed.bytes());
         Arc::new(open_frame(first_seq, bytes).expect("the engine's own frame"))
     }

@@ -32,7 +32,7 @@ impl Walk {
             hashes: Vec::new(),
             next_seq: 1,
             end_unknown: false,
-            root: Hash::from_bytes([0; 32]),
+            root: Hash::ZERO,
             names: Vec::new(),
             names_before_loss: None,
             ts_init_max: UnixNanos::default(),

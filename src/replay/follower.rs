@@ -35,6 +35,7 @@ enum State {
 
 /// Why a follower could not go on.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum FollowError {
     /// The run could not be read, or the cache did not take an entry.
     #[error(transparent)]

@@ -3,6 +3,7 @@ use crate::read::{Direction, EventStoreReader, ReadError};
 
 /// Why a run's entries could not all be applied to a cache.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum ReplayError {
     /// The run could not be read. The cache holds the state at `applied_seq`.
     #[error(

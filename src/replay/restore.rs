@@ -21,6 +21,7 @@ pub struct RestoreReport {
 
 /// Why a cache was not restored. After any of these the cache must not be used.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum RestoreError {
     /// The run's anchor or watermark could not be read, or a sealed run has lost its last entries. The cache
     /// is as it was.

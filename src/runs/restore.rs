@@ -28,6 +28,7 @@ pub struct ParentRestore {
 /// Why a cache could not be restored. It must not be used then, unless nothing was to be restored
 /// yet.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum RestoreParentError {
     /// A run that is needed cannot be opened, or its file holds another. One that was reclaimed,
     /// while a later one without a snapshot was kept, cannot be made up for: begin with an empty
@@ -180,6 +181,7 @@ fn open(
 
 /// Why a run cannot be replayed from (setting `replay_from_run_id`).
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum ReplayRunError {
     /// It is not there, not sealed, cannot be opened, or its file holds another run or one of
     /// another instance.

@@ -88,6 +88,7 @@ pub enum RetentionDecision {
 /// Why a run stays.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, thiserror::Error)]
 #[serde(tag = "kind", rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum KeepReason {
     /// The mode is [`RetentionMode::Full`].
     #[error("everything is kept")]
@@ -131,6 +132,7 @@ pub enum KeepReason {
 /// Why a run may be removed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, thiserror::Error)]
 #[serde(tag = "kind", rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum ReclaimReason {
     /// There are enough newer ones.
     #[error("not one of the newest {keep_last}")]

@@ -63,6 +63,7 @@ pub struct RecoveredRun {
 
 /// Why no sweep could be made.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum SweepError {
     /// The instance's folder is not free.
     #[error(transparent)]

@@ -29,7 +29,7 @@ impl RunCursor {
     }
 
     pub(super) fn fresh(manifest: RunManifest) -> Self {
-        let tail = Tail { watermark: 0, root: Hash::from_bytes([0; 32]), names: 0 };
+        let tail = Tail { watermark: 0, root: Hash::ZERO, names: 0 };
         Self::new(manifest, tail, None)
     }
 

@@ -6,6 +6,7 @@ use crate::model::{InstanceId, RunId, RunStatus};
 
 /// Why a run could not be opened for writing.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum OpenRunError {
     /// This backend has a run open already.
     #[error("run {open} is open on this backend; seal it first")]
@@ -52,6 +53,7 @@ impl OpenRunError {
 
 /// Why a frame was not appended. Nothing of it was stored.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum AppendError {
     /// `open_run` was not called.
     #[error("no run is open on this backend")]
@@ -81,6 +83,7 @@ pub enum AppendError {
 
 /// Why an anchor was not recorded.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum AnchorError {
     /// `open_run` was not called.
     #[error("no run is open on this backend")]
@@ -119,6 +122,7 @@ pub enum AnchorError {
 
 /// Why a run was not sealed.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum SealError {
     /// `open_run` was not called.
     #[error("no run is open on this backend")]
@@ -145,6 +149,7 @@ pub enum SealError {
 
 /// Why something could not be read from a run.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum ReadFault {
     /// The run is closed: who wrote it has let go of it, and no sealed file of it can be opened in
     /// its place.
@@ -208,6 +213,7 @@ impl ReadFault {
 
 /// Why a sealed run could not be opened for reading.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum OpenSealedError {
     /// The file could not be opened; a run that is still being written, or whose process died, is
     /// [`FileError::NotSealed`].

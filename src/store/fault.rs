@@ -7,6 +7,7 @@ pub(super) type BoxedSource = Box<dyn std::error::Error + Send + Sync + 'static>
 
 /// What went wrong below the store, in the three classes that ask for different actions.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum BackendFault {
     /// The disk, a quota or a file size limit is full: make room.
     #[error("no space left for the run file: {0}")]

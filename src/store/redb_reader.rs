@@ -73,7 +73,7 @@ impl RedbReader {
     /// Where the run ends: one read of the last frame.
     pub(super) fn tail(&self) -> Result<Tail, ReadFault> {
         let Some((first_seq, bytes)) = self.frame_at_or_before(u64::MAX)? else {
-            return Ok(Tail { watermark: 0, root: Hash::from_bytes([0; 32]), names: 0 });
+            return Ok(Tail { watermark: 0, root: Hash::ZERO, names: 0 });
         };
         let frame =
             FrameView::parse(&bytes).map_err(|source| ReadFault::Frame { first_seq, source })?;

@@ -24,6 +24,7 @@ pub struct StreamAtEntry {
 
 /// Why a sidecar could not be joined with a catalog.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum MarkerJoinError {
     /// The sidecar could not be read.
     #[error(transparent)]

@@ -26,6 +26,7 @@ pub enum ReplayItem<'a> {
 
 /// Why a replay could not go on.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum JoinError {
     /// An entry could not be read.
     #[error("cannot read the run: {0}; `tapline verify` says what is damaged")]

@@ -40,7 +40,7 @@ pub(super) struct Args {
 }
 
 fn parse_root(text: &str) -> Result<Hash, String> {
-    Hash::from_hex(text).map_err(|error| format!("a root has 64 hexadecimal digits: {error}"))
+    text.parse().map_err(|error| format!("a root has 64 hexadecimal digits: {error}"))
 }
 
 #[derive(Serialize)]

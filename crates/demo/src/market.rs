@@ -1,7 +1,7 @@
 //! The demo's market data. It passes the taps uncaptured, and is marked where the run has a sidecar.
 
 use tapline::markers::{DataPoint, Extractor, ExtractorError, ExtractorRegistry};
-use tapline::{DataMarkerClass, UnixNanos};
+use tapline::{DataMarkerClass, Fingerprint, UnixNanos};
 
 pub(super) const QUOTE_TOPIC: &str = "data.quotes.ES.SIM";
 pub(super) const TRADE_TOPIC: &str = "data.trades.ES.SIM";
@@ -114,7 +114,7 @@ fn extractor<T: 'static>(
     })
 }
 
-fn hash(hasher: &mut blake3::Hasher, numbers: &[i64]) {
+fn hash(hasher: &mut Fingerprint, numbers: &[i64]) {
     for number in numbers {
         hasher.update(&number.to_le_bytes());
     }

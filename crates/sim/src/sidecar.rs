@@ -8,7 +8,7 @@ use tapline::markers::{
     MarkerBatch, MarkerReader, MarkerSource, MarkerVerifier, open_sealed_markers,
 };
 use tapline::{
-    DataCursorSnapshot, DataMarkerClass, HiFiMarker, Marker, MarkerCounts, MarkerGap,
+    DataCursorSnapshot, DataMarkerClass, Hash, HiFiMarker, Marker, MarkerCounts, MarkerGap,
     MarkerGapReason, MarkerManifest, RunStatus, StreamCursor, StreamDictEntry, UnixNanos,
 };
 
@@ -135,7 +135,7 @@ impl MarkerMaker {
         let (slot, count) = (slot as u32, self.seen[slot]);
         let ts_init = UnixNanos::new(1_000 * marker_seq);
         if lot.bool() {
-            let record_fingerprint = blake3::hash(&marker_seq.to_le_bytes());
+            let record_fingerprint = Hash::of(&marker_seq.to_le_bytes());
             return Marker::HiFi(HiFiMarker {
                 marker_seq,
                 event_seq_before,

@@ -224,7 +224,7 @@ mod tests {
         let tag = RecordTag { stamp: 0, ts_publish, topic_id, type_id };
         let stamp = RecordStamp { ts_publish, topic_id, type_id };
         frame.push(record.finish(tag).expect("small"), &[], &stamp);
-        frame.seal(&Hash::from_bytes([0; 32]));
+        frame.seal(&Hash::ZERO);
         frame
     }
 

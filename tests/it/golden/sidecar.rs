@@ -10,7 +10,7 @@ use tapline::markers::{
     open_sealed_markers,
 };
 use tapline::{
-    DataCursorSnapshot, DataMarkerClass, HiFiMarker, Marker, MarkerCounts, MarkerGap,
+    DataCursorSnapshot, DataMarkerClass, Hash, HiFiMarker, Marker, MarkerCounts, MarkerGap,
     MarkerGapReason, MarkerManifest, RunStatus, StreamCursor, StreamDictEntry,
 };
 
@@ -56,7 +56,7 @@ fn markers() -> [Marker; 4] {
             ts_event: (TS + 1).into(),
             ts_init: (TS + 2).into(),
             same_ts_ordinal: 3,
-            record_fingerprint: blake3::hash(b"a trade"),
+            record_fingerprint: Hash::of(b"a trade"),
         }),
         Marker::Gap(MarkerGap { from: 3, to: 9, reason: MarkerGapReason::Overflow }),
         snapshot(10, 8, vec![cursor(1, 9)]),

@@ -11,7 +11,9 @@ use tapline::session::{
     LifecycleOptions,
 };
 use tapline::store::{RedbBackend, open_sealed_file, run_path};
-use tapline::{DataMarkerClass, Entry, MarkerManifest, RegisteredComponents, RunStatus, UnixNanos};
+use tapline::{
+    DataMarkerClass, Entry, Fingerprint, MarkerManifest, RegisteredComponents, RunStatus, UnixNanos,
+};
 
 use crate::support::{FaultyStore, Gate, PATIENCE, entries, instance};
 
@@ -41,7 +43,7 @@ pub(super) struct Recorded {
     pub(super) run: PathBuf,
 }
 
-pub(super) fn fingerprint(trade: &Trade, hasher: &mut blake3::Hasher) {
+pub(super) fn fingerprint(trade: &Trade, hasher: &mut Fingerprint) {
     hasher.update(trade.instrument.as_bytes()).update(&trade.price.to_le_bytes());
 }
 

@@ -6,7 +6,7 @@ use std::sync::mpsc::channel;
 
 use tapline::capture::BusCaptureAdapter;
 use tapline::session::DataMarkerConfig;
-use tapline::{Captured, Marker, RunStatus};
+use tapline::{Captured, Fingerprint, Marker, RunStatus};
 
 use super::node::{Decision, Node, Recorded, Trade, decision, fingerprint, roomy};
 use crate::support::{Gate, PATIENCE};
@@ -188,10 +188,10 @@ fn high_fidelity_markers_tell_each_record() {
             Step::Data { instrument: "NQ", ts_init } => {
                 ordinal = if *ts_init == last_ts { ordinal + 1 } else { 0 };
                 last_ts = *ts_init;
-                let mut hasher = blake3::Hasher::new();
+                let mut hasher = Fingerprint::default();
                 let trade = Trade { instrument: "NQ", ts_init: *ts_init, price: number as u64 };
                 fingerprint(&trade, &mut hasher);
-                expected.push((seq, *ts_init - 1, *ts_init, ordinal, hasher.finalize()));
+                expected.push((seq, *ts_init - 1, *ts_init, ordinal, hasher.finish()));
             }
             Step::Data { .. } => {}
         }

@@ -2,10 +2,10 @@
 
 use std::path::Path;
 
-use tapline::UnixNanos;
 use tapline::markers::MarkerReader;
 use tapline::session::{DataMarkerConfig, KernelEventStore, LifecycleOptions};
 use tapline::store::run_path;
+use tapline::{Fingerprint, UnixNanos};
 
 use super::node::{
     Decision, Trade, config_of_small_rings, fingerprint, on_gated_store, open_configured,
@@ -36,9 +36,9 @@ fn marks_around_the_end_of_a_ring_are_whole() {
     let reader = MarkerReader::open_sealed(&sidecar(&run)).unwrap();
     for (half, marker) in (1..).zip(reader.hifi(0..=u64::MAX)) {
         let (n, marker) = (2 * half, marker.unwrap());
-        let mut hasher = blake3::Hasher::new();
+        let mut hasher = Fingerprint::default();
         fingerprint(&Trade { instrument: "NQ", ts_init: n, price: n }, &mut hasher);
-        assert_eq!((marker.ts_init.as_u64(), marker.record_fingerprint), (n, hasher.finalize()));
+        assert_eq!((marker.ts_init.as_u64(), marker.record_fingerprint), (n, hasher.finish()));
     }
 }
 

@@ -1,7 +1,7 @@
 //! Recording a snapshot anchor: only forward, only on what is durable.
 
 use tapline::store::{AnchorError, DiskMode, EventStore, RedbBackend, open_sealed_file, run_path};
-use tapline::{ContentHash, RunStatus, SnapshotAnchor};
+use tapline::{ContentHash, Hash, RunStatus, SnapshotAnchor};
 
 use super::abandoned;
 use crate::support::{Place, assert_matches, instance, run_id, tamper};
@@ -117,7 +117,7 @@ fn the_anchor_is_part_of_the_run_s_root(place: &Place) {
 
     let mut covered = serde_json::to_vec(&sealed.manifest).unwrap();
     covered.extend(serde_json::to_vec(&anchor(6)).unwrap());
-    assert_eq!(sealed.root, blake3::hash(&covered));
+    assert_eq!(sealed.root, Hash::of(&covered));
 }
 
 fn without_an_open_run_no_anchor_is_recorded(place: &Place) {

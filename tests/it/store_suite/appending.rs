@@ -1,7 +1,7 @@
 //! Appending frames: in order or not at all.
 
-use tapline::RunStatus;
 use tapline::store::{AppendError, EventStore, Tail};
+use tapline::{Hash, RunStatus};
 
 use crate::support::message::messages;
 use crate::support::{FrameMaker, Message, Place, assert_matches};
@@ -66,7 +66,7 @@ fn a_frame_of_another_log_is_refused_whole(place: &Place) {
     FrameMaker::new().append_all(&mut *store, &[messages(1, 3)]);
     let before = (contents(&*store), store.tail());
     let tail = store.tail().unwrap();
-    let other_root = Tail { root: blake3::hash(b"another log"), ..tail };
+    let other_root = Tail { root: Hash::of(b"another log"), ..tail };
     let other_names = Tail { names: tail.names + 1, ..tail };
     for other in [other_root, other_names] {
         assert_matches!(

@@ -1,7 +1,7 @@
 //! Sealing a run: once, with a terminal status, and with a manifest that sums it up.
 
 use tapline::store::SealError;
-use tapline::{RunStatus, UnixNanos};
+use tapline::{Hash, RunStatus, UnixNanos};
 
 use crate::support::message::messages;
 use crate::support::{FrameMaker, Place, assert_matches, manifest};
@@ -32,7 +32,7 @@ fn the_sealed_manifest_sums_up_the_run(place: &Place) {
     let reader = store.reader().unwrap();
     assert_eq!(reader.manifest().unwrap(), expected);
     assert_eq!(reader.root().unwrap(), Some(sealed.root));
-    assert_eq!(sealed.root, blake3::hash(&serde_json::to_vec(&expected).unwrap()));
+    assert_eq!(sealed.root, Hash::of(&serde_json::to_vec(&expected).unwrap()));
 }
 
 fn a_run_without_entries_has_no_end_and_no_root(place: &Place) {

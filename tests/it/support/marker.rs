@@ -1,7 +1,7 @@
 //! Markers to record.
 
 use tapline::{
-    DataCursorSnapshot, DataMarkerClass, HiFiMarker, Marker, MarkerCounts, MarkerGap,
+    DataCursorSnapshot, DataMarkerClass, Hash, HiFiMarker, Marker, MarkerCounts, MarkerGap,
     MarkerGapReason, MarkerManifest, RunStatus, StreamCursor, StreamDictEntry,
 };
 
@@ -41,7 +41,7 @@ pub(crate) fn hifi(marker_seq: u64, event_seq_before: u64, slot: u32) -> Marker 
         ts_event: 5.into(),
         ts_init: 6.into(),
         same_ts_ordinal: 7,
-        record_fingerprint: blake3::hash(b"record"),
+        record_fingerprint: Hash::of(b"record"),
     })
 }
 

@@ -9,6 +9,7 @@ use tapline::UnixNanos;
 /// [`PlanError::Catalog`](crate::replay::PlanError::Catalog) and
 /// [`JoinError::Load`](crate::replay::JoinError::Load).
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum ParquetCatalogError {
     /// A folder or file could not be opened or listed.
     #[error("cannot open {path}: {source}")]
