@@ -2,10 +2,12 @@
 //! business in an instance's folder is kept out.
 
 mod clock;
+mod continuity;
 mod kernel;
 mod left_alone;
 mod left_closed;
 mod locking;
+mod node;
 mod opening;
 mod restoring;
 mod sweeping;
