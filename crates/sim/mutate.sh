@@ -8,7 +8,7 @@
 # or if it no longer compiles. Ends with status 1 if any failed.
 #
 # Not in the list: that ids ascend whatever the clock shows, and that names are believed before ids. Since both are so,
-# each suffices in these histories; tests/it/lifecycle/clock.rs and the tests of src/runs/lineage.rs hold each. Nor that
+# each suffices in these histories; tests/it/session/clock.rs and the tests of src/runs/lineage.rs hold each. Nor that
 # retention keeps the head, which is one of the newest in these histories: the tests of src/runs/retention.rs hold that.
 set -euo pipefail
 

@@ -1,6 +1,7 @@
 use super::{EventStoreConfig, OpenError};
 use crate::model::{InstanceId, REPLAY_FLAG, RunId};
-use crate::runs::{InstanceLock, SweepError, SweepReport, check_replay_run, sweep};
+use crate::runs::{InstanceLock, SkippedFile, SweepError, SweepReport, check_replay_run, sweep};
+use crate::store::run_path;
 
 /// An instance's folder, taken for recording: locked, swept, and with the run chosen that the next
 /// one continues. Given back when dropped.
@@ -11,6 +12,8 @@ pub(super) struct Boot {
     pub(super) parent_run_id: Option<RunId>,
     /// What the manifest of the next run says of how it began.
     pub(super) flags: Vec<String>,
+    /// A file that may hold what happened last, if there is one that nobody could look into.
+    passed_over: Option<(RunId, SkippedFile)>,
     _lock: InstanceLock,
 }
 
@@ -37,22 +40,51 @@ impl Boot {
         for skipped in &sweep.skipped {
             tracing::warn!("{} is left alone: {}", skipped.path.display(), skipped.error);
         }
-        let (parent_run_id, flags) = match config.replay_from_run_id {
+        let (parent_run_id, flags, passed_over) = match config.replay_from_run_id {
             Some(run_id) => {
                 check_replay_run(base_dir, instance_id, run_id)?;
-                (Some(run_id), vec![REPLAY_FLAG.to_owned()])
+                (Some(run_id), vec![REPLAY_FLAG.to_owned()], None)
             }
-            None => (sweep.parent_run_id, passed_over_flags(&sweep)),
+            None => {
+                let passed_over = newest_passed_over(config, instance_id, &sweep);
+                (sweep.parent_run_id, passed_over_flags(&sweep), passed_over)
+            }
         };
-        Ok(Self { instance_id: instance_id.clone(), sweep, parent_run_id, flags, _lock: lock })
+        let instance_id = instance_id.clone();
+        Ok(Self { instance_id, sweep, parent_run_id, flags, passed_over, _lock: lock })
+    }
+
+    /// Refuses where a file that nobody could look into may hold what happened last: what can be
+    /// restored would be older, and once a run has opened on top of it nothing brings that back.
+    pub(super) fn check_whole(&self) -> Result<(), OpenError> {
+        match &self.passed_over {
+            Some((run_id, file)) => {
+                Err(OpenError::PassedOver { run_id: *run_id, file: file.clone() })
+            }
+            None => Ok(()),
+        }
     }
 
     /// From here on the next run continues from none.
     pub(super) fn start_fresh(&mut self) {
-        if self.parent_run_id.take().is_some() {
+        let parent = self.parent_run_id.take().is_some();
+        let passed_over = self.passed_over.take().is_some();
+        if parent || passed_over {
             self.flags.push(FRESH_START_FLAG.to_owned());
         }
     }
+}
+
+/// The newest run that was passed over, with its file.
+fn newest_passed_over(
+    config: &EventStoreConfig,
+    instance_id: &InstanceId,
+    sweep: &SweepReport,
+) -> Option<(RunId, SkippedFile)> {
+    let run_id = sweep.passed_over.iter().copied().max()?;
+    let path = run_path(&config.base_dir, instance_id, run_id);
+    let file = sweep.skipped.iter().find(|skipped| skipped.path == path)?;
+    Some((run_id, file.clone()))
 }
 
 /// A run that opens now takes the place of those that were passed over.

@@ -99,15 +99,17 @@ impl SessionBuilder {
     /// run and what was restored; `None` where the node has no earlier run.
     ///
     /// The state is that of the newest sound run and of those it continues, however they ended, back
-    /// to the nearest snapshot. Where it cannot be had whole, nothing is opened: see to the file that
-    /// the error names, or begin with nothing by [`fresh_start`](Self::fresh_start). After an error
-    /// the cache must not be used. A run that failed on the way is recovered by the next start, which
+    /// to the nearest snapshot. Where it cannot be had whole, or where nobody could look into a file
+    /// that may hold what happened last, nothing is opened: see to the file that the error names, or
+    /// begin with nothing by [`fresh_start`](Self::fresh_start). After an error the cache must not be
+    /// used. A run that failed on the way is recovered by the next start, which
     /// restores the same state.
     pub fn restore_and_open(
         self,
         cache: &mut dyn StateCache,
     ) -> Result<(RunSession, Option<ParentRestore>), OpenError> {
         let boot = self.boot()?;
+        boot.check_whole()?;
         let (base_dir, instance_id) = (&self.config.base_dir, &self.instance_id);
         let restore = |run_id| restore_parent(base_dir, instance_id, run_id, cache);
         let restored = boot.parent_run_id.map(restore).transpose()?;

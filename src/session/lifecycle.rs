@@ -79,6 +79,10 @@ impl EventStoreLifecycle {
     /// Restores `cache`, opens a run and takes a first snapshot, in one call:
     /// [`restore_parent_cache`](KernelEventStore::restore_parent_cache) and
     /// [`open`](KernelEventStore::open), and what makes the new run restorable by itself.
+    ///
+    /// Refused where nobody could look into a file that may hold what happened last. After an error
+    /// no run is open and the folder is given back: the next attempt sweeps anew, and restores the
+    /// same state.
     pub fn restore_and_open(
         &mut self,
         instance_id: &InstanceId,
@@ -87,17 +91,49 @@ impl EventStoreLifecycle {
         cache: &mut dyn StateCache,
     ) -> Result<Option<ParentRestore>, OpenError> {
         self.seal_left_over();
-        let restored = self.restore_parent_cache(instance_id, cache)?;
-        self.open(instance_id, components, environment)?;
-        if let State::Open(session) = &mut self.state {
-            let taken = session.take_first_snapshot(cache);
-            if taken.is_err() {
-                // Nothing was traded yet. The next start restores what this one did.
-                self.state = State::Idle;
-            }
-            taken?;
+        let opened = self.restored_run(instance_id, components, environment, cache);
+        if opened.is_err() {
+            self.state = State::Idle;
         }
-        Ok(restored)
+        let (session, restored) = opened?.unzip();
+        if let Some(session) = session {
+            self.state = State::Open(Box::new(session));
+        }
+        Ok(restored.flatten())
+    }
+
+    /// What was restored, and the run that continues it with its first snapshot taken.
+    fn restored_run(
+        &mut self,
+        instance_id: &InstanceId,
+        components: RegisteredComponents,
+        environment: &Environment,
+        cache: &mut dyn StateCache,
+    ) -> Result<Option<(RunSession, Option<ParentRestore>)>, OpenError> {
+        self.booted(instance_id)?.map_or(Ok(()), Boot::check_whole)?;
+        let restored = self.restore_parent_cache(instance_id, cache)?;
+        let session = self.new_run(instance_id, components, environment)?;
+        let with_snapshot = |mut session: RunSession| {
+            session.take_first_snapshot(cache)?;
+            Ok((session, restored))
+        };
+        session.map(with_snapshot).transpose()
+    }
+
+    /// A run on the folder that is held then; `None` without a configuration. What a failed attempt
+    /// leaves behind is for the sweep of the next one.
+    fn new_run(
+        &mut self,
+        instance_id: &InstanceId,
+        components: RegisteredComponents,
+        environment: &Environment,
+    ) -> Result<Option<RunSession>, OpenError> {
+        self.booted(instance_id)?;
+        let booted = std::mem::replace(&mut self.state, State::Idle);
+        let (Some(config), State::Booted(boot)) = (&self.config, booted) else {
+            return Ok(None);
+        };
+        RunSession::open(*boot, config, components, environment, &self.options).map(Some)
     }
 
     /// The open run; its producers and its read side.
@@ -161,11 +197,7 @@ impl KernelEventStore for EventStoreLifecycle {
         environment: &Environment,
     ) -> Result<(), OpenError> {
         self.seal_left_over();
-        self.booted(instance_id)?;
-        // What a failed attempt leaves behind is for the sweep of the next one.
-        let booted = std::mem::replace(&mut self.state, State::Idle);
-        if let (Some(config), State::Booted(boot)) = (&self.config, booted) {
-            let session = RunSession::open(*boot, config, components, environment, &self.options)?;
+        if let Some(session) = self.new_run(instance_id, components, environment)? {
             self.state = State::Open(Box::new(session));
         }
         Ok(())

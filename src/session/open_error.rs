@@ -5,7 +5,7 @@ use crate::engine::{ConfigError, ProducerError, SpawnError, SubmitError};
 use crate::model::RunId;
 use crate::protocol::HaltReason;
 use crate::replay::SnapshotError;
-use crate::runs::{ReplayRunError, RestoreParentError, SweepError};
+use crate::runs::{ReplayRunError, RestoreParentError, SkippedFile, SweepError};
 use crate::store::OpenRunError;
 
 /// Why a run could not be opened. Where its halt signal has fired, or fires for that, the reason is here:
@@ -29,6 +29,18 @@ pub enum OpenError {
     /// nothing was to be restored yet.
     #[error(transparent)]
     Restore(#[from] RestoreParentError),
+    /// A run may hold what happened last, and nobody could look into its file. No run was opened.
+    #[error(
+        "run {run_id} may hold what happened last, and cannot be looked into: {}: {}; see to that \
+         file and start again, or move it away to go on from an older state",
+        file.path.display(), file.error
+    )]
+    PassedOver {
+        /// The newest such run.
+        run_id: RunId,
+        /// Its file, and what is wrong with it.
+        file: SkippedFile,
+    },
     /// The run to replay from is none that can be. No new run was opened.
     #[error(transparent)]
     ReplayRun(#[from] ReplayRunError),

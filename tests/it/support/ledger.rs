@@ -14,6 +14,8 @@ use super::Message;
 pub(crate) struct Accounts {
     pub(crate) by_name: BTreeMap<String, u64>,
     pub(crate) all: u64,
+    /// The amount booked last, by account: like the numbers of orders, none may come twice.
+    pub(crate) newest: BTreeMap<String, u64>,
     /// The last applied entry.
     pub(crate) last_seq: u64,
 }
@@ -23,6 +25,7 @@ impl Accounts {
         let fold = |state: u64| state.wrapping_mul(31).wrapping_add(amount);
         let state = self.by_name.entry(account.to_owned()).or_default();
         *state = fold(*state);
+        self.newest.insert(account.to_owned(), amount);
         self.all = fold(self.all);
         self.last_seq = seq;
     }

@@ -15,6 +15,7 @@ pub(crate) mod pages;
 pub(crate) mod places;
 pub(crate) mod prefix;
 pub(crate) mod raw;
+pub(crate) mod steps;
 pub(crate) mod tamper;
 
 pub(crate) use engine::{Engine, PATIENCE, counts_by_topic, draft, ended, entries};

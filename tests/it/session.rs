@@ -8,6 +8,7 @@ mod kernel;
 mod left_alone;
 mod left_closed;
 mod locking;
+mod node;
 mod opening;
 mod restoring;
 mod sweeping;
