@@ -3,7 +3,6 @@
 
 mod backends;
 mod causes;
-mod joined;
 mod node;
 mod oracle;
 mod overload;

@@ -1,11 +1,7 @@
-//! Replay: a cache restored from a run and kept up with it, and a run joined with market data.
+//! Replay: a cache restored from a run and kept up with it.
 
 mod cut_short;
 mod follower;
-mod inputs;
-mod join;
-#[cfg(feature = "parquet")]
-mod parquet;
 mod producers;
 mod property;
 mod restore;

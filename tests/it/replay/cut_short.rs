@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use tapline::read::{EventStoreReader, ReadError};
 use tapline::replay::{
-    CacheFollower, EmptyCatalog, FollowError, JoinError, ReplayError, ReplayInputs, RestoreError,
-    StateCache, restore_snapshot_and_replay_tail,
+    CacheFollower, FollowError, ReplayError, RestoreError, StateCache,
+    restore_snapshot_and_replay_tail,
 };
 use tapline::runs::RestoreParentError;
 use tapline::session::{
@@ -87,15 +87,4 @@ fn a_follower_applies_nothing_of_it() {
         assert_eq!(found.to_string(), error.to_string());
     }
     assert!(follower.into_cache().given.is_empty());
-}
-
-#[test]
-fn a_joined_replay_ends_with_what_is_missing() {
-    let (_place, path) = cut_short(None);
-    let planned = ReplayInputs::entries(5, u64::MAX).plan(&EmptyCatalog).unwrap();
-    let reader = reader(&path);
-    let items: Vec<_> = planned.replay(&reader, &EmptyCatalog).take(10).collect();
-    assert_eq!(items.len(), 3);
-    assert!(items[..2].iter().all(Result::is_ok));
-    assert_matches!(&items[2], Err(JoinError::Read(ReadError::Gap { from: 7, to: 9 })));
 }

@@ -9,7 +9,6 @@ pub(crate) mod files;
 pub(crate) mod frames;
 pub(crate) mod hex;
 pub(crate) mod ledger;
-pub(crate) mod market;
 pub(crate) mod message;
 pub(crate) mod pages;
 pub(crate) mod places;

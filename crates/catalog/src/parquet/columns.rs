@@ -1,4 +1,5 @@
 use std::fs::File;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
 use parquet::basic::{LogicalType, TimeUnit, Type};
@@ -9,7 +10,6 @@ use parquet::file::reader::{FileReader, SerializedFileReader};
 use parquet::schema::types::ColumnDescriptor;
 
 use super::error::ParquetCatalogError;
-use crate::store::guarded;
 
 /// Rows that are read at a time.
 const BATCH_ROWS: usize = 4096;
@@ -167,7 +167,7 @@ fn guard<T>(
     path: &Path,
     read: impl FnOnce() -> Result<T, ParquetCatalogError>,
 ) -> Result<T, ParquetCatalogError> {
-    guarded(read).unwrap_or_else(|_said| {
+    catch_unwind(AssertUnwindSafe(read)).unwrap_or_else(|_panic| {
         let source = ParquetError::General("the Parquet library panicked on it".to_owned());
         Err(damaged(path, source))
     })

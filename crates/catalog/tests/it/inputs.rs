@@ -1,12 +1,12 @@
 //! What of the market data asked for a catalog has, and what is missing.
 
-use tapline::replay::{
+use tapline_catalog::{
     Coverage, DataRequest, DataSlice, EmptyCatalog, MarketDataClass, MissingData, PlanError,
     ReplayInputs, TimeRange,
 };
 
-use crate::support::assert_matches;
-use crate::support::market::{MemoryCatalog, request, slice};
+use crate::assert_matches;
+use crate::market::{MemoryCatalog, request, slice};
 
 fn range(from: u64, to: u64) -> TimeRange {
     TimeRange::new(from, to)

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use tapline::UnixNanos;
-use tapline::replay::{
+use tapline_catalog::{
     CatalogError, Coverage, DataRequest, DataSlice, MarketDataClass, MarketRecord, Quote,
     ReplayCatalog, SliceRecords, TimeRange,
 };

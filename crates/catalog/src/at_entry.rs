@@ -1,10 +1,10 @@
 use std::collections::{BTreeMap, HashMap};
 
-use super::{MarkerReader, MarkerStoreError};
-use crate::model::{DataMarkerClass, HiFiMarker, StreamCursor, StreamDictEntry, UnixNanos};
-use crate::replay::{
-    CatalogError, DataRequest, MarketDataClass, MarketRecord, ReplayCatalog, TimeRange,
-};
+use tapline::markers::{MarkerReader, MarkerStoreError};
+use tapline::{DataMarkerClass, HiFiMarker, StreamCursor, StreamDictEntry, UnixNanos};
+
+use crate::catalog::{CatalogError, DataRequest, ReplayCatalog, TimeRange};
+use crate::market_data::{MarketDataClass, MarketRecord};
 
 /// A stream as the node knew it when it captured an entry, with what a catalog has of it.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -13,7 +13,7 @@ use parquet::data_type::Int64Type;
 use parquet::file::properties::WriterProperties;
 use parquet::file::writer::SerializedFileWriter;
 use parquet::schema::parser::parse_message_type;
-use tapline::replay::{
+use tapline_catalog::{
     CatalogError, DataRequest, DataSlice, MarketDataClass, MarketRecord, ParquetCatalog,
     ReplayCatalog, TimeRange,
 };

@@ -2,13 +2,13 @@
 
 use std::fs;
 
-use tapline::replay::{
+use tapline_catalog::{
     CatalogError, MarketDataClass, ParquetCatalog, ParquetCatalogError, PlanError, ReplayCatalog,
     ReplayInputs, TimeRange,
 };
 
 use super::{Catalog, of};
-use crate::support::assert_matches;
+use crate::assert_matches;
 
 fn typed(error: &CatalogError) -> &ParquetCatalogError {
     error.downcast_ref().expect("the catalog's own error")

@@ -1,8 +1,7 @@
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
-
-use crate::model::UnixNanos;
+use tapline::UnixNanos;
 
 /// A class of market data that a catalog can hand out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
