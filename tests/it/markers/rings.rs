@@ -3,9 +3,9 @@
 use std::path::Path;
 
 use tapline::UnixNanos;
-use tapline::markers::MarkerReader;
-use tapline::session::{DataMarkerConfig, KernelEventStore, LifecycleOptions};
-use tapline::store::run_path;
+use tapline::internals::run_path;
+use tapline::markers::{DataMarkerConfig, MarkerReader};
+use tapline::session::{KernelEventStore, LifecycleOptions};
 
 use super::node::{
     Decision, Trade, config_of_small_rings, fingerprint, on_gated_store, open_configured,
