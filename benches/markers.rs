@@ -9,10 +9,9 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use tapline::capture::{BusCaptureAdapter, Encoder, EncoderRegistry};
-use tapline::markers::{DataPoint, Extractor, ExtractorRegistry, MarkerReader};
+use tapline::markers::{DataMarkerConfig, DataPoint, Extractor, ExtractorRegistry, MarkerReader};
 use tapline::session::{
-    DataMarkerConfig, Environment, EventStoreConfig, EventStoreLifecycle, KernelEventStore,
-    LifecycleOptions,
+    Environment, EventStoreConfig, EventStoreLifecycle, KernelEventStore, LifecycleOptions,
 };
 use tapline::{Captured, DataMarkerClass, RegisteredComponents, Ticket, UnixNanos};
 

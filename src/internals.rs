@@ -5,15 +5,55 @@
 //! `internals` turns it on.
 
 use std::any::Any;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::format::{Line, RecordBuilder, RecordLimitError, RecordLimits, RecordTag};
-use crate::model::{EntryDraft, UnixNanos};
-use crate::store;
+use crate::model::{EntryDraft, InstanceId, RunId, UnixNanos};
+use crate::runs::{self, SweepError, SweepReport};
+use crate::{session, store};
+
+pub use crate::markers::memory::MemoryMarkerBackend;
+pub use crate::runs::sweep::SweepProgress;
+pub use crate::store::disk_probe::{DiskOp, DiskProbe};
+
+/// Topic of a run's first entry.
+pub const RUN_STARTED_TOPIC: &str = session::RUN_STARTED_TOPIC;
+/// Topic of the last entry of a run that was closed in order.
+pub const RUN_ENDED_TOPIC: &str = runs::RUN_ENDED_TOPIC;
 
 /// The run file, byte for byte as `docs/format.md` describes it.
 pub mod format {
     pub use crate::format::*;
+}
+
+/// Where the run `run_id` of `instance_id` is kept.
+pub fn run_path(base_dir: &Path, instance_id: &InstanceId, run_id: RunId) -> PathBuf {
+    store::run_path(base_dir, instance_id, run_id)
+}
+
+/// Finds an instance's run files, oldest first, with the run each holds by its name; `None` where
+/// the name is no run id. No file is opened. An instance without a folder has none.
+pub fn run_files(
+    base_dir: &Path,
+    instance_id: &InstanceId,
+) -> io::Result<Vec<(Option<RunId>, PathBuf)>> {
+    runs::run_files(base_dir, instance_id)
+}
+
+/// True for the topic and payload type of a run's last entry: both must match.
+pub fn is_run_ended(topic: &str, payload_type: &str) -> bool {
+    runs::is_run_ended(topic, payload_type)
+}
+
+/// As [`recover_predecessors`](runs::recover_predecessors); calls `observe` about once a second
+/// while the entries of a run are checked.
+pub fn recover_predecessors_with(
+    base_dir: &Path,
+    instance_id: &InstanceId,
+    observe: impl FnMut(SweepProgress<'_>),
+) -> Result<SweepReport, SweepError> {
+    runs::recover_predecessors_with(base_dir, instance_id, observe)
 }
 
 /// The file of the data markers that belong to the run file `run`.

@@ -39,7 +39,7 @@
 //! - [`capture`]: which message types are captured, and how.
 //! - [`engine`]: producers, tickets, the writer.
 //! - [`store`]: where runs are kept. [`read`]: reading and verifying them.
-//! - [`replay`]: a node's state rebuilt from its runs, and a run joined with market data.
+//! - [`replay`]: a node's state rebuilt from its runs.
 //! - [`runs`]: an instance's runs as a whole: what a crash left, which continues which, retention.
 //! - [`markers`]: which market data the node had seen, in a file beside the run.
 

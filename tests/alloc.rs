@@ -9,10 +9,9 @@ use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 use tapline::bus::MessageBus;
 use tapline::capture::{BusCaptureAdapter, Encoder, EncoderRegistry};
 use tapline::engine::{EventStoreWriter, WriterConfig};
-use tapline::markers::{DataPoint, Extractor, ExtractorRegistry};
+use tapline::markers::{DataMarkerConfig, DataPoint, Extractor, ExtractorRegistry};
 use tapline::session::{
-    DataMarkerConfig, Environment, EventStoreConfig, EventStoreLifecycle, KernelEventStore,
-    LifecycleOptions,
+    Environment, EventStoreConfig, EventStoreLifecycle, KernelEventStore, LifecycleOptions,
 };
 use tapline::store::{EventStore, MemoryBackend, MemoryDisk};
 use tapline::{

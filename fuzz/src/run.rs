@@ -7,7 +7,8 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use tapline::store::{DiskMode, EventStore, RedbBackend, RunReader, open_sealed_file, run_path};
+use tapline::internals::run_path;
+use tapline::store::{DiskMode, EventStore, RedbBackend, RunReader, open_sealed_file};
 use tapline::{ContentHash, Hash, InstanceId, RunId, RunManifest, RunStatus, SnapshotAnchor};
 
 use crate::frames::{Message, Payload, Stream, Stretch};

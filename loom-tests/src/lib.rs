@@ -24,7 +24,6 @@
 #[expect(
     dead_code,
     unreachable_pub,
-    clippy::needless_pass_by_value,
     reason = "here it has no public API, and fewer users"
 )]
 mod protocol;

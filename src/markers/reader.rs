@@ -45,8 +45,9 @@ impl MarkerReader {
         self.source.streams()?.into_iter().map(row).collect()
     }
 
-    /// All markers, in their order, with their hashes as stored.
-    pub fn scan(&self) -> MarkerScan<'_> {
+    /// All markers, in their order, with their hashes as stored. Holds one block in memory, and
+    /// ends behind the first error.
+    pub fn scan(&self) -> impl Iterator<Item = Result<StoredMarker, MarkerStoreError>> {
         MarkerScan { reader: self, block: Bytes::new(), first: 0, at: 0, next: 0, ended: false }
     }
 
@@ -101,7 +102,7 @@ impl MarkerReader {
 }
 
 /// Walks the markers of a sidecar, in the memory of one block. Ends behind the first error.
-pub struct MarkerScan<'a> {
+struct MarkerScan<'a> {
     reader: &'a MarkerReader,
     block: Bytes,
     /// What the block is stored under.

@@ -18,7 +18,7 @@ use crate::format::{
 };
 use crate::model::{Marker, MarkerGap, MarkerGapReason, MarkerManifest, RunId, RunStatus};
 use crate::store::container::{Container, FileConfig, Growth, Snapshots, open_sealed};
-use crate::store::{DiskMode, DiskProbe, FileError};
+use crate::store::{DiskMode, FileError};
 
 /// First marker of a block to the block.
 const BLOCKS: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("marker_blocks");
@@ -54,9 +54,11 @@ impl RedbMarkerBackend {
     }
 
     /// The same backend, with `probe` asked before what it does to the file from now on;
-    /// [`DiskProbe`] says about what not.
+    /// [`DiskProbe`](crate::store::DiskProbe) says about what not.
+    #[cfg(feature = "internals")]
+    #[doc(hidden)]
     #[must_use]
-    pub fn probed(self, probe: Arc<dyn DiskProbe>) -> Self {
+    pub fn probed(self, probe: Arc<dyn crate::store::DiskProbe>) -> Self {
         Self { config: FileConfig { probe: Some(probe), ..self.config }, ..self }
     }
 

@@ -56,7 +56,7 @@ pub struct KeyMention {
 ///
 /// A damaged or missing entry is an error in its place, as in a [`Scan`]. So is a key that cannot
 /// be looked up; the other keys of its entry are returned all the same.
-pub struct Keys {
+pub(super) struct Keys {
     source: Arc<dyn RunReader>,
     frames: Arc<PointRead>,
     scan: Scan,

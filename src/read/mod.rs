@@ -15,7 +15,7 @@ mod walk;
 pub use entry::EntryRef;
 pub use error::ReadError;
 pub use finding::{Finding, VerifyReport};
-pub use lookup::{KeyMention, Keys};
+pub use lookup::KeyMention;
 pub use reader::{EventStoreReader, ReplayPlan};
 pub use scan::{Direction, Scan};
 pub use verifier::Verifier;

@@ -1,9 +1,10 @@
 use std::sync::Arc;
 
+use super::lookup::Keys;
 use super::lookup::first_mention;
 use super::point_read::PointRead;
 use super::scan::{Beyond, KnownSeal, sealed_watermark};
-use super::{Direction, Keys, ReadError, Scan};
+use super::{Direction, KeyMention, ReadError, Scan};
 use crate::model::{Entry, IndexKind, RunManifest, SnapshotAnchor};
 use crate::store::{ReadFault, RunReader};
 
@@ -103,9 +104,15 @@ impl EventStoreReader {
         first_mention(&*self.source, &self.point, kind, key.as_ref())
     }
 
-    /// All keys of `kind`, in the order of the entries that mention each first. This scans the run;
-    /// to find one key, [`lookup`](Self::lookup) it.
-    pub fn keys(&self, kind: IndexKind) -> Keys {
+    /// All keys of `kind`, in the order of the entries that mention each first. This scans the run
+    /// in the memory of a few frames; to find one key, [`lookup`](Self::lookup) it.
+    ///
+    /// A damaged or missing entry is an error in its place, as in a [`Scan`]. So is a key that
+    /// cannot be looked up; the other keys of its entry are returned all the same.
+    pub fn keys(
+        &self,
+        kind: IndexKind,
+    ) -> impl Iterator<Item = Result<KeyMention, ReadError>> + use<> {
         Keys::new(Arc::clone(&self.source), Arc::clone(&self.point), kind)
     }
 

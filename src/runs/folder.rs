@@ -46,7 +46,7 @@ pub fn list_runs(base_dir: &Path, instance_id: &InstanceId) -> io::Result<Vec<Ru
 
 /// Finds an instance's run files, oldest first, with the run each holds by its name; `None` where
 /// the name is no run id. No file is opened. An instance without a folder has none.
-pub fn run_files(
+pub(crate) fn run_files(
     base_dir: &Path,
     instance_id: &InstanceId,
 ) -> io::Result<Vec<(Option<RunId>, PathBuf)>> {

@@ -20,21 +20,25 @@ mod recovery;
 mod restore;
 mod retention;
 mod skipped;
-mod sweep;
+pub(crate) mod sweep;
 
-pub use folder::{RunListing, list_runs, run_files};
+#[cfg(feature = "internals")]
+pub(crate) use folder::run_files;
+pub use folder::{RunListing, list_runs};
 pub(crate) use lock::InstanceLock;
 pub use lock::{HolderState, LockError, LockHolder};
 pub use reclaim::ReclaimError;
-pub use recovery::{RUN_ENDED_TOPIC, RUN_ENDED_TYPE, is_run_ended};
+pub(crate) use recovery::RUN_ENDED_TOPIC;
+pub use recovery::RUN_ENDED_TYPE;
+#[cfg(feature = "internals")]
+pub(crate) use recovery::is_run_ended;
 pub use restore::{ParentRestore, ReplayRunError, RestoreParentError};
 pub(crate) use restore::{check_replay_run, restore_parent};
 pub use retention::{
     KeepReason, PlannedRun, ReclaimReason, RetentionDecision, RetentionError, RetentionPlan,
 };
 pub use skipped::{SkipKind, SkipReason, SkippedFile};
+#[cfg(feature = "internals")]
+pub(crate) use sweep::recover_predecessors_with;
 pub(crate) use sweep::sweep;
-pub use sweep::{
-    RecoveredRun, SweepError, SweepProgress, SweepReport, recover_predecessors,
-    recover_predecessors_with,
-};
+pub use sweep::{RecoveredRun, SweepError, SweepReport, recover_predecessors};

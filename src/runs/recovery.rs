@@ -14,12 +14,12 @@ use crate::store::{
 };
 
 /// Topic of the last entry of a run that was closed in order.
-pub const RUN_ENDED_TOPIC: &str = "run.ended";
+pub(crate) const RUN_ENDED_TOPIC: &str = "run.ended";
 /// Payload type of the last entry of a run that was closed in order.
 pub const RUN_ENDED_TYPE: &str = "RunEnded";
 
 /// True for the topic and payload type of a run's last entry: both must match.
-pub fn is_run_ended(topic: &str, payload_type: &str) -> bool {
+pub(crate) fn is_run_ended(topic: &str, payload_type: &str) -> bool {
     topic == RUN_ENDED_TOPIC && payload_type == RUN_ENDED_TYPE
 }
 

@@ -80,6 +80,7 @@ pub enum SweepError {
 
 /// How far the sweep is with one file.
 #[derive(Debug, Clone, Copy)]
+#[cfg_attr(not(feature = "internals"), allow(dead_code, unreachable_pub))]
 pub struct SweepProgress<'a> {
     /// The file.
     pub path: &'a Path,
@@ -110,7 +111,7 @@ pub fn recover_predecessors(
 /// checked that takes longer. Nothing is called while redb compares or repairs a file before that,
 /// which may take as long (it is logged at the few moments at which redb says how far it is), nor
 /// while the index is sorted behind it.
-pub fn recover_predecessors_with(
+pub(crate) fn recover_predecessors_with(
     base_dir: &Path,
     instance_id: &InstanceId,
     observe: impl FnMut(SweepProgress<'_>),

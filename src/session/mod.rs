@@ -16,12 +16,11 @@ mod sidecar;
 pub use builder::SessionBuilder;
 pub use config::EventStoreConfig;
 pub use environment::Environment;
-pub use events::{RUN_STARTED_TOPIC, RUN_STARTED_TYPE};
+#[cfg(feature = "internals")]
+pub(crate) use events::RUN_STARTED_TOPIC;
+pub use events::RUN_STARTED_TYPE;
 pub use kernel::{KernelEventStore, KernelEventStoreFactory};
 pub use lifecycle::EventStoreLifecycle;
 pub use open_error::OpenError;
 pub use options::LifecycleOptions;
 pub use run_session::RunSession;
-
-pub use crate::markers::DataMarkerConfig;
-pub use crate::model::{DataMarkerClass, RetentionMode};

@@ -13,7 +13,7 @@ pub(crate) const UNBORN_EXTENSION: &str = "new";
 pub(crate) const SIDECAR_SUFFIX: &str = ".markers.redb";
 
 /// Where a run is kept.
-pub fn run_path(base_dir: &Path, instance_id: &InstanceId, run_id: RunId) -> PathBuf {
+pub(crate) fn run_path(base_dir: &Path, instance_id: &InstanceId, run_id: RunId) -> PathBuf {
     base_dir.join(instance_id.as_str()).join(format!("{run_id}{RUN_SUFFIX}"))
 }
 

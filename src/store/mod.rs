@@ -4,7 +4,9 @@
 pub(crate) mod container;
 mod cursor;
 mod directory;
-mod disk_probe;
+// Public for `internals` alone.
+#[cfg_attr(not(feature = "internals"), allow(dead_code, unreachable_pub))]
+pub(crate) mod disk_probe;
 mod error;
 mod event_store;
 mod fault;
@@ -20,11 +22,10 @@ mod redb_tables;
 #[cfg(feature = "internals")]
 pub(crate) use container::changed_since_closed;
 pub use container::{DiskMode, FileError};
-pub use directory::run_path;
 pub(crate) use directory::{
-    RUN_SUFFIX, SIDECAR_SUFFIX, UNBORN_EXTENSION, make_folder, sidecar_path, sync_name,
+    RUN_SUFFIX, SIDECAR_SUFFIX, UNBORN_EXTENSION, make_folder, run_path, sidecar_path, sync_name,
 };
-pub use disk_probe::{DiskOp, DiskProbe};
+pub(crate) use disk_probe::{DiskOp, DiskProbe};
 pub use error::{AnchorError, AppendError, OpenRunError, OpenSealedError, ReadFault, SealError};
 pub use event_store::{EventStore, RunOpening, RunReader, SealedRun, Tail};
 pub use fault::BackendFault;

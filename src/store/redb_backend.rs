@@ -11,8 +11,8 @@ use super::redb_open::left_manifest;
 use super::redb_reader::RedbReader;
 use super::redb_tables::{ANCHOR_ROW, MANIFEST_ROW, write_frame, write_meta, write_new_run};
 use super::{
-    AnchorError, AppendError, DiskMode, DiskOp, DiskProbe, EventStore, FileError, OpenRunError,
-    ReadFault, RunOpening, RunReader, SealError, SealedRun, Tail,
+    AnchorError, AppendError, DiskMode, DiskOp, EventStore, FileError, OpenRunError, ReadFault,
+    RunOpening, RunReader, SealError, SealedRun, Tail,
 };
 use crate::format::{SealedFrame, decode_anchor, encode_anchor, encode_manifest, run_root};
 use crate::model::{InstanceId, RunId, RunManifest, RunStatus, SnapshotAnchor, UnixNanos};
@@ -53,9 +53,11 @@ impl RedbBackend {
     }
 
     /// The same backend, with `probe` asked before what it does from now on to the run files that
-    /// it makes or reopens; [`DiskProbe`] says about what not.
+    /// it makes or reopens; [`DiskProbe`](super::DiskProbe) says about what not.
+    #[cfg(feature = "internals")]
+    #[doc(hidden)]
     #[must_use]
-    pub fn probed(self, probe: Arc<dyn DiskProbe>) -> Self {
+    pub fn probed(self, probe: Arc<dyn super::DiskProbe>) -> Self {
         Self { config: FileConfig { probe: Some(probe), ..self.config }, ..self }
     }
 

@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use tapline::engine::{WaitStrategy, WriterConfig};
-use tapline::session::{DataMarkerClass, DataMarkerConfig, EventStoreConfig, RetentionMode};
+use tapline::markers::DataMarkerConfig;
+use tapline::session::EventStoreConfig;
 use tapline::store::DiskMode;
-use tapline::{RegisteredComponents, RunIdentity};
+use tapline::{DataMarkerClass, RegisteredComponents, RetentionMode, RunIdentity};
 
 /// A configuration in which no field has its default.
 fn unusual() -> EventStoreConfig {

@@ -52,7 +52,7 @@ fn its_end_is_the_largest_time_of_all_its_entries() {
 fn it_verifies() {
     let place = Place::disk(tapline::store::DiskMode::Direct);
     let report = record(&place, &[7, 9], &[8], 6);
-    let path = tapline::store::run_path(
+    let path = tapline::internals::run_path(
         place.folder(),
         &report.manifest.instance_id,
         report.manifest.run_id,

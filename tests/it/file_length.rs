@@ -1,7 +1,8 @@
 //! A sealed run file is not much longer than what is in it.
 
 use tapline::engine::{EventStoreWriter, WriterConfig};
-use tapline::store::{DiskMode, EventStore, RedbBackend, run_path};
+use tapline::internals::run_path;
+use tapline::store::{DiskMode, EventStore, RedbBackend};
 use tapline::{Clock, EntryDraft, HaltSignal};
 
 use crate::support::{ended, instance, manifest, run_id};

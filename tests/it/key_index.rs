@@ -6,10 +6,9 @@ use std::sync::Arc;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use tapline::internals::format::KEY_TIER_FACTOR;
+use tapline::internals::run_path;
 use tapline::read::{EventStoreReader, Finding, Verifier};
-use tapline::store::{
-    BackendFault, DiskMode, EventStore, RunReader, SealError, open_sealed_file, run_path,
-};
+use tapline::store::{BackendFault, DiskMode, EventStore, RunReader, SealError, open_sealed_file};
 use tapline::{IndexKind, RunStatus, UnixNanos};
 
 use crate::support::{

@@ -3,13 +3,15 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use tapline::internals::run_path;
 use tapline::runs::{
     KeepReason, PlannedRun, ReclaimError, ReclaimReason, RetentionDecision, RetentionError,
     RetentionPlan, recover_predecessors,
 };
-use tapline::session::RetentionMode;
-use tapline::store::{DiskMode, EventStore, run_path};
-use tapline::{ContentHash, RunId, RunManifest, RunStatus, SnapshotAnchor, UnixNanos};
+use tapline::store::{DiskMode, EventStore};
+use tapline::{
+    ContentHash, RetentionMode, RunId, RunManifest, RunStatus, SnapshotAnchor, UnixNanos,
+};
 
 use crate::support::files::FileState;
 use crate::support::message::messages;

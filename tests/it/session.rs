@@ -16,12 +16,13 @@ mod sweeping;
 use std::fs;
 use std::path::Path;
 
-use tapline::runs::{RUN_ENDED_TOPIC, RUN_ENDED_TYPE};
+use tapline::internals::{RUN_ENDED_TOPIC, run_path};
+use tapline::runs::RUN_ENDED_TYPE;
 use tapline::session::{
     Environment, EventStoreConfig, EventStoreLifecycle, KernelEventStore, LifecycleOptions,
     OpenError,
 };
-use tapline::store::{DiskMode, EventStore, RedbBackend, run_path};
+use tapline::store::{DiskMode, EventStore, RedbBackend};
 use tapline::{RegisteredComponents, RunId, RunManifest};
 
 use crate::support::message::messages;

@@ -1,8 +1,10 @@
 use std::collections::{BTreeMap, HashMap};
 
-use crate::{CatalogError, DataRequest, MarketDataClass, MarketRecord, ReplayCatalog, TimeRange};
 use tapline::markers::{MarkerReader, MarkerStoreError};
 use tapline::{DataMarkerClass, HiFiMarker, StreamCursor, StreamDictEntry, UnixNanos};
+
+use crate::catalog::{CatalogError, DataRequest, ReplayCatalog, TimeRange};
+use crate::market_data::{MarketDataClass, MarketRecord};
 
 /// A stream as the node knew it when it captured an entry, with what a catalog has of it.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,8 +1,9 @@
 use std::error::Error;
 use std::fmt;
 
-use crate::{MarketDataClass, MarketRecord};
 use tapline::UnixNanos;
+
+use crate::market_data::{MarketDataClass, MarketRecord};
 
 /// An error of the catalog's own, which names the place in the catalog.
 pub type CatalogError = Box<dyn Error + Send + Sync + 'static>;

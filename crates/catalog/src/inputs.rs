@@ -1,8 +1,7 @@
 use std::fmt;
 
-use crate::join::JoinedReplay;
-use crate::{CatalogError, Coverage, DataRequest, MarketDataClass, ReplayCatalog, TimeRange};
-use tapline::read::EventStoreReader;
+use crate::catalog::{CatalogError, Coverage, DataRequest, ReplayCatalog, TimeRange};
+use crate::market_data::MarketDataClass;
 
 /// What to replay: entries of a run, and the market data to join them with.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -72,7 +71,7 @@ pub struct PlannedInputs {
 
 impl ReplayInputs {
     /// The entries of a range alone, without market data. Both ends belong to it, as in
-    /// [`EventStoreReader::scan`]: from 0 it begins with entry 1, and with `to_seq` below `from_seq`
+    /// [`EventStoreReader::scan`](tapline::EventStoreReader::scan): from 0 it begins with entry 1, and with `to_seq` below `from_seq`
     /// it is empty.
     pub const fn entries(from_seq: u64, to_seq: u64) -> Self {
         Self { from_seq, to_seq, data: Vec::new() }
@@ -116,14 +115,5 @@ impl PlannedInputs {
                 required: request.required,
             })
         })
-    }
-
-    /// Hands out the entries of the run and the records of the catalog in one order.
-    pub fn replay<'a>(
-        &'a self,
-        reader: &EventStoreReader,
-        catalog: &'a dyn ReplayCatalog,
-    ) -> JoinedReplay<'a> {
-        JoinedReplay::new(self, reader, catalog)
     }
 }

@@ -3,12 +3,12 @@ use std::collections::BinaryHeap;
 use std::iter::Peekable;
 use std::slice;
 
-use crate::{
-    CatalogError, DataSlice, MarketDataClass, MarketRecord, PlannedInputs, ReplayCatalog,
-    SliceRecords, TimeRange,
-};
 use tapline::read::{Direction, EventStoreReader, ReadError, Scan};
 use tapline::{Entry, UnixNanos};
+
+use crate::catalog::{CatalogError, DataSlice, ReplayCatalog, SliceRecords, TimeRange};
+use crate::inputs::PlannedInputs;
+use crate::market_data::{MarketDataClass, MarketRecord};
 
 /// One step of a replay.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -84,8 +84,19 @@ pub struct JoinedReplay<'a> {
     ended: bool,
 }
 
+impl PlannedInputs {
+    /// Hands out the entries of the run and the records of the catalog in one order.
+    pub fn replay<'a>(
+        &'a self,
+        reader: &EventStoreReader,
+        catalog: &'a dyn ReplayCatalog,
+    ) -> JoinedReplay<'a> {
+        JoinedReplay::new(self, reader, catalog)
+    }
+}
+
 impl<'a> JoinedReplay<'a> {
-    pub(super) fn new(
+    fn new(
         planned: &'a PlannedInputs,
         reader: &EventStoreReader,
         catalog: &'a dyn ReplayCatalog,

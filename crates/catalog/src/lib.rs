@@ -1,13 +1,12 @@
-//! A run joined with market data: what the node had recorded, and what its market data was, in one
-//! order by time.
+//! The runs of a node joined with market data: what it recorded, and what it had seen.
 //!
-//! A [`ReplayCatalog`] has the market data. [`ReplayInputs`] say which entries and which data to
-//! replay; a plan says what is missing before anything is read; [`JoinedReplay`] hands entries and
-//! records out in one order. [`ParquetCatalog`] is a catalog in Parquet files (feature `parquet`, on
-//! by default; the layout stands in `docs/replay.md`). [`join_at_entry`] says what market data a node
-//! had seen at one of its entries, by the markers of the run.
+//! - [`ReplayInputs`]: entries of a run and records of a catalog in one order.
+//! - [`join_at_entry`]: what of each stream the node had seen when it captured an entry.
 //!
-//! Everything here reads.
+//! A [`ReplayCatalog`] says which market data there is, and loads it. With the feature `parquet`
+//! (on by default), `ParquetCatalog` is one over a folder of Parquet files.
+//!
+//! Everything here reads. Nothing has a bus, so a replay cannot publish, query or arm timers.
 
 mod at_entry;
 mod catalog;

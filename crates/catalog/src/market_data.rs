@@ -1,7 +1,6 @@
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
-
 use tapline::UnixNanos;
 
 /// A class of market data that a catalog can hand out.

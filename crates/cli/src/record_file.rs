@@ -7,8 +7,8 @@ use std::time::Duration;
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 use tapline::bus::{BusError, MessageBus, TapRefusal};
 use tapline::capture::CaptureError;
-use tapline::runs::is_run_ended;
-use tapline::session::{RUN_STARTED_TOPIC, RUN_STARTED_TYPE};
+use tapline::internals::{RUN_STARTED_TOPIC, is_run_ended};
+use tapline::session::RUN_STARTED_TYPE;
 
 use super::batch::{BATCHES_WAITING, Batch, Dealt};
 use super::error::CliError;

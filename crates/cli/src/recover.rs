@@ -2,8 +2,9 @@ use std::path::PathBuf;
 
 use clap::Args as ClapArgs;
 use serde::Serialize;
+use tapline::internals::recover_predecessors_with;
 use tapline::read::Finding;
-use tapline::runs::{SkippedFile, SweepReport, recover_predecessors_with};
+use tapline::runs::{SkippedFile, SweepReport};
 use tapline::{RunId, RunStatus};
 
 use super::Outcome;

@@ -2,7 +2,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use tapline::store::run_path;
+use tapline::internals::run_path;
 use tapline::{InstanceId, RunId};
 
 use super::error::CliError;

@@ -2,8 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use tapline::internals::sidecar_path;
-use tapline::runs::run_files;
+use tapline::internals::{run_files, sidecar_path};
 
 use super::error::CliError;
 use super::run_arg::Place;

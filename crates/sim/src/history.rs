@@ -11,9 +11,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fastrand::Rng;
+use tapline::internals::run_files;
 use tapline::read::EventStoreReader;
 use tapline::replay::StateCache;
-use tapline::runs::{RetentionPlan, run_files};
+use tapline::runs::RetentionPlan;
 use tapline::session::{
     Environment, EventStoreConfig, EventStoreLifecycle, KernelEventStore, LifecycleOptions,
 };

@@ -7,9 +7,10 @@ use std::path::{Path, PathBuf};
 
 use fastrand::Rng;
 use tapline::RunStatus;
+use tapline::internals::run_path;
 use tapline::read::Verifier;
 use tapline::runs::{SweepReport, recover_predecessors};
-use tapline::store::{open_sealed_file, run_path};
+use tapline::store::open_sealed_file;
 
 use crate::campaign::Counts;
 use crate::crash::{Scratch, look_at_log};

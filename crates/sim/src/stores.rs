@@ -3,8 +3,9 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use tapline::markers::{MarkerBackend, MemoryMarkerBackend, RedbMarkerBackend};
-use tapline::store::{DiskMode, EventStore, MemoryBackend, RedbBackend, run_path};
+use tapline::internals::{MemoryMarkerBackend, run_path};
+use tapline::markers::{MarkerBackend, RedbMarkerBackend};
+use tapline::store::{DiskMode, EventStore, MemoryBackend, RedbBackend};
 
 use crate::sidecar::sidecar_path;
 use crate::support::{instance, manifest};

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tapline::store::{DiskOp, DiskProbe};
+use tapline::internals::{DiskOp, DiskProbe};
 use tapline::{SimulatedClock, UnixNanos};
 
 /// What was done to a file, or was to be done and failed.

@@ -4,9 +4,8 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-use tapline::store::{
-    BackendFault, EventStore, FileError, OpenRunError, RedbBackend, RunOpening, run_path,
-};
+use tapline::internals::run_path;
+use tapline::store::{BackendFault, EventStore, FileError, OpenRunError, RedbBackend, RunOpening};
 
 use crate::support::{assert_matches, instance, manifest, run_id};
 

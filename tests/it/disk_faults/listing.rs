@@ -3,8 +3,9 @@
 use std::fs;
 use std::path::Path;
 
+use tapline::internals::run_path;
 use tapline::runs::{RunListing, list_runs};
-use tapline::store::{DiskMode, EventStore, FileError, OpenSealedError, RedbBackend, run_path};
+use tapline::store::{DiskMode, EventStore, FileError, OpenSealedError, RedbBackend};
 use tapline::{RunId, RunManifest, RunStatus};
 
 use crate::support::{Place, assert_matches, instance, run_id};

@@ -3,9 +3,10 @@
 use std::fs;
 use std::path::Path;
 
+use tapline::internals::run_path;
 use tapline::store::{
     BackendFault, EventStore, FileError, OpenRunError, OpenSealedError, ReadFault, RedbBackend,
-    open_sealed, open_sealed_file, run_path,
+    open_sealed, open_sealed_file,
 };
 use tapline::{RunManifest, RunStatus};
 

@@ -6,7 +6,8 @@ use std::path::Path;
 use redb::{Database, ReadableDatabase, ReadableTable};
 use serde::{Deserialize, Serialize};
 use tapline::engine::{EventStoreWriter, WriterConfig};
-use tapline::store::{DiskMode, run_path};
+use tapline::internals::run_path;
+use tapline::store::DiskMode;
 use tapline::{
     Clock, ContentHash, HaltSignal, IndexKind, Producer, RunManifest, SimulatedClock, UnixNanos,
 };

@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
+use tapline::internals::MemoryMarkerBackend;
 use tapline::internals::format::MarkerCodec;
 use tapline::markers::{
-    MarkerBackend, MarkerBatch, MarkerReader, MarkerStoreError, MarkerVerifier,
-    MemoryMarkerBackend, RedbMarkerBackend, open_sealed_markers,
+    MarkerBackend, MarkerBatch, MarkerReader, MarkerStoreError, MarkerVerifier, RedbMarkerBackend,
+    open_sealed_markers,
 };
 use tapline::store::FileError;
 use tapline::{Marker, MarkerCounts, MarkerManifest, RunStatus, StreamDictEntry};

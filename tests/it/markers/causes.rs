@@ -2,8 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Instant;
-
-use tapline::session::DataMarkerConfig;
+use tapline::markers::DataMarkerConfig;
 
 use super::node::{Decision, Node, Trade, decision, roomy};
 use crate::support::PATIENCE;

@@ -2,15 +2,15 @@ use std::path::{Path, PathBuf};
 
 use tapline::capture::{BusCaptureAdapter, Encoder, EncoderRegistry};
 use tapline::engine::CloseReport;
+use tapline::internals::run_path;
 use tapline::markers::{
-    DataPoint, Extractor, ExtractorRegistry, MarkerBackend, MarkerReader, MarkerVerifier,
-    open_sealed_markers,
+    DataMarkerConfig, DataPoint, Extractor, ExtractorRegistry, MarkerBackend, MarkerReader,
+    MarkerVerifier, open_sealed_markers,
 };
 use tapline::session::{
-    DataMarkerConfig, Environment, EventStoreConfig, EventStoreLifecycle, KernelEventStore,
-    LifecycleOptions,
+    Environment, EventStoreConfig, EventStoreLifecycle, KernelEventStore, LifecycleOptions,
 };
-use tapline::store::{RedbBackend, open_sealed_file, run_path};
+use tapline::store::{RedbBackend, open_sealed_file};
 use tapline::{
     DataMarkerClass, Entry, Fingerprint, MarkerManifest, RegisteredComponents, RunStatus, UnixNanos,
 };

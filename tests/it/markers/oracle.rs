@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::mpsc::channel;
 
 use tapline::capture::BusCaptureAdapter;
-use tapline::session::DataMarkerConfig;
+use tapline::markers::DataMarkerConfig;
 use tapline::{Captured, Fingerprint, Marker, RunStatus};
 
 use super::node::{Decision, Node, Recorded, Trade, decision, fingerprint, roomy};

@@ -5,11 +5,12 @@ use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use tapline::internals::{MemoryMarkerBackend, run_path};
 use tapline::markers::{
-    MarkerBackend, MarkerBatch, MarkerReader, MarkerSource, MarkerStoreError, MemoryMarkerBackend,
+    DataMarkerConfig, MarkerBackend, MarkerBatch, MarkerReader, MarkerSource, MarkerStoreError,
 };
-use tapline::session::{DataMarkerConfig, KernelEventStore, LifecycleOptions};
-use tapline::store::{BackendFault, run_path};
+use tapline::session::{KernelEventStore, LifecycleOptions};
+use tapline::store::BackendFault;
 use tapline::{Marker, MarkerGapReason, MarkerManifest, RunStatus, UnixNanos};
 
 use super::node::{

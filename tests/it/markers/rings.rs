@@ -2,9 +2,9 @@
 
 use std::path::Path;
 
-use tapline::markers::MarkerReader;
-use tapline::session::{DataMarkerConfig, KernelEventStore, LifecycleOptions};
-use tapline::store::run_path;
+use tapline::internals::run_path;
+use tapline::markers::{DataMarkerConfig, MarkerReader};
+use tapline::session::{KernelEventStore, LifecycleOptions};
 use tapline::{Fingerprint, UnixNanos};
 
 use super::node::{

@@ -5,12 +5,13 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tapline::internals::run_path;
 use tapline::markers::{
-    ExtractorRegistry, MarkerBackend, MarkerBatch, MarkerReader, MarkerSource, MarkerStoreError,
-    RedbMarkerBackend,
+    DataMarkerConfig, ExtractorRegistry, MarkerBackend, MarkerBatch, MarkerReader, MarkerSource,
+    MarkerStoreError, RedbMarkerBackend,
 };
-use tapline::session::{DataMarkerConfig, KernelEventStore, LifecycleOptions};
-use tapline::store::{open_sealed_file, run_path};
+use tapline::session::{KernelEventStore, LifecycleOptions};
+use tapline::store::open_sealed_file;
 use tapline::{Marker, MarkerGapReason, MarkerManifest, RunStatus, UnixNanos};
 
 use super::backends;

@@ -3,9 +3,10 @@
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
+use tapline::internals::run_path;
 use tapline::read::{Direction, EventStoreReader};
 use tapline::store::DiskMode::{Buffered, Direct};
-use tapline::store::{EventStore, ReadFault, RunReader, open_sealed, run_path};
+use tapline::store::{EventStore, ReadFault, RunReader, open_sealed};
 use tapline::{Entry, RunStatus};
 
 use crate::support::doctored::Doctored;

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use tapline::internals::run_path;
 use tapline::read::{EventStoreReader, ReadError};
 use tapline::replay::{
     CacheFollower, FollowError, ReplayError, RestoreError, StateCache,
@@ -11,7 +12,7 @@ use tapline::runs::RestoreParentError;
 use tapline::session::{
     EventStoreConfig, EventStoreLifecycle, KernelEventStore, LifecycleOptions, OpenError,
 };
-use tapline::store::{DiskMode, open_sealed_file, run_path};
+use tapline::store::{DiskMode, open_sealed_file};
 use tapline::{ContentHash, RunStatus, SnapshotAnchor, UnixNanos};
 
 use crate::support::ledger::{Accounts, Ledger, accounts_at, bookings};

@@ -2,9 +2,10 @@
 
 use std::path::Path;
 
+use tapline::internals::run_path;
 use tapline::read::{EventStoreReader, Verifier};
 use tapline::session::{Environment, KernelEventStore};
-use tapline::store::{open_sealed_file, run_path};
+use tapline::store::open_sealed_file;
 use tapline::{HaltReason, RegisteredComponents, RunId, RunStatus, SimulatedClock, UnixNanos};
 
 use super::lifecycle;

@@ -4,9 +4,10 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use tapline::engine::WaitError;
+use tapline::internals::run_path;
 use tapline::runs::{LockError, SweepError, recover_predecessors};
 use tapline::session::{EventStoreLifecycle, LifecycleOptions, OpenError};
-use tapline::store::{open_sealed_file, run_path};
+use tapline::store::open_sealed_file;
 use tapline::{
     Captured, Encoder, EncoderRegistry, EventStoreConfig, KernelEventStore, MessageBus,
     NotCaptured, RunId, RunManifest, RunSession, RunStatus, UnixNanos,

@@ -5,11 +5,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use tapline::bus::MessageBus;
 use tapline::capture::{Encoder, EncoderRegistry};
 use tapline::engine::{AnchorRequestError, CloseError, ProducerError};
+use tapline::internals::run_path;
 use tapline::session::{
     Environment, EventStoreConfig, EventStoreLifecycle, KernelEventStore, KernelEventStoreFactory,
     LifecycleOptions,
 };
-use tapline::store::{EventStore, open_sealed_file, run_path};
+use tapline::store::{EventStore, open_sealed_file};
 use tapline::{
     ContentHash, HaltReason, RegisteredComponents, RunStatus, SimulatedClock, UnixNanos,
 };

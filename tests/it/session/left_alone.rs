@@ -5,13 +5,13 @@ use std::fs;
 use std::path::Path;
 
 use tapline::RunStatus::CrashedRecovered;
+use tapline::internals::run_path;
 use tapline::runs::{ReplayRunError, RestoreParentError, SkipKind};
 use tapline::session::{
     EventStoreConfig, EventStoreLifecycle, KernelEventStore, LifecycleOptions, OpenError,
 };
 use tapline::store::{
     DiskMode, EventStore, FileError, OpenRunError, OpenSealedError, ReadFault, RedbBackend,
-    run_path,
 };
 use tapline::{InstanceId, RunManifest, RunStatus, UnixNanos};
 

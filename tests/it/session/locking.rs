@@ -2,9 +2,9 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
+use tapline::internals::run_path;
 use tapline::runs::{HolderState, LockError, SweepError, recover_predecessors};
 use tapline::session::{KernelEventStore, OpenError};
-use tapline::store::run_path;
 use tapline::{InstanceId, UnixNanos};
 
 use super::{cut, leave, lifecycle, open};

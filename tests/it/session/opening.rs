@@ -4,11 +4,12 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
+use tapline::internals::run_path;
 use tapline::runs::{ReplayRunError, recover_predecessors};
 use tapline::session::{
     EventStoreConfig, EventStoreLifecycle, KernelEventStore, LifecycleOptions, OpenError,
 };
-use tapline::store::{EventStore, FileError, OpenSealedError, run_path};
+use tapline::store::{EventStore, FileError, OpenSealedError};
 use tapline::{HaltReason, RegisteredComponents, RunStatus, SubmitError};
 
 use super::{cut, leave, leave_closed, open};

@@ -3,11 +3,12 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
+use tapline::internals::run_path;
 use tapline::read::EntryRef;
 use tapline::replay::{Applied, CacheError, StateCache};
 use tapline::runs::RestoreParentError;
 use tapline::session::{EventStoreLifecycle, KernelEventStore, OpenError};
-use tapline::store::{DiskMode, EventStore, FileError, OpenSealedError, RedbBackend, run_path};
+use tapline::store::{DiskMode, EventStore, FileError, OpenSealedError, RedbBackend};
 use tapline::{ContentHash, HaltReason, RunId, RunManifest, SnapshotAnchor, UnixNanos};
 
 use super::{cut, leave_child, lifecycle, open};

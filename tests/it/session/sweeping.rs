@@ -2,9 +2,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use tapline::RunStatus::{self, CrashedRecovered, Ended, Quarantined};
+use tapline::internals::{RUN_ENDED_TOPIC, run_path};
 use tapline::read::{Finding, Verifier};
-use tapline::runs::{RUN_ENDED_TOPIC, RUN_ENDED_TYPE, SweepReport, recover_predecessors};
-use tapline::store::{DiskMode, EventStore, RedbBackend, open_sealed_file, run_path};
+use tapline::runs::{RUN_ENDED_TYPE, SweepReport, recover_predecessors};
+use tapline::store::{DiskMode, EventStore, RedbBackend, open_sealed_file};
 use tapline::{RunId, UnixNanos};
 
 use super::{cut, ended, leave, leave_child, leave_closed};

@@ -1,6 +1,7 @@
 //! Recording a snapshot anchor: only forward, only on what is durable.
 
-use tapline::store::{AnchorError, DiskMode, EventStore, RedbBackend, open_sealed_file, run_path};
+use tapline::internals::run_path;
+use tapline::store::{AnchorError, DiskMode, EventStore, RedbBackend, open_sealed_file};
 use tapline::{ContentHash, Hash, RunStatus, SnapshotAnchor};
 
 use super::abandoned;

@@ -4,10 +4,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
-use tapline::store::{
-    BackendFault, DiskMode, DiskOp, DiskProbe, EventStore, FileError, OpenRunError, RedbBackend,
-    run_path,
-};
+use tapline::internals::{DiskOp, DiskProbe, run_path};
+use tapline::store::{BackendFault, DiskMode, EventStore, FileError, OpenRunError, RedbBackend};
 
 use super::abandoned;
 use crate::support::files::assert_unchanged;

@@ -2,9 +2,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use tapline::internals::format::{KeyBlock, KeyBlockId, KeyTier};
+use tapline::internals::run_path;
 use tapline::store::{
     DiskMode, EventStore, MemoryBackend, MemoryDisk, RedbBackend, RunReader, SealedRun,
-    open_sealed_file, run_path,
+    open_sealed_file,
 };
 use tapline::{InstanceId, RunId, RunManifest, RunStatus, UnixNanos};
 use tempfile::TempDir;

@@ -6,11 +6,12 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tapline::internals::format::SealedFrame;
+use tapline::internals::{DiskOp, DiskProbe};
 use tapline::read::EntryRef;
 use tapline::replay::{Applied, CacheError};
 use tapline::store::{
-    AnchorError, AppendError, BackendFault, DiskOp, DiskProbe, EventStore, FileError, OpenRunError,
-    RunOpening, RunReader, SealError, SealedRun, Tail,
+    AnchorError, AppendError, BackendFault, EventStore, FileError, OpenRunError, RunOpening,
+    RunReader, SealError, SealedRun, Tail,
 };
 use tapline::{RunManifest, RunStatus, SnapshotAnchor, StateCache, UnixNanos};
 

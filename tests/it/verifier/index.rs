@@ -199,7 +199,7 @@ fn a_block_across_the_cuts_of_its_tier_is_damage() {
     let place = Place::disk(tapline::store::DiskMode::Buffered);
     FrameMaker::new().append_all(&mut *place.open(1), &batches()[1..2]);
     let (instance, run_id) = (crate::support::instance(), crate::support::run_id(1));
-    let path = tapline::store::run_path(place.folder(), &instance, run_id);
+    let path = tapline::internals::run_path(place.folder(), &instance, run_id);
     let mut found = Vec::new();
     for tier in [0, 3, 5, 6] {
         let mut row = 0;

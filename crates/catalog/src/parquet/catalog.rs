@@ -4,10 +4,10 @@ use std::path::{Path, PathBuf};
 
 use super::error::ParquetCatalogError;
 use super::records::Records;
-use crate::{
-    CatalogError, Coverage, DataRequest, DataSlice, MarketDataClass, ReplayCatalog, SliceRecords,
-    TimeRange,
+use crate::catalog::{
+    CatalogError, Coverage, DataRequest, DataSlice, ReplayCatalog, SliceRecords, TimeRange,
 };
+use crate::market_data::MarketDataClass;
 
 /// A folder of Parquet files: `<root>/<class>/<instrument>/<from>-<to>.parquet`.
 ///

@@ -167,7 +167,6 @@ fn guard<T>(
     path: &Path,
     read: impl FnOnce() -> Result<T, ParquetCatalogError>,
 ) -> Result<T, ParquetCatalogError> {
-    // Where panics unwind: a library that reads files takes some damage for impossible.
     catch_unwind(AssertUnwindSafe(read)).unwrap_or_else(|_panic| {
         let source = ParquetError::General("the Parquet library panicked on it".to_owned());
         Err(damaged(path, source))

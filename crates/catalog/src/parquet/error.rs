@@ -2,12 +2,13 @@ use std::error::Error;
 use std::io;
 use std::path::PathBuf;
 
-use crate::TimeRange;
 use tapline::UnixNanos;
 
+use crate::catalog::TimeRange;
+
 /// Why a catalog of Parquet files could not be read. Reaches a replay as the source of
-/// [`PlanError::Catalog`](crate::replay::PlanError::Catalog) and
-/// [`JoinError::Load`](crate::replay::JoinError::Load).
+/// [`PlanError::Catalog`](crate::PlanError::Catalog) and
+/// [`JoinError::Load`](crate::JoinError::Load).
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ParquetCatalogError {

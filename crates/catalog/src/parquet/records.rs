@@ -1,9 +1,11 @@
 use std::path::Path;
 
+use tapline::UnixNanos;
+
 use super::columns::IntegerColumns;
 use super::error::ParquetCatalogError;
-use crate::{Aggressor, Bar, CatalogError, MarketDataClass, MarketRecord, Quote, TimeRange, Trade};
-use tapline::UnixNanos;
+use crate::catalog::{CatalogError, TimeRange};
+use crate::market_data::{Aggressor, Bar, MarketDataClass, MarketRecord, Quote, Trade};
 
 /// The columns of each class; what else a file has is not looked at.
 const QUOTE: [&str; 6] = ["ts_init", "ts_event", "bid_price", "ask_price", "bid_size", "ask_size"];

@@ -1,22 +1,68 @@
 //! What a node had seen at an entry, out of a catalog.
 
-use tapline::markers::{MarkerBackend, MarkerReader, MemoryMarkerBackend};
-use tapline::{DataMarkerClass, HiFiMarker, Marker, StreamDictEntry};
-use tapline_catalog::{MarkerJoinError, StreamAtEntry, join_at_entry};
-use tapline_catalog::{MarketRecord, TimeRange};
+use tapline::markers::{MarkerBackend, MarkerBatch, MarkerReader, RedbMarkerBackend};
+use tapline::{
+    DataCursorSnapshot, DataMarkerClass, Hash, HiFiMarker, Marker, MarkerCounts, MarkerGap,
+    MarkerGapReason, MarkerManifest, RunStatus, StreamCursor, StreamDictEntry,
+};
+use tapline_catalog::{MarkerJoinError, MarketRecord, StreamAtEntry, TimeRange, join_at_entry};
 
 use crate::market::{MemoryCatalog, quote, slice};
-use crate::support::assert_matches;
-use crate::support::marker::{cursor, gap, hifi, manifest, stream};
+use crate::{assert_matches, runs};
 
 /// A sidecar of two quote streams and one of book changes.
 fn sidecar(markers: Vec<Marker>) -> MarkerReader {
-    let mut backend = MemoryMarkerBackend::new();
-    backend.open(manifest()).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("run.markers.redb");
+    let mut backend = RedbMarkerBackend::new(&path);
+    let manifest = MarkerManifest {
+        run_id: runs::run_id(),
+        enabled_classes: DataMarkerClass::ALL.to_vec(),
+        high_fidelity: vec![stream(0).identifier, stream(1).identifier],
+        counts: MarkerCounts::default(),
+        status: RunStatus::Running,
+    };
+    backend.open(manifest).unwrap();
     let book = StreamDictEntry { data_cls: DataMarkerClass::BookDeltas, ..stream(2) };
     let streams = vec![stream(0), stream(1), book];
-    backend.append(&tapline::markers::MarkerBatch { streams, markers }).unwrap();
-    MarkerReader::new(backend.source().unwrap())
+    backend.append(&MarkerBatch { streams, markers }).unwrap();
+    backend.seal(RunStatus::Ended).unwrap();
+    drop(backend);
+    // Read on from the open file once its folder is gone.
+    MarkerReader::open_sealed(&path).unwrap()
+}
+
+fn stream(slot: u32) -> StreamDictEntry {
+    let identifier = format!("instrument {slot}");
+    StreamDictEntry { slot, data_cls: DataMarkerClass::Quote, identifier }
+}
+
+/// A snapshot in which one stream has moved.
+fn cursor(marker_seq: u64, event_seq_before: u64, slot: u32, count: u64) -> Marker {
+    let ts_init_hi = (1_000 + count).into();
+    Marker::Cursor(DataCursorSnapshot {
+        marker_seq,
+        event_seq_before,
+        ts_init: (1_000 + marker_seq).into(),
+        advanced: vec![StreamCursor { slot, ts_init_hi, count }],
+    })
+}
+
+/// The marker of one quote of stream 0.
+fn hifi(marker_seq: u64, event_seq_before: u64, ts_init: u64, same_ts_ordinal: u32) -> Marker {
+    Marker::HiFi(HiFiMarker {
+        marker_seq,
+        event_seq_before,
+        slot: 0,
+        ts_event: 5.into(),
+        ts_init: ts_init.into(),
+        same_ts_ordinal,
+        record_fingerprint: Hash::from_bytes([7; 32]),
+    })
+}
+
+fn gap(from: u64, to: u64) -> Marker {
+    Marker::Gap(MarkerGap { from, to, reason: MarkerGapReason::Overflow })
 }
 
 /// Quotes of instrument 0 at the times 1001 to 1010, three of them at 1004; of instrument 1 from 1005 on.
@@ -81,13 +127,9 @@ fn records_of_one_time_are_told_apart_by_high_fidelity_markers_alone() {
     let at_5 = &join_at_entry(&markers, &catalog(), 5, 0).unwrap()[0];
     assert_eq!((bids(at_5), at_5.uncertain), (vec![4, 5, 6], 3));
 
-    let marker = |marker_seq, event_seq_before, ts_init: u64, same_ts_ordinal| {
-        let Marker::HiFi(marker) = hifi(marker_seq, event_seq_before, 0) else { unreachable!() };
-        Marker::HiFi(HiFiMarker { ts_init: ts_init.into(), same_ts_ordinal, ..marker })
-    };
     // Of the three at 1004, the third comes behind the entry.
-    let before = [marker(1, 4, 1002, 0), marker(2, 4, 1003, 0)];
-    let at_1004 = [marker(3, 4, 1004, 0), marker(4, 4, 1004, 1), cursors(5), marker(6, 5, 1004, 2)];
+    let before = [hifi(1, 4, 1002, 0), hifi(2, 4, 1003, 0)];
+    let at_1004 = [hifi(3, 4, 1004, 0), hifi(4, 4, 1004, 1), cursors(5), hifi(6, 5, 1004, 2)];
     let markers = sidecar(before.iter().chain(&at_1004).cloned().collect());
     let at_5 = &join_at_entry(&markers, &catalog(), 5, 0).unwrap()[0];
     assert_eq!((bids(at_5), at_5.uncertain), (vec![4, 5], 0));
@@ -100,10 +142,7 @@ fn records_of_one_time_are_told_apart_by_high_fidelity_markers_alone() {
 /// Where the markers do not tell how many records of the last time had been seen, none is left out.
 #[test]
 fn what_high_fidelity_markers_do_not_tell_is_uncertain() {
-    let marker = |marker_seq, same_ts_ordinal| {
-        let Marker::HiFi(marker) = hifi(marker_seq, 4, 0) else { unreachable!() };
-        Marker::HiFi(HiFiMarker { ts_init: 1004.into(), same_ts_ordinal, ..marker })
-    };
+    let marker = |marker_seq, same_ts_ordinal| hifi(marker_seq, 4, 1004, same_ts_ordinal);
     let told = [
         // Counted from the first one twice: by two taps, or because another time came between.
         vec![marker(1, 0), marker(2, 1), marker(3, 0), marker(4, 1), cursor(5, 4, 0, 4)],

@@ -5,8 +5,8 @@ use tapline_catalog::{
     ReplayInputs, TimeRange,
 };
 
+use crate::assert_matches;
 use crate::market::{MemoryCatalog, request, slice};
-use crate::support::assert_matches;
 
 fn range(from: u64, to: u64) -> TimeRange {
     TimeRange::new(from, to)

@@ -1,24 +1,15 @@
 //! Entries and market data in one order.
 
-use tapline::read::{EventStoreReader, ReadError};
+use tapline::EventStoreReader;
+use tapline::read::ReadError;
 use tapline_catalog::{
     DataRequest, EmptyCatalog, JoinError, MarketRecord, ReplayInputs, ReplayItem, TimeRange,
 };
 
 use crate::market::{MemoryCatalog, quote, request, slice};
-use crate::run_of;
-use crate::support::doctored::{Doctored, Part};
-use crate::support::{Message, assert_matches};
+use crate::{assert_matches, runs};
 
 const ALL: TimeRange = TimeRange::new(0, 100);
-
-/// A run whose entries have these times.
-fn run_at(times: &[u64]) -> EventStoreReader {
-    let messages: Vec<_> =
-        times.iter().map(|ts_init| Message::new("t", "T", *ts_init, b"")).collect();
-    let batches = if messages.is_empty() { vec![] } else { vec![messages] };
-    run_of(&batches).1
-}
 
 /// Quotes told apart by their bids.
 fn quotes(quotes: &[(u64, i64)]) -> Vec<Option<MarketRecord>> {
@@ -56,7 +47,7 @@ fn everything(data: Vec<DataRequest>) -> ReplayInputs {
 #[test]
 fn records_come_before_the_first_entry_that_is_not_before_them() {
     // Entry 3 is of an earlier time than entry 2, and stays behind it.
-    let reader = run_at(&[10, 30, 20, 40]);
+    let reader = runs::of(&[10, 30, 20, 40]);
     let catalog = MemoryCatalog::default().and(
         slice("ES", ALL),
         &quotes(&[(5, 1), (10, 2), (15, 3), (25, 4), (30, 5), (35, 6), (40, 7), (41, 8), (50, 9)]),
@@ -72,7 +63,7 @@ fn records_come_before_the_first_entry_that_is_not_before_them() {
 
 #[test]
 fn entries_from_0_begin_with_entry_1() {
-    let reader = run_at(&[10, 20, 30]);
+    let reader = runs::of(&[10, 20, 30]);
     let (items, error) = replay(&reader, &MemoryCatalog::default(), &ReplayInputs::entries(0, 2));
     assert!(error.is_none(), "{error:?}");
     assert_eq!(items, ["entry 1", "entry 2"]);
@@ -80,7 +71,7 @@ fn entries_from_0_begin_with_entry_1() {
 
 #[test]
 fn an_empty_range_replays_only_market_data() {
-    let reader = run_at(&[10, 20, 30, 40, 50]);
+    let reader = runs::of(&[10, 20, 30, 40, 50]);
     let catalog = MemoryCatalog::default().and(slice("ES", ALL), &quotes(&[(5, 1), (25, 2)]));
     for (from, to) in [(5, 2), (0, 0), (1, 0)] {
         let inputs = ReplayInputs::entries(from, to);
@@ -95,7 +86,7 @@ fn an_empty_range_replays_only_market_data() {
 
 #[test]
 fn records_of_one_time_come_in_the_order_of_the_requests_and_of_the_catalog() {
-    let reader = run_at(&[10, 10]);
+    let reader = runs::of(&[10, 10]);
     let catalog = MemoryCatalog::default()
         .and(slice("ES", ALL), &quotes(&[(10, 1), (10, 2), (11, 3)]))
         .and(slice("NQ", ALL), &quotes(&[(9, 4), (10, 5), (10, 6)]));
@@ -115,13 +106,13 @@ fn slices_follow_each_other_and_empty_ones_are_passed_over() {
         .and(slice("ES", TimeRange::new(0, 19)), &quotes(&[(5, 1), (19, 2)]))
         .and(slice("ES", TimeRange::new(20, 39)), &[])
         .and(slice("ES", TimeRange::new(40, 59)), &quotes(&[(45, 3)]));
-    let (items, _) = replay(&run_at(&[30]), &catalog, &everything(vec![request("ES", ALL)]));
+    let (items, _) = replay(&runs::of(&[30]), &catalog, &everything(vec![request("ES", ALL)]));
     assert_eq!(items, ["ES 1", "ES 2", "entry 1", "ES 3", "ES 4"]);
 }
 
 #[test]
 fn only_the_entries_asked_for_are_replayed() {
-    let reader = run_at(&[1, 2, 3, 4, 5]);
+    let reader = runs::of(&[1, 2, 3, 4, 5]);
     let planned = ReplayInputs::entries(2, 4).plan(&EmptyCatalog).unwrap();
     let seqs: Vec<u64> = planned
         .replay(&reader, &EmptyCatalog)
@@ -138,7 +129,8 @@ fn a_record_that_cannot_be_loaded_ends_the_replay_in_its_place() {
     let mut records = quotes(&[(5, 1), (10, 2)]);
     records.push(None);
     let catalog = MemoryCatalog::default().and(slice("ES", ALL), &records);
-    let (items, error) = replay(&run_at(&[7, 50]), &catalog, &everything(vec![request("ES", ALL)]));
+    let (items, error) =
+        replay(&runs::of(&[7, 50]), &catalog, &everything(vec![request("ES", ALL)]));
     assert_eq!(items, ["ES 1", "entry 1", "ES 2"]);
     let error = error.unwrap();
     assert_eq!(error.to_string(), "cannot load quote of ES from ES@0: a bad record");
@@ -149,7 +141,7 @@ fn a_record_that_cannot_be_loaded_ends_the_replay_in_its_place() {
 fn a_slice_that_is_gone_ends_the_replay_in_its_place() {
     let catalog = MemoryCatalog::with(&[("ES", TimeRange::new(50, 100))])
         .and(slice("ES", TimeRange::new(0, 49)), &quotes(&[(5, 1)]));
-    let (items, error) = replay(&run_at(&[3]), &catalog, &everything(vec![request("ES", ALL)]));
+    let (items, error) = replay(&runs::of(&[3]), &catalog, &everything(vec![request("ES", ALL)]));
     assert_eq!(items, ["entry 1", "ES 1"]);
     assert_matches!(error, Some(JoinError::Load { slice_ref, .. }) if slice_ref == "ES@50");
 }
@@ -169,7 +161,7 @@ fn records_out_of_order_or_outside_their_slice_are_refused() {
             .and(slice("ES", first), &quotes(&of_first))
             .and(slice("ES", second), &quotes(&of_second));
         let data = vec![request("ES", TimeRange::new(10, 100))];
-        let (items, error) = replay(&run_at(&[]), &catalog, &everything(data));
+        let (items, error) = replay(&runs::of(&[]), &catalog, &everything(data));
         assert_eq!(items.len(), handed_out);
         assert_matches!(
             error,
@@ -181,10 +173,19 @@ fn records_out_of_order_or_outside_their_slice_are_refused() {
 
 #[test]
 fn an_entry_that_cannot_be_read_ends_the_replay() {
-    let (store, _) = run_of(&[vec![Message::new("t", "T", 10, b"")]]);
-    let reader = EventStoreReader::new(Doctored::broken(store.reader().unwrap(), Part::Names));
+    let reader = runs::without_names(&[10]);
     let catalog = MemoryCatalog::default().and(slice("ES", ALL), &quotes(&[(5, 1)]));
     let (items, error) = replay(&reader, &catalog, &everything(vec![request("ES", ALL)]));
     assert!(items.is_empty(), "what comes before an entry of unknown time is unknown: {items:?}");
     assert_matches!(error, Some(JoinError::Read(ReadError::Store(_))));
+}
+
+#[test]
+fn a_run_cut_short_ends_the_replay_with_what_is_missing() {
+    let (_folder, reader) = runs::cut_short(&[1, 2, 3, 4, 5, 6, 7, 8, 9], 7);
+    let planned = ReplayInputs::entries(5, u64::MAX).plan(&EmptyCatalog).unwrap();
+    let items: Vec<_> = planned.replay(&reader, &EmptyCatalog).take(10).collect();
+    assert_eq!(items.len(), 3);
+    assert!(items[..2].iter().all(Result::is_ok));
+    assert_matches!(&items[2], Err(JoinError::Read(ReadError::Gap { from: 7, to: 9 })));
 }

@@ -1,29 +1,20 @@
-//! A run joined with market data, and catalogs.
+//! Runs joined with market data, through the crate's public interface.
 
 mod at_entry;
-mod cut_short;
 mod inputs;
 mod join;
 mod market;
 #[cfg(feature = "parquet")]
 mod parquet;
-#[path = "../../../../tests/it/support/mod.rs"]
-#[allow(
-    dead_code,
-    unused_imports,
-    reason = "shared with the library's tests, which use more of it"
-)]
-mod support;
+mod runs;
 
-use tapline::read::EventStoreReader;
-use tapline::store::EventStore;
-
-use crate::support::{FrameMaker, Message, Place};
-
-/// A run in memory with each batch as one frame, and its reader.
-fn run_of(batches: &[Vec<Message>]) -> (Box<dyn EventStore>, EventStoreReader) {
-    let mut store = Place::memory().open(1);
-    FrameMaker::new().append_all(&mut *store, batches);
-    let reader = EventStoreReader::new(store.reader().expect("a run is open"));
-    (store, reader)
+/// Asserts that a value matches a pattern, and says what it was if not.
+macro_rules! assert_matches {
+    ($value:expr, $($pattern:tt)+) => {
+        match $value {
+            $($pattern)+ => {}
+            other => panic!("expected {}, got {other:?}", stringify!($($pattern)+)),
+        }
+    };
 }
+use assert_matches;

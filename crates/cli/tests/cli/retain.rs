@@ -3,7 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
-use tapline::store::{EventStore, RedbBackend, run_path};
+use tapline::internals::run_path;
+use tapline::store::{EventStore, RedbBackend};
 use tapline::{ContentHash, InstanceId, RunId, RunManifest, RunStatus, SnapshotAnchor};
 
 use crate::support::{Ran, Sandbox, program, run};

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use tapline_catalog::{MarketDataClass, ParquetCatalogError, ReplayCatalog, TimeRange};
 
 use super::{Catalog, QUOTE, Table};
-use crate::support::assert_matches;
+use crate::assert_matches;
 
 const ALL: TimeRange = TimeRange::new(0, 99);
 

@@ -2,14 +2,13 @@
 
 use parquet::basic::Compression;
 use tapline::UnixNanos;
-use tapline::read::EventStoreReader;
 use tapline_catalog::{
     Aggressor, Bar, MarketDataClass, MarketRecord, Quote, ReplayInputs, ReplayItem, TimeRange,
     Trade,
 };
 
 use super::{Catalog, Table, of};
-use crate::support::{FrameMaker, Message, Place};
+use crate::runs;
 
 const ALL: TimeRange = TimeRange::new(0, 1_000_000);
 
@@ -114,10 +113,7 @@ fn a_run_is_joined_with_files() {
     let catalog = Catalog::new();
     catalog.quotes(TimeRange::new(0, 19), &[5, 10]);
     catalog.quotes(TimeRange::new(20, 99), &[20, 30]);
-    let mut store = Place::memory().open(1);
-    let entries = [10, 25].map(|ts_init| Message::new("t", "T", ts_init, b""));
-    FrameMaker::new().append_all(&mut *store, &[entries.to_vec()]);
-    let reader = EventStoreReader::new(store.reader().unwrap());
+    let reader = runs::of(&[10, 25]);
 
     let data = vec![of(MarketDataClass::Quote, TimeRange::new(6, 99))];
     let inputs = ReplayInputs { data, ..ReplayInputs::entries(1, u64::MAX) };

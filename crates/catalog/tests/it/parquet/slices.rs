@@ -8,7 +8,7 @@ use tapline_catalog::{
 };
 
 use super::{Catalog, of};
-use crate::support::assert_matches;
+use crate::assert_matches;
 
 fn typed(error: &CatalogError) -> &ParquetCatalogError {
     error.downcast_ref().expect("the catalog's own error")
