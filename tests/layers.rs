@@ -143,11 +143,9 @@ fn read_files(folder: &Path, module: &str, texts: &mut Vec<(String, String)>) {
         let name = path.file_stem().expect("a name").to_string_lossy().into_owned();
         let is_test = name == "tests" || name.ends_with("_tests") || name == "test_log";
         let inner = if module.is_empty() { name.clone() } else { format!("{module}::{name}") };
-        if is_test {
-            continue;
-        } else if path.is_dir() {
+        if path.is_dir() && !is_test {
             read_files(&path, &inner, texts);
-        } else if path.extension().is_some_and(|extension| extension == "rs") {
+        } else if !is_test && path.extension().is_some_and(|extension| extension == "rs") {
             let text = fs::read_to_string(&path).expect("readable");
             texts.push((if name == "mod" { module.to_owned() } else { inner }, text));
         }
@@ -180,7 +178,9 @@ fn paths_in(code: &str) -> Vec<Vec<String>> {
             let mut named = Vec::new();
             expand(&rest[..end], &[], &mut named);
             if is_public {
-                named.iter_mut().for_each(|path| path.push("pub".to_owned()));
+                for path in &mut named {
+                    path.push("pub".to_owned());
+                }
             }
             paths.append(&mut named);
             rest = &rest[end..];

@@ -21,11 +21,7 @@
 #![cfg(test)]
 
 #[path = "../../src/protocol/mod.rs"]
-#[expect(
-    dead_code,
-    unreachable_pub,
-    reason = "here it has no public API, and fewer users"
-)]
+#[expect(dead_code, unreachable_pub, reason = "here it has no public API, and fewer users")]
 mod protocol;
 mod sync;
 

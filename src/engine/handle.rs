@@ -189,7 +189,7 @@ impl EventStoreWriter {
         let last = self.last_record(run_ended)?;
         let reply = Reply::new();
         self.engine.ask(Command::Close { last, reply: reply.clone() });
-        self.await_end();
+        self.await_end(self.engine.shared.config.close_timeout);
         let halted = || Err(CloseError::Halted(self.engine.shared.halt_reason()));
         reply.take().unwrap_or_else(halted)
     }
@@ -213,9 +213,15 @@ impl EventStoreWriter {
         })
     }
 
+    /// Lets go of the run, unsealed. Blocks until its writer has ended, for at most `patience`.
+    pub(crate) fn abandon(mut self, patience: Duration) {
+        self.engine.ask(Command::Abandon);
+        self.await_end(patience);
+    }
+
     /// Waits for the writer to end. With it ends the store, and with the store its hold on the run
     /// file.
-    fn await_end(&mut self) {
+    fn await_end(&mut self, threshold: Duration) {
         let Ending::Thread(join) = std::mem::replace(&mut self.ending, Ending::Done) else {
             return;
         };
@@ -223,7 +229,6 @@ impl EventStoreWriter {
             // A halt callback, after which the writer ends by itself.
             return;
         }
-        let threshold = self.engine.shared.config.close_timeout;
         if self.engine.shared.await_end(threshold) {
             // A panic of the thread has been caught there and became a halt.
             let _ = join.join();
@@ -243,7 +248,7 @@ impl Drop for EventStoreWriter {
     fn drop(&mut self) {
         if !matches!(self.ending, Ending::Done) {
             self.engine.ask(Command::Abandon);
-            self.await_end();
+            self.await_end(self.engine.shared.config.close_timeout);
         }
     }
 }

@@ -88,7 +88,7 @@ impl SessionBuilder {
     /// Opens the run. `RunStarted` is durable when this returns.
     ///
     /// Blocks while it recovers what a crash left behind, and then for at most
-    /// `run_started_timeout`.
+    /// `run_started_timeout`; twice that where the store hangs.
     pub fn open(self) -> Result<RunSession, OpenError> {
         let boot = self.boot()?;
         self.open_booted(boot)

@@ -16,8 +16,8 @@ pub enum OpenError {
     /// A setting is outside its range.
     #[error(transparent)]
     Config(#[from] ConfigError),
-    /// A run of another instance is open on this lifecycle.
-    #[error("run {open} of another instance is open; seal it first")]
+    /// A run is open on this lifecycle.
+    #[error("run {open} is open; seal it first")]
     RunOpen {
         /// The open run.
         open: RunId,

@@ -134,8 +134,14 @@ impl RunSession {
             restored_seq: 0,
             boot,
         };
-        session.start(&run_started, config.run_started_timeout)?;
-        Ok(session)
+        match session.start(&run_started, config.run_started_timeout) {
+            Ok(()) => Ok(session),
+            Err(error) => {
+                // Who waits for a node to start has waited long enough for a store that hangs.
+                session.writer.abandon(config.run_started_timeout);
+                Err(error)
+            }
+        }
     }
 
     /// Waits until the first entry is durable. Where it does not become so, the run is halted.

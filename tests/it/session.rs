@@ -5,6 +5,7 @@ mod clock;
 mod continuity;
 mod front_door;
 mod kernel;
+mod killed;
 mod left_alone;
 mod left_closed;
 mod locking;

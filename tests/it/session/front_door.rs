@@ -1,185 +1,183 @@
-//! The one door to a run: what it keeps out, what it takes care of, and what passes for durable.
+//! What a node gets from the shortest way to open a run: the lock, the sweep, the link to the run
+//! before, and a bus that never says "durable" of what is not recorded.
 
+use std::path::Path;
 use std::rc::Rc;
-use std::time::Duration;
 
 use tapline::engine::WaitError;
-use tapline::internals::run_path;
-use tapline::runs::{LockError, SweepError, recover_predecessors};
-use tapline::session::{EventStoreLifecycle, LifecycleOptions, OpenError};
-use tapline::store::open_sealed_file;
+use tapline::read::{Direction, EventStoreReader};
+use tapline::runs::{LockError, SweepError};
+use tapline::session::{KernelEventStore, OpenError};
+use tapline::store::{OpenSealedError, open_sealed_file};
 use tapline::{
-    Captured, Encoder, EncoderRegistry, EventStoreConfig, KernelEventStore, MessageBus,
-    NotCaptured, RunId, RunManifest, RunSession, RunStatus, UnixNanos,
+    EventStoreConfig, InstanceId, MessageBus, NotCaptured, RunSession, RunStatus, UnixNanos,
 };
 
-use super::{lifecycle, open};
-use crate::support::{PATIENCE, assert_matches, entries, instance};
+use super::node::{Booking, assert_has, builder, encoders, lifecycle};
+use crate::support::ledger::{BOOKING, Ledger};
+use crate::support::steps::Steps;
+use crate::support::{PATIENCE, assert_matches, instance};
 
-struct Order(u64);
-struct Unlisted;
-
-fn encoders() -> EncoderRegistry {
-    let mut registry = EncoderRegistry::new();
-    let encoder = Encoder::new("Order", |order: &Order, record| {
-        record.write_payload(&order.0.to_le_bytes());
-        Ok(())
-    });
-    registry.register(encoder).expect("the registry is empty");
-    registry
+fn open(folder: &Path) -> Result<RunSession, OpenError> {
+    RunSession::builder(EventStoreConfig::new(folder), instance()).encoders(encoders()).open()
 }
 
-fn session(folder: &std::path::Path) -> RunSession {
-    let builder = RunSession::builder(EventStoreConfig::new(folder), instance());
-    builder.encoders(encoders()).open().expect("nothing fails")
+fn open_instance(folder: &Path, name: &str) -> RunSession {
+    let instance: InstanceId = name.parse().unwrap();
+    let builder = RunSession::builder(EventStoreConfig::new(folder), instance);
+    builder.encoders(encoders()).open().unwrap()
 }
 
-fn manifest(folder: &std::path::Path, run_id: RunId) -> RunManifest {
-    let path = run_path(folder, &instance(), run_id);
-    open_sealed_file(&path).expect("sealed").manifest().expect("sound")
-}
+const BOOKED: Booking = Booking { account: "odd", amount: 1 };
 
 #[test]
 fn a_second_session_of_an_instance_is_refused() {
     let folder = tempfile::tempdir().unwrap();
-    let first = session(folder.path());
-    let second = RunSession::builder(EventStoreConfig::new(folder.path()), instance()).open();
-    assert_matches!(second.err(), Some(OpenError::Sweep(SweepError::Lock(LockError::Held { .. }))));
-    first.seal().unwrap();
-    session(folder.path()).seal().unwrap();
+    let first = open(folder.path()).unwrap();
+    assert_matches!(
+        open(folder.path()).err(),
+        Some(OpenError::Sweep(SweepError::Lock(LockError::Held { .. })))
+    );
+    assert_eq!(first.seal().unwrap().watermark, 2, "the first one is as it was");
+    open(folder.path()).unwrap();
 }
 
 #[test]
-fn a_session_continues_the_one_before() {
+fn a_session_links_to_the_run_before() {
     let folder = tempfile::tempdir().unwrap();
-    let first = session(folder.path());
-    let first_id = first.run_id();
+    let first = open(folder.path()).unwrap();
+    let (first_id, path) = (first.run_id(), first.path().to_owned());
     assert_eq!(first.parent_run_id(), None);
-    // As a process that dies: the next one recovers it.
-    drop(first);
-    let second = session(folder.path());
-    let second_id = second.run_id();
+    first.seal().unwrap();
+    assert_eq!(open_sealed_file(&path).unwrap().manifest().unwrap().status, RunStatus::Ended);
+    let second = open(folder.path()).unwrap();
     assert_eq!(second.parent_run_id(), Some(first_id));
-    assert_eq!(manifest(folder.path(), first_id).status, RunStatus::CrashedRecovered);
-    second.seal().unwrap();
-    let third = session(folder.path());
-    assert_eq!(third.parent_run_id(), Some(second_id), "also where it ended in order");
+    assert_eq!(second.reader().manifest().unwrap().parent_run_id, Some(first_id));
 }
 
 #[test]
-fn a_listed_message_is_durable_in_one_line() {
+fn dropped_without_a_seal_it_is_recovered() {
     let folder = tempfile::tempdir().unwrap();
-    let session = session(folder.path());
     let bus = Rc::new(MessageBus::new());
-    let counts = session.tap(&bus).unwrap();
-    let published = bus.publish("orders", &Order(1)).unwrap();
-    session.wait_durable(published.ticket().unwrap(), PATIENCE).unwrap();
-    assert_eq!(session.writer().watermark(), 2);
-    assert_eq!(counts.captured(), 1);
+    let first = open(folder.path()).unwrap();
+    let (run, path) = (first.run_id(), first.path().to_owned());
+    first.tap(&bus).unwrap();
+    let published = bus.publish("bookings", &BOOKED).unwrap();
+    first.wait_durable(published.ticket().unwrap(), PATIENCE).unwrap();
+    drop(first);
+    assert_eq!(bus.tap_id(), None, "the bus is untapped");
+    let later = bus.publish("bookings", &BOOKED).unwrap();
+    assert_eq!(later.ticket(), Err(NotCaptured::Untapped));
+    assert_matches!(open_sealed_file(&path).err(), Some(OpenSealedError::File(_)));
 
-    // What is not recorded has no ticket, and not that of the message before.
-    let unlisted = bus.publish("orders", &Unlisted).unwrap();
-    assert_eq!(unlisted.captured, Captured::NotListed);
-    assert_eq!(unlisted.ticket(), Err(NotCaptured::NotListed));
-    bus.clear_tap();
-    assert_eq!(bus.publish("orders", &Order(2)).unwrap().ticket(), Err(NotCaptured::Untapped));
+    let second = open(folder.path()).unwrap();
+    assert_eq!(second.parent_run_id(), Some(run));
+    let manifest = open_sealed_file(&path).unwrap().manifest().unwrap();
+    assert_eq!((manifest.status, manifest.high_watermark), (RunStatus::CrashedRecovered, 2));
 }
 
 #[test]
-fn a_ticket_of_another_session_is_told() {
-    let (here, elsewhere) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-    let (here, elsewhere) = (session(here.path()), session(elsewhere.path()));
-    let bus = Rc::new(MessageBus::new());
-    here.tap(&bus).unwrap();
-    let ticket = bus.publish("orders", &Order(1)).unwrap().ticket().unwrap();
-    assert_eq!(elsewhere.wait_durable(ticket, PATIENCE), Err(WaitError::ForeignTicket));
-    assert_eq!(here.wait_durable(ticket, PATIENCE), Ok(()));
-}
-
-#[test]
-fn a_seal_removes_its_own_tap_only() {
-    let (one, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-    let (one, other) = (session(one.path()), session(other.path()));
-    let bus = Rc::new(MessageBus::new());
-    one.tap(&bus).unwrap();
-    other.tap(&bus).unwrap();
-    one.seal().unwrap();
-    let published = bus.publish("orders", &Order(1)).unwrap();
-    other.wait_durable(published.ticket().unwrap(), PATIENCE).unwrap();
-    other.seal().unwrap();
-    assert_eq!(bus.publish("orders", &Order(2)).unwrap().captured, Captured::Untapped);
-}
-
-#[test]
-fn a_dropped_session_untaps_and_is_recovered() {
+fn a_seal_leaves_the_tap_of_another_session() {
     let folder = tempfile::tempdir().unwrap();
-    let session = session(folder.path());
-    let run_id = session.run_id();
     let bus = Rc::new(MessageBus::new());
-    session.tap(&bus).unwrap();
-    bus.publish("orders", &Order(1)).unwrap();
-    drop(session);
-    assert_eq!(bus.publish("orders", &Order(2)).unwrap().captured, Captured::Untapped);
-    let swept = recover_predecessors(folder.path(), &instance()).unwrap();
-    let [recovered] = &swept.recovered[..] else { panic!("{swept:?}") };
-    assert_eq!((recovered.run_id, recovered.watermark), (run_id, 2));
+    let first = open_instance(folder.path(), "node-1");
+    let second = open_instance(folder.path(), "node-2");
+    first.tap(&bus).unwrap();
+    second.tap(&bus).unwrap();
+    first.seal().unwrap();
+    let published = bus.publish("bookings", &BOOKED).unwrap();
+    second.wait_durable(published.ticket().unwrap(), PATIENCE).unwrap();
+    assert_eq!(second.seal().unwrap().watermark, 3);
+    assert_eq!(bus.tap_id(), None);
 }
 
 #[test]
-fn an_encoder_without_a_time_gets_the_clock() {
+fn a_lifecycle_leaves_the_tap_of_another() {
+    let folders = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
+    let bus = Rc::new(MessageBus::new());
+    let [mut first, mut second] =
+        folders.each_ref().map(|folder| lifecycle(folder.path(), &Steps::default()));
+    for lifecycle in [&mut first, &mut second] {
+        super::open(lifecycle).unwrap();
+        lifecycle.tap(&bus).unwrap();
+    }
+    first.seal(UnixNanos::new(1)).unwrap();
+    bus.publish("bookings", &BOOKED).unwrap().ticket().unwrap();
+    assert_eq!(second.seal(UnixNanos::new(1)).unwrap().unwrap().watermark, 3);
+}
+
+#[test]
+fn an_unregistered_type_never_passes_for_durable() {
     let folder = tempfile::tempdir().unwrap();
-    let session = session(folder.path());
-    let path = session.path().to_owned();
+    let session = open(folder.path()).unwrap();
     let bus = Rc::new(MessageBus::new());
     session.tap(&bus).unwrap();
-    let before = UnixNanos::now();
-    bus.publish("orders", &Order(1)).unwrap();
-    session.seal().unwrap();
-    let entries = entries(&open_sealed_file(&path).unwrap());
-    let early = before.as_u64() - Duration::from_secs(1).as_nanos() as u64;
-    assert!(entries[1].ts_init.as_u64() > early, "{:?}", entries[1]);
+    let booked = bus.publish("bookings", &BOOKED).unwrap().ticket().unwrap();
+    session.wait_durable(booked, PATIENCE).unwrap();
+    // The ticket of the message before is not handed out for it.
+    let published = bus.publish("bookings", &"not listed").unwrap();
+    assert_eq!(published.ticket(), Err(NotCaptured::NotListed));
+    assert_eq!(session.seal().unwrap().watermark, 3);
 }
 
 #[test]
-fn a_fresh_start_continues_nothing_and_says_so() {
+fn a_ticket_of_another_session_is_foreign() {
     let folder = tempfile::tempdir().unwrap();
-    session(folder.path()).seal().unwrap();
-    let builder = RunSession::builder(EventStoreConfig::new(folder.path()), instance());
-    let fresh = builder.fresh_start().open().unwrap();
-    let fresh_id = fresh.run_id();
-    assert_eq!(fresh.parent_run_id(), None);
-    fresh.seal().unwrap();
-    let flags = manifest(folder.path(), fresh_id).feature_flags;
-    assert!(flags.contains(&"fresh-start".to_owned()), "{flags:?}");
-    assert_eq!(session(folder.path()).parent_run_id(), Some(fresh_id));
-}
-
-/// A run that tells nothing of its own must not look like one that was ended.
-#[test]
-fn a_lifecycle_dropped_at_once_seals_nothing() {
-    let folder = tempfile::tempdir().unwrap();
-    let mut lifecycle = lifecycle(folder.path());
-    let run_id = open(&mut lifecycle).unwrap();
-    drop(lifecycle);
-    let swept = recover_predecessors(folder.path(), &instance()).unwrap();
-    let [recovered] = &swept.recovered[..] else { panic!("{swept:?}") };
-    assert_eq!((recovered.run_id, recovered.status), (run_id, RunStatus::CrashedRecovered));
+    let first = open_instance(folder.path(), "node-1");
+    let second = open_instance(folder.path(), "node-2");
+    let bus = Rc::new(MessageBus::new());
+    first.tap(&bus).unwrap();
+    let ticket = bus.publish("bookings", &BOOKED).unwrap().ticket().unwrap();
+    first.wait_durable(ticket, PATIENCE).unwrap();
+    assert_eq!(second.wait_durable(ticket, PATIENCE), Err(WaitError::ForeignTicket));
 }
 
 #[test]
-fn a_lifecycle_dropped_with_entries_seals_them() {
+fn a_fresh_start_has_no_parent_and_is_continued() {
     let folder = tempfile::tempdir().unwrap();
-    let options = LifecycleOptions {
-        encoder_registry: Box::new(|| Ok(encoders())),
-        ..LifecycleOptions::default()
+    let folder = folder.path();
+    let open = |starts_fresh: bool| {
+        let builder = builder(folder, &Steps::default());
+        let builder = if starts_fresh { builder.fresh_start() } else { builder };
+        let mut ledger = Ledger::default();
+        let (session, restored) = builder.restore_and_open(&mut ledger).unwrap();
+        (session, restored.map(|restored| restored.parent_run_id), ledger)
     };
-    let config = EventStoreConfig::new(folder.path());
-    let mut lifecycle = EventStoreLifecycle::new(Some(config), options);
-    let run_id = open(&mut lifecycle).unwrap();
+    let flags = |session: &RunSession| session.reader().manifest().unwrap().feature_flags;
+    let flag = "fresh-start".to_owned();
+
+    let (first, ..) = open(true);
+    assert!(!flags(&first).contains(&flag), "there was nothing to leave behind");
+    super::node::trade(&first, 1, 4);
+    first.seal().unwrap();
+
+    let (second, restored, ledger) = open(true);
+    assert_eq!((second.parent_run_id(), restored), (None, None));
+    assert_eq!(second.reader().manifest().unwrap().parent_run_id, None);
+    assert!(flags(&second).contains(&flag), "{:?}", flags(&second));
+    assert_has(&ledger, 0, "it begins with nothing");
+    // Its snapshot is in a vault of its own; leave it to the run's entries.
+    super::node::trade(&second, 1, 2);
+    let second_id = second.run_id();
+    second.seal().unwrap();
+
+    let third = RunSession::builder(EventStoreConfig::new(folder), instance()).open().unwrap();
+    assert_eq!(third.parent_run_id(), Some(second_id));
+    assert!(!flags(&third).contains(&flag), "{:?}", flags(&third));
+}
+
+#[test]
+fn an_encoder_without_ts_init_gives_the_time() {
+    let folder = tempfile::tempdir().unwrap();
+    let session = open(folder.path()).unwrap();
     let bus = Rc::new(MessageBus::new());
-    lifecycle.tap(&bus).unwrap();
-    bus.publish("orders", &Order(1)).unwrap();
-    drop(lifecycle);
-    let manifest = manifest(folder.path(), run_id);
-    assert_eq!((manifest.status, manifest.high_watermark), (RunStatus::Ended, 3));
+    session.tap(&bus).unwrap();
+    let ticket = bus.publish("bookings", &BOOKED).unwrap().ticket().unwrap();
+    session.wait_durable(ticket, PATIENCE).unwrap();
+    let reader = EventStoreReader::new(session.reader());
+    let entries: Vec<_> =
+        reader.scan(1, u64::MAX, Direction::Forward).map(|entry| entry.unwrap()).collect();
+    let booked = entries.iter().find(|entry| entry.payload_type == BOOKING).unwrap();
+    assert!(booked.ts_init >= session.run_id().start(), "{:?}", booked.ts_init);
+    assert_eq!(booked.ts_init, booked.ts_publish);
 }

@@ -6,6 +6,7 @@ use tapline::bus::MessageBus;
 use tapline::capture::{Encoder, EncoderRegistry};
 use tapline::engine::{AnchorRequestError, CloseError, ProducerError};
 use tapline::internals::run_path;
+use tapline::runs::recover_predecessors;
 use tapline::session::{
     Environment, EventStoreConfig, EventStoreLifecycle, KernelEventStore, KernelEventStoreFactory,
     LifecycleOptions,
@@ -149,6 +150,34 @@ fn a_run_that_is_still_read_is_continued() {
     assert_eq!(lifecycle.parent_run_id(), Some(first));
     assert_eq!(lifecycle.boot(&instance()).unwrap().unwrap().passed_over, []);
     drop(reader);
+}
+
+#[test]
+fn dropped_with_an_entry_it_seals() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = EventStoreConfig::new(folder.path());
+    let mut lifecycle = EventStoreLifecycle::new(Some(config), options());
+    let run = open(&mut lifecycle).unwrap();
+    let bus = Rc::new(MessageBus::new());
+    lifecycle.tap(&bus).unwrap();
+    bus.publish("events.order", &Filled(1)).unwrap();
+    drop(lifecycle);
+    assert!(format!("{bus:?}").contains("tapped: false"), "{bus:?}");
+    let path = run_path(folder.path(), &instance(), run);
+    let manifest = open_sealed_file(&path).unwrap().manifest().unwrap();
+    assert_eq!((manifest.status, manifest.high_watermark), (RunStatus::Ended, 3));
+    assert_eq!(recover_predecessors(folder.path(), &instance()).unwrap().recovered, []);
+}
+
+#[test]
+fn dropped_right_after_opening_it_does_not_seal() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut lifecycle = lifecycle(folder.path());
+    let run = open(&mut lifecycle).unwrap();
+    drop(lifecycle);
+    let recovered = recover_predecessors(folder.path(), &instance()).unwrap().recovered;
+    let recovered: Vec<_> = recovered.iter().map(|run| (run.run_id, run.status)).collect();
+    assert_eq!(recovered, [(run, RunStatus::CrashedRecovered)]);
 }
 
 #[test]

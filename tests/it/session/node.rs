@@ -7,11 +7,12 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::{Arc, Mutex};
 
+use tapline::engine::CloseError;
 use tapline::session::{EventStoreLifecycle, KernelEventStore, SessionBuilder};
 use tapline::store::RedbBackend;
 use tapline::{
     Encoder, EncoderRegistry, Environment, EventStoreConfig, LifecycleOptions, MessageBus,
-    RegisteredComponents, RunSession, StateCache,
+    RegisteredComponents, RunSession, StateCache, UnixNanos,
 };
 use tempfile::TempDir;
 
@@ -153,11 +154,14 @@ impl Node {
     }
 
     pub(super) fn seal(self) {
+        self.end().expect("nothing fails");
+    }
+
+    /// Ends the run in order, as far as that goes.
+    pub(super) fn end(self) -> Result<(), CloseError> {
         match self.run {
-            Run::Session(session) => drop(session.seal().expect("nothing fails")),
-            Run::Lifecycle(mut lifecycle) => {
-                lifecycle.seal(1.into()).expect("nothing fails").expect("it is open");
-            }
+            Run::Session(session) => session.seal().map(drop),
+            Run::Lifecycle(mut lifecycle) => lifecycle.seal(UnixNanos::new(1)).map(drop),
         }
     }
 
@@ -198,7 +202,7 @@ pub(super) enum End {
 /// What a node has left that traded: its folder and snapshots, to begin with again and again.
 pub(super) struct Left {
     files: BTreeMap<PathBuf, Vec<u8>>,
-    snapshots: BTreeMap<String, Vec<u8>>,
+    pub(super) snapshots: BTreeMap<String, Vec<u8>>,
 }
 
 /// The last booking of a node that is [`Left`].
