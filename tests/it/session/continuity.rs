@@ -313,9 +313,8 @@ fn a_kernel_is_told_of_a_run_passed_over() {
 
 /// Everything in the chain, one text a line.
 fn chain(error: &dyn Error) -> String {
-    std::iter::successors(Some(error), |&error| error.source())
-        .map(|error| format!("{error}\n"))
-        .collect()
+    let errors = std::iter::successors(Some(error), |&error| error.source());
+    errors.map(ToString::to_string).collect::<Vec<_>>().join("\n")
 }
 
 #[test]
