@@ -145,7 +145,8 @@ fn read_files(folder: &Path, module: &str, texts: &mut Vec<(String, String)>) {
         let inner = if module.is_empty() { name.clone() } else { format!("{module}::{name}") };
         if is_test {
             continue;
-        } else if path.is_dir() {
+        }
+        if path.is_dir() {
             read_files(&path, &inner, texts);
         } else if path.extension().is_some_and(|extension| extension == "rs") {
             let text = fs::read_to_string(&path).expect("readable");
@@ -180,7 +181,9 @@ fn paths_in(code: &str) -> Vec<Vec<String>> {
             let mut named = Vec::new();
             expand(&rest[..end], &[], &mut named);
             if is_public {
-                named.iter_mut().for_each(|path| path.push("pub".to_owned()));
+                for path in &mut named {
+                    path.push("pub".to_owned());
+                }
             }
             paths.append(&mut named);
             rest = &rest[end..];

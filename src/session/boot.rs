@@ -40,15 +40,12 @@ impl Boot {
         for skipped in &sweep.skipped {
             tracing::warn!("{} is left alone: {}", skipped.path.display(), skipped.error);
         }
-        let (parent_run_id, flags, passed_over) = match config.replay_from_run_id {
-            Some(run_id) => {
-                check_replay_run(base_dir, instance_id, run_id)?;
-                (Some(run_id), vec![REPLAY_FLAG.to_owned()], None)
-            }
-            None => {
-                let passed_over = newest_passed_over(config, instance_id, &sweep);
-                (sweep.parent_run_id, passed_over_flags(&sweep), passed_over)
-            }
+        let (parent_run_id, flags, passed_over) = if let Some(run_id) = config.replay_from_run_id {
+            check_replay_run(base_dir, instance_id, run_id)?;
+            (Some(run_id), vec![REPLAY_FLAG.to_owned()], None)
+        } else {
+            let passed_over = newest_passed_over(config, instance_id, &sweep);
+            (sweep.parent_run_id, passed_over_flags(&sweep), passed_over)
         };
         let instance_id = instance_id.clone();
         Ok(Self { instance_id, sweep, parent_run_id, flags, passed_over, _lock: lock })
