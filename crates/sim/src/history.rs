@@ -17,6 +17,7 @@ use tapline::replay::StateCache;
 use tapline::runs::RetentionPlan;
 use tapline::session::{
     Environment, EventStoreConfig, EventStoreLifecycle, KernelEventStore, LifecycleOptions,
+    OpenError,
 };
 use tapline::store::{FileError, OpenSealedError, RedbBackend, open_sealed_file};
 use tapline::{
@@ -308,24 +309,46 @@ impl<'a> Node<'a> {
         if self.lot.u8(..4) == 0 {
             self.retain()?;
         }
+        self.volume = Volume::with(self.files_there());
+        if self.lot.u8(..4) == 0 {
+            self.break_disk();
+        }
         let mut ledger = Ledger::with_vault(&self.model.live.vault);
-        let restored = lifecycle.restore_parent_cache(&instance(), &mut ledger);
-        let restored = restored.map_err(|error| error.to_string())?;
+        let components = RegisteredComponents::default();
+        let environment = Environment::Backtest(self.clock.clone());
+        let opened = lifecycle.restore_and_open(&instance(), components, &environment, &mut ledger);
+        let restored = match opened {
+            Ok(restored) => restored,
+            // The disk broke under the start, and nothing else. What is restored is whole by then.
+            Err(OpenError::Restore(error)) => return Err(error.to_string()),
+            Err(_) if self.tape.struck() > 0 => {
+                self.must_crash = true;
+                return self.model.restored(ledger);
+            }
+            Err(error) => return Err(format!("a run does not open: {error}")),
+        };
         self.note(&restored.map(|restored| restored.runs.len()));
         self.note(&ledger.accounts.all);
         self.model.restored(ledger)?;
-        self.volume = Volume::with(self.files_there());
 
-        let components = RegisteredComponents::default();
-        let environment = Environment::Backtest(self.clock.clone());
-        lifecycle
-            .open(&instance(), components, &environment)
-            .map_err(|error| format!("a run does not open: {error}"))?;
         let session = lifecycle.session().ok_or("no run is open")?;
         let producers = (0..PRODUCERS).map(|_| session.producers().producer());
-        let producers = producers.collect::<Result<_, _>>().map_err(|error| error.to_string())?;
-        self.running = Some(Running { lifecycle, producers });
+        match producers.collect::<Result<_, _>>() {
+            Ok(producers) => self.running = Some(Running { lifecycle, producers }),
+            Err(_) if self.tape.struck() > 0 => self.must_crash = true,
+            Err(error) => return Err(error.to_string()),
+        }
         Ok(())
+    }
+
+    /// One of the next operations of the disk will fail.
+    fn break_disk(&mut self) {
+        let lot = &mut self.lot;
+        let kind = if lot.bool() { ErrorKind::StorageFull } else { ErrorKind::Other };
+        let fault = Fault { after: lot.u64(..90), kind, lasts: lot.bool() };
+        self.note(&fault);
+        self.tape.arm(fault);
+        self.is_broken = Some(kind);
     }
 
     fn new_lifecycle(&self) -> EventStoreLifecycle {

@@ -311,10 +311,10 @@ fn a_kernel_is_told_of_a_run_passed_over() {
     assert_eq!(report.skipped[0].path, path);
 }
 
-/// Everything in the chain, one text a line.
+/// Everything in the chain.
 fn chain(error: &dyn Error) -> String {
     let errors = std::iter::successors(Some(error), |&error| error.source());
-    errors.map(ToString::to_string).collect::<Vec<_>>().join("\n")
+    errors.map(ToString::to_string).collect::<Vec<_>>().join("; ")
 }
 
 #[test]
