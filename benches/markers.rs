@@ -268,7 +268,9 @@ impl Node {
             self.adapter.capture("data.trades", &Trade::nth(n)).expect("the run is open");
             last = Some(self.decision());
         }
-        last.into_iter().for_each(|last| self.wait_until_durable(last));
+        if let Some(last) = last {
+            self.wait_until_durable(last);
+        }
         entries as f64 / began.elapsed().as_secs_f64()
     }
 

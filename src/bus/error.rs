@@ -4,9 +4,10 @@ use super::TapRefusal;
 
 /// Why the bus did not do what it was asked to. No handler has run.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum BusError {
     /// The tap did not accept the message.
-    #[error("the tap refused the message: {source}")]
+    #[error(transparent)]
     Refused {
         /// What the tap said.
         source: TapRefusal,

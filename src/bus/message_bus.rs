@@ -266,7 +266,7 @@ impl fmt::Debug for MessageBus {
             .field("subscriptions", &self.subscriptions.borrow().len())
             .field("endpoints", &self.endpoints.borrow().len())
             .field("pending_requests", &self.pending.borrow().len())
-            .finish()
+            .finish_non_exhaustive()
     }
 }
 

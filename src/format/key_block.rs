@@ -173,6 +173,7 @@ impl KeyBlockId {
 
 /// Why bytes are no key block.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum KeyBlockError {
     /// Not a whole number of rows, or none.
     #[error("a key block has {bytes} bytes, which is no whole number of rows")]

@@ -84,6 +84,7 @@ struct StreamBody {
 
 /// Why bytes are no block, or no row of the dictionary.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum MarkerBlockError {
     /// A record ends behind the end of the block.
     #[error("a record is cut short")]

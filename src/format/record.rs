@@ -116,6 +116,7 @@ impl RecordHeader {
 
 /// Why bytes are no record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum RecordError {
     /// Shorter than its header, or than the header says.
     #[error("record is cut short")]

@@ -22,6 +22,7 @@ pub struct RecordLimits {
 
 /// Why a message does not fit into a record. Nothing was captured; the next message can be.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum RecordLimitError {
     /// Payload, keys and ids together are too long.
     #[error("the record would exceed {max} bytes (setting record_bytes_max)")]

@@ -5,6 +5,7 @@ use crate::model::{DataMarkerClass, RunId};
 /// One thing that is wrong with a sidecar.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, thiserror::Error)]
 #[serde(tag = "kind", rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum MarkerFinding {
     /// A marker's bytes do not have the hash stored with it.
     #[error("marker {marker_seq} does not match its hash")]

@@ -26,12 +26,13 @@ pub struct StreamAtEntry {
 
 /// Why a sidecar could not be joined with a catalog.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum MarkerJoinError {
     /// The sidecar could not be read.
     #[error(transparent)]
     Markers(#[from] MarkerStoreError),
     /// The catalog failed.
-    #[error("cannot read {class} of {identifier} from the catalog: {source}")]
+    #[error("cannot read {class} of {identifier} from the catalog")]
     Catalog {
         /// The class.
         class: MarketDataClass,

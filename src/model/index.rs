@@ -38,6 +38,7 @@ pub struct IndexKinds {
 
 /// Why a kind could not be registered.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum IndexKindError {
     /// The name does not fit the rule for names.
     #[error(

@@ -4,6 +4,7 @@
 mod anchor;
 mod clock;
 mod entry;
+mod error_chain;
 mod identity;
 mod index;
 mod manifest;
@@ -12,11 +13,12 @@ mod retention;
 mod run;
 mod ticket;
 mod time;
-mod type_map;
+pub(crate) mod type_map;
 
 pub use anchor::{ContentHash, ContentHashError, SnapshotAnchor};
 pub use clock::{Clock, SimulatedClock};
 pub use entry::{Entry, EntryDraft, Hash, Headers};
+pub(crate) use error_chain::error_chain;
 pub use identity::{RegisteredComponents, RunIdentity};
 pub use index::{IndexKind, IndexKindError, IndexKinds};
 pub(crate) use manifest::REPLAY_FLAG;

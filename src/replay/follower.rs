@@ -35,6 +35,7 @@ enum State {
 
 /// Why a follower could not go on.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum FollowError {
     /// The run could not be read, or the cache did not take an entry.
     #[error(transparent)]
@@ -61,7 +62,7 @@ pub enum FollowError {
         watermark: u64,
     },
     /// The cache could not encode its state.
-    #[error("the cache cannot encode its state at entry {seq}: {source}")]
+    #[error("the cache cannot encode its state at entry {seq}")]
     ToBlob {
         /// The last entry that was applied.
         seq: u64,
@@ -69,7 +70,7 @@ pub enum FollowError {
         source: CacheError,
     },
     /// The cache could not keep the snapshot.
-    #[error("the cache cannot keep its snapshot at entry {seq}: {source}")]
+    #[error("the cache cannot keep its snapshot at entry {seq}")]
     KeepBlob {
         /// The last entry that was applied.
         seq: u64,

@@ -38,9 +38,10 @@ impl fmt::Display for MissingData {
 
 /// Why inputs cannot be replayed.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum PlanError {
     /// The catalog could not say what it has.
-    #[error("cannot look up {class} of {instrument} in the catalog: {source}")]
+    #[error("cannot look up {class} of {instrument} in the catalog")]
     Catalog {
         /// The class asked for.
         class: MarketDataClass,

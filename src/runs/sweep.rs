@@ -63,12 +63,13 @@ pub struct RecoveredRun {
 
 /// Why no sweep could be made.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum SweepError {
     /// The instance's folder is not free.
     #[error(transparent)]
     Lock(#[from] LockError),
     /// The instance's folder could not be listed.
-    #[error("cannot list the runs in {path}: {source}")]
+    #[error("cannot list the runs in {path}")]
     List {
         /// The folder.
         path: PathBuf,

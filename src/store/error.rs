@@ -6,6 +6,7 @@ use crate::model::{InstanceId, RunId, RunStatus};
 
 /// Why a run could not be opened for writing.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum OpenRunError {
     /// This backend has a run open already.
     #[error("run {open} is open on this backend; seal it first")]
@@ -32,7 +33,7 @@ pub enum OpenRunError {
         instance_id: InstanceId,
     },
     /// What is in the run file cannot be read.
-    #[error("cannot read {path}: {source}")]
+    #[error("cannot read {path}")]
     Damaged {
         /// The run file.
         path: PathBuf,
@@ -52,9 +53,10 @@ impl OpenRunError {
 
 /// Why a frame was not appended. Nothing of it was stored.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum AppendError {
     /// `open_run` was not called.
-    #[error("no run is open on this backend")]
+    #[error("no run is open on this backend; call open_run first")]
     NoOpenRun,
     /// The run is sealed.
     #[error("the run is sealed and takes no more entries")]
@@ -75,15 +77,16 @@ pub enum AppendError {
         watermark: u64,
     },
     /// The backend failed. The run must not be written on: a failed sync may have lost pages.
-    #[error("cannot append: {0}")]
+    #[error("cannot append")]
     Fault(#[from] BackendFault),
 }
 
 /// Why an anchor was not recorded.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum AnchorError {
     /// `open_run` was not called.
-    #[error("no run is open on this backend")]
+    #[error("no run is open on this backend; call open_run first")]
     NoOpenRun,
     /// The run is sealed.
     #[error("the run is sealed; its anchor is final")]
@@ -113,15 +116,16 @@ pub enum AnchorError {
         recorded: u64,
     },
     /// The backend failed.
-    #[error("cannot record the anchor: {0}")]
+    #[error("cannot record the anchor")]
     Fault(#[from] BackendFault),
 }
 
 /// Why a run was not sealed.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum SealError {
     /// `open_run` was not called.
-    #[error("no run is open on this backend")]
+    #[error("no run is open on this backend; call open_run first")]
     NoOpenRun,
     /// `Running` is no terminal status.
     #[error("a run cannot be sealed as Running")]
@@ -139,12 +143,13 @@ pub enum SealError {
         status: RunStatus,
     },
     /// The backend failed.
-    #[error("cannot seal the run: {0}")]
+    #[error("cannot seal the run")]
     Fault(#[from] BackendFault),
 }
 
 /// Why something could not be read from a run.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum ReadFault {
     /// The run is closed: who wrote it has let go of it, and no sealed file of it can be opened in
     /// its place.
@@ -168,7 +173,10 @@ pub enum ReadFault {
         instance_id: InstanceId,
     },
     /// The file was written by another version of the format.
-    #[error("the run file has format version {found}; this program reads version {expected}")]
+    #[error(
+        "the run file has format version {found}; this program reads version {expected}; use the \
+         program that wrote it"
+    )]
     Version {
         /// The version in the file.
         found: u64,
@@ -179,7 +187,7 @@ pub enum ReadFault {
     #[error(transparent)]
     Manifest(#[from] ManifestError),
     /// A frame cannot be decoded.
-    #[error("the frame at seq {first_seq}: {source}")]
+    #[error("the frame at seq {first_seq} is damaged")]
     Frame {
         /// The frame's key.
         first_seq: u64,
@@ -208,13 +216,14 @@ impl ReadFault {
 
 /// Why a sealed run could not be opened for reading.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum OpenSealedError {
     /// The file could not be opened; a run that is still being written, or whose process died, is
     /// [`FileError::NotSealed`].
     #[error(transparent)]
     File(#[from] FileError),
     /// What is in the file is no run that can be read.
-    #[error("cannot read {path}: {source}")]
+    #[error("cannot read {path}")]
     Read {
         /// The run file.
         path: PathBuf,
