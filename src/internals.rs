@@ -72,6 +72,11 @@ pub fn panic_text(panic: &(dyn Any + Send)) -> Option<&str> {
     store::panic_text(panic)
 }
 
+/// The text of `error` and of all its sources, outermost first: `A: B: C`.
+pub fn error_chain(error: &dyn std::error::Error) -> String {
+    crate::model::error_chain(error)
+}
+
 /// Makes records as a producer does.
 #[derive(Debug)]
 pub struct RecordPress(RecordBuilder);

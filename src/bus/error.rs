@@ -7,7 +7,7 @@ use super::TapRefusal;
 #[non_exhaustive]
 pub enum BusError {
     /// The tap did not accept the message.
-    #[error("the tap refused the message: {source}")]
+    #[error(transparent)]
     Refused {
         /// What the tap said.
         source: TapRefusal,

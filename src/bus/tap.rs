@@ -36,7 +36,7 @@ pub trait BusTap {
 
 /// Why a tap did not accept a message: its own error, kept as the source.
 #[derive(Debug, thiserror::Error)]
-#[error("{0}")]
+#[error("the tap refused the message")]
 pub struct TapRefusal(#[from] Box<dyn Error + Send + Sync>);
 
 impl TapRefusal {

@@ -31,15 +31,16 @@ impl From<serde_json::Error> for EncodeError {
 pub enum CaptureError {
     /// The message could not be encoded, or does not fit the limits. Counted; the run goes on, and
     /// the next message can be captured.
-    #[error("{payload_type} was not captured: {source}")]
+    #[error("{payload_type} was not captured")]
     Encode {
         /// The payload type the encoder is registered for.
         payload_type: String,
         /// What went wrong.
         source: EncodeError,
     },
-    /// The engine refused the message: the run is halted, closing or closed. Of one that is closed, this has halted the node.
-    #[error("{payload_type} was not captured: {source}")]
+    /// The engine refused the message: the run is halted, closing or closed. A message to a
+    /// closed run halts the node.
+    #[error("{payload_type} was not captured")]
     Submit {
         /// The payload type the encoder is registered for.
         payload_type: String,
@@ -54,23 +55,5 @@ pub enum CaptureError {
     Halted {
         /// Why the run was halted.
         reason: HaltReason,
-    },
-}
-
-/// Why an encoder was not registered.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum RegisterError {
-    /// The message type has an encoder or is an envelope already.
-    #[error("{type_name} is registered already")]
-    Duplicate {
-        /// The Rust type.
-        type_name: &'static str,
-    },
-    /// The payload type is empty.
-    #[error("the payload type of {type_name} is empty")]
-    EmptyPayloadType {
-        /// The Rust type.
-        type_name: &'static str,
     },
 }

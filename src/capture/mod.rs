@@ -12,7 +12,8 @@ mod registry;
 pub use adapter::BusCaptureAdapter;
 pub use counts::CaptureCounts;
 pub use encoder::Encoder;
-pub use error::{CaptureError, EncodeError, RegisterError};
+pub use error::{CaptureError, EncodeError};
 pub use registry::EncoderRegistry;
 
 pub use crate::format::{RecordBuilder, RecordLimitError};
+pub use crate::model::type_map::RegisterError;

@@ -1,9 +1,10 @@
 use std::any::{Any, TypeId, type_name};
 use std::sync::Arc;
 
+use super::Encoder;
 use super::encoder::{ErasedEncoder, PayloadType};
-use super::{Encoder, RegisterError};
 use crate::model::TypeMap;
+use crate::model::type_map::RegisterError;
 
 /// The allow-list: which message types are captured, and how. A type without an encoder passes the
 /// tap at the price of one look-up.

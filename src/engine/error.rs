@@ -17,13 +17,13 @@ pub enum SpawnError {
     #[error("the backend has no open run; call open_run first")]
     NoOpenRun,
     /// The run is sealed.
-    #[error("the backend's run is sealed")]
+    #[error("the backend's run is sealed and takes no more entries; open another run")]
     Sealed,
     /// What the run has so far could not be read.
-    #[error("cannot continue the run: {0}")]
+    #[error("cannot continue the run")]
     Read(#[from] ReadFault),
     /// The system gave no thread.
-    #[error("cannot start the writer thread: {0}")]
+    #[error("cannot start the writer thread")]
     Thread(#[source] std::io::Error),
 }
 
@@ -98,7 +98,7 @@ pub enum CloseError {
     #[error("the run is halted: {0}")]
     Halted(HaltReason),
     /// The `RunEnded` draft does not fit into a record. The run is left unsealed.
-    #[error("the final entry does not fit: {0}")]
+    #[error("the final entry does not fit")]
     Draft(#[from] RecordLimitError),
     /// Topic or payload type of the `RunEnded` draft is empty or too long. The run is left unsealed.
     #[error("the final entry's topic or payload type has {bytes} bytes: allowed are 1 to {max}")]

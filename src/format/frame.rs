@@ -98,7 +98,7 @@ pub enum FrameError {
         seq: u64,
     },
     /// A record is malformed.
-    #[error("entry {seq}: {source}")]
+    #[error("entry {seq}")]
     Record {
         /// The entry's place by position in the frame.
         seq: u64,

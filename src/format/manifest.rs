@@ -11,7 +11,7 @@ pub const FORMAT_VERSION: u64 = 2;
 
 /// A manifest or anchor that cannot be decoded.
 #[derive(Debug, thiserror::Error)]
-#[error("the {what} cannot be decoded: {source}")]
+#[error("the {what} cannot be decoded")]
 pub struct ManifestError {
     what: &'static str,
     source: serde_json::Error,

@@ -5,18 +5,6 @@ use crate::format::{ManifestError, MarkerBlockError};
 use crate::model::RunStatus;
 use crate::store::{BackendFault, FileError};
 
-/// Why an extractor was not registered.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum ExtractorError {
-    /// The message type has an extractor already.
-    #[error("{type_name} is registered already")]
-    Duplicate {
-        /// The Rust type.
-        type_name: &'static str,
-    },
-}
-
 /// What went wrong with a sidecar. The run goes on without.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -57,7 +45,10 @@ pub enum MarkerStoreError {
         what: &'static str,
     },
     /// The sidecar was written by another version of the format.
-    #[error("the sidecar has format version {found}; this program reads version {expected}")]
+    #[error(
+        "the sidecar has format version {found}; this program reads version {expected}; use the \
+         program that wrote it"
+    )]
     Version {
         /// The version in the file.
         found: u64,
@@ -68,7 +59,7 @@ pub enum MarkerStoreError {
     #[error(transparent)]
     Manifest(#[from] ManifestError),
     /// A block of markers cannot be decoded.
-    #[error("the block at marker {first}: {source}")]
+    #[error("the block at marker {first} is damaged")]
     Block {
         /// The block's key.
         first: u64,
@@ -76,10 +67,10 @@ pub enum MarkerStoreError {
         source: MarkerBlockError,
     },
     /// A row of the dictionary cannot be decoded.
-    #[error("the dictionary: {0}")]
+    #[error("the dictionary is damaged")]
     Dict(#[source] MarkerBlockError),
     /// The thread of the sidecar could not be started.
-    #[error("cannot start the sidecar's thread: {0}")]
+    #[error("cannot start the sidecar's thread")]
     Thread(#[source] io::Error),
     /// The thread of the sidecar has panicked.
     #[error("the sidecar's thread has panicked")]

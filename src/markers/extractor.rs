@@ -41,7 +41,7 @@ pub struct DataPoint<'a> {
 ///
 /// let mut registry = ExtractorRegistry::new();
 /// registry.register(extractor)?;
-/// # Ok::<(), tapline::markers::ExtractorError>(())
+/// # Ok::<(), tapline::capture::RegisterError>(())
 /// ```
 pub struct Extractor<T> {
     erased: ErasedExtractor,

@@ -1,8 +1,9 @@
 use std::any::{Any, TypeId, type_name};
 
+use super::Extractor;
 use super::extractor::ErasedExtractor;
-use super::{Extractor, ExtractorError};
 use crate::model::TypeMap;
+use crate::model::type_map::RegisterError;
 
 /// Which message types are market data, and how each is marked. A type without an extractor passes the tap at the price of
 /// one look-up.
@@ -20,10 +21,10 @@ impl ExtractorRegistry {
     }
 
     /// Marks messages of type `T`, as they are published; envelopes are not opened.
-    pub fn register<T: 'static>(&mut self, extractor: Extractor<T>) -> Result<(), ExtractorError> {
+    pub fn register<T: 'static>(&mut self, extractor: Extractor<T>) -> Result<(), RegisterError> {
         let key = TypeId::of::<T>();
         if self.extractors.contains_key(&key) {
-            return Err(ExtractorError::Duplicate { type_name: type_name::<T>() });
+            return Err(RegisterError::Duplicate { type_name: type_name::<T>() });
         }
         self.extractors.insert(key, extractor.erase());
         Ok(())

@@ -9,7 +9,7 @@ use super::recorder::MarkerRecorder;
 use super::{DataMarkerConfig, MarkerBackend, MarkerStoreError};
 use crate::engine::{MarkerInlet, Shared};
 use crate::format::{Line, MarkHeader};
-use crate::model::{MarkerManifest, RunStatus};
+use crate::model::{MarkerManifest, RunStatus, error_chain};
 use crate::protocol::Watermark;
 use crate::sync::Arc;
 
@@ -166,7 +166,7 @@ impl Worker {
         self.last_flush = Instant::now();
         let recorded = self.record(&engine.watermark, heard).inspect_err(|error| {
             // From here on marks find no room, and are shed.
-            tracing::warn!("no more data markers are recorded: {error}");
+            tracing::warn!("no more data markers are recorded: {}", error_chain(error));
         });
         match recorded? {
             Some(Word::Seal(status)) => self.backend.seal(status).map(Some),

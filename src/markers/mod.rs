@@ -26,7 +26,7 @@ mod store;
 mod verifier;
 
 pub use config::DataMarkerConfig;
-pub use error::{ExtractorError, MarkerStoreError};
+pub use error::MarkerStoreError;
 pub use extractor::{DataPoint, Extractor};
 pub use extractor_registry::ExtractorRegistry;
 pub use finding::MarkerFinding;

@@ -1,11 +1,11 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
-use super::{MarkerFinding, MarkerReader, MarkerSource};
+use super::{MarkerFinding, MarkerReader, MarkerSource, MarkerStoreError};
 use crate::format::StoredMarker;
 use crate::model::{
     DataCursorSnapshot, Marker, MarkerCounts, MarkerManifest, RunId, StreamCursor, StreamDictEntry,
-    UnixNanos,
+    UnixNanos, error_chain,
 };
 
 /// What came of verifying a sidecar.
@@ -76,14 +76,14 @@ impl MarkerVerifier {
                 check_scope(&manifest, &streams, &walk.high_fidelity, &mut report);
                 report.manifest = Some(manifest);
             }
-            Err(error) => report.push(unreadable("the manifest", error)),
+            Err(error) => report.push(unreadable("the manifest", &error)),
         }
         report
     }
 
     fn check_dictionary(&self, report: &mut MarkerVerifyReport) -> Streams {
         let rows = self.reader.source().streams().unwrap_or_else(|error| {
-            report.push(unreadable("the dictionary", error));
+            report.push(unreadable("the dictionary", &error));
             Vec::new()
         });
         report.counts.dict = rows.len() as u64;
@@ -110,7 +110,7 @@ impl MarkerVerifier {
     ) -> Option<StreamDictEntry> {
         let damaged = |error: String| MarkerFinding::StreamDamaged { slot, error };
         match self.reader.codec().decode_stream(row) {
-            Err(error) => report.push(damaged(error.to_string())),
+            Err(error) => report.push(damaged(error_chain(&error))),
             Ok(stored) if !stored.is_intact => {
                 report.push(MarkerFinding::StreamHashMismatch { slot });
             }
@@ -129,7 +129,7 @@ impl MarkerVerifier {
             let (first, block) = match self.reader.source().block_at_or_after(from) {
                 Ok(Some(block)) => block,
                 Ok(None) => return,
-                Err(error) => return report.push(unreadable("the markers", error)),
+                Err(error) => return report.push(unreadable("the markers", &error)),
             };
             let mut rest = &block[..];
             let mut is_first = true;
@@ -145,7 +145,7 @@ impl MarkerVerifier {
                         rest = behind;
                     }
                     Err(error) => {
-                        let error = error.to_string();
+                        let error = error_chain(&error);
                         report.push(MarkerFinding::BlockDamaged { first, error });
                         break;
                     }
@@ -199,8 +199,8 @@ fn check_scope(
     }
 }
 
-fn unreadable(what: &'static str, error: impl std::fmt::Display) -> MarkerFinding {
-    MarkerFinding::MarkersUnreadable { what, error: error.to_string() }
+fn unreadable(what: &'static str, error: &MarkerStoreError) -> MarkerFinding {
+    MarkerFinding::MarkersUnreadable { what, error: error_chain(error) }
 }
 
 /// What the markers so far have said.

@@ -114,6 +114,7 @@ pub struct MarkerGap {
 
 /// Why markers are missing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub enum MarkerGapReason {
     /// They came faster than they could be written; or there were more streams than allowed.
     Overflow,

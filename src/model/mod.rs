@@ -4,6 +4,7 @@
 mod anchor;
 mod clock;
 mod entry;
+mod error_chain;
 mod hash;
 mod identity;
 mod index;
@@ -13,11 +14,12 @@ mod retention;
 mod run;
 mod ticket;
 mod time;
-mod type_map;
+pub(crate) mod type_map;
 
 pub use anchor::{ContentHash, ContentHashError, SnapshotAnchor};
 pub use clock::{Clock, SimulatedClock};
 pub use entry::{Entry, EntryDraft, Headers};
+pub(crate) use error_chain::error_chain;
 pub use hash::{Fingerprint, Hash, HashError};
 pub use identity::{RegisteredComponents, RunIdentity};
 pub use index::{IndexKind, IndexKindError, IndexKinds};

@@ -26,3 +26,21 @@ impl Hasher for TypeIdHasher {
         self.0
     }
 }
+
+/// Why an encoder, or an extractor of market data, was not registered for its type.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum RegisterError {
+    /// The message type has an encoder or an extractor, or is an envelope, already.
+    #[error("{type_name} is registered already")]
+    Duplicate {
+        /// The Rust type.
+        type_name: &'static str,
+    },
+    /// The payload type is empty.
+    #[error("the payload type of {type_name} is empty")]
+    EmptyPayloadType {
+        /// The Rust type.
+        type_name: &'static str,
+    },
+}

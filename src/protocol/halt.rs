@@ -29,6 +29,9 @@ pub enum HaltReason {
     /// The writer panicked.
     #[error("the writer died: {0}")]
     WriterDied(String),
+    /// A message reached a tap of the run after the run was closed: it cannot be recorded.
+    #[error("a message reached the tap after the run was closed; take the tap off the bus first")]
+    LateMessage,
 }
 
 /// What became of a request to halt a run.

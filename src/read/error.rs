@@ -29,7 +29,7 @@ pub enum ReadError {
         found: u64,
     },
     /// A frame, or a record in it, is malformed.
-    #[error("the frame at seq {first_seq} is damaged: {source}")]
+    #[error("the frame at seq {first_seq} is damaged")]
     Frame {
         /// The `seq` the frame is stored under.
         first_seq: u64,

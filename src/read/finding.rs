@@ -1,6 +1,6 @@
 use serde::Serialize;
 
-use crate::model::{Hash, RunId, RunStatus, UnixNanos};
+use crate::model::{Hash, RunId, RunStatus, UnixNanos, error_chain};
 use crate::store::ReadFault;
 
 /// One thing that is wrong with a run.
@@ -200,7 +200,7 @@ impl Findings {
     }
 
     pub(super) fn unreadable(&mut self, what: &'static str, error: &ReadFault) {
-        self.push(Finding::Unreadable { what, error: error.to_string() });
+        self.push(Finding::Unreadable { what, error: error_chain(error) });
     }
 
     /// As [`push`](Self::push), for a finding that is costly to make: it is made only if it is

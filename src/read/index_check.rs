@@ -13,7 +13,7 @@ use crate::format::{
     FrameKeys, HashLanes, KeyBlock, KeyBlockError, KeyBlockId, KeyRow, KeyTier, RecordView,
     key_hash,
 };
-use crate::model::{IndexKind, RunManifest, RunStatus};
+use crate::model::{IndexKind, RunManifest, RunStatus, error_chain};
 use crate::store::{BackendFault, ReadFault, RunReader};
 
 /// Sums up the rows that follow from frames. Each has random hash keys of its own, which its clones
@@ -151,7 +151,7 @@ impl IndexCheck {
             if let Err(error) = blocks.check(id, bytes) {
                 let KeyBlockId { tier, first } = id;
                 let (tier, hash) = (tier.as_u16(), hash_text(first.hash()));
-                let error = error.to_string();
+                let error = error_chain(&error);
                 findings.push(Finding::IndexDamaged { tier, hash, seq: first.seq(), error });
             }
             for row in rows_of(bytes) {

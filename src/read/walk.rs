@@ -5,7 +5,7 @@ use super::digest::FrameDigest;
 use super::finding::Findings;
 use super::index_check::IndexCheck;
 use crate::format::{FrameView, HashLanes, RecordView};
-use crate::model::{Hash, RunManifest, UnixNanos};
+use crate::model::{Hash, RunManifest, UnixNanos, error_chain};
 use crate::store::{ReadFault, RunReader};
 
 /// What the verifier knows of the run after the frames seen so far.
@@ -112,7 +112,7 @@ impl Walk {
         self.place(key, findings);
         let damaged = |error: &dyn std::error::Error| Finding::FrameDamaged {
             first_seq: key,
-            error: error.to_string(),
+            error: error_chain(error),
         };
         let frame = match FrameView::parse(bytes) {
             Ok(frame) => frame,
@@ -262,7 +262,7 @@ impl Walk {
                 findings.push(Finding::AnchorPastWatermark { anchor, watermark });
             }
             Ok(_) => {}
-            Err(error) => findings.push(Finding::AnchorUnreadable { error: error.to_string() }),
+            Err(error) => findings.push(Finding::AnchorUnreadable { error: error_chain(&error) }),
         }
     }
 }

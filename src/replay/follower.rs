@@ -62,7 +62,7 @@ pub enum FollowError {
         watermark: u64,
     },
     /// The cache could not encode its state.
-    #[error("the cache cannot encode its state at entry {seq}: {source}")]
+    #[error("the cache cannot encode its state at entry {seq}")]
     ToBlob {
         /// The last entry that was applied.
         seq: u64,
@@ -70,7 +70,7 @@ pub enum FollowError {
         source: CacheError,
     },
     /// The cache could not keep the snapshot.
-    #[error("the cache cannot keep its snapshot at entry {seq}: {source}")]
+    #[error("the cache cannot keep its snapshot at entry {seq}")]
     KeepBlob {
         /// The last entry that was applied.
         seq: u64,

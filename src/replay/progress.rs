@@ -7,8 +7,7 @@ use crate::read::{Direction, EventStoreReader, ReadError};
 pub enum ReplayError {
     /// The run could not be read. The cache holds the state at `applied_seq`.
     #[error(
-        "cannot read the run behind entry {applied_seq}: {source}; `tapline verify` says what is \
-         damaged"
+        "cannot read the run behind entry {applied_seq} (`tapline verify` says what is damaged)"
     )]
     Read {
         /// The last entry that was applied; 0 for none.
@@ -18,8 +17,8 @@ pub enum ReplayError {
     },
     /// The cache did not take an entry. No later one was given to it, and its state must not be used.
     #[error(
-        "the cache cannot apply entry {seq}, a {payload_type} on {topic:?}: {source}; the restored \
-         state would be wrong, so discard it and replay with a program that knows this message"
+        "the cache cannot apply entry {seq}, a {payload_type} on {topic:?} (its state is wrong now: \
+         discard it and replay with a program that knows this message)"
     )]
     Apply {
         /// The entry.

@@ -25,10 +25,10 @@ pub struct RestoreReport {
 pub enum RestoreError {
     /// The run's anchor or watermark could not be read, or a sealed run has lost its last entries. The cache
     /// is as it was.
-    #[error("cannot tell what to restore: {0}; `tapline verify` says what is damaged")]
+    #[error("cannot tell what to restore (`tapline verify` says what is damaged)")]
     Plan(#[source] ReadError),
     /// The snapshot could not be loaded.
-    #[error("cannot load snapshot {blob_ref:?}, which the run's anchor names: {source}")]
+    #[error("cannot load snapshot {blob_ref:?}, which the run's anchor names")]
     LoadBlob {
         /// Where the snapshot should be.
         blob_ref: String,
@@ -63,8 +63,8 @@ pub enum RestoreError {
     },
     /// The cache did not take the snapshot over.
     #[error(
-        "the cache cannot take over snapshot {blob_ref:?}, whose hash is right: {source}; restore \
-         with the version of the program that took it"
+        "the cache cannot take over snapshot {blob_ref:?}, whose hash is right (restore \
+         with the version of the program that took it)"
     )]
     TakeOver {
         /// Where the snapshot is.

@@ -142,7 +142,7 @@ mod tests {
         drop(store);
         let path = run_path(folder.path(), &instance_id, run_id);
         let read: Result<(), _> = read_sealed(&path, |_run| panic!("page 7 is no page"));
-        let error = read.unwrap_err().to_string();
+        let error = crate::model::error_chain(&read.unwrap_err());
         assert!(error.contains("page 7 is no page"), "{error}");
     }
 }

@@ -34,7 +34,7 @@ pub enum LockError {
         state: HolderState,
     },
     /// The folder or the lock file could not be made, or the lock file is no regular file.
-    #[error("cannot lock {path}: {source}")]
+    #[error("cannot lock {path}")]
     Io {
         /// The folder or file.
         path: PathBuf,

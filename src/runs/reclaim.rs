@@ -28,7 +28,7 @@ pub enum ReclaimError {
         path: PathBuf,
     },
     /// The run can no longer be read.
-    #[error("{source}; a run that cannot be read is not removed")]
+    #[error("a run that cannot be read is not removed")]
     Unreadable {
         /// What is wrong.
         source: OpenSealedError,
@@ -42,7 +42,7 @@ pub enum ReclaimError {
         restore_point: PathBuf,
     },
     /// The system did not remove the file.
-    #[error("cannot remove {path}: {source}")]
+    #[error("cannot remove {path}")]
     Remove {
         /// The run file, or its sidecar.
         path: PathBuf,

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::skipped::{SkipKind, SkipReason, SkippedFile};
 use crate::markers::{MarkerStoreError, RedbMarkerBackend};
-use crate::model::{Hash, InstanceId, MarkerManifest, RunId, RunManifest, RunStatus};
+use crate::model::{Hash, InstanceId, MarkerManifest, RunId, RunManifest, RunStatus, error_chain};
 use crate::read::{EventStoreReader, Finding, Verifier, VerifyReport};
 use crate::store::{
     DiskMode, EventStore, FileError, OpenRunError, RedbBackend, RunReader, SealError, guarded,
@@ -55,7 +55,7 @@ impl From<&RecoverError> for SkipReason {
             RecoverError::Seal(SealError::Fault(source)) => SkipKind::of_fault(source),
             RecoverError::Seal(_) => SkipKind::Damaged,
         };
-        Self::new(kind, error.to_string())
+        Self::new(kind, error_chain(error))
     }
 }
 

@@ -33,7 +33,7 @@ pub enum RestoreParentError {
     /// A run that is needed cannot be opened, or its file holds another. One that was reclaimed,
     /// while a later one without a snapshot was kept, cannot be made up for: begin with an empty
     /// cache.
-    #[error("run {run_id} is needed to restore from, and cannot be opened: {source}")]
+    #[error("run {run_id} is needed to restore from, and cannot be opened")]
     Open {
         /// The run.
         run_id: RunId,
@@ -41,7 +41,7 @@ pub enum RestoreParentError {
         source: OpenSealedError,
     },
     /// A run that is needed cannot be read.
-    #[error("run {run_id} is needed to restore from, and cannot be read: {source}")]
+    #[error("run {run_id} is needed to restore from, and cannot be read")]
     Read {
         /// The run.
         run_id: RunId,
@@ -63,7 +63,7 @@ pub enum RestoreParentError {
         run_id: RunId,
     },
     /// A run could not be replayed.
-    #[error("cannot restore from run {run_id}: {source}")]
+    #[error("cannot restore from run {run_id}")]
     Restore {
         /// The run.
         run_id: RunId,
@@ -185,7 +185,7 @@ fn open(
 pub enum ReplayRunError {
     /// It is not there, not sealed, cannot be opened, or its file holds another run or one of
     /// another instance.
-    #[error("cannot replay from run {run_id}: {source}")]
+    #[error("cannot replay from run {run_id}")]
     Open {
         /// The run.
         run_id: RunId,
@@ -193,7 +193,7 @@ pub enum ReplayRunError {
         source: OpenSealedError,
     },
     /// It cannot be read.
-    #[error("cannot replay from run {run_id}: {source}")]
+    #[error("cannot replay from run {run_id}")]
     Read {
         /// The run.
         run_id: RunId,

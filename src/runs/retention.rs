@@ -18,7 +18,7 @@ use serde::Serialize;
 
 use super::folder::{read_sealed, run_files};
 use super::lineage::{self, RunFacts};
-use crate::model::{InstanceId, RetentionMode, RunId, RunManifest, RunStatus};
+use crate::model::{InstanceId, RetentionMode, RunId, RunManifest, RunStatus, error_chain};
 use crate::store::{FileError, OpenSealedError, RunReader, check_held, sidecar_path};
 
 /// What would be kept of an instance's runs, and what removed. Making a plan changes nothing;
@@ -64,7 +64,7 @@ pub struct PlannedRun {
 #[non_exhaustive]
 pub enum RetentionError {
     /// The instance's folder could not be listed.
-    #[error("cannot list {path}: {source}")]
+    #[error("cannot list {path}")]
     List {
         /// The folder.
         path: PathBuf,
@@ -246,10 +246,10 @@ fn standing(
     match SealedFacts::read(path) {
         Ok(facts) => match check_held(&facts.manifest, instance_id, run_id) {
             Ok(()) => (facts.standing(), Some(facts)),
-            Err(foreign) => unreadable(foreign.to_string()),
+            Err(foreign) => unreadable(error_chain(&foreign)),
         },
         Err(OpenSealedError::File(FileError::NotSealed { .. })) => (Standing::NotSealed, None),
-        Err(error) => unreadable(error.to_string()),
+        Err(error) => unreadable(error_chain(&error)),
     }
 }
 

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use serde::{Serialize, Serializer};
 
 use crate::markers::MarkerStoreError;
+use crate::model::error_chain;
 use crate::store::{BackendFault, FileError, OpenSealedError, ReadFault};
 
 /// A file that a sweep could not recover or read; or a sidecar that is damaged, and sealed as such.
@@ -70,7 +71,7 @@ impl From<&OpenSealedError> for SkipReason {
             OpenSealedError::File(error) => SkipKind::of_file(error),
             OpenSealedError::Read { source, .. } => SkipKind::of_read(source),
         };
-        Self::new(kind, error.to_string())
+        Self::new(kind, error_chain(error))
     }
 }
 
@@ -86,7 +87,7 @@ impl From<&MarkerStoreError> for SkipReason {
             MarkerStoreError::File(error) => SkipKind::of_file(error),
             _ => SkipKind::Io,
         };
-        Self::new(kind, error.to_string())
+        Self::new(kind, error_chain(error))
     }
 }
 

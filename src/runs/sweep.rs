@@ -69,7 +69,7 @@ pub enum SweepError {
     #[error(transparent)]
     Lock(#[from] LockError),
     /// The instance's folder could not be listed.
-    #[error("cannot list the runs in {path}: {source}")]
+    #[error("cannot list the runs in {path}")]
     List {
         /// The folder.
         path: PathBuf,

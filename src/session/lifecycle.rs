@@ -7,7 +7,7 @@ use super::{
 use crate::bus::MessageBus;
 use crate::capture::BusCaptureAdapter;
 use crate::engine::{CloseError, CloseReport, ProducerError, SnapshotAnchorer};
-use crate::model::{InstanceId, RegisteredComponents, RunId, UnixNanos};
+use crate::model::{InstanceId, RegisteredComponents, RunId, UnixNanos, error_chain};
 use crate::protocol::HaltSignal;
 use crate::replay::StateCache;
 use crate::runs::{ParentRestore, SweepReport, restore_parent};
@@ -166,6 +166,7 @@ impl EventStoreLifecycle {
             match self.end(None) {
                 Ok(report) => report.iter().for_each(log_seal),
                 Err(error) => {
+                    let error = error_chain(&error);
                     tracing::warn!("the run that was open is left for the sweep: {error}");
                 }
             }
@@ -260,6 +261,7 @@ impl Drop for EventStoreLifecycle {
         match self.end(None) {
             Ok(report) => report.iter().for_each(log_seal),
             Err(error) => {
+                let error = error_chain(&error);
                 tracing::error!("the run was not sealed: {error}; the next boot will recover it");
             }
         }

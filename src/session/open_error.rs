@@ -45,10 +45,10 @@ pub enum OpenError {
     #[error(transparent)]
     ReplayRun(#[from] ReplayRunError),
     /// The encoders could not be made. No new run was opened.
-    #[error("the encoder registry could not be made: {0}")]
+    #[error("the encoder registry could not be made")]
     Encoders(#[source] Box<dyn Error + Send + Sync>),
     /// The node's own backend could not be opened.
-    #[error("the backend could not be opened: {0}")]
+    #[error("the backend could not be opened")]
     Backend(#[source] Box<dyn Error + Send + Sync>),
     /// The store could not open the run.
     #[error(transparent)]
@@ -57,10 +57,10 @@ pub enum OpenError {
     #[error(transparent)]
     Spawn(#[from] SpawnError),
     /// The writer took no producer.
-    #[error("the first entry was not taken: {0}")]
+    #[error("the first entry was not taken")]
     Producer(#[from] ProducerError),
     /// `RunStarted` was refused.
-    #[error("RunStarted was not accepted: {source}")]
+    #[error("RunStarted was not accepted")]
     RunStartedSubmit {
         /// Why.
         source: SubmitError,
@@ -77,7 +77,7 @@ pub enum OpenError {
     },
     /// The first snapshot was not taken. The run is left for the next start, which restores the same
     /// state.
-    #[error("the run's first snapshot was not taken: {0}")]
+    #[error("the run's first snapshot was not taken")]
     FirstSnapshot(#[from] SnapshotError),
     /// The run halted before it was open.
     #[error("the run halted while it was opened: {0}")]

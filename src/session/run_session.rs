@@ -17,7 +17,7 @@ use crate::engine::{
 use crate::format::{RecordBuilder, RecordTag};
 use crate::markers::MarkerScope;
 use crate::model::{
-    Clock, EntryDraft, RegisteredComponents, RunId, RunManifest, Ticket, UnixNanos,
+    Clock, EntryDraft, RegisteredComponents, RunId, RunManifest, Ticket, UnixNanos, error_chain,
 };
 use crate::protocol::{HaltReason, HaltSignal};
 use crate::read::EventStoreReader;
@@ -308,7 +308,7 @@ fn marker_scope(
             Some(MarkerScope::new(extractors, |message| encoders.has(message), markers))
         }
         Err(error) => {
-            tracing::warn!("no data markers are recorded: {error}");
+            tracing::warn!("no data markers are recorded: {}", error_chain(&*error));
             None
         }
     }
@@ -331,6 +331,9 @@ fn check_fits(draft: &EntryDraft<'_>, config: &WriterConfig) -> Result<(), Submi
 
 /// Halts a run whose first entry was refused.
 fn refused(source: SubmitError, halt: &HaltSignal) -> OpenError {
-    halt.fire(HaltReason::BackendError(format!("RunStarted was not accepted: {source}")));
+    halt.fire(HaltReason::BackendError(format!(
+        "RunStarted was not accepted: {}",
+        error_chain(&source)
+    )));
     OpenError::RunStartedSubmit { source, reason: halt.reason_given() }
 }

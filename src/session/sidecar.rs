@@ -6,7 +6,7 @@ use crate::format::stream_mark_lines;
 use crate::markers::{
     DataMarkerConfig, MarkerBackend, MarkerLane, MarkerScope, MarkerStoreError, MarkerTap,
 };
-use crate::model::{MarkerCounts, MarkerManifest, RunId, RunStatus};
+use crate::model::{MarkerCounts, MarkerManifest, RunId, RunStatus, error_chain};
 
 /// The data-marker sidecar of the run that is being recorded.
 pub(super) struct Sidecar {
@@ -58,6 +58,6 @@ impl Sidecar {
 }
 
 fn warn<T>(error: &MarkerStoreError) -> Option<T> {
-    tracing::warn!("the run has no sound data markers: {error}");
+    tracing::warn!("the run has no sound data markers: {}", error_chain(error));
     None
 }

@@ -33,7 +33,7 @@ pub enum OpenRunError {
         instance_id: InstanceId,
     },
     /// What is in the run file cannot be read.
-    #[error("cannot read {path}: {source}")]
+    #[error("cannot read {path}")]
     Damaged {
         /// The run file.
         path: PathBuf,
@@ -56,7 +56,7 @@ impl OpenRunError {
 #[non_exhaustive]
 pub enum AppendError {
     /// `open_run` was not called.
-    #[error("no run is open on this backend")]
+    #[error("no run is open on this backend; call open_run first")]
     NoOpenRun,
     /// The run is sealed.
     #[error("the run is sealed and takes no more entries")]
@@ -77,7 +77,7 @@ pub enum AppendError {
         watermark: u64,
     },
     /// The backend failed. The run must not be written on: a failed sync may have lost pages.
-    #[error("cannot append: {0}")]
+    #[error("cannot append")]
     Fault(#[from] BackendFault),
 }
 
@@ -86,7 +86,7 @@ pub enum AppendError {
 #[non_exhaustive]
 pub enum AnchorError {
     /// `open_run` was not called.
-    #[error("no run is open on this backend")]
+    #[error("no run is open on this backend; call open_run first")]
     NoOpenRun,
     /// The run is sealed.
     #[error("the run is sealed; its anchor is final")]
@@ -116,7 +116,7 @@ pub enum AnchorError {
         recorded: u64,
     },
     /// The backend failed.
-    #[error("cannot record the anchor: {0}")]
+    #[error("cannot record the anchor")]
     Fault(#[from] BackendFault),
 }
 
@@ -125,7 +125,7 @@ pub enum AnchorError {
 #[non_exhaustive]
 pub enum SealError {
     /// `open_run` was not called.
-    #[error("no run is open on this backend")]
+    #[error("no run is open on this backend; call open_run first")]
     NoOpenRun,
     /// `Running` is no terminal status.
     #[error("a run cannot be sealed as Running")]
@@ -143,7 +143,7 @@ pub enum SealError {
         status: RunStatus,
     },
     /// The backend failed.
-    #[error("cannot seal the run: {0}")]
+    #[error("cannot seal the run")]
     Fault(#[from] BackendFault),
 }
 
@@ -173,7 +173,10 @@ pub enum ReadFault {
         instance_id: InstanceId,
     },
     /// The file was written by another version of the format.
-    #[error("the run file has format version {found}; this program reads version {expected}")]
+    #[error(
+        "the run file has format version {found}; this program reads version {expected}; use the \
+         program that wrote it"
+    )]
     Version {
         /// The version in the file.
         found: u64,
@@ -184,7 +187,7 @@ pub enum ReadFault {
     #[error(transparent)]
     Manifest(#[from] ManifestError),
     /// A frame cannot be decoded.
-    #[error("the frame at seq {first_seq}: {source}")]
+    #[error("the frame at seq {first_seq} is damaged")]
     Frame {
         /// The frame's key.
         first_seq: u64,
@@ -220,7 +223,7 @@ pub enum OpenSealedError {
     #[error(transparent)]
     File(#[from] FileError),
     /// What is in the file is no run that can be read.
-    #[error("cannot read {path}: {source}")]
+    #[error("cannot read {path}")]
     Read {
         /// The run file.
         path: PathBuf,

@@ -1,5 +1,6 @@
 use std::io;
 
+use crate::model::error_chain;
 use crate::protocol::HaltReason;
 
 /// Boxed source of an error whose type is the backend's own business.
@@ -10,14 +11,14 @@ pub(super) type BoxedSource = Box<dyn std::error::Error + Send + Sync + 'static>
 #[non_exhaustive]
 pub enum BackendFault {
     /// The disk, a quota or a file size limit is full: make room.
-    #[error("no space left for the run file: {0}")]
+    #[error("no space left for the run file")]
     Disk(#[source] BoxedSource),
     /// The file is damaged: run `tapline verify` on it, restore from a copy.
-    #[error("the run file is damaged: {0}")]
+    #[error("the run file is damaged")]
     Corrupted(#[source] BoxedSource),
     /// Anything else: permissions, I/O errors, a lock held by another process.
-    #[error("{0}")]
-    Other(#[source] BoxedSource),
+    #[error(transparent)]
+    Other(BoxedSource),
 }
 
 impl BackendFault {
@@ -53,9 +54,9 @@ impl BackendFault {
     /// The reason to halt a run that met this fault.
     pub(crate) fn halt_reason(&self) -> HaltReason {
         match self {
-            Self::Disk(source) => HaltReason::BackendDisk(source.to_string()),
-            Self::Corrupted(source) => HaltReason::BackendCorrupted(source.to_string()),
-            Self::Other(source) => HaltReason::BackendError(source.to_string()),
+            Self::Disk(source) => HaltReason::BackendDisk(error_chain(&**source)),
+            Self::Corrupted(source) => HaltReason::BackendCorrupted(error_chain(&**source)),
+            Self::Other(source) => HaltReason::BackendError(error_chain(&**source)),
         }
     }
 }

@@ -32,7 +32,7 @@ pub enum MarkerJoinError {
     #[error(transparent)]
     Markers(#[from] MarkerStoreError),
     /// The catalog failed.
-    #[error("cannot read {class} of {identifier} from the catalog: {source}")]
+    #[error("cannot read {class} of {identifier} from the catalog")]
     Catalog {
         /// The class.
         class: MarketDataClass,

@@ -40,7 +40,7 @@ impl fmt::Display for MissingData {
 #[non_exhaustive]
 pub enum PlanError {
     /// The catalog could not say what it has.
-    #[error("cannot look up {class} of {instrument} in the catalog: {source}")]
+    #[error("cannot look up {class} of {instrument} in the catalog")]
     Catalog {
         /// The class asked for.
         class: MarketDataClass,

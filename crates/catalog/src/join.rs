@@ -29,10 +29,10 @@ pub enum ReplayItem<'a> {
 #[non_exhaustive]
 pub enum JoinError {
     /// An entry could not be read.
-    #[error("cannot read the run: {0}; `tapline verify` says what is damaged")]
+    #[error("cannot read the run (`tapline verify` says what is damaged)")]
     Read(#[from] ReadError),
     /// A slice could not be loaded.
-    #[error("cannot load {class} of {instrument} from {slice_ref}: {source}")]
+    #[error("cannot load {class} of {instrument} from {slice_ref}")]
     Load {
         /// The class.
         class: MarketDataClass,

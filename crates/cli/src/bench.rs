@@ -133,7 +133,7 @@ impl Bench {
                 let bytes_file = std::fs::metadata(&path).map_or(0, |metadata| metadata.len());
                 Ok((measured, bytes_file))
             }
-            Err(source) => Err(CliError::Close { path, source }),
+            Err(error) => Err(CliError::Close { path, error }),
         }
     }
 }

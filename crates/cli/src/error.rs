@@ -3,6 +3,7 @@ use std::path::PathBuf;
 
 use tapline::capture::CaptureError;
 use tapline::engine::{CloseError, ProducerError, WaitError};
+use tapline::internals::error_chain;
 use tapline::markers::MarkerStoreError;
 use tapline::read::ReadError;
 use tapline::runs::{RetentionError, SweepError};
@@ -15,13 +16,13 @@ use super::snapshots::KeepError;
 /// Why a command could not do its work.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum CliError {
-    #[error("cannot read {path}: {source}")]
+    #[error("cannot read {path}")]
     Input { path: String, source: io::Error },
-    #[error("cannot read {path} after line {line}: {source}")]
+    #[error("cannot read {path} after line {line}")]
     InputBrokeOff { path: String, line: u64, source: io::Error },
-    #[error("cannot write to stdout: {0}")]
+    #[error("cannot write to stdout")]
     Output(#[source] io::Error),
-    #[error("cannot list {path}: {source}")]
+    #[error("cannot list {path}")]
     List { path: PathBuf, source: io::Error },
     #[error(
         "{text:?} is neither a run file nor the id of a run in {folder}; `tapline ls` lists runs"
@@ -29,37 +30,39 @@ pub(super) enum CliError {
     NoSuchRun { text: String, folder: PathBuf },
     #[error("there is no index kind {name:?} in this run; it has: {known}")]
     UnknownKind { name: String, known: String },
-    #[error("cannot open a run in {dir}: {source}")]
+    #[error("cannot open a run in {dir}")]
     Open { dir: PathBuf, source: Box<OpenError> },
     #[error(transparent)]
     Sweep(#[from] SweepError),
     #[error(transparent)]
     Retention(#[from] RetentionError),
-    #[error("the portfolio could not be kept up with the run: {0}")]
+    #[error("the portfolio could not be kept up with the run")]
     Keep(#[source] KeepError),
-    #[error("{path}: {source}")]
+    #[error("{path}")]
     Read { path: PathBuf, source: ReadError },
     #[error(transparent)]
     OpenSealed(#[from] OpenSealedError),
-    #[error("cannot read the data markers in {path}: {source}")]
+    #[error("cannot read the data markers in {path}")]
     Markers { path: PathBuf, source: MarkerStoreError },
     #[error(
-        "run {path} could not be closed: {source}; what it has is durable up to its watermark, and it is left unsealed"
+        "run {path} could not be closed: {}; what it has is durable up to its watermark, and it is \
+         left unsealed",
+        error_chain(.error)
     )]
-    Close { path: PathBuf, source: CloseError },
-    #[error("cannot start a producer: {0}")]
+    Close { path: PathBuf, error: CloseError },
+    #[error("cannot start a producer")]
     Producer(#[from] ProducerError),
-    #[error("cannot start a thread: {0}")]
+    #[error("cannot start a thread")]
     Thread(#[source] io::Error),
     #[error("thread {name} panicked: {said}; what came after is not recorded")]
     ThreadDied { name: String, said: String },
-    #[error("cannot use {path}: {source}")]
+    #[error("cannot use {path}")]
     Scratch { path: PathBuf, source: io::Error },
     #[error("the run halted: {0}")]
     Halted(HaltReason),
-    #[error("a message was not captured: {0}")]
+    #[error("a message was not captured")]
     Refused(#[from] CaptureError),
-    #[error("what was captured did not become durable: {0}")]
+    #[error("what was captured did not become durable")]
     NotDurable(#[from] WaitError),
     #[error(transparent)]
     Instance(#[from] InstanceIdError),

@@ -3,6 +3,7 @@
 use std::io::Read;
 
 use tapline::engine::WriterConfig;
+use tapline::internals::error_chain;
 use tapline::{Headers, IndexKind, IndexKinds, UnixNanos};
 use uuid::Uuid;
 
@@ -58,13 +59,14 @@ pub fn read_ndjson(
 ) -> Result<(), String> {
     // A small buffer is soon made, and lines reach from one filling into the next.
     const BUFFER_BYTES: usize = 256;
-    let input = Input::reading("fuzz", source, BUFFER_BYTES).map_err(|error| error.to_string())?;
+    let input =
+        Input::reading("fuzz", source, BUFFER_BYTES).map_err(|error| error_chain(&error))?;
     let mut input = input.with_line_bytes_max(line_bytes_max);
     let parser = LineParser::new(kinds, config);
     let mut text = Vec::new();
     loop {
         let next = next_message(&mut input, &parser, &mut text);
-        match next.map_err(|error| error.to_string())? {
+        match next.map_err(|error| error_chain(&error))? {
             Next::End => return Ok(()),
             Next::Blank => {}
             Next::Message(Ok(message)) => {

@@ -1,5 +1,7 @@
 //! Signals that end a recording.
 
+use tapline::internals::error_chain;
+
 use super::error::CliError;
 use super::tap::StopFlag;
 
@@ -21,7 +23,7 @@ pub(super) fn stop_when_interrupted(stop: &StopFlag) -> Result<(), CliError> {
         stop.set();
     };
     // Fails only where a handler is set already, which this program does nowhere else.
-    ctrlc::set_handler(on_interrupt).map_err(|error| CliError::Usage(error.to_string()))
+    ctrlc::set_handler(on_interrupt).map_err(|error| CliError::Usage(error_chain(&error)))
 }
 
 /// Blocks the signals that whoever started this program had it ignore: SIGHUP under `nohup`, SIGINT in what a script puts

@@ -40,6 +40,7 @@ mod worker;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use tapline::internals::error_chain;
 
 use stderr::tell;
 
@@ -106,7 +107,7 @@ pub fn main() -> ExitCode {
         Ok(Outcome::Clean) => ExitCode::SUCCESS,
         Ok(Outcome::Findings) => ExitCode::from(1),
         Err(error) => {
-            tell(format_args!("error: {error}"));
+            tell(format_args!("error: {}", error_chain(&error)));
             ExitCode::from(2)
         }
     }

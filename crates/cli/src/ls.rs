@@ -2,6 +2,7 @@ use std::path::PathBuf;
 
 use clap::Args as ClapArgs;
 use serde::Serialize;
+use tapline::internals::error_chain;
 use tapline::runs::{RunListing, list_runs};
 use tapline::store::{FileError, OpenSealedError};
 use tapline::{RunId, RunStatus, UnixNanos};
@@ -60,7 +61,7 @@ impl Row {
             Err(OpenSealedError::File(FileError::NotSealed { .. })) => {
                 row.status = Some(RunStatus::Running);
             }
-            Err(error) => row.error = Some(error.to_string()),
+            Err(error) => row.error = Some(error_chain(&error)),
         }
         row
     }

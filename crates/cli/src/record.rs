@@ -269,7 +269,7 @@ fn finish(args: &Args, session: RunSession, recorded: Recorded) -> (Report, Resu
     };
     let closed = match error {
         None => Ok(()),
-        Some(source) => Err(CliError::Close { path: report.path.clone(), source }),
+        Some(error) => Err(CliError::Close { path: report.path.clone(), error }),
     };
     (report, closed)
 }

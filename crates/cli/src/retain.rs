@@ -2,6 +2,7 @@ use std::path::Path;
 
 use clap::{Args as ClapArgs, ValueEnum};
 use serde::Serialize;
+use tapline::internals::error_chain;
 use tapline::runs::{KeepReason, PlannedRun, ReclaimReason, RetentionDecision, RetentionPlan};
 use tapline::{RetentionMode, RunId};
 
@@ -105,7 +106,7 @@ pub(super) fn run(args: &Args) -> Result<Outcome, CliError> {
         plan.apply(|run, removed| match removed {
             Ok(()) => report.reclaimed.push(&run.path),
             Err(error) => {
-                report.failed.push(Failed { path: &run.path, error: error.to_string() });
+                report.failed.push(Failed { path: &run.path, error: error_chain(&error) });
             }
         })?;
     }

@@ -1,5 +1,6 @@
 use clap::Args as ClapArgs;
 use tapline::bus::topic_matches;
+use tapline::internals::error_chain;
 use tapline::read::{Direction, EntryRef, EventStoreReader};
 use tapline::store::open_sealed_file;
 
@@ -56,7 +57,7 @@ pub(super) fn run(args: &Args) -> Result<Outcome, CliError> {
             Ok(entry) if wanted(&entry) => out.json_line(&OutputLine::new(&entry, &kinds)),
             Ok(_) => {}
             Err(error) => {
-                tell(format_args!("{}: {error}", path.display()));
+                tell(format_args!("{}: {}", path.display(), error_chain(&error)));
                 outcome = Outcome::Findings;
             }
         }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use clap::Args as ClapArgs;
 use serde::Serialize;
 use serde_json::value::RawValue;
-use tapline::internals::sidecar_path;
+use tapline::internals::{error_chain, sidecar_path};
 use tapline::{Hash, RunId, RunStatus};
 
 use super::Outcome;
@@ -157,7 +157,7 @@ fn verify(path: PathBuf, args: &Args) -> Looked {
 fn ask_worker(path: &Path, args: &Args, ask: impl FnOnce(&mut Command)) -> Verified {
     let mut command = match worker::this_program() {
         Ok(command) => command,
-        Err(error) => return Verified::Refused(WorkerError::Start(error).to_string()),
+        Err(error) => return Verified::Refused(error_chain(&WorkerError::Start(error))),
     };
     command.arg("verify-worker");
     ask(&mut command);
@@ -181,12 +181,12 @@ fn ask_worker(path: &Path, args: &Args, ask: impl FnOnce(&mut Command)) -> Verif
         progress.tick();
     });
     let error = match (ended, verified) {
-        (Err(error @ WorkerError::Start(_)), _) => return Verified::Refused(error.to_string()),
+        (Err(error @ WorkerError::Start(_)), _) => return Verified::Refused(error_chain(&error)),
         (Ok(()), Some(verified)) => return verified,
         (Ok(()), None) => WorkerError::Silent,
         (Err(error), _) => error,
     };
-    Verified::Damaged { scanned, error: error.to_string() }
+    Verified::Damaged { scanned, error: error_chain(&error) }
 }
 
 /// A minute for whatever there is to start with, and one more for each GiB: 17 MiB/s, which every disk

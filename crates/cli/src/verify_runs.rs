@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use tapline::internals::{run_files, sidecar_path};
+use tapline::internals::{error_chain, run_files, sidecar_path};
 
 use super::error::CliError;
 use super::run_arg::Place;
@@ -46,7 +46,7 @@ fn runs_of(names: &[String], place: &Place) -> Vec<Named> {
     let mut runs = Vec::new();
     for (name, path) in resolved {
         match path.map(|path| (run_of_sidecar(&path), path)) {
-            Err(error) => runs.push(Named::Nothing { path: name, error: error.to_string() }),
+            Err(error) => runs.push(Named::Nothing { path: name, error: error_chain(&error) }),
             Ok((None, path)) => runs.push(Named::Run(path)),
             Ok((Some(run), sidecar)) if !run.exists() => {
                 let error = format!("it is the sidecar of {}, which is not there", run.display());

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use clap::Args as ClapArgs;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
-use tapline::internals::changed_since_closed;
+use tapline::internals::{changed_since_closed, error_chain};
 use tapline::markers::{MarkerStoreError, MarkerVerifier, MarkerVerifyReport, open_sealed_markers};
 use tapline::read::{Verifier, VerifyReport};
 use tapline::store::{BackendFault, FileError, OpenSealedError, open_sealed_file};
@@ -137,7 +137,7 @@ fn verify_run(args: &Args) -> Line {
             Line::Scanned(Answer::of_run(report, watermark))
         }
         Err(OpenSealedError::File(error)) => could_not_open(&args.path, &error),
-        Err(error) => Line::Damaged(error.to_string()),
+        Err(error) => Line::Damaged(error_chain(&error)),
     }
 }
 
@@ -152,9 +152,9 @@ fn verify_sidecar(args: &Args) -> Line {
         }
         Err(MarkerStoreError::File(error)) => could_not_open(&args.path, &error),
         Err(MarkerStoreError::Fault(fault @ BackendFault::Other(_))) => {
-            Line::Refused(fault.to_string())
+            Line::Refused(error_chain(&fault))
         }
-        Err(error) => Line::Damaged(error.to_string()),
+        Err(error) => Line::Damaged(error_chain(&error)),
     }
 }
 
@@ -174,10 +174,10 @@ fn could_not_open(path: &Path, error: &FileError) -> Line {
         FileError::Fault { source: BackendFault::Other(source), .. }
             if source.is::<io::Error>() =>
         {
-            Line::Refused(error.to_string())
+            Line::Refused(error_chain(error))
         }
-        FileError::Fault { .. } => Line::Damaged(error.to_string()),
-        _ => Line::Refused(error.to_string()),
+        FileError::Fault { .. } => Line::Damaged(error_chain(error)),
+        _ => Line::Refused(error_chain(error)),
     }
 }
 

@@ -25,7 +25,7 @@ const TICK: Duration = Duration::from_millis(100);
 /// Why a worker did not do its work.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum WorkerError {
-    #[error("cannot start a worker process: {0}")]
+    #[error("cannot start a worker process")]
     Start(#[source] io::Error),
     #[error("timed out after {} s; --timeout sets the limit", .0.as_secs_f64())]
     TimedOut(Duration),
@@ -33,7 +33,7 @@ pub(super) enum WorkerError {
     Died { how: String, said: String },
     #[error("worker wrote a line of more than {} MiB", LINE_BYTES_MAX >> 20)]
     Endless,
-    #[error("worker wrote something else than its report: {0}")]
+    #[error("worker wrote something else than its report")]
     Garbage(#[source] serde_json::Error),
     #[error("worker ended without a report")]
     Silent,

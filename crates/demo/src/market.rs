@@ -1,6 +1,7 @@
 //! The demo's market data. It passes the taps uncaptured, and is marked where the run has a sidecar.
 
-use tapline::markers::{DataPoint, Extractor, ExtractorError, ExtractorRegistry};
+use tapline::capture::RegisterError;
+use tapline::markers::{DataPoint, Extractor, ExtractorRegistry};
 use tapline::{DataMarkerClass, Fingerprint, UnixNanos};
 
 pub(super) const QUOTE_TOPIC: &str = "data.quotes.ES.SIM";
@@ -65,7 +66,7 @@ pub fn extractors() -> ExtractorRegistry {
     registry
 }
 
-fn register(registry: &mut ExtractorRegistry) -> Result<(), ExtractorError> {
+fn register(registry: &mut ExtractorRegistry) -> Result<(), RegisterError> {
     let class = DataMarkerClass::Quote;
     registry.register(
         extractor(class, INSTRUMENT, |quote: &Quote| quote.ts_init)

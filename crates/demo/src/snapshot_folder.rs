@@ -12,7 +12,7 @@ pub struct SnapshotFolder(PathBuf);
 /// What could not be done to which file.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum SnapshotError {
-    #[error("cannot {what} {path}: {source}")]
+    #[error("cannot {what} {path}")]
     Io { what: &'static str, path: PathBuf, source: io::Error },
     #[error("{0:?} is not the name of a snapshot in this folder")]
     Name(String),
@@ -75,6 +75,8 @@ fn at(what: &'static str, path: &Path) -> impl FnOnce(io::Error) -> SnapshotErro
 
 #[cfg(test)]
 mod tests {
+    use std::error::Error;
+
     use super::*;
 
     fn folder() -> (tempfile::TempDir, SnapshotFolder) {
@@ -117,8 +119,10 @@ mod tests {
     fn a_folder_that_cannot_be_made_is_named() {
         let (base, folder) = folder();
         fs::write(base.path().join("node-1"), "in the way").unwrap();
-        let error = folder.write(b"state").unwrap_err().to_string();
-        assert!(error.starts_with("cannot make "), "{error}");
-        assert!(error.contains("node-1/snapshots: "), "{error}");
+        let error = folder.write(b"state").unwrap_err();
+        let text = error.to_string();
+        assert!(text.starts_with("cannot make "), "{text}");
+        assert!(text.ends_with("node-1/snapshots"), "{text}");
+        assert!(error.source().is_some_and(<dyn Error>::is::<io::Error>));
     }
 }

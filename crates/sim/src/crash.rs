@@ -4,6 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use tapline::RunStatus;
+use tapline::internals::error_chain;
 use tapline::read::{Direction, EventStoreReader, Verifier};
 use tapline::runs::{list_runs, recover_predecessors};
 use tapline::store::open_sealed_file;
@@ -46,14 +47,15 @@ pub(crate) fn check_boot(
     done: usize,
 ) -> Result<(), String> {
     let base_dir = scratch.base_dir();
-    let swept = recover_predecessors(&base_dir, &instance()).map_err(|error| error.to_string())?;
+    let swept =
+        recover_predecessors(&base_dir, &instance()).map_err(|error| error_chain(&error))?;
     if let Some(skipped) = swept.skipped.first() {
         return Err(format!("{} was left alone: {}", skipped.path.display(), skipped.error));
     }
     if let Some(run) = swept.recovered.iter().find(|run| !run.findings.is_empty()) {
         return Err(format!("recovery found {:?}", run.findings));
     }
-    let runs = list_runs(&base_dir, &instance()).map_err(|error| error.to_string())?;
+    let runs = list_runs(&base_dir, &instance()).map_err(|error| error_chain(&error))?;
     let found = match &runs[..] {
         [] => None,
         [run] => Some(look_at(&run.path, expected)?),
@@ -74,14 +76,14 @@ fn look_at(path: &Path, expected: &Expected) -> Result<State, String> {
 
 /// What is in a sealed run, whatever is beside it. All of it has to be what was recorded.
 pub(crate) fn look_at_log(path: &Path, expected: &Expected) -> Result<State, String> {
-    let source = open_sealed_file(path).map_err(|error| error.to_string())?;
+    let source = open_sealed_file(path).map_err(|error| error_chain(&error))?;
     let report = Verifier::new(source.clone()).run(|_| {});
     if !report.findings.is_empty() {
         return Err(format!("the sealed run has {:?}", report.findings));
     }
-    let sealed_root = source.root().map_err(|error| error.to_string())?;
+    let sealed_root = source.root().map_err(|error| error_chain(&error))?;
     let reader = EventStoreReader::new(source);
-    let manifest = reader.manifest().map_err(|error| error.to_string())?;
+    let manifest = reader.manifest().map_err(|error| error_chain(&error))?;
     if manifest.run_id != expected.manifest.run_id
         || manifest.start_ts_init != expected.manifest.start_ts_init
     {
@@ -89,7 +91,7 @@ pub(crate) fn look_at_log(path: &Path, expected: &Expected) -> Result<State, Str
     }
     let mut watermark = 0;
     for entry in reader.scan(1, u64::MAX, Direction::Forward) {
-        let entry = entry.map_err(|error| error.to_string())?;
+        let entry = entry.map_err(|error| error_chain(&error))?;
         if expected.entries.get(watermark as usize) != Some(&entry) {
             return Err(format!("entry {} is not the one that was recorded", entry.seq));
         }
@@ -98,7 +100,7 @@ pub(crate) fn look_at_log(path: &Path, expected: &Expected) -> Result<State, Str
     if watermark != manifest.high_watermark {
         return Err(format!("{watermark} entries, but a watermark of {}", manifest.high_watermark));
     }
-    let anchor = reader.anchor().map_err(|error| error.to_string())?;
+    let anchor = reader.anchor().map_err(|error| error_chain(&error))?;
     // A run that was recovered is sealed too, with a root of its own.
     let root = match manifest.status {
         RunStatus::Ended => sealed_root,

@@ -4,6 +4,7 @@ use std::collections::HashSet;
 
 use fastrand::Rng;
 use tapline::RunStatus;
+use tapline::internals::error_chain;
 use tapline::markers::RedbMarkerBackend;
 use tapline::read::Verifier;
 use tapline::runs::list_runs;
@@ -108,7 +109,7 @@ impl Cutter<'_> {
 fn recover(scratch: &Scratch, tape: &Tape) -> Result<(), String> {
     let base_dir = scratch.base_dir();
     let mut store = RedbBackend::new(&base_dir).probed(std::sync::Arc::new(tape.clone()));
-    let runs = list_runs(&base_dir, &instance()).map_err(|error| error.to_string())?;
+    let runs = list_runs(&base_dir, &instance()).map_err(|error| error_chain(&error))?;
     for run in runs {
         let Some(run_id) = run.run_id else { continue };
         let mut watermark = run.manifest.map_or(u64::MAX, |manifest| manifest.high_watermark);
@@ -117,7 +118,7 @@ fn recover(scratch: &Scratch, tape: &Tape) -> Result<(), String> {
             let reader = store.reader().ok_or("there is no run")?;
             let end_ts_init = Verifier::new(reader).run(|_| {}).end_ts_init;
             let sealed = store.seal(RunStatus::CrashedRecovered, end_ts_init);
-            watermark = sealed.map_err(|error| error.to_string())?.manifest.high_watermark;
+            watermark = sealed.map_err(|error| error_chain(&error))?.manifest.high_watermark;
         }
         let sidecar = RedbMarkerBackend::new(sidecar_path(&run.path));
         // There may be none, or a sealed one.

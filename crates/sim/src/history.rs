@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fastrand::Rng;
-use tapline::internals::run_files;
+use tapline::internals::{error_chain, run_files};
 use tapline::read::EventStoreReader;
 use tapline::replay::StateCache;
 use tapline::runs::RetentionPlan;
@@ -233,8 +233,8 @@ impl<'a> Node<'a> {
     }
 
     fn snapshot(&mut self) -> Result<(), String> {
-        let blob = self.model.live.to_blob().map_err(|error| error.to_string())?;
-        let blob_ref = self.model.live.keep_blob(&blob).map_err(|error| error.to_string())?;
+        let blob = self.model.live.to_blob().map_err(|error| error_chain(&*error))?;
+        let blob_ref = self.model.live.keep_blob(&blob).map_err(|error| error_chain(&*error))?;
         let anchorer = self.lifecycle()?.snapshot_anchorer().ok_or("no run is open")?;
         match anchorer.record(&blob_ref, ContentHash::of(&blob)) {
             Ok(anchor) if anchor.high_watermark == self.model.watermark() => Ok(()),
@@ -265,12 +265,12 @@ impl<'a> Node<'a> {
                     // It is sealed, but its file could not be closed; the next boot does that.
                     Err(OpenSealedError::File(FileError::NotSealed { .. }))
                         if self.tape.struck() > 0 => {}
-                    Err(error) => return Err(error.to_string()),
+                    Err(error) => return Err(error_chain(&error)),
                 }
             }
             Ok(None) => return Err("there was nothing to seal".to_owned()),
             Err(_) if self.tape.struck() > 0 => {}
-            Err(error) => return Err(error.to_string()),
+            Err(error) => return Err(error_chain(&error)),
         }
         drop(running);
         self.reboot(Loss::Nothing)
@@ -320,12 +320,12 @@ impl<'a> Node<'a> {
         let restored = match opened {
             Ok(restored) => restored,
             // The disk broke under the start, and nothing else. What is restored is whole by then.
-            Err(OpenError::Restore(error)) => return Err(error.to_string()),
+            Err(OpenError::Restore(error)) => return Err(error_chain(&error)),
             Err(_) if self.tape.struck() > 0 => {
                 self.must_crash = true;
                 return self.model.restored(ledger);
             }
-            Err(error) => return Err(format!("a run does not open: {error}")),
+            Err(error) => return Err(format!("a run does not open: {}", error_chain(&error))),
         };
         self.note(&restored.map(|restored| restored.runs.len()));
         self.note(&ledger.accounts.all);
@@ -369,14 +369,14 @@ impl<'a> Node<'a> {
 
     /// The run that was left behind is recovered, whole.
     fn sweep(&mut self, lifecycle: &mut EventStoreLifecycle) -> Result<(), String> {
-        let swept = lifecycle.boot(&instance()).map_err(|error| error.to_string())?;
+        let swept = lifecycle.boot(&instance()).map_err(|error| error_chain(&error))?;
         let swept = swept.ok_or("there is no configuration")?;
         if let Some(skipped) = swept.skipped.first() {
             return Err(format!("{} was left alone: {}", skipped.path.display(), skipped.error));
         }
         let statuses: Vec<RunStatus> = swept.recovered.iter().map(|run| run.status).collect();
         for run in &swept.recovered {
-            let source = open_sealed_file(&run.path).map_err(|error| error.to_string())?;
+            let source = open_sealed_file(&run.path).map_err(|error| error_chain(&error))?;
             check_sealed(source, run.status, &self.model)?;
         }
         if statuses.len() > 1 {
@@ -395,9 +395,9 @@ impl<'a> Node<'a> {
         let plan = RetentionPlan::new(&self.scratch.base_dir(), &instance(), mode);
         let mut removed = Vec::new();
         plan.and_then(|plan| {
-            plan.apply(|_, result| removed.push(result.map_err(|error| error.to_string())))
+            plan.apply(|_, result| removed.push(result.map_err(|error| error_chain(&error))))
         })
-        .map_err(|error| error.to_string())?;
+        .map_err(|error| error_chain(&error))?;
         self.note(&removed.len());
         removed.into_iter().collect()
     }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use tapline::internals::error_chain;
 use tapline::read::{Direction, EventStoreReader, Verifier};
 use tapline::store::RunReader;
 use tapline::{IndexKind, RunStatus};
@@ -31,15 +32,15 @@ pub(crate) fn check_sealed(
 pub(crate) fn check_log(reader: &EventStoreReader, model: &Model) -> Result<(), String> {
     let mut bookings = Vec::new();
     for (entry, seq) in reader.scan(1, u64::MAX, Direction::Forward).zip(1..) {
-        let entry = entry.map_err(|error| error.to_string())?;
+        let entry = entry.map_err(|error| error_chain(&error))?;
         if entry.seq != seq {
             return Err(format!("entry {} stands where {seq} should", entry.seq));
         }
         if entry.payload_type == BOOKING {
             let booked: (String, u64) =
-                serde_json::from_slice(&entry.payload).map_err(|error| error.to_string())?;
+                serde_json::from_slice(&entry.payload).map_err(|error| error_chain(&error))?;
             let found = reader.lookup(IndexKind::CLIENT_ORDER_ID, order_of(booked.1));
-            let found = found.map_err(|error| error.to_string())?;
+            let found = found.map_err(|error| error_chain(&error))?;
             let of_order = |(_, amount): &&(String, u64)| amount % 5 == booked.1 % 5;
             let first = bookings.iter().filter(of_order).count() == 0;
             if first && found != Some(seq) {

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use fastrand::Rng;
 use tapline::RunStatus;
-use tapline::internals::run_path;
+use tapline::internals::{error_chain, run_path};
 use tapline::read::Verifier;
 use tapline::runs::{SweepReport, recover_predecessors};
 use tapline::store::open_sealed_file;
@@ -67,7 +67,7 @@ pub(crate) fn run(seed: u64, scratch: &Scratch, counts: &mut Counts) -> Result<(
             scratch.restore(&files);
             let is_told = unless_it_panics(|| {
                 let swept = recover_predecessors(&scratch.base_dir(), &instance());
-                let swept = swept.map_err(|error| error.to_string())?;
+                let swept = swept.map_err(|error| error_chain(&error))?;
                 if is_left_alone(&path, &swept) {
                     // Of one that was left open that can only be seen when redb has repaired it; the header says which it is.
                     let stays = left != Left::Open && bit >= 8 * HEADER_BYTES;
@@ -177,7 +177,7 @@ fn is_told_of_sidecar(run: &Path, expected: &Expected, left: Left) -> Result<boo
 /// As `tapline verify` does it, to which a library's panic is a finding.
 fn verify(path: &Path) -> Result<(), String> {
     unless_it_panics(|| {
-        let source = open_sealed_file(path).map_err(|error| error.to_string())?;
+        let source = open_sealed_file(path).map_err(|error| error_chain(&error))?;
         let report = Verifier::new(source).run(|_| {});
         if report.is_clean() { Ok(()) } else { Err(format!("{:?}", report.findings)) }
     })

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use fastrand::Rng;
+use tapline::internals::error_chain;
 use tapline::markers::{
     MarkerBatch, MarkerReader, MarkerSource, MarkerVerifier, open_sealed_markers,
 };
@@ -52,18 +53,18 @@ impl SidecarState {
         if !path.exists() {
             return Ok(None);
         }
-        let source = open_sealed_markers(&path).map_err(|error| error.to_string())?;
+        let source = open_sealed_markers(&path).map_err(|error| error_chain(&error))?;
         let verifier = MarkerVerifier::new(Arc::clone(&source));
         let report = verifier.beside(expected.manifest.run_id, watermark).run();
         if !report.is_clean() {
             return Err(format!("the sidecar has {:?}", report.findings));
         }
         let reader = MarkerReader::new(source);
-        let streams = reader.streams().map_err(|error| error.to_string())?;
+        let streams = reader.streams().map_err(|error| error_chain(&error))?;
         let markers: Result<Vec<_>, _> =
             reader.scan().map(|stored| stored.map(|stored| stored.marker)).collect();
-        let mut markers = markers.map_err(|error| error.to_string())?;
-        let status = reader.manifest().map_err(|error| error.to_string())?.status;
+        let mut markers = markers.map_err(|error| error_chain(&error))?;
+        let status = reader.manifest().map_err(|error| error_chain(&error))?.status;
         // Recovery says that some may be missing.
         let is_told = |marker: &mut Marker| {
             matches!(marker, Marker::Gap(MarkerGap { reason: MarkerGapReason::WriterClosed, .. }))

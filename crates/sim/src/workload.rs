@@ -1,6 +1,7 @@
 //! What is done to a run and its sidecar, drawn by lot from a seed, and what they have to hold after each action.
 
 use fastrand::Rng;
+use tapline::internals::error_chain;
 use tapline::markers::MarkerBatch;
 use tapline::read::{Direction, EventStoreReader};
 use tapline::store::DiskMode;
@@ -135,7 +136,7 @@ impl Workload {
 }
 
 fn told(error: impl std::error::Error) -> String {
-    error.to_string()
+    error_chain(&error)
 }
 
 impl Expected {

@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::{Bad, Log, LogTap, OnDrop, is_bad, tapped_bus};
 use crate::bus::{BusError, BusTap, MessageBus, TapRefusal};
-use crate::model::Captured;
+use crate::model::{Captured, error_chain};
 
 /// Does the same for every message.
 struct TapFn<F>(F);
@@ -60,7 +60,7 @@ fn a_refusal_keeps_its_cause() {
     let (bus, _) = tapped_bus();
     let error = bus.publish("a", &"bad").unwrap_err();
     assert!(is_bad(&error));
-    assert_eq!(error.to_string(), "the tap refused the message: the message is bad");
+    assert_eq!(error_chain(&error), "the tap refused the message: the message is bad");
     let BusError::Refused { source } = error else { panic!("{error}") };
     assert_eq!(source.cause().downcast_ref(), Some(&Bad));
 }

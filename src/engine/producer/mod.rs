@@ -156,8 +156,7 @@ impl Producer {
     /// Halts the run if it has ended and is not halted already: a message came behind its end.
     pub(crate) fn halt_if_ended(&self) {
         if self.engine.shared.gate.is_closed() {
-            let why = "a message reached the tap after the run was closed";
-            self.engine.shared.halt.fire(HaltReason::WriterDied(why.to_owned()));
+            self.engine.shared.halt.fire(HaltReason::LateMessage);
         }
     }
 

@@ -21,7 +21,7 @@ use crossbeam_channel::{Receiver, TryRecvError};
 use super::command::{AnchorRequest, Command, LastRecord};
 use super::shared::Shared;
 use super::{AnchorRequestError, CloseError, CloseReport, WriterConfig};
-use crate::model::{RunStatus, SnapshotAnchor};
+use crate::model::{RunStatus, SnapshotAnchor, error_chain};
 use crate::protocol::HaltReason;
 use crate::store::{AnchorError, AppendError, BackendFault, SealError};
 use crate::sync::Arc;
@@ -258,7 +258,7 @@ impl Writer {
         let sealed = sealed.inspect_err(|error| {
             self.shared.halt.set(match error {
                 SealError::Fault(fault) => fault.halt_reason(),
-                other => HaltReason::BackendError(other.to_string()),
+                other => HaltReason::BackendError(error_chain(other)),
             });
         })?;
         Ok(CloseReport {
@@ -297,7 +297,7 @@ impl Writer {
     fn halt_for_append(&self, error: &AppendError) -> Halted {
         self.shared.halt.set(match error {
             AppendError::Fault(fault) => BackendFault::halt_reason(fault),
-            other => HaltReason::BackendError(other.to_string()),
+            other => HaltReason::BackendError(error_chain(other)),
         });
         Halted
     }

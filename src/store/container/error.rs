@@ -26,7 +26,10 @@ pub enum FileError {
         path: PathBuf,
     },
     /// It is still being written, or its process died.
-    #[error("{path} is not sealed: it is being recorded, or was left behind by a crash or a halt")]
+    #[error(
+        "{path} is not sealed: it is being recorded, or was left behind by a crash or a halt; if nobody \
+         records it, seal it with `tapline recover`"
+    )]
     NotSealed {
         /// The file.
         path: PathBuf,
@@ -38,7 +41,7 @@ pub enum FileError {
         path: PathBuf,
     },
     /// The disk failed, or the file is damaged.
-    #[error("cannot open {path}: {source}")]
+    #[error("cannot open {path}")]
     Fault {
         /// The file or folder.
         path: PathBuf,

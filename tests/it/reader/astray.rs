@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use tapline::IndexKind;
+use tapline::internals::error_chain;
 use tapline::internals::format::KEY_BLOCK_ROWS_MAX;
 use tapline::read::EventStoreReader;
 use tapline::store::{BackendFault, ReadFault};
@@ -23,9 +24,9 @@ fn an_index_that_leads_back_ends_the_look_up() {
             assert!(asked < 10, "the look-up goes round in circles");
             Some(back)
         }));
-        let error = reader.lookup(IndexKind::CLIENT_ORDER_ID, "O-1").unwrap_err().to_string();
+        let error = reader.lookup(IndexKind::CLIENT_ORDER_ID, "O-1").unwrap_err();
         let text = format!("from entry 4 on, the index leads back to entry {back}");
-        assert_eq!(error, format!("the run file is damaged: {text}"));
+        assert_eq!(error_chain(&error), format!("the run file is damaged: {text}"));
     }
 }
 

@@ -1,5 +1,6 @@
 //! Damage is reported in its place, and what is sound behind it is still read.
 
+use tapline::internals::error_chain;
 use tapline::read::{Direction, EventStoreReader, ReadError};
 
 use crate::support::doctored::{Doctored, Part};
@@ -29,7 +30,7 @@ pub(super) fn ranged(
 ) -> Vec<String> {
     let report = |entry: Result<tapline::Entry, ReadError>| match entry {
         Ok(entry) => entry.seq.to_string(),
-        Err(error) => error.to_string(),
+        Err(error) => error_chain(&error),
     };
     // One that does not end is cut off where a test can tell.
     reader.scan(from, to, direction).take(20).map(report).collect()
@@ -61,7 +62,7 @@ fn a_frame_that_only_a_walk_comes_to_ends_the_scan() {
     let reader = EventStoreReader::new(Doctored::lost(file.open(), 4..=u64::MAX));
     let lost = "the run file is damaged: no search finds the frame at seq 4";
     assert_eq!(scan(&reader, Direction::Forward), ["1", "2", "3", lost]);
-    assert_eq!(reader.read(4).unwrap_err().to_string(), lost);
+    assert_eq!(error_chain(&reader.read(4).unwrap_err()), lost);
     // Its end is not where the log ends.
     assert_eq!(scan(&reader, Direction::Reverse), [lost]);
     assert_eq!(ranged(&reader, 2, 5, Direction::Reverse), [lost]);

@@ -1,6 +1,7 @@
 //! Reads of single entries, which come out of frames that the reader keeps.
 
 use proptest::prelude::*;
+use tapline::internals::error_chain;
 use tapline::read::EventStoreReader;
 use tapline::store::RunReader;
 
@@ -67,7 +68,7 @@ fn damaged() -> SealedFile {
 fn read(reader: &EventStoreReader, seq: u64) -> String {
     match reader.read(seq) {
         Ok(entry) => format!("{entry:?}"),
-        Err(error) => error.to_string(),
+        Err(error) => error_chain(&error),
     }
 }
 

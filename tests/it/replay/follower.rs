@@ -1,5 +1,6 @@
 //! A cache that is kept up with a live run.
 
+use tapline::internals::error_chain;
 use tapline::read::EventStoreReader;
 use tapline::replay::{
     CacheFollower, FollowError, ReplayError, StateCache, restore_snapshot_and_replay_tail,
@@ -114,7 +115,7 @@ fn a_snapshot_that_cannot_be_made_or_kept_leaves_the_follower_going() {
     assert_matches!(follow(Unable::ToBlob), FollowError::ToBlob { seq: 3, .. });
     let error = follow(Unable::Keep);
     let text = "the cache cannot keep its snapshot at entry 3: unable to Keep";
-    assert_eq!(error.to_string(), text);
+    assert_eq!(error_chain(&error), text);
     assert_matches!(error, FollowError::KeepBlob { seq: 3, .. });
 }
 

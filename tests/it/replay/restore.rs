@@ -143,7 +143,7 @@ fn no_entry_behind_one_that_cannot_be_applied_touches_the_cache() {
     assert_eq!((ledger.given, ledger.accounts), (vec![1, 2, 3, 4, 5], accounts_at(4)));
     let text = error.to_string();
     assert!(
-        text.starts_with("the cache cannot apply entry 5, a Booking on \"bookings\": "),
+        text.starts_with("the cache cannot apply entry 5, a Booking on \"bookings\" ("),
         "{text}"
     );
     assert_matches!(

@@ -2,7 +2,7 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
-use tapline::internals::run_path;
+use tapline::internals::{error_chain, run_path};
 use tapline::runs::{HolderState, LockError, SweepError, recover_predecessors};
 use tapline::session::{KernelEventStore, OpenError};
 use tapline::{InstanceId, UnixNanos};
@@ -74,7 +74,7 @@ fn a_lock_file_that_is_a_link_is_refused() {
         std::os::unix::fs::symlink(target, &lock).unwrap();
         let error = recover_predecessors(folder.path(), &instance()).unwrap_err();
         assert!(matches!(error, SweepError::Lock(LockError::Io { .. })), "{error}");
-        assert!(error.to_string().contains("it is no regular file"), "{error}");
+        assert!(error_chain(&error).contains("it is no regular file"), "{error}");
     }
     assert_eq!(fs::read_to_string(&notes).unwrap(), "not to be lost");
     assert!(!folder.path().join("not there").exists());
@@ -89,7 +89,7 @@ fn a_lock_file_that_is_a_pipe_is_refused() {
     fs::remove_file(&lock).ok();
     assert!(std::process::Command::new("mkfifo").arg(&lock).status().unwrap().success());
     let error = recover_predecessors(folder.path(), &instance()).unwrap_err();
-    assert!(error.to_string().contains("it is no regular file"), "{error}");
+    assert!(error_chain(&error).contains("it is no regular file"), "{error}");
 }
 
 /// Leaves a run behind, in a file that somebody holds as `tapline ls` does, for moments.

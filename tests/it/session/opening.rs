@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
-use tapline::internals::run_path;
+use tapline::internals::{error_chain, run_path};
 use tapline::runs::{ReplayRunError, recover_predecessors};
 use tapline::session::{
     EventStoreConfig, EventStoreLifecycle, KernelEventStore, LifecycleOptions, OpenError,
@@ -100,14 +100,14 @@ fn a_failing_opener_and_a_failing_registry_are_boot_errors() {
         ..LifecycleOptions::default()
     };
     let error = open(&mut EventStoreLifecycle::new(config(), options)).unwrap_err();
-    assert_eq!(error.to_string(), "the backend could not be opened: the vault is locked");
+    assert_eq!(error_chain(&error), "the backend could not be opened: the vault is locked");
     let options = LifecycleOptions {
         encoder_registry: Box::new(|| Err("two encoders for one type".into())),
         ..LifecycleOptions::default()
     };
     let error = open(&mut EventStoreLifecycle::new(config(), options)).unwrap_err();
     let said = "the encoder registry could not be made: two encoders for one type";
-    assert_eq!(error.to_string(), said);
+    assert_eq!(error_chain(&error), said);
     assert_eq!(error.halt_reason(), None);
 }
 

@@ -13,7 +13,7 @@ use crate::catalog::TimeRange;
 #[non_exhaustive]
 pub enum ParquetCatalogError {
     /// A folder or file could not be opened or listed.
-    #[error("cannot open {path}: {source}")]
+    #[error("cannot open {path}")]
     Io {
         /// The folder or file.
         path: PathBuf,
@@ -51,7 +51,7 @@ pub enum ParquetCatalogError {
     },
     /// A file is no Parquet file, or is cut off, damaged, or compressed in a way this build cannot
     /// read.
-    #[error("cannot read {path}: {source}; write the file anew, or restore it from a copy")]
+    #[error("cannot read {path} (write the file anew, or restore it from a copy)")]
     Damaged {
         /// The file.
         path: PathBuf,

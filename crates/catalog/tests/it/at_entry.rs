@@ -1,5 +1,6 @@
 //! What a node had seen at an entry, out of a catalog.
 
+use tapline::internals::error_chain;
 use tapline::markers::{MarkerBackend, MarkerBatch, MarkerReader, RedbMarkerBackend};
 use tapline::{
     DataCursorSnapshot, DataMarkerClass, Hash, HiFiMarker, Marker, MarkerCounts, MarkerGap,
@@ -162,7 +163,7 @@ fn a_catalog_that_fails_is_named() {
     let fails = MemoryCatalog { fails_to_plan: true, ..MemoryCatalog::default() };
     let error = join_at_entry(&markers, &fails, 5, 0).unwrap_err();
     assert_eq!(
-        error.to_string(),
+        error_chain(&error),
         "cannot read quote of instrument 0 from the catalog: the index is gone"
     );
     let unreadable =

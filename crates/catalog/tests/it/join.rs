@@ -1,6 +1,7 @@
 //! Entries and market data in one order.
 
 use tapline::EventStoreReader;
+use tapline::internals::error_chain;
 use tapline::read::ReadError;
 use tapline_catalog::{
     DataRequest, EmptyCatalog, JoinError, MarketRecord, ReplayInputs, ReplayItem, TimeRange,
@@ -133,7 +134,7 @@ fn a_record_that_cannot_be_loaded_ends_the_replay_in_its_place() {
         replay(&runs::of(&[7, 50]), &catalog, &everything(vec![request("ES", ALL)]));
     assert_eq!(items, ["ES 1", "entry 1", "ES 2"]);
     let error = error.unwrap();
-    assert_eq!(error.to_string(), "cannot load quote of ES from ES@0: a bad record");
+    assert_eq!(error_chain(&error), "cannot load quote of ES from ES@0: a bad record");
     assert_matches!(error, JoinError::Load { .. });
 }
 

@@ -3,6 +3,8 @@
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use tapline::internals::error_chain;
+
 use super::run;
 
 const LONG: Duration = Duration::from_secs(20);
@@ -14,7 +16,7 @@ fn work(script: &str, limit: Duration) -> (Vec<u64>, Result<(), String>) {
     let ended = run(shell.args(["-c", script]), limit, |number: Option<u64>| {
         numbers.extend(number);
     });
-    (numbers, ended.map_err(|error| error.to_string()))
+    (numbers, ended.map_err(|error| error_chain(&error)))
 }
 
 /// As [`work`], and it has to be over long before the limit.
@@ -101,6 +103,6 @@ fn a_worker_whose_stdin_is_open_until_it_is_done() {
 #[test]
 fn a_program_that_is_not_there() {
     let ended = run(&mut Command::new("/no/such/program"), LONG, |_: Option<u64>| {});
-    let error = ended.expect_err("it cannot be started").to_string();
+    let error = error_chain(&ended.expect_err("it cannot be started"));
     assert_eq!(error, "cannot start a worker process: No such file or directory (os error 2)");
 }
