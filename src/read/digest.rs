@@ -15,7 +15,7 @@ use bytes::Bytes;
 use crossbeam_channel::{Receiver, Sender, bounded};
 
 use super::index_check::{RowSum, RowSummer};
-use crate::format::{FrameView, HashLanes};
+use crate::format::{BatchHasher, FrameView};
 use crate::model::{Hash, UnixNanos};
 use crate::store::{ReadFault, RunReader};
 
@@ -37,7 +37,7 @@ pub(super) struct FrameDigest {
 /// Makes digests, in buffers that are used again.
 #[derive(Debug)]
 pub(super) struct Digester {
-    lanes: HashLanes,
+    lanes: BatchHasher,
     hashes: Vec<Hash>,
     summer: RowSummer,
 }
@@ -45,7 +45,7 @@ pub(super) struct Digester {
 impl Digester {
     /// One that sums up index rows by `summer`.
     pub(super) fn new(summer: RowSummer) -> Self {
-        Self { lanes: HashLanes::default(), hashes: Vec::new(), summer }
+        Self { lanes: BatchHasher::default(), hashes: Vec::new(), summer }
     }
 
     /// The digest of the frame stored under `key`, once every hash in it is checked. `None` if

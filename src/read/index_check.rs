@@ -10,7 +10,7 @@ use super::lookup::first_mention;
 use super::point_read::PointRead;
 use super::{Finding, ReadError};
 use crate::format::{
-    FrameKeys, HashLanes, KeyBlock, KeyBlockError, KeyBlockId, KeyRow, KeyTier, RecordView,
+    BatchHasher, FrameKeys, KeyBlock, KeyBlockError, KeyBlockId, KeyRow, KeyTier, RecordView,
     key_hash,
 };
 use crate::model::{IndexKind, RunManifest, RunStatus};
@@ -199,7 +199,7 @@ impl Slice {
     /// grows it takes in what is new, for the index has that too.
     fn gather(source: &dyn RunReader, first: u64, last: u64) -> Result<Self, ReadFault> {
         let mut expected = Vec::new();
-        let (mut lanes, mut hashes) = (HashLanes::default(), Vec::new());
+        let (mut lanes, mut hashes) = (BatchHasher::default(), Vec::new());
         let mut keys = FrameKeys::default();
         let mut from = Some(first);
         while let Some(at) = from

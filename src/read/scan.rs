@@ -2,7 +2,7 @@ use std::sync::{Arc, OnceLock};
 
 use super::ReadError;
 use super::entry::{EntryRef, Names, hashed_record, open_frame};
-use crate::format::{Frame, HashLanes};
+use crate::format::{BatchHasher, Frame};
 use crate::model::{Entry, Hash};
 use crate::store::{ReadFault, RunReader};
 
@@ -31,7 +31,7 @@ pub struct Scan {
     /// The frame the scan stands in, and the hashes of its records.
     frame: Option<Frame>,
     hashes: Vec<Hash>,
-    lanes: HashLanes,
+    lanes: BatchHasher,
     names: Names,
     direction: Direction,
     /// What is still to be returned: first and last `seq`.
@@ -52,7 +52,7 @@ impl Scan {
             seal: KnownSeal::default(),
             frame: None,
             hashes: Vec::new(),
-            lanes: HashLanes::default(),
+            lanes: BatchHasher::default(),
             names: Names::default(),
             direction,
             from: from.max(1),

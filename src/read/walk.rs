@@ -4,13 +4,13 @@ use super::Finding;
 use super::digest::FrameDigest;
 use super::finding::Findings;
 use super::index_check::IndexCheck;
-use crate::format::{FrameView, HashLanes, RecordView};
+use crate::format::{BatchHasher, FrameView, RecordView};
 use crate::model::{Hash, RunManifest, UnixNanos};
 use crate::store::{ReadFault, RunReader};
 
 /// What the verifier knows of the run after the frames seen so far.
 pub(super) struct Walk {
-    lanes: HashLanes,
+    lanes: BatchHasher,
     hashes: Vec<Hash>,
     next_seq: u64,
     /// True after a damaged frame, or where the walk broke off: then `next_seq` means nothing.
@@ -28,7 +28,7 @@ pub(super) struct Walk {
 impl Walk {
     pub(super) fn new() -> Self {
         Self {
-            lanes: HashLanes::default(),
+            lanes: BatchHasher::default(),
             hashes: Vec::new(),
             next_seq: 1,
             end_unknown: false,

@@ -12,7 +12,7 @@ use crate::format::{
 /// About how many rows are in memory at seal, 64 MiB of them, while blocks are merged.
 pub(super) const SEAL_ROWS_MAX: usize = 4 << 20;
 
-/// Merges all blocks into one sorted sequence of full ones, one stretch of hashes after the other.
+/// Merges all blocks into one sorted sequence of full ones, one segment of hashes after the other.
 pub(in crate::store) fn sort_blocks(transaction: &WriteTransaction) -> Result<(), redb::Error> {
     sort_blocks_within(transaction, SEAL_ROWS_MAX)
 }
@@ -32,10 +32,10 @@ pub(super) fn sort_blocks_within(
     small.sort();
     insert_sequence(&mut table, KeyTier::LARGE, &small)?;
     let mut sorted = SortedBlocks::default();
-    let mut stretch = Some(0);
-    while let Some(hash) = stretch {
-        stretch = KeyTier::LARGE.next_stretch(hash);
-        let end = match stretch {
+    let mut segment = Some(0);
+    while let Some(hash) = segment {
+        segment = KeyTier::LARGE.next_segment(hash);
+        let end = match segment {
             Some(next) => table_key(KeyBlockId::before(KeyTier::LARGE, next)),
             None => start_of(KeyTier::LARGE.next()),
         };
