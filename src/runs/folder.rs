@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use crate::model::{InstanceId, RunId, RunManifest};
 use crate::store::{
     BackendFault, FileError, OpenSealedError, RUN_SUFFIX, ReadFault, RunReader, SIDECAR_SUFFIX,
-    UNBORN_EXTENSION, check_held, guarded, open_sealed_file, sidecar_path, sync_name,
+    TEMPORARY_EXTENSION, check_held, guarded, open_sealed_file, sidecar_path, sync_name,
 };
 
 /// Of a sidecar's name, between the run's id and the extension.
@@ -110,13 +110,14 @@ fn remove_durably(file: &Path) -> io::Result<()> {
 /// Deletes what an instance's processes left of runs and sidecars that they died before they had
 /// made: files that hold no entry and do not have their name yet. Only for whoever alone makes runs
 /// of this instance.
-pub(super) fn remove_unborn_files(base_dir: &Path, instance_id: &InstanceId) -> io::Result<()> {
+pub(super) fn remove_temporary_files(base_dir: &Path, instance_id: &InstanceId) -> io::Result<()> {
     for entry in entries(base_dir, instance_id)? {
         let path = entry.path();
-        let is_unborn = path.extension().is_some_and(|extension| extension == UNBORN_EXTENSION);
+        let is_temporary =
+            path.extension().is_some_and(|extension| extension == TEMPORARY_EXTENSION);
         let stem = path.file_stem().and_then(|stem| stem.to_str());
         let run = stem.map(|stem| stem.strip_suffix(SIDECAR_INFIX).unwrap_or(stem));
-        if is_unborn && run.is_some_and(|run| run.parse::<RunId>().is_ok()) {
+        if is_temporary && run.is_some_and(|run| run.parse::<RunId>().is_ok()) {
             // One that cannot be deleted is in nobody's way.
             let _ = fs::remove_file(path);
         }

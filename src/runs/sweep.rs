@@ -2,7 +2,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use super::folder::{RunListing, list_runs, read_sealed, remove_unborn_files};
+use super::folder::{RunListing, list_runs, read_sealed, remove_temporary_files};
 use super::lineage::{self, RunFacts};
 use super::lock::{InstanceLock, LockError};
 use super::recovery::{RecoverError, Recovered, recover_run, recover_sidecar};
@@ -127,7 +127,7 @@ pub(crate) fn sweep(
 ) -> Result<SweepReport, SweepError> {
     let path = base_dir.join(instance_id.as_str());
     let at = |source| SweepError::List { path: path.clone(), source };
-    remove_unborn_files(base_dir, instance_id).map_err(at)?;
+    remove_temporary_files(base_dir, instance_id).map_err(at)?;
     let mut report = SweepReport::default();
     let (mut known, mut unknown) = (Vec::new(), Vec::new());
     for listing in list_runs(base_dir, instance_id).map_err(at)? {
