@@ -4,13 +4,13 @@ use super::EventStoreConfig;
 use crate::engine::{MarkerOutlet, Shared, marker_channel};
 use crate::format::stream_mark_lines;
 use crate::markers::{
-    DataMarkerConfig, MarkerBackend, MarkerLane, MarkerScope, MarkerStoreError, MarkerTap,
+    DataMarkerConfig, MarkerBackend, MarkerScope, MarkerStoreError, MarkerTap, SidecarThread,
 };
 use crate::model::{MarkerCounts, MarkerManifest, RunId, RunStatus};
 
 /// The data-marker sidecar of the run that is being recorded.
 pub(super) struct Sidecar {
-    lane: MarkerLane,
+    thread: SidecarThread,
     scope: Arc<MarkerScope>,
 }
 
@@ -36,15 +36,15 @@ impl Sidecar {
         let (outlet, inlet) =
             marker_channel((2 * markers.channel_capacity).max(announcement_lines));
         let (open, close) = (config.run_started_timeout, config.writer.close_timeout);
-        match MarkerLane::open(backend, manifest, inlet, markers, open, close) {
-            Ok(lane) => Some((Self { lane, scope: Arc::new(scope) }, outlet)),
+        match SidecarThread::open(backend, manifest, inlet, markers, open, close) {
+            Ok(thread) => Some((Self { thread, scope: Arc::new(scope) }, outlet)),
             Err(error) => warn(&error),
         }
     }
 
     /// Starts to record what the writer of this engine sends.
     pub(super) fn record(&self, engine: Arc<Shared>) {
-        self.lane.record(engine);
+        self.thread.record(engine);
     }
 
     pub(super) fn tap(&self) -> MarkerTap {
@@ -53,7 +53,7 @@ impl Sidecar {
 
     /// Seals the sidecar of a run that was closed in order.
     pub(super) fn seal(self) -> Option<MarkerManifest> {
-        self.lane.seal(RunStatus::Ended).map_or_else(|error| warn(&error), Some)
+        self.thread.seal(RunStatus::Ended).map_or_else(|error| warn(&error), Some)
     }
 }
 
