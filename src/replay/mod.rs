@@ -1,4 +1,4 @@
-//! A node's state rebuilt from its run, and a run's entries joined with market data.
+//! Rebuilds a node's state from its run, and joins a run's entries with market data.
 //!
 //! Everything here reads. Nothing has a bus, so a replay cannot publish, query or arm timers.
 

@@ -15,8 +15,9 @@ pub(super) struct Sidecar {
 }
 
 impl Sidecar {
-    /// Makes the sidecar of a run on `backend`, and the way to it for a writer that is about to start. Where that
-    /// fails, or takes longer than the run may take to start, the run goes on without.
+    /// Makes the sidecar of a run on `backend`, and the channel to it for a writer that is about to
+    /// start. If that fails, or takes longer than the run may take to start, the run goes on
+    /// without a sidecar.
     pub(super) fn open(
         backend: Box<dyn MarkerBackend>,
         run_id: RunId,
@@ -31,7 +32,8 @@ impl Sidecar {
             counts: MarkerCounts::default(),
             status: RunStatus::Running,
         };
-        // Marks with high fidelity take two lines. An announcement that never fits would hold back all that comes after.
+        // Marks with high fidelity take two lines. The ring must hold the longest announcement,
+        // because one that never fits would block everything after it.
         let announcement_lines = stream_mark_lines(config.writer.name_bytes_max);
         let (outlet, inlet) =
             marker_channel((2 * markers.channel_capacity).max(announcement_lines));
@@ -42,7 +44,7 @@ impl Sidecar {
         }
     }
 
-    /// Starts to record what the writer of this engine sends.
+    /// Starts to record the marks that the writer of this engine sends.
     pub(super) fn record(&self, engine: Arc<Shared>) {
         self.thread.record(engine);
     }
