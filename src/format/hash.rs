@@ -124,8 +124,8 @@ fn hash_blocks<const BYTES: usize>(
     buffer: &[u8],
     out: &mut [u8],
 ) {
-    // BLAKE3 paper, section 2.2: a one-chunk message is hashed from the initial value, and its chunk
-    // counter is 0. Its first block has the flag CHUNK_START, its last CHUNK_END and ROOT.
+    // BLAKE3 paper, section 2.2: a one-chunk message is hashed from the initial value, with chunk
+    // counter 0. Its first block has the flag CHUNK_START, its last CHUNK_END and ROOT.
     const IV: [u32; 8] = [
         0x6A09_E667,
         0xBB67_AE85,

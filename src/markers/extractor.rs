@@ -19,7 +19,7 @@ pub struct DataPoint<'a> {
 
 /// How one message type is marked.
 ///
-/// The extracting function runs on the publishing thread for every message, so it should not allocate
+/// The extracting function runs on the publishing thread for every message. It should not allocate
 /// or block.
 ///
 /// ```

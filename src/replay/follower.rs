@@ -40,7 +40,8 @@ pub enum FollowError {
     /// The run could not be read, or the cache did not take an entry.
     #[error(transparent)]
     Replay(#[from] ReplayError),
-    /// The cache did not take an entry earlier; its state is no longer that of any place in the run.
+    /// The cache failed to apply an entry earlier. Its state no longer belongs to any place in the
+    /// run.
     #[error(
         "the cache stopped at entry {seq}, which it could not apply; restore another cache from the \
          run and follow with that"
@@ -49,8 +50,8 @@ pub enum FollowError {
         /// The entry that was not applied.
         seq: u64,
     },
-    /// The cache is said to have the state at an entry that the run does not have: it is that of another
-    /// run, or `applied_seq` is not its place.
+    /// The cache was said to have the state at an entry that the run does not have. It has the
+    /// state of another run, or `applied_seq` is wrong.
     #[error(
         "the cache is said to be at entry {applied_seq}, but the run ended with entry {watermark}; \
          restore a cache from this run and follow from its report's to_seq"

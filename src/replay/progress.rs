@@ -15,7 +15,8 @@ pub enum ReplayError {
         /// What is wrong.
         source: ReadError,
     },
-    /// The cache did not take an entry. No later one was given to it, and its state must not be used.
+    /// The cache failed to apply an entry. It was given no later one, and its state must not be
+    /// used.
     #[error(
         "the cache cannot apply entry {seq}, a {payload_type} on {topic:?}: {source}; the restored \
          state would be wrong, so discard it and replay with a program that knows this message"

@@ -23,8 +23,8 @@ pub struct RestoreReport {
 /// Why a cache was not restored. After any of these the cache must not be used.
 #[derive(Debug, thiserror::Error)]
 pub enum RestoreError {
-    /// The run's anchor or watermark could not be read, or a sealed run has lost its last entries. The cache
-    /// is as it was.
+    /// The run's anchor or watermark could not be read, or a sealed run has lost its last entries.
+    /// The cache is as it was.
     #[error("cannot tell what to restore: {0}; `tapline verify` says what is damaged")]
     Plan(#[source] ReadError),
     /// The snapshot could not be loaded.
