@@ -5,7 +5,7 @@ use std::hint::black_box;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use tapline::Hash;
-use tapline::internals::format::{HashLanes, LINE_BYTES};
+use tapline::internals::format::{BatchHasher, LINE_BYTES};
 
 /// A multiple of the lanes of every processor.
 const RECORDS: usize = 64;
@@ -19,7 +19,7 @@ fn hash(c: &mut Criterion) {
         let mut hashes = vec![Hash::from_bytes([0; 32]); RECORDS];
         group.throughput(Throughput::Bytes(buffer.len() as u64));
 
-        let mut lanes = HashLanes::default();
+        let mut lanes = BatchHasher::default();
         group.bench_function(BenchmarkId::new("lanes", record_bytes), |b| {
             b.iter(|| {
                 let buffer = black_box(buffer.as_slice());

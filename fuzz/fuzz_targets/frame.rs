@@ -7,7 +7,7 @@ use arbitrary::{Arbitrary, Unstructured};
 use bytes::Bytes;
 use libfuzzer_sys::fuzz_target;
 use tapline::Hash;
-use tapline::internals::format::{Frame, FrameView, HashLanes, LINE_BYTES, RecordView};
+use tapline::internals::format::{BatchHasher, Frame, FrameView, LINE_BYTES, RecordView};
 use tapline_fuzz::{Stream, Stretch, reforge};
 
 /// The first byte says what the others are.
@@ -46,7 +46,7 @@ fn change(input: &mut Unstructured<'_>) -> arbitrary::Result<()> {
     let Ok(frame) = FrameView::parse(&bytes) else {
         return Ok(());
     };
-    frame.hash_records(&mut HashLanes::default(), &mut hashes);
+    frame.hash_records(&mut BatchHasher::default(), &mut hashes);
     let is_in_order = frame.check_offsets().is_ok();
     reforge(&mut bytes, &hashes);
     assert_eq!(is_sound(&bytes), is_in_order);
@@ -69,7 +69,7 @@ fn is_sound(bytes: &[u8]) -> bool {
     let _ = frame.previous_root();
 
     let mut hashes = Vec::new();
-    frame.hash_records(&mut HashLanes::default(), &mut hashes);
+    frame.hash_records(&mut BatchHasher::default(), &mut hashes);
     assert_eq!(hashes.len(), frame.count());
     let mut hashes_fit = true;
     for (index, hash) in hashes.iter().enumerate() {
@@ -84,7 +84,7 @@ fn is_sound(bytes: &[u8]) -> bool {
     let in_order = frame.check_offsets().is_ok();
     let sound = in_order && hashes_fit && frame.compute_root() == frame.root();
     let mut seen = 0;
-    let in_one_pass = frame.is_sound(&mut HashLanes::default(), &mut hashes, |index, record| {
+    let in_one_pass = frame.is_sound(&mut BatchHasher::default(), &mut hashes, |index, record| {
         assert_eq!(index, seen);
         seen += 1;
         read(record);

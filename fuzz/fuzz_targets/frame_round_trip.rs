@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use arbitrary::Arbitrary;
 use libfuzzer_sys::fuzz_target;
-use tapline::internals::format::{FrameView, HashLanes, SealedFrame, key_hash};
+use tapline::internals::format::{BatchHasher, FrameView, SealedFrame, key_hash};
 use tapline::{Hash, IndexKind};
 use tapline_fuzz::{Message, Stream, Stretch};
 
@@ -31,7 +31,7 @@ fuzz_target!(|input: Input| {
         assert_eq!(frame.count(), messages.len());
         assert_eq!((frame.previous_root(), sealed.previous_root()), (root, root));
         assert_eq!(frame.root(), frame.compute_root());
-        assert!(frame.is_sound(&mut HashLanes::default(), &mut Vec::new(), |_, _| {}));
+        assert!(frame.is_sound(&mut BatchHasher::default(), &mut Vec::new(), |_, _| {}));
 
         assert_eq!(sealed.names_before() as usize, names.len());
         names.extend(frame.names().map(str::to_owned));

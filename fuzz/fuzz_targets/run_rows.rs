@@ -12,7 +12,7 @@ use arbitrary::Arbitrary;
 use bytes::Bytes;
 use libfuzzer_sys::fuzz_target;
 use tapline::Hash;
-use tapline::internals::format::{FrameView, HashLanes, KeyBlockId, KeyRow, KeyTier};
+use tapline::internals::format::{BatchHasher, FrameView, KeyBlockId, KeyRow, KeyTier};
 use tapline::read::{Verifier, VerifyReport};
 use tapline_fuzz::{Content, Rows, SealedRunFile, reforge};
 
@@ -89,7 +89,7 @@ fn apply(rows: &mut Rows, change: Change) {
         Change::ReforgeFrame { nth } => change_bytes(&mut rows.frames, nth, |bytes| {
             let mut hashes = Vec::new();
             if let Ok(frame) = FrameView::parse(bytes) {
-                frame.hash_records(&mut HashLanes::default(), &mut hashes);
+                frame.hash_records(&mut BatchHasher::default(), &mut hashes);
                 reforge(bytes, &hashes);
             }
         }),

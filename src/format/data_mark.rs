@@ -1,5 +1,6 @@
-//! What a tap says of market data: in the producers' rings, and from the writer to the sidecar's
-//! thread. It is never stored; what is stored is in [`marker_block`](super::marker_block).
+//! What a tap says about market data. Marks travel in the producers' rings, and from the writer to
+//! the sidecar's thread. They are never stored: [`marker_block`](super::marker_block) is what is
+//! stored.
 
 use zerocopy::little_endian::{U16, U32, U64};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
@@ -7,23 +8,23 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 use super::{LINE_BYTES, Line, RecordFlags, lines_for};
 use crate::model::{DataMarkerClass, Hash, UnixNanos};
 
-/// The first line of a mark. What a ring is read by (`seq`, `lines`, `flags`) stands where a
-/// [`RecordHeader`](super::RecordHeader) has it.
+/// The first line of a mark. `seq`, `lines` and `flags` stand where a
+/// [`RecordHeader`](super::RecordHeader) has them: a ring is read by these three.
 #[derive(Debug, Clone, Copy, FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned)]
 #[repr(C)]
 pub(crate) struct MarkHeader {
-    /// The order stamp; behind the writer, the `seq` of the last entry before the data.
+    /// The order stamp. The writer replaces it by the `seq` of the last entry before the data.
     pub(crate) seq: U64,
-    /// When the data came to be.
+    /// When the data was created.
     pub(crate) ts_init: U64,
-    /// How much of its stream the producer has seen, this included. In an announcement: bytes of
-    /// the identifier.
+    /// How many data of its stream the producer has seen, this one included. In an announcement:
+    /// bytes of the identifier.
     pub(crate) count: U64,
     /// The producer's number for the stream.
     pub(crate) stream: U32,
-    /// The producer, by the writer's number.
+    /// The producer's number. The writer sets it.
     pub(crate) lane: U32,
-    /// Behind the writer: marks that were shed before this one, by all.
+    /// How many marks all producers had shed before this one. The writer sets it.
     pub(crate) shed: U64,
     /// Lines of the whole mark.
     pub(crate) lines: U32,
@@ -56,7 +57,7 @@ pub(crate) struct HiFiLine {
     reserved: [u8; 28],
 }
 
-/// A piece of market data, as a tap has seen it.
+/// A piece of market data that a tap has seen.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct DataMark {
     pub(crate) stream: u32,
@@ -66,7 +67,7 @@ pub(crate) struct DataMark {
     pub(crate) ts_init_hi: UnixNanos,
 }
 
-/// What is known of one record.
+/// What a high-fidelity mark says about one record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct MarkedRecord {
     pub(crate) fingerprint: Hash,
@@ -80,12 +81,12 @@ impl MarkHeader {
         Self::ref_from_bytes(line.bytes()).expect("a line is as long as a header")
     }
 
-    /// Whether it announces a stream.
+    /// True if the mark announces a stream.
     pub(crate) fn is_stream(&self) -> bool {
         RecordFlags::from_bits(self.flags.get()).has(RecordFlags::STREAM)
     }
 
-    /// As a line.
+    /// The header as a line.
     #[inline]
     pub(crate) fn to_line(self) -> Line {
         Line::from_bytes(zerocopy::transmute!(self))
@@ -112,13 +113,13 @@ impl HiFiLine {
 }
 
 impl DataMark {
-    /// The mark.
+    /// The mark as one line.
     #[inline]
     pub(crate) fn line(&self, stamp: u64) -> Line {
         self.header(stamp, 1).to_line()
     }
 
-    /// The mark, with high fidelity.
+    /// The mark as two lines, with high fidelity.
     pub(crate) fn lines(&self, record: &MarkedRecord, stamp: u64) -> [Line; 2] {
         [self.header(stamp, 2).to_line(), HiFiLine::line(record)]
     }
@@ -167,7 +168,7 @@ pub(crate) fn stream_mark(
     lines
 }
 
-/// Lines of the mark that announces a stream whose identifier has so many bytes.
+/// Lines of the mark that announces a stream, by the length of its identifier.
 pub(crate) fn stream_mark_lines(identifier_bytes: usize) -> usize {
     1 + lines_for(identifier_bytes)
 }

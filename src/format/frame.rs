@@ -4,7 +4,7 @@ use bytes::Bytes;
 use zerocopy::little_endian::{U16, U32, U64};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
-use super::{HashLanes, LINE_BYTES, RecordError, RecordView};
+use super::{BatchHasher, LINE_BYTES, RecordError, RecordView};
 use crate::model::Hash;
 
 pub(super) const MAGIC: [u8; 4] = *b"TLF1";
@@ -50,8 +50,8 @@ impl FrameHeader {
     }
 }
 
-/// The root of a frame: BLAKE3 over its header, and over everything between records and root.
-/// The records themselves are covered by their hashes.
+/// The root of a frame: BLAKE3 over its header, and over everything between records and root. It
+/// covers the records by their hashes.
 pub(super) fn root_of(header: &[u8], sections: &[u8]) -> Hash {
     Hash::of_parts([header, sections])
 }
@@ -85,10 +85,10 @@ pub enum FrameError {
         /// The bytes the header asks for.
         expected: usize,
     },
-    /// A frame without entries, or one that passes the end of the sequence.
+    /// A frame without entries, or one whose `seq`s pass `u64::MAX`.
     #[error("frame has an impossible entry count or first seq")]
     Count,
-    /// The names section does not hold the names it should, in UTF-8.
+    /// The names section does not hold as many names as the header says, or they are not UTF-8.
     #[error("frame has a malformed names section")]
     Names,
     /// A record does not begin where its offset says.
@@ -100,15 +100,15 @@ pub enum FrameError {
     /// A record is malformed.
     #[error("entry {seq}")]
     Record {
-        /// The entry's place by position in the frame.
+        /// The entry's `seq`, by its position in the frame.
         seq: u64,
         /// What is wrong.
         source: RecordError,
     },
 }
 
-/// A frame whose bytes are borrowed. Parsing it checks that every section has its place; hashes are
-/// checked where entries are read.
+/// A frame whose bytes are borrowed. Parsing checks that every section has its place. Hashes are
+/// checked when entries are read.
 #[derive(Debug, Clone, Copy)]
 pub struct FrameView<'a> {
     header: &'a FrameHeader,
@@ -117,16 +117,16 @@ pub struct FrameView<'a> {
     hashes: &'a [[u8; Hash::BYTES]],
     offsets: &'a [U32],
     names: &'a [u8],
-    /// Hashes, offsets and names in one: what the root covers besides the header.
+    /// Hashes, offsets and names together. The root covers them and the header.
     sections: &'a [u8],
     root: Hash,
 }
 
-/// A frame that owns its bytes: parsed once, then viewed for each entry that is read from it.
+/// A frame that owns its bytes. It is parsed once and viewed again for each entry that is read.
 #[derive(Debug, Clone)]
 pub struct Frame {
     bytes: Bytes,
-    /// As [`section_ends`] found them: a scan views a frame for every entry.
+    /// Kept from [`section_ends`], because a scan views the frame for every entry.
     ends: SectionEnds,
     first_seq: u64,
     last_seq: u64,
@@ -160,7 +160,7 @@ impl Frame {
         self.last_seq
     }
 
-    /// Whether entry `seq` is in this frame.
+    /// True if entry `seq` is in this frame.
     #[inline]
     pub fn contains(&self, seq: u64) -> bool {
         (self.first_seq..=self.last_seq).contains(&seq)
@@ -180,7 +180,7 @@ impl<'a> FrameView<'a> {
         Ok(view)
     }
 
-    /// Divides `bytes` into sections that end where [`section_ends`] found it.
+    /// Divides `bytes` into sections. The ends come from [`section_ends`] over the same bytes.
     #[inline]
     fn of_sections(bytes: &'a [u8], [records, hashes, offsets, names]: SectionEnds) -> Self {
         const CHECKED: &str = "the ends of the sections were found in these bytes";
@@ -224,17 +224,17 @@ impl<'a> FrameView<'a> {
         Hash::from_bytes(self.header.previous_root)
     }
 
-    /// The root as stored.
+    /// The root that the frame stores.
     pub fn root(&self) -> Hash {
         self.root
     }
 
-    /// The root as it follows from header, hashes, offsets and names.
+    /// The root computed from header, hashes, offsets and names.
     pub fn compute_root(&self) -> Hash {
         root_of(self.header_bytes, self.sections)
     }
 
-    /// The hash of the entry at `index`, as stored.
+    /// The stored hash of the entry at `index`.
     ///
     /// # Panics
     /// If `index` is not below [`count`](Self::count).
@@ -262,18 +262,18 @@ impl<'a> FrameView<'a> {
         RecordView::parse(bytes).map_err(|source| FrameError::Record { seq, source })
     }
 
-    /// Checks that the records fill their section without gap or overlap, each where its offset
-    /// says.
+    /// Checks that each record begins where its offset says, and that records fill their section
+    /// without gap or overlap.
     pub fn check_offsets(&self) -> Result<(), FrameError> {
         self.visit_records(|_, _, _| {})
     }
 
-    /// Whether the whole frame is in order by itself: offsets, records, their hashes, and the root.
-    /// Shows each record with its index to `visit` on the way, before its hash is checked. Where
-    /// the frame is not in order this does not say what is wrong, and not all records are shown.
+    /// True if offsets, records, their hashes and the root agree. Calls `visit` with each record
+    /// and its index, before the record's hash is checked. In a frame that is not sound some
+    /// records may be skipped, and the result does not say what is wrong.
     pub fn is_sound(
         &self,
-        lanes: &mut HashLanes,
+        hasher: &mut BatchHasher,
         hashes: &mut Vec<Hash>,
         mut visit: impl FnMut(usize, &RecordView<'a>),
     ) -> bool {
@@ -282,9 +282,9 @@ impl<'a> FrameView<'a> {
         // One pass: a record is hashed while it is still in the processor's cache.
         let visited = self.visit_records(|index, start, record| {
             visit(index, record);
-            lanes.add(self.records, start, record.bytes().len() / LINE_BYTES, index, hashes);
+            hasher.add(self.records, start, record.bytes().len() / LINE_BYTES, index, hashes);
         });
-        lanes.finish(self.records, hashes);
+        hasher.finish(self.records, hashes);
         visited.is_ok()
             && hashes
                 .iter()
@@ -293,8 +293,8 @@ impl<'a> FrameView<'a> {
             && self.compute_root() == self.root
     }
 
-    /// Shows the records with their indices and the bytes they begin at, as far as they follow each
-    /// other, each where its offset says.
+    /// Calls `visit` with the index, the start in bytes and the view of each record. Stops at the
+    /// first record that does not begin where its offset says.
     fn visit_records(
         &self,
         mut visit: impl FnMut(usize, usize, &RecordView<'a>),
@@ -316,9 +316,9 @@ impl<'a> FrameView<'a> {
         }
     }
 
-    /// Hashes every record and writes the hashes to `out`, which is cleared first. The hash of a
-    /// malformed record is 32 zero bytes.
-    pub fn hash_records(&self, lanes: &mut HashLanes, out: &mut Vec<Hash>) {
+    /// Hashes every record into `out`, which is cleared first. A malformed record gets 32 zero
+    /// bytes.
+    pub fn hash_records(&self, hasher: &mut BatchHasher, out: &mut Vec<Hash>) {
         out.clear();
         out.resize(self.count(), Hash::ZERO);
         for index in 0..self.count() {
@@ -326,9 +326,9 @@ impl<'a> FrameView<'a> {
                 continue;
             };
             let (start, len) = (self.record_start(index), record.bytes().len());
-            lanes.add(self.records, start, len / LINE_BYTES, index, out);
+            hasher.add(self.records, start, len / LINE_BYTES, index, out);
         }
-        lanes.finish(self.records, out);
+        hasher.finish(self.records, out);
     }
 
     fn record_start(&self, index: usize) -> usize {
@@ -339,12 +339,12 @@ impl<'a> FrameView<'a> {
 /// Where records, hashes, offsets and names end. The root follows them.
 type SectionEnds = [usize; 4];
 
-/// Checks the header of a frame that is exactly `bytes`, and where its sections end.
+/// Checks the header of a frame that is exactly `bytes`, and finds the ends of its sections.
 fn section_ends(bytes: &[u8]) -> Result<SectionEnds, FrameError> {
     let length = |expected| FrameError::Length { found: bytes.len(), expected };
     let (header, _) = FrameHeader::ref_from_prefix(bytes).map_err(|_| length(LINE_BYTES))?;
     header.check()?;
-    // All lengths are 32 bits wide, so their sum cannot overflow 64.
+    // Lengths are 32 bits wide, so their sum cannot overflow 64 bits.
     let count = header.count.get() as usize;
     let records = LINE_BYTES + header.records_lines.get() as usize * LINE_BYTES;
     let hashes = records + count * Hash::BYTES;

@@ -1,14 +1,14 @@
-//! Writes frames, and collects the index rows that follow from them.
+//! Writes frames, and collects their index rows.
 
 use zerocopy::little_endian::{U16, U32, U64};
 use zerocopy::{FromBytes, IntoBytes};
 
 use super::frame::{FrameHeader, MAGIC, OFFSET_BYTES, VERSION, root_of};
-use super::hash::HashLanes;
+use super::hash::BatchHasher;
 use super::{FrameView, KeyRow, LINE_BYTES, Line, RecordHeader, RecordView, key_hash};
 use crate::model::{Hash, UnixNanos};
 
-/// Bytes a frame has besides its records and names: header and root.
+/// Bytes of header and root: what a frame has besides its records and names.
 pub(crate) const FRAME_OVERHEAD_BYTES: usize = LINE_BYTES + Hash::BYTES;
 /// Bytes a record takes in a frame besides its own lines: hash and offset.
 pub(crate) const PER_RECORD_BYTES: usize = Hash::BYTES + OFFSET_BYTES;
@@ -18,7 +18,7 @@ pub(crate) const PER_RECORD_BYTES: usize = Hash::BYTES + OFFSET_BYTES;
 pub struct FrameLimits {
     /// The most entries in one frame.
     pub entries_max: usize,
-    /// The most bytes in one frame. One record that is larger alone still gets its own frame.
+    /// The most bytes in one frame. A record that is larger gets a frame of its own.
     pub bytes_max: usize,
 }
 
@@ -26,18 +26,18 @@ pub struct FrameLimits {
 #[derive(Debug)]
 pub struct FrameBuilder {
     limits: FrameLimits,
-    /// Header and records; the sections behind them are added by [`seal`](Self::seal).
+    /// Header and records. [`seal`](Self::seal) appends the other sections.
     buffer: Vec<u8>,
     offsets: Vec<U32>,
     hashes: Vec<Hash>,
     names: Vec<u8>,
     names_count: u32,
     first_name_id: u32,
-    lanes: HashLanes,
+    hasher: BatchHasher,
     first_seq: u64,
     ts_init_max: UnixNanos,
     keys: FrameKeys,
-    /// Once the frame is complete: its root and that of the frame before it.
+    /// The root of this frame and of the one before it, once the frame is sealed.
     roots: Option<Roots>,
 }
 
@@ -61,7 +61,7 @@ impl FrameBuilder {
             names: Vec::new(),
             names_count: 0,
             first_name_id: names,
-            lanes: HashLanes::default(),
+            hasher: BatchHasher::default(),
             first_seq,
             ts_init_max: UnixNanos::default(),
             keys: FrameKeys::with_capacity(entries),
@@ -69,18 +69,18 @@ impl FrameBuilder {
         }
     }
 
-    /// Whether there is no entry in the frame.
+    /// True if there is no entry in the frame.
     pub fn is_empty(&self) -> bool {
         self.hashes.is_empty()
     }
 
-    /// The `seq` the next entry gets.
+    /// The `seq` that the next entry gets.
     pub fn next_seq(&self) -> u64 {
         self.first_seq + self.hashes.len() as u64
     }
 
-    /// Whether a record of `lines` lines, with `names_bytes` of new names, can be added without
-    /// passing a limit. Always so for an empty frame, never for a sealed one.
+    /// True if a record of `lines` lines, with `names_bytes` of new names, fits within the limits.
+    /// An empty frame takes any record, a sealed one takes none.
     #[inline]
     pub fn fits(&self, lines: usize, names_bytes: usize) -> bool {
         let entries = self.hashes.len();
@@ -94,7 +94,7 @@ impl FrameBuilder {
         entries == 0 || (within && self.roots.is_none())
     }
 
-    /// Adds a name and returns its number: the count of names the run had before it.
+    /// Adds a name and returns its number, which is the count of names that the run had before.
     ///
     /// # Panics
     /// If the name is longer than 65 535 bytes.
@@ -107,13 +107,15 @@ impl FrameBuilder {
         self.first_name_id + self.names_count - 1
     }
 
-    /// Adds a record, given as the one or two stretches in which it lies in a ring, and returns its
-    /// `seq`. `seq`, `ts_publish` and the name numbers in its header are replaced. A `ts_init` of
-    /// 0, which means that the encoder gave none, becomes `ts_publish`: with 0 the message would
-    /// stand before all market data when it is joined with it.
+    /// Adds a record and returns its `seq`. `head` and `tail` are the parts in which it lies in a
+    /// ring; `tail` is empty unless the ring wraps there.
+    ///
+    /// Replaces `seq`, `ts_publish` and the name numbers in the header. A `ts_init` of 0 means that
+    /// the encoder gave none. It becomes `ts_publish`: with 0, the message would come before all
+    /// market data when they are joined.
     ///
     /// # Panics
-    /// If the stretches together are not as long as the header says, or `head` is empty; or if the
+    /// If the parts together are not as long as the header says, or `head` is empty; or if the
     /// record has keys and is malformed.
     #[inline]
     pub fn push(&mut self, head: &[Line], tail: &[Line], stamp: &RecordStamp) -> u64 {
@@ -140,7 +142,7 @@ impl FrameBuilder {
         let index = self.hashes.len();
         self.offsets.push(U32::new(((start - LINE_BYTES) / LINE_BYTES) as u32));
         self.hashes.push(Hash::ZERO);
-        self.lanes.add(&self.buffer, start, lines, index, &mut self.hashes);
+        self.hasher.add(&self.buffer, start, lines, index, &mut self.hashes);
         if keyed {
             let record = RecordView::parse(&self.buffer[start..]).expect("a record is well-formed");
             self.keys.add(&record);
@@ -148,11 +150,11 @@ impl FrameBuilder {
         seq
     }
 
-    /// Completes the frame: hashes, offsets, names and the root, which covers all of them and
-    /// `previous_root`.
+    /// Completes the frame with hashes, offsets, names and the root. The root covers all of them
+    /// and `previous_root`.
     pub fn seal(&mut self, previous_root: &Hash) -> SealedFrame<'_> {
         debug_assert!(self.roots.is_none(), "sealed once");
-        self.lanes.finish(&self.buffer, &mut self.hashes);
+        self.hasher.finish(&self.buffer, &mut self.hashes);
         let records_end = self.buffer.len();
         let header = FrameHeader {
             magic: MAGIC,
@@ -179,7 +181,7 @@ impl FrameBuilder {
         self.sealed_with(roots)
     }
 
-    /// The frame that [`seal`](Self::seal) completed; `None` while it is under construction.
+    /// The frame that [`seal`](Self::seal) completed; `None` before that.
     pub fn sealed(&self) -> Option<SealedFrame<'_>> {
         self.roots.map(|roots| self.sealed_with(roots))
     }
@@ -203,7 +205,7 @@ impl FrameBuilder {
         self.begin(self.next_seq(), self.first_name_id + self.names_count);
     }
 
-    /// Begins a new frame where that of `previous`, another builder of the same run, ends.
+    /// Begins a new frame where `previous` ends. `previous` is another builder of the same run.
     pub fn follow(&mut self, previous: &Self) {
         self.begin(previous.next_seq(), previous.first_name_id + previous.names_count);
     }
@@ -222,7 +224,7 @@ impl FrameBuilder {
     }
 }
 
-/// What the writer alone can know of a record, written over what the producer left in its place.
+/// What only the writer knows about a record. It overwrites the producer's placeholders.
 #[derive(Debug, Clone, Copy)]
 pub struct RecordStamp {
     /// Node clock at acceptance.
@@ -278,7 +280,7 @@ impl<'a> SealedFrame<'a> {
         self.first_name_id
     }
 
-    /// Whether any name is first used in this frame.
+    /// True if the frame brings new names.
     pub fn has_names(&self) -> bool {
         self.names_count > 0
     }
@@ -290,7 +292,7 @@ impl<'a> SealedFrame<'a> {
 
     /// The names first used in this frame, with their numbers.
     pub fn names(&self) -> impl Iterator<Item = (u32, &'a str)> + use<'a> {
-        // Most frames bring no name; the view is only made for those that do.
+        // Most frames bring no name. The view is made only for those that do.
         let view = self.has_names().then(|| self.view());
         (self.first_name_id..).zip(view.into_iter().flat_map(|view| view.names()))
     }
@@ -300,20 +302,21 @@ impl<'a> SealedFrame<'a> {
         self.ts_init_max
     }
 
-    /// What the index gets of this frame, in order: of each hash of a key, the first entry.
+    /// The frame's rows for the index, in order: for each hash of a key, the first entry that has
+    /// it.
     pub fn key_rows(&self) -> &'a [KeyRow] {
         self.key_rows
     }
 
     /// The frame, for reading.
-    #[allow(clippy::missing_panics_doc, reason = "only a builder makes one, and it reads back")]
+    #[expect(clippy::missing_panics_doc, reason = "only a builder makes one, and it reads back")]
     pub fn view(&self) -> FrameView<'a> {
         FrameView::parse(self.bytes).expect("a frame reads back as it was built")
     }
 }
 
-/// Collects the index rows of one frame after the other: for each hash of a key, the first entry of
-/// the frame that mentions a key with this hash.
+/// Collects the index rows of one frame after the other. A row holds the hash of a key, and the
+/// first entry of the frame that mentions a key with this hash.
 #[derive(Debug, Clone, Default)]
 pub struct FrameKeys {
     rows: Vec<KeyRow>,
@@ -333,12 +336,12 @@ impl FrameKeys {
     /// The frame's rows, in order. Call it once the frame has all its entries.
     pub fn finish(&mut self) -> &[KeyRow] {
         self.rows.sort_unstable();
-        // Of rows with one hash the first, with the smallest `seq`, stays.
+        // Of the rows with one hash, the first stays. It has the smallest `seq`.
         self.rows.dedup_by_key(|row| row.hash());
         &self.rows
     }
 
-    /// The rows that [`finish`](Self::finish) has put in order.
+    /// The rows after [`finish`](Self::finish).
     fn finished(&self) -> &[KeyRow] {
         &self.rows
     }

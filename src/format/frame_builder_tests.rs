@@ -1,4 +1,4 @@
-//! What a frame takes before it is full.
+//! How much fits into a frame.
 
 use super::frame::NAME_LEN_BYTES;
 use super::frame_builder::{FRAME_OVERHEAD_BYTES, PER_RECORD_BYTES};
@@ -8,7 +8,7 @@ use crate::model::{Hash, UnixNanos};
 
 const STAMP: RecordStamp = RecordStamp { ts_publish: UnixNanos::new(1), topic_id: 0, type_id: 0 };
 
-/// The `n`th record, and a name that comes with it; every fourth brings none.
+/// The `n`th record and its name. Every fourth name is empty.
 fn nth(n: usize) -> (Vec<Line>, String) {
     (name_record(&"r".repeat(n * 97 % 400), 0), "n".repeat(n % 4))
 }
@@ -24,7 +24,7 @@ fn push(frame: &mut FrameBuilder, (record, name): &(Vec<Line>, String)) {
     }
 }
 
-/// How long a frame of the first `count` records is.
+/// The length of a sealed frame that has the first `count` records.
 fn sealed_len(count: usize) -> usize {
     let limits = FrameLimits { entries_max: usize::MAX, bytes_max: 1 << 20 };
     let mut frame = FrameBuilder::new(limits, 1, 0);
@@ -34,9 +34,9 @@ fn sealed_len(count: usize) -> usize {
     frame.seal(&Hash::ZERO).bytes().len()
 }
 
-/// As settings are checked by: what one frame can hold at most is what is left of its bytes.
+/// The check of settings computes with these two constants.
 #[test]
-fn a_frame_is_as_long_as_its_overhead_and_its_records() {
+fn a_frame_has_its_overhead_and_its_records() {
     let (record, name) = nth(0);
     assert_eq!(name, "");
     let len = FRAME_OVERHEAD_BYTES + PER_RECORD_BYTES + record.len() * LINE_BYTES;
@@ -44,7 +44,7 @@ fn a_frame_is_as_long_as_its_overhead_and_its_records() {
 }
 
 #[test]
-fn a_frame_is_filled_up_to_its_limit_of_bytes() {
+fn a_frame_fills_up_to_its_byte_limit() {
     for bytes_max in 500..4_000 {
         let limits = FrameLimits { entries_max: usize::MAX, bytes_max };
         let mut frame = FrameBuilder::new(limits, 1, 0);
@@ -63,7 +63,7 @@ fn a_frame_is_filled_up_to_its_limit_of_bytes() {
 }
 
 #[test]
-fn a_frame_takes_no_more_entries_than_it_may_and_none_when_sealed() {
+fn a_full_or_sealed_frame_takes_no_entry() {
     let limits = FrameLimits { entries_max: 3, bytes_max: 1 << 20 };
     let mut frame = FrameBuilder::new(limits, 1, 0);
     for seq in 1..=3 {
@@ -81,7 +81,7 @@ fn a_frame_takes_no_more_entries_than_it_may_and_none_when_sealed() {
     assert!(!frame.fits(1, 0), "it is sealed");
 }
 
-/// What is larger than any frame gets one of its own.
+/// A record that is larger than the limit gets a frame of its own.
 #[test]
 fn an_empty_frame_takes_any_record() {
     let limits = FrameLimits { entries_max: 10, bytes_max: 128 };
@@ -92,7 +92,7 @@ fn an_empty_frame_takes_any_record() {
 }
 
 #[test]
-fn a_frame_goes_on_where_another_ended() {
+fn a_frame_continues_where_another_ended() {
     let limits = FrameLimits { entries_max: 10, bytes_max: 1 << 20 };
     let mut frame = FrameBuilder::new(limits, 5, 3);
     frame.push(&nth(0).0, &[], &STAMP);

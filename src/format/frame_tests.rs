@@ -1,4 +1,4 @@
-//! What is no frame, and no record, is told so by the error that fits.
+//! Malformed frames and records are refused, each with the error that fits.
 
 use bytes::Bytes;
 use uuid::Uuid;
@@ -6,12 +6,12 @@ use zerocopy::IntoBytes;
 
 use super::record_builder::RecordTag;
 use super::{
-    Frame, FrameBuilder, FrameError, FrameLimits, FrameView, HashLanes, LINE_BYTES, Line,
+    BatchHasher, Frame, FrameBuilder, FrameError, FrameLimits, FrameView, LINE_BYTES, Line,
     RecordBuilder, RecordError, RecordLimits, RecordStamp, RecordView,
 };
 use crate::model::{EntryDraft, Hash, Headers, IndexKind, UnixNanos};
 
-/// Header, 17 bytes of payload, 11 of keys and 16 of an id: two lines, the last 20 bytes of them
+/// Header, 17 bytes of payload, 11 of keys and 16 of an id: two lines, which end with 20 bytes of
 /// padding.
 fn record() -> Vec<Line> {
     let limits = RecordLimits { record_bytes_max: 1_024, keys_max: 4, key_bytes_max: 16 };
@@ -35,7 +35,7 @@ const OFFSETS: usize = HASHES + 3 * 32;
 const NAMES: usize = OFFSETS + 3 * 4;
 const ROOT: usize = NAMES + 2 + 5 + 2 + 4;
 
-/// Three such records, and both of their names.
+/// Three such records, and both names.
 fn frame() -> Vec<u8> {
     let limits = FrameLimits { entries_max: 3, bytes_max: 1 << 12 };
     let mut builder = FrameBuilder::new(limits, 1, 0);
@@ -55,11 +55,11 @@ fn put(bytes: &[u8], at: usize, new: &[u8]) -> Vec<u8> {
 }
 
 fn is_sound(frame: &FrameView<'_>) -> bool {
-    frame.is_sound(&mut HashLanes::default(), &mut Vec::new(), |_, _| {})
+    frame.is_sound(&mut BatchHasher::default(), &mut Vec::new(), |_, _| {})
 }
 
 #[test]
-fn a_frame_that_was_changed_nowhere_is_sound() {
+fn an_unchanged_frame_is_sound() {
     let bytes = frame();
     assert_eq!(bytes.len(), ROOT + 32);
     let frame = FrameView::parse(&bytes).unwrap();
@@ -69,7 +69,7 @@ fn a_frame_that_was_changed_nowhere_is_sound() {
 }
 
 #[test]
-fn a_frame_lends_the_view_of_its_bytes() {
+fn an_owned_frame_views_like_its_bytes() {
     let bytes = frame();
     let owned = Frame::parse(Bytes::from(bytes.clone())).unwrap();
     let view = FrameView::parse(&bytes).unwrap();
@@ -82,7 +82,7 @@ fn a_frame_lends_the_view_of_its_bytes() {
 }
 
 #[test]
-fn what_is_no_frame_is_told_so() {
+fn malformed_frames_are_refused() {
     let sound = frame();
     let first_seq = |seq: u64| put(&sound, 8, &seq.to_le_bytes());
     let len = sound.len();
@@ -98,8 +98,8 @@ fn what_is_no_frame_is_told_so() {
         (put(&sound, 28, &[12]), FrameError::Length { found: len, expected: len - 1 }),
         (sound[..63].to_vec(), FrameError::Length { found: 63, expected: 64 }),
         (sound[..64].to_vec(), FrameError::Length { found: 64, expected: len }),
-        // One name fewer than the section holds, one more, one that is longer than it, one that is
-        // no UTF-8.
+        // The names section holds: one name too many, one too few, a name longer than the section,
+        // a name that is not UTF-8.
         (put(&sound, 24, &[1]), FrameError::Names),
         (put(&sound, 24, &[3]), FrameError::Names),
         (put(&sound, NAMES + 7, &[5]), FrameError::Names),
@@ -108,13 +108,13 @@ fn what_is_no_frame_is_told_so() {
     for (bytes, expected) in cases {
         assert_eq!(FrameView::parse(&bytes).unwrap_err(), expected);
     }
-    // The last place there is.
+    // The largest `seq` that is allowed.
     let last = first_seq(u64::MAX - 3);
     assert_eq!(FrameView::parse(&last).unwrap().last_seq(), u64::MAX - 1);
 }
 
 #[test]
-fn records_that_are_not_where_their_offsets_say_are_told_so() {
+fn records_away_from_their_offsets_are_refused() {
     let sound = frame();
     // A line that belongs to no record.
     let mut longer = put(&sound, 20, &[7]);
@@ -140,21 +140,21 @@ fn records_that_are_not_where_their_offsets_say_are_told_so() {
 }
 
 #[test]
-fn what_is_no_record_is_told_so() {
+fn malformed_records_are_refused() {
     let sound = record().as_bytes().to_vec();
     let cases = [
         (sound[..63].to_vec(), RecordError::Truncated),
         (sound[..127].to_vec(), RecordError::Truncated),
         (put(&sound, 40, &[3]), RecordError::LineCount { lines: 3, expected: 2 }),
-        // A payload of 128 bytes more.
+        // The payload is 128 bytes longer.
         (put(&sound, 24, &[145]), RecordError::LineCount { lines: 2, expected: 4 }),
         (put(&sound, 45, &[0x80]), RecordError::UnknownFlags { flags: 0x8001 }),
         (put(&sound, 44, &[1 << 3]), RecordError::UnknownFlags { flags: 8 }),
         (put(&sound, 63, &[1]), RecordError::Padding),
         (put(&sound, 127, &[1]), RecordError::Padding),
         (put(&sound, 108, &[1]), RecordError::Padding),
-        // One key fewer than the section holds, one more, one that is longer than it, half the head
-        // of one.
+        // The keys section holds: one key too many, one too few, a key longer than the section,
+        // half the head of a key.
         (put(&sound, 46, &[1]), RecordError::Keys),
         (put(&sound, 46, &[3]), RecordError::Keys),
         (put(&sound, 64 + 17 + 4 + 3 + 2, &[1]), RecordError::Keys),

@@ -1,54 +1,56 @@
 //! Entry hashes, many at a time.
 //!
-//! BLAKE3 spreads one long message over the vector lanes of the processor, but hashes one short
-//! message serially. A record is a whole number of 64-byte blocks and most are shorter than a chunk
-//! (1024 bytes), so records of equal length can instead share the lanes: one record a lane, up to
-//! 16 at once with AVX-512. The result is the ordinary BLAKE3 of each record.
+//! BLAKE3 spreads one long message over the vector ways of the processor, but it hashes a short
+//! message serially. A record is a whole number of 64-byte blocks, and most records are shorter
+//! than a BLAKE3 chunk (1024 bytes). So records of equal length share the vector: one record a way,
+//! up to 16 at once with AVX-512. The result is the ordinary BLAKE3 of each record.
 //!
-//! `blake3::platform` is public but not part of that crate's promise; hence the upper bound in
-//! `Cargo.toml`, one function, [`hash_blocks`], that knows it, and a property test that compares.
+//! `blake3::platform` is public, but that crate does not promise to keep it. So `Cargo.toml` has an
+//! upper bound for its version, only [`hash_blocks`] uses it, and a property test compares the result
+//! with stock BLAKE3.
 
 use blake3::platform::{MAX_SIMD_DEGREE, Platform};
 
 use super::LINE_BYTES;
 use crate::model::Hash;
 
-/// Records of more lines than this are longer than one BLAKE3 chunk and hashed one at a time.
-pub const MULTI_LANE_LINES_MAX: usize = 1024 / LINE_BYTES;
+/// A record of more lines is longer than one BLAKE3 chunk. It is hashed alone.
+pub const BATCH_LINES_MAX: usize = 1024 / LINE_BYTES;
 
-const LANES_MAX: usize = MAX_SIMD_DEGREE;
+const WAYS_MAX: usize = MAX_SIMD_DEGREE;
 
-/// Collects records by length and hashes each length's as soon as they fill the vector lanes,
-/// while they are still in the processor's first-level cache.
+/// Collects records by length. Hashes the records of one length once they fill the vector, while
+/// they are still in the processor's first-level cache.
 #[derive(Debug)]
-pub struct HashLanes {
+pub struct BatchHasher {
     platform: Platform,
-    lanes: usize,
-    /// For each count of lines (index 0: one line), the records that wait for company.
-    waiting: [Waiting; MULTI_LANE_LINES_MAX],
+    ways: usize,
+    /// The records that wait for others of their length. Index 0: records of one line.
+    waiting: [Waiting; BATCH_LINES_MAX],
 }
 
 #[derive(Debug, Clone, Copy, Default)]
 struct Waiting {
     count: usize,
     /// Byte offset of the record and index of its hash.
-    records: [(usize, usize); LANES_MAX],
+    records: [(usize, usize); WAYS_MAX],
 }
 
-impl Default for HashLanes {
+impl Default for BatchHasher {
     fn default() -> Self {
         let platform = Platform::detect();
         Self {
-            lanes: platform.simd_degree(),
+            ways: platform.simd_degree(),
             platform,
-            waiting: [Waiting::default(); MULTI_LANE_LINES_MAX],
+            waiting: [Waiting::default(); BATCH_LINES_MAX],
         }
     }
 }
 
-impl HashLanes {
-    /// Takes up the record of `lines` lines at byte `start` of `buffer`. Its hash is in
-    /// `hashes[index]` after this call or a later one, at the latest after [`finish`](Self::finish).
+impl BatchHasher {
+    /// Adds the record of `lines` lines at byte `start` of `buffer`. Its hash is written to
+    /// `hashes[index]`, by this call or a later one; [`finish`](Self::finish) writes all that are
+    /// left.
     ///
     /// # Panics
     /// If the record does not lie within `buffer`, or `index` not within `hashes`.
@@ -61,14 +63,14 @@ impl HashLanes {
         index: usize,
         hashes: &mut [Hash],
     ) {
-        if lines == 0 || lines > MULTI_LANE_LINES_MAX {
+        if lines == 0 || lines > BATCH_LINES_MAX {
             hashes[index] = Hash::of(&buffer[start..start + lines * LINE_BYTES]);
             return;
         }
         let waiting = &mut self.waiting[lines - 1];
         waiting.records[waiting.count] = (start, index);
         waiting.count += 1;
-        if waiting.count == self.lanes {
+        if waiting.count == self.ways {
             flush(self.platform, lines, waiting, buffer, hashes);
         }
     }
@@ -91,7 +93,7 @@ fn flush(
     hashes: &mut [Hash],
 ) {
     let records = &waiting.records[..waiting.count];
-    let mut out = [0; LANES_MAX * Hash::BYTES];
+    let mut out = [0; WAYS_MAX * Hash::BYTES];
     hash_equal_length(platform, lines, records, buffer, &mut out);
     for ((_, index), hash) in records.iter().zip(out.as_chunks::<{ Hash::BYTES }>().0) {
         hashes[*index] = Hash::from_bytes(*hash);
@@ -123,8 +125,8 @@ fn hash_blocks<const BYTES: usize>(
     buffer: &[u8],
     out: &mut [u8],
 ) {
-    // BLAKE3 paper, section 2.2: a one-chunk message is hashed under the initial value with chunk
-    // counter 0; its first block has CHUNK_START, its last CHUNK_END and, being the root, ROOT.
+    // BLAKE3 paper, section 2.2: a one-chunk message is hashed from the initial value, with chunk
+    // counter 0. Its first block has the flag CHUNK_START, its last CHUNK_END and ROOT.
     const IV: [u32; 8] = [
         0x6A09_E667,
         0xBB67_AE85,
@@ -142,7 +144,7 @@ fn hash_blocks<const BYTES: usize>(
     let at = |start: usize| -> &[u8; BYTES] {
         buffer[start..].first_chunk().expect("`add` takes records within the buffer")
     };
-    let mut inputs = [at(records[0].0); LANES_MAX];
+    let mut inputs = [at(records[0].0); WAYS_MAX];
     for (input, (start, _)) in inputs.iter_mut().zip(records) {
         *input = at(*start);
     }
@@ -165,9 +167,9 @@ mod tests {
     use super::*;
 
     proptest! {
-        /// Any mixture of lengths, in any order, gives what stock BLAKE3 gives.
+        /// Records of any lengths, in any order, get the hashes of stock BLAKE3.
         #[test]
-        fn lanes_equal_stock_blake3(
+        fn batches_hash_as_stock_blake3_does(
             lines in prop::collection::vec(1_usize..=20, 0..200),
             seed in any::<u64>(),
         ) {
@@ -175,16 +177,16 @@ mod tests {
             let mut buffer = vec![0; total * LINE_BYTES];
             blake3::Hasher::new().update(&seed.to_le_bytes()).finalize_xof().fill(&mut buffer);
 
-            let mut lanes = HashLanes::default();
+            let mut hasher = BatchHasher::default();
             let mut hashes = vec![Hash::ZERO; lines.len()];
             let mut start = 0;
             let mut expected = Vec::new();
             for (index, lines) in lines.iter().enumerate() {
-                lanes.add(&buffer, start, *lines, index, &mut hashes);
+                hasher.add(&buffer, start, *lines, index, &mut hashes);
                 expected.push(Hash::of(&buffer[start..start + lines * LINE_BYTES]));
                 start += lines * LINE_BYTES;
             }
-            lanes.finish(&buffer, &mut hashes);
+            hasher.finish(&buffer, &mut hashes);
             prop_assert_eq!(hashes, expected);
         }
     }

@@ -1,4 +1,4 @@
-//! The index of keys: rows of a key's hash and a `seq`, sorted, in blocks of many.
+//! The index of keys: sorted rows of a key's hash and a `seq`, stored in blocks.
 
 use twox_hash::XxHash3_64;
 use zerocopy::little_endian::U128;
@@ -6,14 +6,15 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
 use crate::model::IndexKind;
 
-/// What the index has of a key: XXH3 (64 bits) of the key, seeded with the number of its kind. Two
-/// keys can have one hash, so a row is a hint: the record it points to has the key itself.
+/// The hash of a key in the index: XXH3 (64 bits) of the key, seeded with the number of its kind.
+/// Two keys can share a hash, so a row is only a hint. The record that it points to has the key
+/// itself.
 pub fn key_hash(kind: IndexKind, key: &[u8]) -> u64 {
     XxHash3_64::oneshot_with_seed(u64::from(kind.as_u16()), key)
 }
 
-/// The hash of a key, and the first entry of one frame that mentions a key with that hash. Rows are
-/// in order of hash, then of `seq`: that of the 128-bit number they are stored as.
+/// The hash of a key, and the first entry of one frame that mentions a key with that hash. A row is
+/// stored as one 128-bit number: the hash, then the `seq`. Rows are in the order of these numbers.
 #[derive(
     Debug,
     Clone,
@@ -36,7 +37,7 @@ pub struct KeyRow(U128);
 pub const KEY_ROW_BYTES: usize = size_of::<KeyRow>();
 
 impl KeyRow {
-    /// The row that says: entry `seq` mentions a key with this hash.
+    /// The row for: entry `seq` mentions a key with this hash.
     pub const fn new(hash: u64, seq: u64) -> Self {
         Self::from_u128((hash as u128) << 64 | seq as u128)
     }
@@ -62,41 +63,43 @@ impl KeyRow {
     }
 }
 
-/// The most rows of a block: with redb's own bytes they fill two pages. One row more would take four,
-/// since redb keeps a large value in a power-of-two run of pages.
+/// The most rows of a block. Together with redb's own bytes they fill two pages. With one row more
+/// the block would take four, because redb rounds a large value up to a power of two of pages.
 pub const KEY_BLOCK_ROWS_MAX: usize = ((8 << 10) - 64) / KEY_ROW_BYTES;
 
-/// Each tier begins with this many times the rows of the one before. When all its blocks together have
-/// as many rows as the next tier begins with, they are merged into that.
+/// How many times the rows of a tier the next tier begins with. When the blocks of a tier together
+/// have as many rows as the next tier begins with, they are merged into the next.
 pub const KEY_TIER_FACTOR: usize = 8;
 
-/// Where a block belongs, by the number of rows that were merged and stored together.
+/// The tier of a block: how many rows were merged and stored together with its own.
 ///
-/// These rows are one sorted sequence, stored as several blocks if they are many. The hashes are divided
-/// into stretches, fewer or more depending on the tier, and no block reaches from one into the next. So
-/// the blocks that can have a hash lie together in the table, whichever sequences they are of.
+/// These rows are one sorted sequence. A long sequence is stored as several blocks. Each tier
+/// divides the hashes into segments, and no block crosses from one segment into another. So all
+/// blocks that can have a given hash lie together in the table, from whichever sequences they come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct KeyTier(u16);
 
 impl KeyTier {
     /// The fewest rows.
     pub const FIRST: Self = Self(0);
-    /// From 32 768 rows on. They are not merged before the run is sealed: the writer stops for a merge,
-    /// and one of so many rows takes it a millisecond or two.
+    /// From 32 768 rows on. Blocks of this tier are not merged before the run is sealed: the writer
+    /// stops while it merges, and a merge of so many rows takes a millisecond or two.
     pub const LARGE: Self = Self(5);
-    /// All rows of the run as one sequence, cut where a block is full.
+    /// All rows of the run as one sequence of full blocks.
     pub const SORTED: Self = Self(255);
 
-    /// The highest tier with all hashes in one stretch.
+    /// The highest tier that has all hashes in one segment.
     const UNDIVIDED: u16 = 3;
 
-    /// The tier of a sequence that has `rows` rows, at least one, and not all of the run.
+    /// The tier of a sequence of `rows` rows. There is at least one row, and they are not all of
+    /// the run.
     pub const fn of(rows: usize) -> Self {
         let tier = rows.ilog(KEY_TIER_FACTOR);
         if tier < Self::LARGE.0 as u32 { Self(tier as u16) } else { Self::LARGE }
     }
 
-    /// Whether a tier that has so many rows in all its blocks is to be merged into the next.
+    /// True once the blocks of this tier, which have `rows` rows together, are to be merged into
+    /// the next.
     pub const fn is_full_with(self, rows: usize) -> bool {
         self.0 < Self::LARGE.0 && rows >= KEY_TIER_FACTOR.pow(self.0 as u32 + 1)
     }
@@ -117,31 +120,32 @@ impl KeyTier {
         Self(self.0.saturating_add(1))
     }
 
-    /// How many of a hash's highest bits are the same for all of a stretch.
-    const fn stretch_bits(self) -> u32 {
+    /// How many of the highest bits all hashes of a segment share.
+    const fn segment_bits(self) -> u32 {
         if self.0 > Self::LARGE.0 { 0 } else { 3 * self.0.saturating_sub(Self::UNDIVIDED) as u32 }
     }
 
-    /// The lowest hash of the stretch that `hash` is in.
-    pub(crate) const fn stretch_of(self, hash: u64) -> u64 {
-        hash & !(u64::MAX >> self.stretch_bits())
+    /// The lowest hash of the segment that has `hash`.
+    pub(crate) const fn segment_of(self, hash: u64) -> u64 {
+        hash & !(u64::MAX >> self.segment_bits())
     }
 
-    /// Where the stretch after the one that begins with `stretch` begins; `None` behind the last.
-    pub(crate) const fn next_stretch(self, stretch: u64) -> Option<u64> {
-        (stretch | u64::MAX >> self.stretch_bits()).checked_add(1)
+    /// The lowest hash of the segment after the one that begins with `segment`; `None` after the
+    /// last.
+    pub(crate) const fn next_segment(self, segment: u64) -> Option<u64> {
+        (segment | u64::MAX >> self.segment_bits()).checked_add(1)
     }
 
     /// The blocks of a sequence of this tier.
     pub(crate) fn blocks(self, rows: &[KeyRow]) -> impl Iterator<Item = &[KeyRow]> {
-        rows.chunk_by(move |a, b| self.stretch_of(a.hash()) == self.stretch_of(b.hash()))
-            .flat_map(|stretch| stretch.chunks(KEY_BLOCK_ROWS_MAX))
+        rows.chunk_by(move |a, b| self.segment_of(a.hash()) == self.segment_of(b.hash()))
+            .flat_map(|segment| segment.chunks(KEY_BLOCK_ROWS_MAX))
     }
 }
 
 const _: () = assert!(KeyTier::LARGE.0 < KeyTier::SORTED.0);
 
-/// What a block is stored under: its tier and its first row. No two blocks have a row in common.
+/// The key that a block is stored under: its tier and its first row. No two blocks share a row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct KeyBlockId {
     /// The tier.
@@ -151,17 +155,17 @@ pub struct KeyBlockId {
 }
 
 impl KeyBlockId {
-    /// Before all blocks of a tier.
+    /// The place before all blocks of a tier.
     pub const fn start_of(tier: KeyTier) -> Self {
         Self { tier, first: KeyRow::from_u128(0) }
     }
 
-    /// Before all blocks of a tier that can have this hash; not for [`KeyTier::SORTED`].
+    /// The place before all blocks of a tier that can have this hash. Not for [`KeyTier::SORTED`].
     pub(crate) const fn before(tier: KeyTier, hash: u64) -> Self {
-        Self { tier, first: KeyRow::new(tier.stretch_of(hash), 0) }
+        Self { tier, first: KeyRow::new(tier.segment_of(hash), 0) }
     }
 
-    /// Where to look for the block after this one; `None` behind everything.
+    /// Where to look for the next block; `None` after the last possible place.
     pub fn next(self) -> Option<Self> {
         let Self { tier, first } = self;
         match first.as_u128().checked_add(1) {
@@ -181,16 +185,16 @@ pub enum KeyBlockError {
         /// The bytes it has.
         bytes: usize,
     },
-    /// Rows are out of order, or twice there.
+    /// Rows are out of order, or one is there twice.
     #[error("a key block has rows out of order")]
     Order,
-    /// It is stored under another first row than it has.
+    /// Its first row is not the one it is stored under.
     #[error("a key block does not begin with the row it is stored under")]
     First,
-    /// It belongs to another tier, to none, or is too large for its tier.
+    /// It belongs to another tier or to none, or it is too large for its tier.
     #[error("a key block is stored in a tier it does not belong to")]
     Tier,
-    /// It is sorted in among others and does not begin behind the one before.
+    /// It is in the sorted sequence and does not begin after the block before it ends.
     #[error("a key block overlaps with the one before")]
     Overlap,
 }
@@ -200,7 +204,7 @@ pub enum KeyBlockError {
 pub struct KeyBlock<'a>(&'a [KeyRow]);
 
 impl<'a> KeyBlock<'a> {
-    /// Takes `bytes` for a block. Whether the rows are in order is not looked at.
+    /// Takes `bytes` for a block. Does not check the order of the rows.
     pub fn parse(bytes: &'a [u8]) -> Result<Self, KeyBlockError> {
         match <[KeyRow]>::ref_from_bytes(bytes) {
             Ok(rows) if !rows.is_empty() => Ok(Self(rows)),
@@ -208,7 +212,7 @@ impl<'a> KeyBlock<'a> {
         }
     }
 
-    /// Checks all that must hold of a block stored under `id`.
+    /// Checks everything that must hold for a block stored under `id`.
     pub fn check(&self, id: KeyBlockId) -> Result<(), KeyBlockError> {
         if !self.0.is_sorted_by(|a, b| a < b) {
             Err(KeyBlockError::Order)
@@ -222,12 +226,12 @@ impl<'a> KeyBlock<'a> {
     }
 
     fn fits(&self, tier: KeyTier) -> bool {
-        let is_one_stretch = match self.0 {
-            [first, .., last] => tier.stretch_of(first.hash()) == tier.stretch_of(last.hash()),
+        let is_one_segment = match self.0 {
+            [first, .., last] => tier.segment_of(first.hash()) == tier.segment_of(last.hash()),
             _ => true,
         };
         (tier <= KeyTier::LARGE || tier == KeyTier::SORTED)
-            && is_one_stretch
+            && is_one_segment
             && self.0.len() <= KEY_BLOCK_ROWS_MAX
     }
 
@@ -248,7 +252,7 @@ mod tests {
 
     #[test]
     fn the_hash_is_xxh3_of_the_key_seeded_with_the_kind() {
-        // Of the reference implementation, XXH3_64bits_withSeed.
+        // From the reference implementation, XXH3_64bits_withSeed.
         assert_eq!(key_hash(IndexKind::from_u16(0), b""), 0x2d06_8005_38d3_94c2);
         assert_ne!(
             key_hash(IndexKind::CLIENT_ORDER_ID, b"X"),
@@ -265,7 +269,7 @@ mod tests {
     }
 
     #[test]
-    fn what_fills_a_tier_belongs_to_a_higher_one() {
+    fn rows_that_fill_a_tier_belong_higher() {
         for rows in [1, 7, 8, 63, 64, 4095, 4096, 32_767, 32_768, 1 << 30] {
             let tier = KeyTier::of(rows);
             assert!(!tier.is_full_with(rows));
@@ -276,7 +280,7 @@ mod tests {
     }
 
     #[test]
-    fn no_block_reaches_from_one_stretch_into_the_next() {
+    fn no_block_crosses_into_the_next_segment() {
         let hashes = [0, (1 << 61) - 1, 1 << 61, (1 << 61) + 5, u64::MAX];
         let rows = hashes.map(|hash| KeyRow::new(hash, 1));
         let lengths = |tier| KeyTier(tier).blocks(&rows).map(<[_]>::len).collect::<Vec<_>>();
@@ -284,28 +288,28 @@ mod tests {
         assert_eq!(lengths(3), [5]);
         assert_eq!(lengths(4), [2, 2, 1]);
         assert_eq!(lengths(5), [1, 1, 2, 1]);
-        assert_eq!(KeyTier(5).stretch_of((3 << 58) + 77), 3 << 58);
-        assert_eq!(KeyTier(0).stretch_of(u64::MAX), 0);
+        assert_eq!(KeyTier(5).segment_of((3 << 58) + 77), 3 << 58);
+        assert_eq!(KeyTier(0).segment_of(u64::MAX), 0);
     }
 
     #[test]
-    fn stretches_follow_each_other_up_to_the_last_hash() {
+    fn segments_follow_each_other_to_the_last_hash() {
         for (tier, count) in [(KeyTier(3), 1), (KeyTier(4), 8), (KeyTier::LARGE, 64)] {
-            let next = |stretch: &u64| tier.next_stretch(*stretch);
+            let next = |segment: &u64| tier.next_segment(*segment);
             let stretches: Vec<u64> = std::iter::successors(Some(0), next).take(100).collect();
             let len = (1_u128 << 64) / count;
             let expected: Vec<u64> = (0..count).map(|n| (n * len) as u64).collect();
             assert_eq!(stretches, expected);
-            for stretch in stretches {
-                assert_eq!(tier.stretch_of(stretch), stretch);
-                assert_eq!(tier.stretch_of(stretch + (len - 1) as u64), stretch);
+            for segment in stretches {
+                assert_eq!(tier.segment_of(segment), segment);
+                assert_eq!(tier.segment_of(segment + (len - 1) as u64), segment);
             }
         }
     }
 
-    /// Whatever the hashes are, also those of keys that somebody chose.
+    /// Holds for all hashes, also for those of keys that somebody has chosen.
     #[test]
-    fn no_block_has_more_rows_than_a_block_may() {
+    fn no_block_exceeds_the_row_limit() {
         assert_eq!(KEY_BLOCK_ROWS_MAX, 508, "part of the format");
         let rows: Vec<KeyRow> = (0..40_000).map(|seq| KeyRow::new(7, seq)).collect();
         for tier in [KeyTier::FIRST, KeyTier(4), KeyTier::LARGE, KeyTier::SORTED] {
@@ -321,7 +325,7 @@ mod tests {
     }
 
     #[test]
-    fn a_row_is_found_from_any_place_before_it() {
+    fn the_next_row_is_found_from_anywhere() {
         let rows = [(3, 5), (3, 9), (4, 1)].map(|(hash, seq)| KeyRow::new(hash, seq));
         let block = KeyBlock::parse(rows.as_bytes()).unwrap();
         let find = |hash, seq| block.at_or_after(KeyRow::new(hash, seq));
@@ -333,7 +337,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_block_is_told_so() {
+    fn malformed_blocks_are_refused() {
         for bytes in [0, 1, 15, 17] {
             let error = KeyBlock::parse(&vec![0; bytes]).unwrap_err();
             assert_eq!(error, KeyBlockError::Length { bytes });

@@ -1,10 +1,10 @@
 use super::KeyRow;
 
-/// About how many rows make a chunk: 1 MiB of them, which a processor's cache holds.
+/// About how many rows make a chunk: 1 MiB of them, which fits into a processor's cache.
 const CHUNK_ROWS: usize = 64 << 10;
 
-/// Merges sorted sequences of rows in bounded memory: of each it holds a share, and reads on from
-/// where that ends.
+/// Merges sorted sequences of rows in bounded memory. It holds a share of each sequence, and reads
+/// on when a share is used up.
 #[derive(Debug)]
 pub(crate) struct KeyMerge<T> {
     sources: Vec<Source<T>>,
@@ -18,26 +18,27 @@ struct Source<T> {
     taken: usize,
 }
 
-/// What a source is asked for.
+/// A request to read a sequence on.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Wanted<T> {
     /// The sequence.
     pub(crate) sequence: T,
-    /// The last row that was read of it; `None` at first.
+    /// The last row that was read; `None` at first.
     pub(crate) after: Option<KeyRow>,
     /// The most rows to read, at least one.
     pub(crate) rows_max: usize,
 }
 
 impl<T: Copy> KeyMerge<T> {
-    /// Merges `sequences`, and holds up to `rows_max` rows of all of them, or one of each.
+    /// Merges `sequences`. Holds up to `rows_max` rows of all of them together, or one row of each.
     pub(crate) fn new(sequences: impl IntoIterator<Item = T>, rows_max: usize) -> Self {
         let source = |sequence| Source { sequence, rows: Vec::new(), taken: 0 };
         Self { sources: sequences.into_iter().map(source).collect(), rows_max }
     }
 
-    /// Writes the next rows to `chunk`, which is cleared first; none at the end. `read` appends what
-    /// is wanted to the empty buffer it is given; nothing at the end of the sequence.
+    /// Writes the next rows to `chunk`, which is cleared first. `chunk` stays empty at the end.
+    /// `read` appends the wanted rows to the empty buffer that it gets, and nothing at the end of
+    /// the sequence.
     pub(crate) fn next_chunk<E>(
         &mut self,
         chunk: &mut Vec<KeyRow>,
@@ -53,8 +54,8 @@ impl<T: Copy> KeyMerge<T> {
         }
         self.sources.retain(|source| !source.rest().is_empty());
         let share = self.share_of(CHUNK_ROWS);
-        // Rows up to the bound are all in memory, since every source has a row at or behind it. And
-        // no source has more than its share of them.
+        // All rows up to the bound are in memory, because every source has a row at or after it.
+        // And no source has more than its share of them.
         let Some(bound) = self.sources.iter().map(|source| source.row_within(share)).min() else {
             return Ok(());
         };
@@ -79,7 +80,7 @@ impl<T> Source<T> {
         &self.rows[self.taken..]
     }
 
-    /// The row that many on, or the last in memory.
+    /// The row `rows` places on, or the last in memory.
     fn row_within(&self, rows: usize) -> KeyRow {
         let rest = self.rest();
         rest[rest.len().min(rows) - 1]
@@ -94,7 +95,7 @@ mod tests {
 
     use super::*;
 
-    /// Sequences of any length, by the rows' numbers.
+    /// Any number of sequences of any length; a row is a number.
     fn sequences() -> impl Strategy<Value = Vec<Vec<u128>>> {
         let rows = prop::collection::btree_set(0_u128..50_000, 0..9_000);
         prop::collection::vec(rows.prop_map(|rows| rows.into_iter().collect()), 0..6)
@@ -103,7 +104,7 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(32))]
         #[test]
-        fn merged_rows_are_those_of_all_sequences_in_order(
+        fn merging_gives_all_rows_in_order(
             sequences in sequences(), rows_max in prop_oneof![0_usize..8, 0_usize..50_000]
         ) {
             let mut merge = KeyMerge::new(0..sequences.len(), rows_max);

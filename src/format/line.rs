@@ -24,7 +24,7 @@ impl Line {
 
 const _: () = assert!(size_of::<Line>() == LINE_BYTES && align_of::<Line>() == LINE_BYTES);
 
-/// How many lines hold this many bytes.
+/// How many lines it takes to hold this many bytes.
 pub const fn lines_for(bytes: usize) -> usize {
     bytes.div_ceil(LINE_BYTES)
 }

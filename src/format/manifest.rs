@@ -1,5 +1,6 @@
-//! The two small records of a run file besides its frames: manifest and snapshot anchor. JSON, so
-//! that a file explains itself to any reader; see `docs/dependencies.md` for why not a binary codec.
+//! The small records of a run file besides its frames: manifest and snapshot anchor. They are JSON,
+//! so that a file explains itself to any reader. `docs/dependencies.md` says why there is no binary
+//! codec.
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -50,8 +51,8 @@ pub fn decode_anchor(bytes: &[u8]) -> Result<SnapshotAnchor, ManifestError> {
     decode("snapshot anchor", bytes)
 }
 
-/// The root of a sealed run: BLAKE3 over the manifest as stored, which contains the root of the last
-/// frame, and the anchor as stored (nothing where there is none).
+/// The root of a sealed run: BLAKE3 over the stored manifest and the stored anchor. The manifest
+/// contains the root of the last frame. A run without an anchor adds nothing for it.
 pub fn run_root(manifest: &[u8], anchor: &[u8]) -> Hash {
     Hash::of_parts([manifest, anchor])
 }

@@ -1,7 +1,8 @@
 //! What a sidecar holds: blocks of marker records, and the rows of its dictionary.
 //!
-//! A block is a sequence of records, each of them a byte for its kind, a body, and the hash of the body under the key
-//! of that kind. All integers are little-endian. `docs/format.md` has the layout.
+//! A block is a sequence of records. Each record has a byte for its kind, a body, and the hash of
+//! the body. The hash is keyed by the kind. All integers are little-endian. `docs/format.md` has
+//! the layout.
 
 use zerocopy::little_endian::{U32, U64};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
@@ -13,12 +14,12 @@ use crate::model::{
 
 const HASH_BYTES: usize = Hash::BYTES;
 
-/// The kinds of records, by the byte that they begin with.
+/// The kinds of records. A record begins with this byte.
 const CURSOR: u8 = 1;
 const HIFI: u8 = 2;
 const GAP: u8 = 3;
 
-/// What the hash of a record is keyed with, so that no record of one kind passes for one of another.
+/// The keys of the hashes. Each kind has its own, so that no record passes for one of another kind.
 struct Domains {
     stream: [u8; 32],
     cursor: [u8; 32],
@@ -86,43 +87,43 @@ struct StreamBody {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum MarkerBlockError {
-    /// A record ends behind the end of the block.
+    /// A record is longer than the rest of the block.
     #[error("a record is cut short")]
     Truncated,
-    /// A kind, class or reason that this version does not know.
+    /// This version does not know the kind, class or reason.
     #[error("a record has the unknown tag {tag}")]
     UnknownTag {
         /// The tag as found.
         tag: u8,
     },
-    /// A stream's identifier is no UTF-8.
+    /// A stream's identifier is not UTF-8.
     #[error("an identifier is not UTF-8")]
     Identifier,
 }
 
-/// A record with its hash as stored.
+/// A record with its stored hash.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredMarker {
     /// The record.
     pub marker: Marker,
-    /// The hash that stands with it.
+    /// The stored hash.
     pub hash: Hash,
-    /// Whether that is the record's hash.
+    /// True if the stored hash is the record's.
     pub is_intact: bool,
 }
 
-/// A row of the dictionary with its hash as stored.
+/// A row of the dictionary with its stored hash.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredStream {
     /// The stream.
     pub stream: StreamDictEntry,
-    /// The hash that stands with it.
+    /// The stored hash.
     pub hash: Hash,
-    /// Whether that is the row's hash.
+    /// True if the stored hash is the row's.
     pub is_intact: bool,
 }
 
-/// Writes and reads records. Holds the keys of their hashes.
+/// Writes and reads records. Holds the keys of the hashes.
 #[derive(Default)]
 pub struct MarkerCodec {
     domains: Domains,
@@ -176,7 +177,7 @@ impl MarkerCodec {
         Ok(Some((StoredMarker { marker, hash, is_intact }, behind)))
     }
 
-    /// A row of the dictionary, under its slot.
+    /// A row of the dictionary. It is stored under the stream's slot.
     pub fn encode_stream(&self, stream: &StreamDictEntry) -> Vec<u8> {
         let class = stream.data_cls.index() as u8;
         let body = StreamBody { slot: U32::new(stream.slot), class };
@@ -229,7 +230,7 @@ fn encode_snapshot(snapshot: &DataCursorSnapshot, block: &mut Vec<u8>) {
 fn decode_snapshot(bytes: &[u8]) -> Result<(Marker, &[u8]), MarkerBlockError> {
     let (body, rest) = take::<SnapshotBody>(bytes)?;
     let count = body.advanced.get() as usize;
-    // Asked before anything is made of it: a damaged count takes no memory.
+    // Checked before anything is allocated, so that a damaged count takes no memory.
     let (cursors, rest) = <[CursorBody]>::ref_from_prefix_with_elems(rest, count)
         .map_err(|_| MarkerBlockError::Truncated)?;
     let advanced = cursors.iter().map(|cursor| StreamCursor {

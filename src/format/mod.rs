@@ -1,7 +1,7 @@
-//! The on-disk format, byte for byte as `docs/format.md` describes it. Pure functions over bytes:
-//! nothing here does I/O, and no input can make it panic.
+//! The on-disk format, byte for byte as `docs/format.md` describes it. All functions are pure: they
+//! do no I/O, and no input makes them panic.
 
-// Lengths in a file are 32 bits wide; their sums have to fit a `usize`.
+// Lengths in a file are 32 bits wide. Their sums have to fit into a `usize`.
 const _: () = assert!(usize::BITS >= 64, "run files are read on 64-bit machines");
 
 mod data_mark;
@@ -22,7 +22,7 @@ mod record_builder;
 
 pub use frame::{Frame, FrameError, FrameView};
 pub use frame_builder::{FrameBuilder, FrameKeys, FrameLimits, RecordStamp, SealedFrame};
-pub use hash::{HashLanes, MULTI_LANE_LINES_MAX};
+pub use hash::{BATCH_LINES_MAX, BatchHasher};
 pub use key_block::{
     KEY_BLOCK_ROWS_MAX, KEY_ROW_BYTES, KEY_TIER_FACTOR, KeyBlock, KeyBlockError, KeyBlockId,
     KeyRow, KeyTier, key_hash,

@@ -1,4 +1,5 @@
-//! A record: one header line, then payload, index keys and optional ids, zero-padded to a whole line.
+//! A record: one header line, then payload, index keys and optional ids, padded with zeros to a
+//! whole line.
 
 use uuid::Uuid;
 use zerocopy::little_endian::{U16, U32, U64};
@@ -24,11 +25,11 @@ impl RecordFlags {
     pub const CAUSATION: Self = Self(1 << 1);
     /// A message identity follows.
     pub const IDENTITY: Self = Self(1 << 2);
-    /// In a ring only: no message, but the text of a name that later records use by number.
+    /// Only in a ring: the text of a name, which later records use by number. It is no message.
     pub(crate) const NAME: Self = Self(1 << 15);
-    /// In a ring only: no message, but a [mark](super::data_mark) of market data.
+    /// Only in a ring: a [mark](super::data_mark) of market data. It is no message.
     pub(crate) const MARK: Self = Self(1 << 14);
-    /// In a ring only, of a mark: it announces a stream.
+    /// Only in a ring, on a mark: it announces a stream.
     pub(crate) const STREAM: Self = Self(1 << 13);
 
     const STORED: u16 = Self::CORRELATION.0 | Self::CAUSATION.0 | Self::IDENTITY.0;
@@ -49,7 +50,7 @@ impl RecordFlags {
         Self(self.0 | other.0)
     }
 
-    /// Whether all of `other` is set.
+    /// True if all flags of `other` are set.
     pub const fn has(self, other: Self) -> bool {
         self.0 & other.0 == other.0
     }
@@ -100,7 +101,7 @@ impl RecordHeader {
         RecordFlags(self.flags.get())
     }
 
-    /// Where in the record the message identity stands, when there is one: it is the last id.
+    /// Where the message identity begins, if there is one. It is the last id of the record.
     pub(crate) fn identity_start(&self) -> Option<usize> {
         self.flags().has(RecordFlags::IDENTITY).then(|| self.content_bytes() - 16)
     }
@@ -118,15 +119,15 @@ impl RecordHeader {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum RecordError {
-    /// Shorter than its header, or than the header says.
+    /// Shorter than its header, or shorter than the header says.
     #[error("record is cut short")]
     Truncated,
-    /// The line count does not follow from the lengths.
+    /// The line count does not match the lengths.
     #[error("record has {lines} lines, but its lengths add up to {expected}")]
     LineCount {
         /// The count in the header.
         lines: u32,
-        /// The count that follows from the lengths.
+        /// The count that the lengths add up to.
         expected: usize,
     },
     /// A flag this version does not know.
@@ -138,12 +139,12 @@ pub enum RecordError {
     /// Reserved bytes or padding that are not zero.
     #[error("record has padding that is not zero")]
     Padding,
-    /// The keys section does not hold the number of keys it should.
+    /// The keys section does not hold as many keys as the header says.
     #[error("record has a malformed key section")]
     Keys,
 }
 
-/// A record as it stands in a frame, with its parts borrowed.
+/// A record in a frame. Its parts are borrowed.
 #[derive(Debug, Clone, Copy)]
 pub struct RecordView<'a> {
     header: &'a RecordHeader,
@@ -151,7 +152,7 @@ pub struct RecordView<'a> {
 }
 
 impl<'a> RecordView<'a> {
-    /// Reads the record that `bytes` begins with. Everything in it is checked but its hash.
+    /// Reads the record at the beginning of `bytes`. Checks everything in it but its hash.
     pub fn parse(bytes: &'a [u8]) -> Result<Self, RecordError> {
         let header = RecordHeader::of(bytes).ok_or(RecordError::Truncated)?;
         let flags = header.flags.get();
@@ -205,12 +206,12 @@ impl<'a> RecordView<'a> {
         self.header.type_id.get()
     }
 
-    /// The larger of the numbers of its two names.
+    /// The larger one of its two name numbers.
     pub(crate) fn name_id_max(&self) -> u32 {
         self.topic_id().max(self.type_id())
     }
 
-    /// All lines of the record: what the entry hash covers.
+    /// All lines of the record. The entry hash covers exactly these bytes.
     pub fn bytes(&self) -> &'a [u8] {
         self.bytes
     }
@@ -253,7 +254,8 @@ impl<'a> RecordView<'a> {
         if !flags.has(wanted) {
             return None;
         }
-        // Ids stand in the order of their flag bits, so the lower bits say how many come first.
+        // Ids stand in the order of their flag bits, so the lower bits say how many ids come
+        // before.
         let earlier = RecordFlags(flags.0 & (wanted.0 - 1)).ids_bytes();
         let start = self.header.content_bytes() - flags.ids_bytes() + earlier;
         let bytes: [u8; 16] = self.bytes[start..][..16].try_into().ok()?;

@@ -20,7 +20,7 @@ pub struct RecordLimits {
     pub key_bytes_max: usize,
 }
 
-/// Why a message does not fit into a record. Nothing was captured; the next message can be.
+/// Why a message does not fit into a record. It was not captured. The next message can still be.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum RecordLimitError {
@@ -48,8 +48,9 @@ pub enum RecordLimitError {
 
 /// Builds one record after the other in the same lines, without allocating.
 ///
-/// The payload is written through [`io::Write`]; keys, headers and the rest can be set before or
-/// after it. The first limit that is passed is remembered and reported when the record is finished.
+/// The payload is written through [`io::Write`]. Keys, headers and the rest can be set before or
+/// after it. The builder remembers the first limit that was passed, and reports it when the record
+/// is finished.
 #[derive(Debug)]
 pub struct RecordBuilder {
     limits: RecordLimits,
@@ -62,7 +63,8 @@ pub struct RecordBuilder {
     headers: Headers,
     identity: Option<Uuid>,
     rejected: Option<RecordLimitError>,
-    /// Neither keys nor ids were set: most records, which need not pay for looking at each.
+    /// True if the record has no keys and no ids. Most records have none, and then skip the work
+    /// for each.
     is_bare: bool,
 }
 
@@ -92,7 +94,7 @@ impl RecordBuilder {
         }
     }
 
-    /// Forgets the previous record.
+    /// Clears the previous record.
     #[inline]
     pub(crate) fn begin(&mut self) {
         self.len = LINE_BYTES;
@@ -107,7 +109,7 @@ impl RecordBuilder {
         }
     }
 
-    /// Takes over all parts of `draft` but its names.
+    /// Copies all parts of `draft` but its names.
     pub(crate) fn fill(&mut self, draft: &EntryDraft<'_>) {
         self.begin();
         self.set_ts_init(draft.ts_init);
@@ -165,7 +167,7 @@ impl RecordBuilder {
         } else if self.key_count as usize >= keys_max.min(KEYS_PER_RECORD_MAX) {
             self.reject(RecordLimitError::TooManyKeys { max: keys_max });
         } else if self.keys.len() + KEY_HEADER_BYTES + key.len() > record_bytes_max {
-            // What was set aside for keys is no more than a record may have.
+            // The room that is reserved for keys is no larger than a record may be.
             self.reject(RecordLimitError::RecordTooLarge { max: record_bytes_max });
         } else {
             self.keys.extend_from_slice(&kind.as_u16().to_le_bytes());
@@ -180,7 +182,7 @@ impl RecordBuilder {
         self.rejected.get_or_insert(error);
     }
 
-    /// Whether what was put in so far is within the limits.
+    /// Fails if a limit was passed so far.
     #[inline]
     fn check_limits(&self) -> Result<(), RecordLimitError> {
         match &self.rejected {
@@ -197,7 +199,7 @@ impl RecordBuilder {
         let flags = if self.is_bare { RecordFlags::default() } else { self.append_keys_and_ids() };
         self.check_limits()?;
         let lines = lines_for(self.len);
-        // Spares the call that would fill nothing.
+        // Saves a call that would fill nothing.
         if !self.len.is_multiple_of(LINE_BYTES) {
             self.lines.as_mut_bytes()[self.len..lines * LINE_BYTES].fill(0);
         }
@@ -241,7 +243,7 @@ impl RecordBuilder {
     }
 }
 
-/// Appends to the payload; fails where the record would grow too large.
+/// Appends to the payload. Fails once the record would grow too large.
 impl io::Write for RecordBuilder {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.write_payload(bytes);
@@ -285,17 +287,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn keys_take_no_more_than_was_set_aside() {
+    fn keys_never_outgrow_their_reserved_room() {
         let limits = RecordLimits { record_bytes_max: 256, keys_max: 100, key_bytes_max: 100 };
         let mut builder = RecordBuilder::new(limits);
-        let set_aside = builder.keys.capacity();
+        let reserved = builder.keys.capacity();
         let key = "k".repeat(100);
         builder.begin();
         for _ in 0..100 {
             builder.add_key(IndexKind::CLIENT_ORDER_ID, &key);
         }
         assert_eq!(builder.check_limits(), Err(RecordLimitError::RecordTooLarge { max: 256 }));
-        assert_eq!(builder.keys.capacity(), set_aside);
+        assert_eq!(builder.keys.capacity(), reserved);
     }
 
     #[test]
@@ -312,7 +314,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_written_is_payload_as_far_as_it_fits() {
+    fn the_payload_grows_until_it_is_full() {
         let limits = RecordLimits { record_bytes_max: 256, keys_max: 0, key_bytes_max: 1 };
         let mut builder = RecordBuilder::new(limits);
         builder.begin();

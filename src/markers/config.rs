@@ -9,16 +9,18 @@ use crate::model::DataMarkerClass;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct DataMarkerConfig {
-    /// The classes to mark. Default: all. Not empty, none twice.
+    /// The classes to mark. At least one, each at most once. Default: all.
     pub classes: Vec<DataMarkerClass>,
     /// The longest time without a cursor snapshot while data moves. 1 ms to 1 h. Default 1 s.
     #[serde(rename = "safety_flush_interval_ms", with = "duration_ms")]
     pub safety_flush_interval: Duration,
-    /// Marks that may wait for the sidecar's thread before more are shed. 1 to 16 777 216. Default 10 000, which take 1.3 MB.
+    /// How many marks may wait for the sidecar's thread. When they are that many, further marks are
+    /// shed. 1 to 16 777 216. Default 10 000, which take 1.3 MB.
     pub channel_capacity: usize,
-    /// Streams (instruments, by class) that a tap can mark. 1 to 1 048 576. Default 65 536. Data of more is shed.
+    /// How many streams (an instrument and a class) a tap can mark. Data of further streams is
+    /// shed. 1 to 1 048 576. Default 65 536.
     pub streams_max: usize,
-    /// Instruments of which every record is marked with its fingerprint. Default: none.
+    /// Instruments whose every record is marked, with its fingerprint. Default: none.
     pub high_fidelity: Vec<String>,
 }
 

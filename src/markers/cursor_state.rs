@@ -2,7 +2,7 @@ use std::collections::HashMap;
 
 use crate::model::{DataMarkerClass, StreamCursor, StreamDictEntry, UnixNanos};
 
-/// How far all streams of a run have come, whichever taps they pass.
+/// How far all streams of a run have come, over all taps.
 #[derive(Debug, Default)]
 pub(super) struct CursorState {
     slots: HashMap<(DataMarkerClass, String), u32>,
@@ -11,7 +11,7 @@ pub(super) struct CursorState {
     /// Slots that have moved since the last snapshot.
     advanced: Vec<u32>,
     has_advanced: Vec<bool>,
-    /// By lane, and by the lane's own number for a stream.
+    /// By lane, then by the tap's number for the stream.
     lanes: Vec<Vec<LaneStream>>,
     ts_init_max: UnixNanos,
 }
@@ -20,12 +20,12 @@ pub(super) struct CursorState {
 #[derive(Debug, Clone, Copy)]
 struct LaneStream {
     slot: u32,
-    /// What is known of the tap's own count.
+    /// The tap's own count when it was last seen here.
     count: u64,
 }
 
 impl CursorState {
-    /// A tap has announced a stream. Returns it where it is new to the run.
+    /// A tap has announced a stream. Returns the stream if it is new to the run.
     pub(super) fn announce(
         &mut self,
         lane: u32,
@@ -38,7 +38,7 @@ impl CursorState {
             self.lanes.resize_with(lane + 1, Vec::new);
         }
         if stream == 0 {
-            // A tap that has taken over the lane.
+            // Another tap has taken over the lane.
             self.lanes[lane].clear();
         }
         let next = self.cursors.len() as u32;
@@ -54,7 +54,7 @@ impl CursorState {
         Some(StreamDictEntry { slot, data_cls, identifier: identifier.to_owned() })
     }
 
-    /// A tap has seen data of a stream: `count` in all so far. Returns the stream's slot.
+    /// A tap has seen `count` data of a stream so far. Returns the stream's slot.
     pub(super) fn advance(
         &mut self,
         lane: u32,
@@ -65,7 +65,7 @@ impl CursorState {
         let known = &mut self.lanes[lane as usize][stream as usize];
         let slot = known.slot;
         let cursor = &mut self.cursors[slot as usize];
-        // The tap's count also has what was shed since its last mark.
+        // The difference includes data whose marks were shed since the tap's last mark.
         cursor.count += count - known.count;
         known.count = count;
         cursor.ts_init_hi = cursor.ts_init_hi.max(ts_init_hi);
@@ -80,12 +80,12 @@ impl CursorState {
         !self.advanced.is_empty()
     }
 
-    /// The largest `ts_init` of any data so far.
+    /// The largest `ts_init` of all data so far.
     pub(super) fn ts_init_max(&self) -> UnixNanos {
         self.ts_init_max
     }
 
-    /// The cursors that have moved since this was asked last, by slot.
+    /// The cursors that have moved since the last call, by slot.
     pub(super) fn take_advanced(&mut self) -> Vec<StreamCursor> {
         self.advanced.sort_unstable();
         let taken = self.advanced.drain(..).map(|slot| {

@@ -4,22 +4,23 @@ use std::sync::Arc;
 
 use crate::model::{DataMarkerClass, Fingerprint, Hash, UnixNanos};
 
-/// What is marked of a piece of market data.
+/// What a marker says about a piece of market data.
 #[derive(Debug, Clone, Copy)]
 pub struct DataPoint<'a> {
     /// What kind of data it is.
     pub class: DataMarkerClass,
     /// The instrument, or the type of bar.
     pub identifier: &'a str,
-    /// When it happened at its venue.
+    /// When the data happened at its venue.
     pub ts_event: UnixNanos,
-    /// When the record came to be.
+    /// When the record was created.
     pub ts_init: UnixNanos,
 }
 
 /// How one message type is marked.
 ///
-/// The function that extracts runs on the publishing thread for every message, so it should not allocate or block.
+/// The extracting function runs on the publishing thread for every message. It should not allocate
+/// or block.
 ///
 /// ```
 /// use tapline::DataMarkerClass;
@@ -49,7 +50,8 @@ pub struct Extractor<T> {
 }
 
 impl<T: 'static> Extractor<T> {
-    /// An extractor by what `extract` says of a message: `None` where it is no market data.
+    /// An extractor that calls `extract` for each message. `extract` returns `None` if the message
+    /// is no market data.
     pub fn new(
         extract: impl for<'a> Fn(&'a T) -> Option<DataPoint<'a>> + Send + Sync + 'static,
     ) -> Self {
@@ -61,9 +63,10 @@ impl<T: 'static> Extractor<T> {
         Self { erased, message: PhantomData }
     }
 
-    /// Adds how a record is told from others, for instruments that are marked with high fidelity: by the bytes that
-    /// `fingerprint` writes. Whoever wants to compare has to write the same bytes of a record from elsewhere.
-    /// Without it, no record of this type has a marker of its own.
+    /// Adds a fingerprint: `fingerprint` writes bytes that tell one record from another. It is used
+    /// for instruments that are marked with high fidelity. To compare records from elsewhere, write
+    /// the same bytes for them. Without a fingerprint, records of this type have no markers of
+    /// their own.
     #[must_use]
     pub fn fingerprinted_by(
         mut self,
@@ -82,13 +85,14 @@ impl<T: 'static> Extractor<T> {
     }
 }
 
-/// An extractor with its message type erased. One function deep, since it runs for every message.
+/// An extractor without its message type. There is only one call in between, because it runs for
+/// every message.
 #[derive(Clone)]
 pub(super) struct ErasedExtractor {
-    /// `None` for what is no market data.
+    /// Returns `None` if the message is no market data.
     pub(super) extract: Arc<ExtractFn>,
     pub(super) fingerprint: Option<Arc<FingerprintFn>>,
-    /// Whether messages of the type may have an encoder too.
+    /// True if messages of the type may have an encoder too.
     pub(super) is_captured: bool,
 }
 

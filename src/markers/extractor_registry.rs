@@ -5,10 +5,10 @@ use super::extractor::ErasedExtractor;
 use crate::model::TypeMap;
 use crate::model::type_map::RegisterError;
 
-/// Which message types are market data, and how each is marked. A type without an extractor passes the tap at the price of
-/// one look-up.
+/// Which message types are market data, and how each is marked. A type without an extractor costs
+/// the tap one look-up.
 ///
-/// Built once, then shared by the taps of all threads. Clones share their extractors.
+/// Build it once, then share it among the taps of all threads. Clones share their extractors.
 #[derive(Default, Clone)]
 pub struct ExtractorRegistry {
     extractors: TypeMap<ErasedExtractor>,
@@ -20,7 +20,7 @@ impl ExtractorRegistry {
         Self::default()
     }
 
-    /// Marks messages of type `T`, as they are published; envelopes are not opened.
+    /// Marks messages of type `T` as they are published. Envelopes are not opened.
     pub fn register<T: 'static>(&mut self, extractor: Extractor<T>) -> Result<(), RegisterError> {
         let key = TypeId::of::<T>();
         if self.extractors.contains_key(&key) {

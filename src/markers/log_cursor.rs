@@ -3,25 +3,26 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{MarkerBatch, MarkerStoreError};
 use crate::model::{Marker, MarkerCounts, MarkerManifest, RunStatus};
 
-/// What both backends keep of the sidecar they write: what is in it, and whether it can still be written.
+/// What is in a sidecar that is being written, and whether it can still be written. Both backends
+/// use it.
 #[derive(Debug, Clone)]
 pub(super) struct LogCursor {
     pub(super) manifest: MarkerManifest,
     counts: MarkerCounts,
-    /// First and last marker of each stretch of blocks.
-    stretches: BTreeMap<u64, u64>,
+    /// From the first to the last marker of each range without a gap between batches.
+    ranges: BTreeMap<u64, u64>,
     slots: BTreeSet<u32>,
 }
 
 impl LogCursor {
-    /// Of a new sidecar.
+    /// For a new sidecar.
     pub(super) fn fresh(manifest: MarkerManifest) -> Self {
         let counts = MarkerCounts::default();
         let manifest = MarkerManifest { status: RunStatus::Running, counts, ..manifest };
-        Self { manifest, counts, stretches: BTreeMap::new(), slots: BTreeSet::new() }
+        Self { manifest, counts, ranges: BTreeMap::new(), slots: BTreeSet::new() }
     }
 
-    /// Whether the batch can be appended; if so, the first and the last number of its markers.
+    /// Checks that the batch can be appended. Returns the first and the last number of its markers.
     pub(super) fn check(
         &self,
         batch: &MarkerBatch,
@@ -36,7 +37,7 @@ impl LogCursor {
         };
         let rises = spans().all(|(from, to)| from > 0 && from <= to)
             && spans().zip(spans().skip(1)).all(|((_, to), (next, _))| to < next);
-        let before = self.stretches.range(..=to).next_back();
+        let before = self.ranges.range(..=to).next_back();
         if rises && before.is_none_or(|(_, last)| *last < from) {
             Ok(Some((from, to)))
         } else {
@@ -44,13 +45,13 @@ impl LogCursor {
         }
     }
 
-    /// The batch has been appended; `span` is what [`check`](Self::check) returned.
+    /// Counts a batch that was appended. `span` is the result of [`check`](Self::check).
     pub(super) fn appended(&mut self, batch: &MarkerBatch, span: Option<(u64, u64)>) {
         if let Some((from, to)) = span {
-            // Of batches that follow each other, one span is kept, however many there are.
-            match self.stretches.range_mut(..from).next_back() {
+            // Batches that follow each other share one range, however many they are.
+            match self.ranges.range_mut(..from).next_back() {
                 Some((_, last)) if *last + 1 == from => *last = to,
-                _ => drop(self.stretches.insert(from, to)),
+                _ => drop(self.ranges.insert(from, to)),
             }
         }
         batch.markers.iter().for_each(|marker| self.counts.add(marker));
@@ -58,7 +59,7 @@ impl LogCursor {
         self.counts.dict = self.slots.len() as u64;
     }
 
-    /// The manifest to be sealed with.
+    /// The manifest of the sealed sidecar.
     pub(super) fn sealed_manifest(
         &self,
         status: RunStatus,

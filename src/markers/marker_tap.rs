@@ -16,12 +16,12 @@ pub(crate) struct MarkerScope {
     streams_max: usize,
 }
 
-/// What a message is to a tap that marks.
+/// What a tap that marks has found a message to be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Observed {
-    /// Nothing but market data: no encoder has to be looked for.
+    /// Market data and nothing else. It has no encoder.
     OnlyData,
-    /// Something that may have an encoder.
+    /// It may have an encoder.
     PerhapsMessage,
 }
 
@@ -35,9 +35,10 @@ pub(crate) struct MarkerTap {
 /// The streams that have passed one tap.
 #[derive(Debug, Default)]
 struct TapStreams {
-    /// By class and instrument.
+    /// By class, then by instrument.
     cursors: [NameMap<TapCursor>; DataMarkerClass::ALL.len()],
-    /// Streams that are announced so far. Their numbers count up from 0 in the order of their announcements.
+    /// How many streams are announced. Streams get numbers from 0, in the order of their
+    /// announcements.
     announced: u32,
 }
 
@@ -48,21 +49,21 @@ struct TapCursor {
     number: Option<u32>,
     count: u64,
     ts_init_hi: UnixNanos,
-    /// Where the stream is marked with high fidelity.
+    /// Only if the stream is marked with high fidelity.
     last_record: Option<LastRecord>,
 }
 
-/// What tells a record from those of the same `ts_init`.
+/// What tells a record from others with the same `ts_init`.
 #[derive(Debug, Default)]
 struct LastRecord {
-    /// `None` ahead of the first one.
+    /// `None` before the first record.
     ts_init: Option<UnixNanos>,
-    /// Records just before it that have its `ts_init`.
+    /// How many records right before it have the same `ts_init`.
     same_ts_ordinal: u32,
 }
 
 impl MarkerScope {
-    /// `is_captured` says which types have an encoder too.
+    /// `is_captured` says which types also have an encoder.
     pub(crate) fn new(
         mut registry: ExtractorRegistry,
         is_captured: impl Fn(TypeId) -> bool,
@@ -83,7 +84,7 @@ impl MarkerTap {
         Self { scope, streams: TapStreams::default() }
     }
 
-    /// Marks `message` through `producer`, if it is market data that is to be marked.
+    /// Marks `message` through `producer` if it is market data of a class to be marked.
     #[inline]
     pub(crate) fn observe(&mut self, message: &dyn Any, producer: &mut Producer) -> Observed {
         let Self { scope, streams } = self;
@@ -103,7 +104,7 @@ impl MarkerTap {
 }
 
 impl TapStreams {
-    /// `fingerprint` is asked where the stream is marked with high fidelity.
+    /// `fingerprint` is called only if the stream is marked with high fidelity.
     #[inline]
     fn mark(
         &mut self,
@@ -122,7 +123,7 @@ impl TapStreams {
         }
     }
 
-    /// Announces a stream and marks its data; that is only counted where there is no room.
+    /// Announces a stream and marks its data. Only counts the data if there is no room.
     #[cold]
     fn announce(
         &mut self,
@@ -144,7 +145,7 @@ impl TapStreams {
         self.announced += 1;
     }
 
-    /// The cursor of a stream, which may be new; `None` where there can be no more.
+    /// The cursor of a stream, new or known; `None` if there can be no more streams.
     fn cursor(
         &mut self,
         scope: &MarkerScope,
@@ -199,7 +200,8 @@ impl TapCursor {
         producer.mark(&mark);
     }
 
-    /// Counts a record; which of its `ts_init` it is, where the stream is marked with high fidelity.
+    /// Counts a record. Returns its ordinal within its `ts_init` if the stream is marked with high
+    /// fidelity.
     #[inline]
     fn count(&mut self, point: &DataPoint<'_>) -> Option<u32> {
         self.count += 1;

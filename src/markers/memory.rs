@@ -26,7 +26,7 @@ struct Sidecar {
 }
 
 impl MemoryMarkerBackend {
-    /// A backend without a sidecar yet.
+    /// A backend without a sidecar.
     pub fn new() -> Self {
         Self::default()
     }

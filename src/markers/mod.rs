@@ -1,12 +1,14 @@
-//! The data-marker sidecar: which market data the node had seen when it did what is in the log, without storing it.
+//! The data-marker sidecar. It says which market data the node had seen at each entry of the log,
+//! without storing the data.
 //!
 //! ```text
-//! tap ──mark──▶ producer's ring ──▶ writer ──place in the order──▶ sidecar's thread ──▶ <run_id>.markers.redb
+//! tap ─mark─▶ producer's ring ─▶ writer ─▶ sidecar's thread ─▶ <run_id>.markers.redb
 //! ```
 //!
-//! A tap counts the market data that passes it and says so in its producer's ring, in order with its entries. The writer
-//! knows which entry comes before, and sends it on; the sidecar's thread folds it into cursors and writes those down. None
-//! of this can make an entry wait: what finds no room is shed, and a gap says so. See `docs/markers.md`.
+//! A tap counts the market data that passes it and puts a mark into its producer's ring, in order
+//! with its entries. The writer knows which entry comes before the mark, and sends both on. The
+//! sidecar's thread adds marks up to cursors and writes those down. None of this can make an entry
+//! wait: a mark that finds no room is shed, and a gap says so. See `docs/markers.md`.
 
 mod config;
 mod cursor_state;
@@ -14,7 +16,6 @@ mod error;
 mod extractor;
 mod extractor_registry;
 mod finding;
-mod lane;
 mod log_cursor;
 mod marker_tap;
 #[cfg(feature = "internals")]
@@ -22,6 +23,7 @@ pub(crate) mod memory;
 mod reader;
 mod recorder;
 mod redb_store;
+mod sidecar_thread;
 mod store;
 mod verifier;
 
@@ -37,5 +39,5 @@ pub use verifier::{MarkerVerifier, MarkerVerifyReport};
 
 pub use crate::format::MarkerBlockError;
 
-pub(crate) use lane::MarkerLane;
 pub(crate) use marker_tap::{MarkerScope, MarkerTap, Observed};
+pub(crate) use sidecar_thread::SidecarThread;

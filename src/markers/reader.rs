@@ -8,20 +8,20 @@ use super::{MarkerSource, MarkerStoreError};
 use crate::format::{MarkerCodec, StoredMarker};
 use crate::model::{HiFiMarker, Marker, MarkerManifest, StreamCursor, StreamDictEntry};
 
-/// Reads a sidecar. Hashes come along with [`scan`](Self::scan); checking them is the
-/// [verifier](super::MarkerVerifier)'s.
+/// Reads a sidecar. [`scan`](Self::scan) returns hashes too; the [verifier](super::MarkerVerifier)
+/// checks them.
 pub struct MarkerReader {
     source: Arc<dyn MarkerSource>,
     codec: MarkerCodec,
 }
 
-/// How far all streams had come at one place in the log.
+/// How far all streams had come at a place in the log.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct MarkerFold {
-    /// The streams that had moved, by slot.
+    /// The streams that have data before that place, by slot.
     pub cursors: BTreeMap<u32, StreamCursor>,
-    /// Markers that are missing before that place: some data may be counted later than it was seen, and none that came
-    /// at the very end of its stream.
+    /// How many markers are missing before that place. If any are, some data may be counted later
+    /// than it was seen, and data at the very end of its stream may not be counted at all.
     pub missing: u64,
 }
 
@@ -45,20 +45,19 @@ impl MarkerReader {
         self.source.streams()?.into_iter().map(row).collect()
     }
 
-    /// All markers, in their order, with their hashes as stored. Holds one block in memory, and
-    /// ends behind the first error.
+    /// All markers in order, with their stored hashes.
     pub fn scan(&self) -> impl Iterator<Item = Result<StoredMarker, MarkerStoreError>> {
         MarkerScan { reader: self, block: Bytes::new(), first: 0, at: 0, next: 0, ended: false }
     }
 
-    /// How far the streams had come when the entry `seq` was captured: the data that passed a tap before it. Reads the
-    /// sidecar from its beginning to that place.
+    /// How far the streams had come when entry `seq` was captured: all data that passed a tap
+    /// before it. Reads the sidecar from its beginning to that place.
     pub fn fold_before(&self, seq: u64) -> Result<MarkerFold, MarkerStoreError> {
         let mut fold = MarkerFold::default();
         for stored in self.scan() {
             let marker = stored?.marker;
             match &marker {
-                // Of a gap that was tampered with, anything may be said.
+                // A gap that was tampered with may say anything.
                 Marker::Gap(gap) => {
                     let markers = gap.to.saturating_sub(gap.from).saturating_add(1);
                     fold.missing = fold.missing.saturating_add(markers);
@@ -74,7 +73,7 @@ impl MarkerReader {
         Ok(fold)
     }
 
-    /// The high-fidelity markers of data that was seen behind the entries `behind`, in their order.
+    /// The high-fidelity markers of data that came after one of the entries `behind`, in order.
     pub fn hifi(
         &self,
         behind: RangeInclusive<u64>,
@@ -101,15 +100,15 @@ impl MarkerReader {
     }
 }
 
-/// Walks the markers of a sidecar, in the memory of one block. Ends behind the first error.
+/// Walks the markers of a sidecar. Holds one block in memory. Ends after the first error.
 struct MarkerScan<'a> {
     reader: &'a MarkerReader,
     block: Bytes,
-    /// What the block is stored under.
+    /// The number that the block is stored under.
     first: u64,
-    /// The byte of the block where the next marker begins.
+    /// Where in the block the next marker begins.
     at: usize,
-    /// Where the next block is looked for.
+    /// The number from which to look for the next block.
     next: u64,
     ended: bool,
 }

@@ -7,20 +7,20 @@ use crate::model::{
     DataCursorSnapshot, HiFiMarker, Marker, MarkerGap, MarkerGapReason, StreamDictEntry,
 };
 
-/// Makes markers of marks, in the order of the log. Without any I/O.
+/// Turns marks into markers, in the order of the log. Does no I/O.
 #[derive(Debug)]
 pub(super) struct MarkerRecorder {
     cursor: CursorState,
-    /// The last entry before the data that has moved the cursor since its last snapshot.
+    /// The last entry before the data that has moved cursors since the last snapshot.
     event_seq_before: u64,
-    /// Streams and markers that are not given to the store yet.
+    /// Streams and markers that the store does not have yet.
     streams: Vec<StreamDictEntry>,
     pending: VecDeque<Marker>,
-    /// What all these tell of: a snapshot tells of each stream that has moved.
+    /// The items in all of these. A snapshot has one item for each stream that has moved.
     pending_items: usize,
     /// The number of the next marker.
     next_seq: u64,
-    /// Marks that were shed, as far as gaps tell of them.
+    /// How many shed marks the gaps so far tell of.
     shed: u64,
 }
 
@@ -39,7 +39,7 @@ impl Default for MarkerRecorder {
 }
 
 impl MarkerRecorder {
-    /// Takes up one mark, as it came from the writer.
+    /// Adds one mark from the writer.
     pub(super) fn take(&mut self, mark: &[Line]) {
         let header = MarkHeader::of(&mark[0]);
         let (lane, stream) = (header.lane.get(), header.stream.get());
@@ -53,7 +53,7 @@ impl MarkerRecorder {
         }
         let event_seq_before = header.seq.get();
         if event_seq_before != self.event_seq_before {
-            // An entry lies between the data so far and this.
+            // An entry lies between the data so far and this data.
             self.snapshot();
         }
         self.event_seq_before = event_seq_before;
@@ -74,7 +74,7 @@ impl MarkerRecorder {
         }
     }
 
-    /// Writes down which streams have moved since the last snapshot, if any has.
+    /// Adds a snapshot of the streams that have moved since the last one, if any have.
     pub(super) fn snapshot(&mut self) {
         if !self.cursor.has_advanced() {
             return;
@@ -88,12 +88,12 @@ impl MarkerRecorder {
         self.push(Marker::Cursor(snapshot));
     }
 
-    /// So many marks were shed so far, in all.
+    /// Notes that all producers have shed `shed` marks so far.
     pub(super) fn note_shed(&mut self, shed: u64) {
         let new = shed - self.shed;
         if new > 0 {
             self.shed = shed;
-            // What came before comes before the gap.
+            // The data so far comes before the gap.
             self.snapshot();
             let from = self.number(new);
             let gap = MarkerGap { from, to: from + new - 1, reason: MarkerGapReason::Overflow };
@@ -106,12 +106,14 @@ impl MarkerRecorder {
         self.pending.push_back(marker);
     }
 
-    /// How much is not given to the store yet: streams that are new or have moved, pieces of data and gaps.
+    /// The items that the store does not have yet: streams that are new or have moved, pieces of
+    /// data and gaps.
     pub(super) fn pending_items(&self) -> usize {
         self.pending_items
     }
 
-    /// What can be made durable: markers whose entry is, so that a crash leaves none that stands behind the log's end.
+    /// The streams and the markers that may become durable. A marker may once its entry is durable,
+    /// so that no crash leaves a marker after the log's end.
     pub(super) fn take_batch(&mut self, watermark: u64) -> MarkerBatch {
         let is_ahead =
             |marker: &Marker| marker.event_seq_before().is_some_and(|before| before > watermark);
@@ -122,7 +124,7 @@ impl MarkerRecorder {
         MarkerBatch { streams, markers }
     }
 
-    /// Gives up what is pending, for a gap: the entries it stands behind will never be durable.
+    /// Replaces everything pending by a gap, because its entries will never be durable.
     pub(super) fn give_up_pending(&mut self) {
         let first = self.pending.front().map(|marker| marker.marker_seqs().0);
         let last = self.pending.back().map(|marker| marker.marker_seqs().1);
@@ -134,7 +136,7 @@ impl MarkerRecorder {
         }
     }
 
-    /// Takes the next `count` numbers; returns the first.
+    /// Takes the next `count` numbers. Returns the first.
     fn number(&mut self, count: u64) -> u64 {
         let first = self.next_seq;
         self.next_seq += count;
@@ -142,7 +144,7 @@ impl MarkerRecorder {
     }
 }
 
-/// What a marker takes room for.
+/// How many items a marker has.
 fn items(marker: &Marker) -> usize {
     match marker {
         Marker::Cursor(snapshot) => snapshot.advanced.len(),

@@ -20,9 +20,9 @@ use crate::model::{Marker, MarkerGap, MarkerGapReason, MarkerManifest, RunId, Ru
 use crate::store::container::{Container, FileConfig, Growth, Snapshots, open_sealed};
 use crate::store::{DiskMode, FileError};
 
-/// First marker of a block to the block.
+/// From the first marker of a block to the block.
 const BLOCKS: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("marker_blocks");
-/// Slot to stream.
+/// From slot to stream.
 const STREAMS: TableDefinition<'_, u32, &[u8]> = TableDefinition::new("streams");
 /// `format` and `manifest`.
 const META: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("meta");
@@ -30,8 +30,8 @@ const META: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("meta");
 const FORMAT_ROW: &str = "format";
 const MANIFEST_ROW: &str = "manifest";
 
-/// Memory redb may hold of a sidecar's pages: some blocks, which are written once and not looked at
-/// again.
+/// How much memory redb may use for a sidecar's pages. Blocks are written once and not read again,
+/// so a few are enough.
 const CACHE_BYTES: usize = 8 << 20;
 
 /// Keeps the sidecar of one run in a redb file.
@@ -43,18 +43,17 @@ pub struct RedbMarkerBackend {
 }
 
 impl RedbMarkerBackend {
-    /// A backend for the sidecar at `path`. Nothing is touched until it is opened; then it is made
-    /// beside, with the extension `new` in place of its last one, and gets its name when it is
-    /// complete.
+    /// A backend for the sidecar at `path`. Does nothing on disk until it is opened. Then it makes
+    /// a temporary file with the extension `new`, and renames it when it is complete.
     pub fn new(path: impl Into<PathBuf>) -> Self {
-        // Its blocks are small, and a commit of them can wait.
+        // Its blocks are small, and their commits are not urgent.
         let (disk_mode, growth) = (DiskMode::Buffered, Growth::Doubling);
         let config = FileConfig { disk_mode, cache_bytes: CACHE_BYTES, growth, probe: None };
         Self { path: path.into(), config, codec: MarkerCodec::default(), sidecar: None }
     }
 
-    /// The same backend, with `probe` asked before what it does to the file from now on;
-    /// [`DiskProbe`](crate::store::DiskProbe) says about what not.
+    /// The same backend, which from now on calls `probe` before it works on the file.
+    /// [`DiskProbe`](crate::store::DiskProbe) lists the exceptions.
     #[cfg(feature = "internals")]
     #[doc(hidden)]
     #[must_use]
@@ -62,11 +61,13 @@ impl RedbMarkerBackend {
         Self { config: FileConfig { probe: Some(probe), ..self.config }, ..self }
     }
 
-    /// Seals the sidecar that a process which died has left, with what is in it counted; it is not
-    /// opened. How many markers were lost with the process nobody knows: a gap of one at the end
-    /// says that some may be. One in which the verifier finds anything wrong, beside the run
-    /// `run_id` with its last entry at `watermark`, is quarantined, and stays as it is. Returns its
-    /// manifest.
+    /// Seals the sidecar of a process that died, and counts its content. Does not open it for
+    /// writing. Nobody knows how many markers were lost with the process, so a gap of one marker at
+    /// the end says that some may be.
+    ///
+    /// Verifies the sidecar first, beside run `run_id`, whose last entry is `watermark`. If the
+    /// verifier finds anything wrong, the sidecar is quarantined and its content stays as it is.
+    /// Returns the manifest.
     pub fn recover(
         &self,
         run_id: RunId,
@@ -97,14 +98,14 @@ impl RedbMarkerBackend {
 }
 
 impl MarkerReader {
-    /// A reader of the sealed sidecar at `path`. The file is not changed.
+    /// A reader of the sealed sidecar at `path`. Does not change the file.
     pub fn open_sealed(path: &Path) -> Result<Self, MarkerStoreError> {
         Ok(Self::new(open_sealed_markers(path)?))
     }
 }
 
 impl MarkerBackend for RedbMarkerBackend {
-    /// The file must not be there yet.
+    /// The file must not exist yet.
     fn open(&mut self, manifest: MarkerManifest) -> Result<(), MarkerStoreError> {
         let exists = fs::exists(&self.path).map_err(|error| FileError::io(&self.path, error))?;
         if exists || self.sidecar.is_some() {
@@ -150,7 +151,7 @@ impl MarkerBackend for RedbMarkerBackend {
     }
 }
 
-/// Opens the sealed sidecar at `path` for reading. The file is not changed.
+/// Opens the sealed sidecar at `path` for reading. Does not change the file.
 pub fn open_sealed_markers(path: &Path) -> Result<Arc<dyn MarkerSource>, MarkerStoreError> {
     let transaction = open_sealed(path, CACHE_BYTES)?;
     if !read_manifest(&transaction)?.status.is_sealed() {
@@ -200,7 +201,7 @@ fn read_manifest(transaction: &ReadTransaction) -> Result<MarkerManifest, Marker
     Ok(decode_marker_manifest(&meta(transaction, MANIFEST_ROW)?)?)
 }
 
-/// The manifest of a sidecar that was left and may be reopened.
+/// The manifest of an unsealed sidecar that may be reopened.
 fn left_manifest(transaction: &ReadTransaction) -> Result<MarkerManifest, MarkerStoreError> {
     let manifest = read_manifest(transaction)?;
     match manifest.status {
@@ -210,7 +211,7 @@ fn left_manifest(transaction: &ReadTransaction) -> Result<MarkerManifest, Marker
 }
 
 enum RedbMarkerSource {
-    /// Of a file that is written: each read sees what is committed by then.
+    /// A file that is being written. Each read sees what is committed by then.
     Live(Snapshots),
     Sealed(ReadTransaction),
 }
@@ -254,8 +255,8 @@ impl MarkerSource for RedbMarkerSource {
         let mut range = table.range(from..).map_err(MarkerStoreError::redb)?;
         let Some(row) = range.next() else { return Ok(None) };
         let (first, block) = row.map_err(MarkerStoreError::redb)?;
-        // A damaged tree may give a row that was not asked for, and a walk that believed it might
-        // not end.
+        // A damaged tree may return a row outside the range. A walk that accepted it might never
+        // end.
         if first.value() < from {
             return Err(MarkerStoreError::unordered(from));
         }

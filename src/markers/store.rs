@@ -5,7 +5,7 @@ use bytes::Bytes;
 use super::MarkerStoreError;
 use crate::model::{Marker, MarkerManifest, RunStatus, StreamDictEntry};
 
-/// Markers that become durable together, in order, with the streams they are the first to name.
+/// Markers that become durable together, in order, with the streams that they name first.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct MarkerBatch {
     /// New streams.
@@ -15,37 +15,37 @@ pub struct MarkerBatch {
 }
 
 impl MarkerBatch {
-    /// Whether there is nothing in it.
+    /// True if the batch has no streams and no markers.
     pub fn is_empty(&self) -> bool {
         self.streams.is_empty() && self.markers.is_empty()
     }
 }
 
-/// The write side of a sidecar: where the markers of one run are kept.
+/// The write side of a sidecar. Keeps the markers of one run.
 pub trait MarkerBackend: Send {
-    /// Makes a sidecar. Whatever `manifest` says of them, its status is `Running` and its counts
-    /// are zero.
+    /// Makes a sidecar. Ignores the status and counts in `manifest`: they begin as `Running` and
+    /// zero.
     fn open(&mut self, manifest: MarkerManifest) -> Result<(), MarkerStoreError>;
 
-    /// Appends a batch, which is durable when this returns. Batches can come in any order; the
-    /// markers in one rise, and no batch reaches into another.
+    /// Appends a batch and makes it durable. Batches can come in any order. The markers of a batch
+    /// rise, and the ranges of two batches do not overlap.
     fn append(&mut self, batch: &MarkerBatch) -> Result<(), MarkerStoreError>;
 
-    /// Seals the sidecar, with what is in it counted. Returns its manifest.
+    /// Seals the sidecar with its counts. Returns the manifest.
     fn seal(&mut self, status: RunStatus) -> Result<MarkerManifest, MarkerStoreError>;
 
-    /// What reads the sidecar; `None` where none is open.
+    /// The read side of the sidecar; `None` if none is open.
     fn source(&self) -> Option<Arc<dyn MarkerSource>>;
 }
 
-/// The read side of a sidecar: its rows, as they are stored.
+/// The read side of a sidecar: its rows as stored.
 pub trait MarkerSource: Send + Sync {
     /// The manifest.
     fn manifest(&self) -> Result<MarkerManifest, MarkerStoreError>;
 
-    /// The rows of the dictionary, with the slots they are stored under, by slot.
+    /// The rows of the dictionary with their slots, by slot.
     fn streams(&self) -> Result<Vec<(u32, Bytes)>, MarkerStoreError>;
 
-    /// The first block at or behind the marker `from`, with the number of its first marker.
+    /// The first block at or after marker `from`, with the number of its first marker.
     fn block_at_or_after(&self, from: u64) -> Result<Option<(u64, Bytes)>, MarkerStoreError>;
 }

@@ -8,26 +8,26 @@ use crate::model::{
     UnixNanos, error_chain,
 };
 
-/// What came of verifying a sidecar.
+/// The result of verifying a sidecar.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct MarkerVerifyReport {
-    /// The manifest, where it can be read.
+    /// The manifest, if it can be read.
     pub manifest: Option<MarkerManifest>,
-    /// What was found in the sidecar.
+    /// What is in the sidecar.
     pub counts: MarkerCounts,
-    /// The last number that a marker has, or a gap covers; 0 for none.
+    /// The last number that a marker has or a gap covers; 0 if there is none.
     pub last_marker_seq: u64,
-    /// What is wrong, the first [`FINDINGS_MAX`](Self::FINDINGS_MAX) of it.
+    /// What is wrong: the first [`FINDINGS_MAX`](Self::FINDINGS_MAX) findings.
     pub findings: Vec<MarkerFinding>,
-    /// How much more is.
+    /// How many more findings there are.
     pub findings_omitted: u64,
 }
 
 impl MarkerVerifyReport {
-    /// Findings that are kept.
+    /// How many findings are kept.
     pub const FINDINGS_MAX: usize = 1000;
 
-    /// Whether nothing is wrong.
+    /// True if nothing is wrong.
     pub fn is_clean(&self) -> bool {
         self.findings.is_empty()
     }
@@ -41,11 +41,11 @@ impl MarkerVerifyReport {
     }
 }
 
-/// The dictionary, by slot; `None` for what does not say which stream it is.
+/// The dictionary, by slot. A damaged row is `None`.
 type Streams = BTreeMap<u32, Option<StreamDictEntry>>;
 
-/// Walks all of a sidecar and collects what is wrong with it. Changes nothing, and needs the memory of one block and of
-/// the dictionary.
+/// Walks a whole sidecar and collects what is wrong. Changes nothing. Holds one block and the
+/// dictionary in memory.
 pub struct MarkerVerifier {
     reader: MarkerReader,
     run: Option<(RunId, u64)>,
@@ -179,7 +179,7 @@ impl MarkerVerifier {
     }
 }
 
-/// Whether only that was marked which was to be.
+/// Checks that nothing was marked beyond the classes and instruments of the manifest.
 fn check_scope(
     manifest: &MarkerManifest,
     streams: &Streams,
@@ -203,7 +203,7 @@ fn unreadable(what: &'static str, error: &MarkerStoreError) -> MarkerFinding {
     MarkerFinding::MarkersUnreadable { what, error: error_chain(error) }
 }
 
-/// What the markers so far have said.
+/// What the markers so far say.
 struct Walk<'a> {
     streams: &'a Streams,
     /// Streams that have high-fidelity markers.
@@ -233,7 +233,7 @@ impl<'a> Walk<'a> {
         let (marker_seq, last) = marker.marker_seqs();
         report.counts.add(marker);
         if !stored.is_intact {
-            // What it says means nothing.
+            // The content of this marker means nothing.
             report.push(MarkerFinding::MarkerHashMismatch { marker_seq });
             self.last_seq = self.last_seq.max(last);
             return;

@@ -5,12 +5,12 @@ use serde::{Deserialize, Serialize};
 
 use super::Hash;
 
-/// Ties a cache snapshot, which the cache owns, to a place in the log.
+/// Ties a snapshot to a place in the log. The cache keeps the snapshot.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SnapshotAnchor {
     /// The last `seq` whose effect the snapshot contains.
     pub high_watermark: u64,
-    /// Where the cache keeps the snapshot; opaque to the store.
+    /// Where the cache keeps the snapshot. The store does not interpret it.
     pub blob_ref: String,
     /// Hash of the snapshot's bytes.
     pub content_hash: ContentHash,
@@ -34,7 +34,7 @@ impl ContentHash {
         Self(Hash::of(content))
     }
 
-    /// Whether `content` has this hash.
+    /// True if `content` has this hash.
     pub fn matches(&self, content: &[u8]) -> bool {
         self.0 == Hash::of(content)
     }

@@ -3,7 +3,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::UnixNanos;
 
-/// The node's clock: what `ts_publish` is read from.
+/// The node's clock. `ts_publish` is read from it.
 #[derive(Debug, Clone, Default)]
 pub enum Clock {
     /// The system's realtime clock (live, sandbox).
@@ -23,8 +23,8 @@ impl Clock {
     }
 }
 
-/// A settable clock, shared by all its clones. It may also be set backwards: `ts_publish` explains
-/// an entry, it never orders it.
+/// A clock that is set by hand. All clones share the time. It may be set backwards: `ts_publish`
+/// explains an entry and never orders it.
 #[derive(Debug, Clone, Default)]
 pub struct SimulatedClock(Arc<AtomicU64>);
 
@@ -36,7 +36,7 @@ impl SimulatedClock {
 
     /// The time this clock shows.
     pub fn now(&self) -> UnixNanos {
-        // Relaxed: the value stands alone, nothing is published through it.
+        // Relaxed: the value stands alone. Nothing is published through it.
         UnixNanos::new(self.0.load(Ordering::Relaxed))
     }
 

@@ -4,7 +4,7 @@ use uuid::Uuid;
 
 use super::{Hash, IndexKind, UnixNanos};
 
-/// Where a message stands among others: the workflow it belongs to, and the message that caused it.
+/// How a message relates to others: its workflow, and the message that caused it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Headers {
     /// The workflow (an order's life, a request and its response).
@@ -33,7 +33,7 @@ pub struct EntryDraft<'a> {
     /// Keys under which the entry can be looked up.
     pub keys: &'a [(IndexKind, &'a str)],
     /// Identity of the logical message. A second draft with the same identity, within the
-    /// deduplication window, becomes no second entry.
+    /// deduplication window, does not become a second entry.
     pub identity: Option<Uuid>,
 }
 
@@ -44,8 +44,8 @@ pub struct Entry {
     pub seq: u64,
     /// Domain time of the message.
     pub ts_init: UnixNanos,
-    /// Node clock when the tap took the message up, which gave it its place in the order. Where the ring was full it was
-    /// accepted later, by as long as it waited for room.
+    /// Node clock when the tap accepted the message, which gave it its place in the order. If the
+    /// ring was full, the push was complete only after the wait for room.
     pub ts_publish: UnixNanos,
     /// Topic or endpoint the message passed.
     pub topic: String,
@@ -57,7 +57,7 @@ pub struct Entry {
     pub headers: Headers,
     /// Keys under which the entry can be looked up.
     pub keys: Vec<(IndexKind, String)>,
-    /// Identity of the logical message, when its encoder registered one.
+    /// Identity of the logical message, if its encoder gave one.
     pub identity: Option<Uuid>,
     /// BLAKE3 of the entry's record lines, as `docs/format.md` defines them.
     pub entry_hash: Hash,

@@ -20,7 +20,7 @@ pub struct RunIdentity {
     pub adapter_versions: BTreeMap<String, String>,
     /// Hash of the node's configuration.
     pub config_hash: String,
-    /// Seed of the node's random source, when it has one.
+    /// Seed of the node's random source, if it has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub seed: Option<u64>,
 }

@@ -3,9 +3,10 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// What a key names: an order by the client's id, by the venue's id, or a kind the user registered.
+/// What a key names: an order by the client's id, an order by the venue's id, or a kind that the
+/// user registered.
 ///
-/// Numbers below 16 are built in; registered kinds count from 16 in the order of registration.
+/// Numbers below 16 are built in. Registered kinds count from 16, in the order of registration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct IndexKind(u16);
@@ -29,7 +30,7 @@ impl IndexKind {
     }
 }
 
-/// The kinds a run knows, by name. Stored in the run's manifest, so that a file explains itself.
+/// The kinds of a run, by name. The run's manifest has them, so that a file explains itself.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "BTreeMap<String, u16>", into = "BTreeMap<String, u16>")]
 pub struct IndexKinds {

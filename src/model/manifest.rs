@@ -7,7 +7,7 @@ use super::{
 };
 
 /// What is known about a run besides its entries. Written when the run opens and once more when it
-/// is sealed; it does not change in between.
+/// is sealed, and not in between.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RunManifest {
     /// The run.
@@ -38,7 +38,7 @@ pub struct RunManifest {
     pub start_ts_init: UnixNanos,
     /// The largest `ts_init` in the run; set at seal, unset for a run without entries.
     pub end_ts_init: Option<UnixNanos>,
-    /// The largest durable `seq`; 0 while the run is `Running` and for a run without entries.
+    /// The largest durable `seq`; 0 while the run is `Running`, and in a run without entries.
     pub high_watermark: u64,
     /// The run's status.
     pub status: RunStatus,
@@ -47,7 +47,7 @@ pub struct RunManifest {
     pub frames_root: Option<Hash>,
 }
 
-/// The feature flag of the runs of a node that was told what to replay.
+/// The feature flag of a run whose node was told to replay another run.
 pub(crate) const REPLAY_FLAG: &str = "replay";
 
 impl RunManifest {
@@ -74,7 +74,7 @@ impl RunManifest {
         }
     }
 
-    /// Whether the run was recorded by a node that replayed another run: no part of what happened live.
+    /// True if the node replayed another run. Then this run is not part of what happened live.
     pub(crate) fn is_replay(&self) -> bool {
         self.feature_flags.iter().any(|flag| flag == REPLAY_FLAG)
     }

@@ -65,16 +65,17 @@ pub struct StreamCursor {
     pub slot: u32,
     /// The largest `ts_init` of its data so far.
     pub ts_init_hi: UnixNanos,
-    /// How much of its data had passed the taps since the run began.
+    /// How many of its data had passed the taps since the run began.
     pub count: u64,
 }
 
-/// How far the streams that had moved since the snapshot before had come, at one place in the order of the entries.
+/// How far streams had come at one place in the order of the entries. Contains the streams that
+/// have moved since the snapshot before.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DataCursorSnapshot {
     /// The marker's number, from 1.
     pub marker_seq: u64,
-    /// The `seq` of the last entry before all this data was seen; 0 where none was.
+    /// The `seq` of the last entry before all this data was seen; 0 if there was none.
     pub event_seq_before: u64,
     /// The largest `ts_init` of any data so far.
     pub ts_init: UnixNanos,
@@ -82,22 +83,22 @@ pub struct DataCursorSnapshot {
     pub advanced: Vec<StreamCursor>,
 }
 
-/// One piece of data of an instrument that was chosen for it.
+/// One piece of data of an instrument that is marked with high fidelity.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HiFiMarker {
     /// The marker's number, from 1.
     pub marker_seq: u64,
-    /// The `seq` of the last entry before the data was seen; 0 where there was none.
+    /// The `seq` of the last entry before the data was seen; 0 if there was none.
     pub event_seq_before: u64,
     /// The stream.
     pub slot: u32,
-    /// When it happened at its venue.
+    /// When the data happened at its venue.
     pub ts_event: UnixNanos,
-    /// When the record came to be.
+    /// When the record was created.
     pub ts_init: UnixNanos,
-    /// How many records of the same `ts_init` its thread had seen just before it in this stream.
+    /// How many records of the same `ts_init` its thread had seen right before it in this stream.
     pub same_ts_ordinal: u32,
-    /// BLAKE3 of the record, as its extractor writes it.
+    /// BLAKE3 of the bytes that the extractor writes for the record.
     pub record_fingerprint: Hash,
 }
 
@@ -116,10 +117,10 @@ pub struct MarkerGap {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum MarkerGapReason {
-    /// They came faster than they could be written; or there were more streams than allowed.
+    /// They came faster than they could be written, or there were more streams than allowed.
     Overflow,
-    /// They belong behind entries that never became durable; or, at the end of a sidecar that a crash has left, nobody
-    /// knows how many more there would have been.
+    /// Their entries never became durable. Or they are at the end of a sidecar that a crash has
+    /// left: nobody knows how many more there were.
     WriterClosed,
 }
 
@@ -132,7 +133,7 @@ impl fmt::Display for MarkerGapReason {
     }
 }
 
-/// A record of a sidecar that has a place in the order of its markers.
+/// A record of a sidecar. Markers have an order among themselves.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Marker {
     /// How far streams had come.
@@ -144,7 +145,7 @@ pub enum Marker {
 }
 
 impl Marker {
-    /// The numbers it stands for: the first and the last.
+    /// The first and the last number that it stands for.
     pub fn marker_seqs(&self) -> (u64, u64) {
         match self {
             Self::Cursor(DataCursorSnapshot { marker_seq, .. })
@@ -163,7 +164,7 @@ impl Marker {
     }
 }
 
-/// What is in a sidecar, by kind.
+/// How many records of each kind a sidecar has.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MarkerCounts {
     /// Cursor snapshots.
@@ -187,16 +188,17 @@ impl MarkerCounts {
     }
 }
 
-/// What is known about a sidecar besides its records. Written when it is made, and once more when it is sealed.
+/// What is known about a sidecar besides its records. Written when it is made, and once more when
+/// it is sealed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MarkerManifest {
     /// The run it belongs to.
     pub run_id: RunId,
     /// The classes that were marked.
     pub enabled_classes: Vec<DataMarkerClass>,
-    /// The instruments of which every record was marked.
+    /// The instruments whose every record was marked.
     pub high_fidelity: Vec<String>,
-    /// What is in it; zero until it is sealed.
+    /// How many records it has; zero until it is sealed.
     pub counts: MarkerCounts,
     /// `Running`, or how it was sealed.
     pub status: RunStatus,

@@ -1,5 +1,4 @@
-//! The vocabulary: the words every other folder uses. Plain data, no behaviour that can fail
-//! except parsing.
+//! The words that every other folder uses. Plain data: nothing here fails but parsing.
 
 mod anchor;
 mod clock;

@@ -1,6 +1,6 @@
 use serde::{Deserialize, Serialize};
 
-/// What is kept of older runs. Nothing is removed but by an explicit step.
+/// What is kept of older runs. Runs are only removed by an explicit call.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "mode", rename_all = "snake_case")]
 pub enum RetentionMode {

@@ -7,8 +7,8 @@ use super::UnixNanos;
 
 /// Names one run: one session of one node instance with one binary and one configuration.
 ///
-/// Written `<start_ts_init>-<8 hex digits>`. Ordered by start time, then by the digits, which keep
-/// two runs that start in the same nanosecond apart.
+/// Written `<start_ts_init>-<8 hex digits>`. Ordered by start time, then by the digits. They tell
+/// apart two runs that start in the same nanosecond.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct RunId {
@@ -30,27 +30,27 @@ impl RunId {
         Self { start, suffix: u32::from_le_bytes([random[0], random[1], random[2], random[3]]) }
     }
 
-    /// A fresh id for a run that starts at `start` and comes after `newest`: it sorts behind it, also where the
-    /// clock stands still or was set back. Then it says a nanosecond later than `newest` does.
+    /// A fresh id for a run that starts at `start`. It sorts after `newest` even if the clock
+    /// stands still or was set back. In that case its time is a nanosecond after that of `newest`.
     pub fn generate_after(newest: Option<Self>, start: UnixNanos) -> Self {
         let Some(newest) = newest.filter(|newest| newest.start >= start) else {
             return Self::generate(start);
         };
         match newest.start.as_u64().checked_add(1) {
             Some(behind) => Self::generate(UnixNanos::new(behind)),
-            // There is no later moment: only the digits are left to sort by.
+            // There is no later moment. Only the digits are left to sort by.
             None => Self { suffix: newest.suffix.saturating_add(1), ..newest },
         }
     }
 
-    /// Whether a clock may show when this run started, in any lifetime: most that count nanoseconds have a sign, and
-    /// end in the year 2262.
+    /// True if a clock may show this start time in any lifetime. Most clocks that count nanoseconds
+    /// are signed, and end in the year 2262.
     pub(crate) fn is_of_a_clock(self) -> bool {
         self.start.as_u64() <= i64::MAX.unsigned_abs()
     }
 
-    /// When the run started; where the clock had been set back since the run before, just after that one did. What
-    /// the clock showed is the `ts_init` of the first entry.
+    /// When the run started. If the clock had been set back, this is just after the start of the
+    /// run before. What the clock showed is the `ts_init` of the first entry.
     pub const fn start(self) -> UnixNanos {
         self.start
     }
@@ -95,8 +95,8 @@ impl From<RunId> for String {
     }
 }
 
-/// Names a node instance. It is also the name of the folder that holds the instance's runs, so it
-/// has 1 to 128 characters out of `A-Z a-z 0-9 . _ -` and does not begin with a dot.
+/// Names a node instance. It is also the name of the folder of the instance's runs. It has 1 to 128
+/// characters out of `A-Z a-z 0-9 . _ -` and does not begin with a dot.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct InstanceId(String);
@@ -152,21 +152,21 @@ impl fmt::Display for InstanceId {
     }
 }
 
-/// How far a run has come. Every status but `Running` is sealed and terminal.
+/// The status of a run. Every status but `Running` is sealed and final.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum RunStatus {
-    /// Being recorded, or left behind by a process that died.
+    /// It is being recorded, or its process died.
     Running,
     /// Closed in order: `RunEnded` is the last entry.
     Ended,
-    /// Sealed after a crash; the durable entries are an exact prefix.
+    /// Sealed after a crash. The durable entries are an exact prefix.
     CrashedRecovered,
-    /// Sealed because damage was found; not to be continued from.
+    /// Sealed because it is damaged. No run continues it.
     Quarantined,
 }
 
 impl RunStatus {
-    /// Whether this status is terminal.
+    /// True if this status is final.
     pub const fn is_sealed(self) -> bool {
         !matches!(self, Self::Running)
     }
@@ -192,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn an_id_sorts_behind_the_newest_whatever_the_clock_shows() {
+    fn a_new_id_sorts_last_under_any_clock() {
         let now = UnixNanos::new(1_000);
         assert_eq!(RunId::generate_after(None, now).start(), now);
         for (newest, start) in [
@@ -209,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn behind_the_last_moment_there_is_ids_still_sort() {
+    fn ids_sort_even_after_the_last_moment() {
         let mut newest = id("18446744073709551615-00000000");
         for _ in 0..3 {
             let next = RunId::generate_after(Some(newest), UnixNanos::new(1_000));
@@ -219,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn ids_behind_the_year_2262_are_of_no_clock() {
+    fn no_clock_shows_ids_after_2262() {
         assert!(RunId::generate(UnixNanos::now()).is_of_a_clock());
         assert!(id("9223372036854775807-00000000").is_of_a_clock());
         assert!(!id("9223372036854775808-00000000").is_of_a_clock());

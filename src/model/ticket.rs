@@ -1,20 +1,20 @@
-/// Receipt for one accepted message. It says which message of which producer of which run it is
-/// for, so that a ticket never passes for another message's.
+/// The receipt for one accepted message. It names the message, its producer and the run, so that it
+/// cannot be used for another message.
 ///
 /// Wait for it with [`RunSession::wait_durable`](crate::RunSession::wait_durable), or with any
 /// [`Durability`](crate::Durability) of the same run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Ticket {
-    /// The run, among those of this process.
+    /// The run's number within this process.
     pub(crate) run: u32,
-    /// The producer, among those of the run.
+    /// The producer's number within the run.
     pub(crate) producer: u32,
-    /// The message, among those of the producer, from 1.
+    /// The message's number within the producer, from 1.
     pub(crate) ordinal: u64,
 }
 
 impl Ticket {
-    /// The message's place among its producer's messages, from 1.
+    /// The message's number within its producer, from 1.
     pub const fn ordinal(self) -> u64 {
         self.ordinal
     }
@@ -25,7 +25,7 @@ impl Ticket {
 pub enum Captured {
     /// It is accepted: it will be in the log, unless the run halts.
     Logged(Ticket),
-    /// It repeats a message that this tap captured before. The ticket is that message's.
+    /// It repeats a message that this tap has captured before. The ticket is the earlier message's.
     Repeated(Ticket),
     /// Its type is not on the allow-list of the tap. It is not recorded.
     NotListed,
@@ -46,7 +46,8 @@ pub enum NotCaptured {
 }
 
 impl Captured {
-    /// The ticket to wait for before acting on the message, or why there will never be one.
+    /// The ticket to wait for before acting on the message, or why the message will never be
+    /// durable.
     pub const fn ticket(self) -> Result<Ticket, NotCaptured> {
         match self {
             Self::Logged(ticket) | Self::Repeated(ticket) => Ok(ticket),

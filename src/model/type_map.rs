@@ -14,8 +14,8 @@ impl Hasher for TypeIdHasher {
         self.0 = hash;
     }
 
-    /// What a `TypeId` writes is for the standard library to say: should it be something else one day, the map stays
-    /// right.
+    /// The standard library decides what a `TypeId` writes. Should that ever change, the map still
+    /// works.
     fn write(&mut self, bytes: &[u8]) {
         for byte in bytes {
             self.0 = self.0.rotate_left(8) ^ u64::from(*byte);

@@ -1,8 +1,8 @@
 use super::{HaltSignal, LaneState};
 use crate::sync::{AsymmetricBarrier, AtomicU8, CachePadded, Ordering};
 
-/// Decides whether a push that raced with `close` is in the log or refused: never both, never
-/// neither.
+/// Decides about a push that races with `close`: either it is in the log, or it is refused. Never
+/// both, never neither.
 ///
 /// ```text
 /// producer                          writer, closing
@@ -13,18 +13,19 @@ use crate::sync::{AsymmetricBarrier, AtomicU8, CachePadded, Ordering};
 ///    CLOSING: await d, compare
 /// ```
 ///
-/// By the pair of barriers either 3 sees CLOSING, and then d decides, or c sees the push, and then
-/// it is in the log. Without them a store could still be in the core's store buffer while the load
-/// behind it is done, on both sides at once.
+/// The pair of barriers leaves two cases. Either step 3 sees CLOSING, and then d decides. Or step c
+/// sees the push, and then it is in the log. Without the barriers, both sides could miss each
+/// other: a store could still be in the core's store buffer while the load after it is already
+/// done.
 ///
-/// On a cache line of its own: every push reads it, and beside memory that the writer writes each of
-/// those reads took 70 ns.
+/// The gate has a cache line of its own, because every push reads it. Beside memory that the writer
+/// writes, each of these reads took 70 ns.
 #[derive(Debug)]
 pub(crate) struct RunGate(CachePadded<State>);
 
 #[derive(Debug)]
 struct State {
-    /// `OPEN` → `CLOSING` → `CLOSED`, by the writer alone.
+    /// `OPEN` → `CLOSING` → `CLOSED`. Only the writer changes it.
     state: AtomicU8,
     barrier: AsymmetricBarrier,
 }
@@ -33,7 +34,7 @@ struct State {
 const OPEN: u8 = 0;
 /// No new push begins; the writer drains what is in the rings.
 const CLOSING: u8 = 1;
-/// The writer has ended; what it had not taken by now it never will.
+/// The writer has ended. It takes nothing more.
 const CLOSED: u8 = 2;
 
 /// What became of a push.
@@ -43,7 +44,7 @@ pub(crate) enum Admission {
     Accepted,
     /// It is not in the log and will not be.
     Refused,
-    /// The run halted meanwhile; whether it is in the log, recovery will tell.
+    /// The run halted meanwhile. Recovery decides if the message is in the log.
     Halted,
 }
 
@@ -52,19 +53,19 @@ impl RunGate {
         Self(CachePadded::new(State { state: AtomicU8::new(OPEN), barrier }))
     }
 
-    /// Producer, before a push: whether there is any point in pushing.
+    /// Called by a producer before a push. False if a push is pointless.
     #[inline]
     pub(crate) fn is_open(&self) -> bool {
-        // Relaxed: a hint only, `admit` decides after the push.
+        // Relaxed: only a hint. `admit` decides after the push.
         self.0.state.load(Ordering::Relaxed) == OPEN
     }
 
-    /// Producer, after the push of `ordinal`: whether it made it. Blocks, spinning, only while the
+    /// Called by a producer after the push of `ordinal`: decides about it. Spins only while the
     /// writer is between CLOSING and its verdict.
     #[inline]
     pub(crate) fn admit(&self, lane: &LaneState, ordinal: u64, halt: &HaltSignal) -> Admission {
         self.0.barrier.light();
-        // Relaxed: the barrier before it orders this load after the push; what CLOSING announces is
+        // Relaxed: the barrier above orders this load after the push. What CLOSING announces is
         // read from the lane, with Acquire.
         if self.0.state.load(Ordering::Relaxed) == OPEN && !halt.is_halted() {
             return Admission::Accepted;
@@ -75,10 +76,16 @@ impl RunGate {
     #[cold]
     fn await_verdict(&self, lane: &LaneState, ordinal: u64, halt: &HaltSignal) -> Admission {
         loop {
-            // In this order, for each may come between two questions. Who sees the end sees the verdict,
-            // or the halt that kept the writer from giving one: asked for the end last, it could take a
-            // message that is durable for refused. Who sees a halt of a node whose run has ended in order
-            // sees the verdict: asked for the halt last, it could take such a message for uncertain.
+            // The order of these three loads matters, because the writer can act between any two of
+            // them.
+            //
+            // The end comes before the verdict: who sees the end also sees the verdict, or the halt
+            // that kept the writer from giving one. Read last, the end could turn a durable message
+            // into a refused one.
+            //
+            // The halt comes before the verdict too: a run that ended in order has its verdict
+            // before a halt of its node. Read last, such a halt could turn a durable message into
+            // an uncertain one.
             let closed = self.is_closed();
             let halted = halt.is_halted();
             if let Some(last) = lane.last_admitted() {
@@ -88,39 +95,40 @@ impl RunGate {
                 return Admission::Halted;
             }
             if closed {
-                // Every lane that the writer knew has its verdict: this one was registered too late
-                // to be drained.
+                // Every lane that the writer knew has its verdict. This lane was registered too
+                // late to be drained.
                 return Admission::Refused;
             }
             crate::sync::yield_now();
         }
     }
 
-    /// Writer: from here on a push that the rings do not show yet waits for the verdict.
+    /// Called by the writer. From now on, a push that the rings do not show yet waits for the
+    /// verdict.
     pub(crate) fn begin_close(&self) {
-        // The heavy barrier orders it before the loads of the rings' tails. Release pairs with the Acquire in
-        // `is_closing`.
+        // The heavy barrier orders this store before the loads of the rings' tails. Release pairs
+        // with the Acquire in `is_closing`.
         self.0.state.store(CLOSING, Ordering::Release);
         self.0.barrier.heavy();
     }
 
-    /// Anybody: whether the writer has begun to end. Who sees that sees all that it did before; what it was asked since it
-    /// never answers.
+    /// True once the writer has begun to end. Any thread may ask. Who sees true also sees
+    /// everything that the writer did before. The writer answers nothing that it is asked later.
     pub(crate) fn is_closing(&self) -> bool {
         // Acquire pairs with the Release in `begin_close` and `close`.
         self.0.state.load(Ordering::Acquire) != OPEN
     }
 
-    /// Anybody: whether the writer has ended.
+    /// True once the writer has ended. Any thread may ask.
     pub(crate) fn is_closed(&self) -> bool {
         // Acquire pairs with the Release in `close`.
         self.0.state.load(Ordering::Acquire) == CLOSED
     }
 
-    /// Writer: every lane has its verdict, or the run is halted.
+    /// Called by the writer, once every lane has its verdict or the run is halted.
     pub(crate) fn close(&self) {
-        // Release pairs with the Acquire in `is_closed`: who sees the end sees every verdict, and the
-        // halt that kept the writer from giving one.
+        // Release pairs with the Acquire in `is_closed`: who sees the end also sees every verdict,
+        // and the halt that kept the writer from giving one.
         self.0.state.store(CLOSED, Ordering::Release);
     }
 }

@@ -39,7 +39,7 @@ pub enum HaltReason {
 pub enum HaltOutcome {
     /// This request halted the run.
     Halted,
-    /// The run was halted before, for another reason, which is kept.
+    /// The run was halted before. The first reason is kept.
     AlreadyHalted,
 }
 
@@ -62,7 +62,7 @@ struct State {
     callback: Option<Callback>,
     /// Set when the callback begins to run.
     told: AtomicBool,
-    /// Where this run's waiters sleep. They have to learn that there will be no progress.
+    /// Where this run's waiters sleep. A halt wakes them, because there will be no more progress.
     parking: Parking,
 }
 
@@ -75,17 +75,17 @@ impl HaltSignal {
     /// A signal that calls `callback` once, after the reason has become visible.
     ///
     /// The callback runs on the thread that halts the run: a submitter's, or the writer's. The
-    /// engine holds no lock meanwhile. The callback may call anything of the engine. Calls that wait
-    /// for the run's progress return its halt at once; closing or dropping the writer on the
-    /// writer's own thread does not wait for that thread. A callback that panics does not unwind
-    /// into the engine: the panic ends with the callback.
+    /// engine holds no lock meanwhile, and the callback may call any function of the engine. A call
+    /// that waits for the run's progress returns the halt at once. On the writer's own thread,
+    /// closing or dropping the writer does not wait for that thread. A panic of the callback ends
+    /// with the callback and does not unwind into the engine.
     pub fn with_callback(callback: impl Fn(&HaltReason) + Send + Sync + 'static) -> Self {
         let state = State { callback: Some(Box::new(callback)), ..State::default() };
         Self(Arc::new(CachePadded::new(state)))
     }
 
-    /// Halts the run for `reason`, unless it is halted already, and runs the callback if this call
-    /// did it. Takes a short lock and wakes everybody who waits for the run.
+    /// Halts the run for `reason`, unless it is halted already. If this call halted it, runs the
+    /// callback. Takes a short lock and wakes everybody who waits for the run.
     pub fn fire(&self, reason: HaltReason) -> HaltOutcome {
         let outcome = self.set(reason);
         if outcome == HaltOutcome::Halted {
@@ -95,7 +95,7 @@ impl HaltSignal {
     }
 
     /// Halts the run as [`fire`](Self::fire) does, but leaves the callback to a later
-    /// [`tell`](Self::tell): for a caller that holds a lock.
+    /// [`tell`](Self::tell). For a caller that holds a lock.
     pub(crate) fn set(&self, reason: HaltReason) -> HaltOutcome {
         {
             let mut kept = self.lock_reason();
@@ -103,27 +103,28 @@ impl HaltSignal {
                 return HaltOutcome::AlreadyHalted;
             }
             *kept = Some(reason);
-            // Release, within the lock: who sees the flag (Acquire in `is_halted`) sees the reason.
+            // Release, within the lock: who sees the flag (Acquire in `is_halted`) also sees the
+            // reason.
             self.0.halted.store(true, Ordering::Release);
         }
         self.0.parking.wake_all();
         HaltOutcome::Halted
     }
 
-    /// Runs the callback if the run is halted and nobody has run it. Only without locks.
+    /// Runs the callback if the run is halted and nobody has run it yet. The caller holds no lock.
     pub(crate) fn tell(&self) {
         if self.is_halted()
             && let Some(callback) = &self.0.callback
             && let Some(reason) = self.reason()
-            // Relaxed: the flag only counts; the reason was read under its lock.
+            // Relaxed: the flag only counts. The reason was read under its lock.
             && !self.0.told.swap(true, Ordering::Relaxed)
         {
-            // The panic hook has reported it. The run is halted all the same.
+            // The panic hook has reported it. The run stays halted.
             let _ = catch_unwind(AssertUnwindSafe(|| callback(&reason)));
         }
     }
 
-    /// Whether the run is halted. Once true, [`reason`](Self::reason) is not empty. One load.
+    /// True once the run is halted. Then [`reason`](Self::reason) is not empty. Costs one load.
     #[inline]
     pub fn is_halted(&self) -> bool {
         // Acquire pairs with the Release in `set`.
@@ -135,7 +136,7 @@ impl HaltSignal {
         self.lock_reason().clone()
     }
 
-    /// Why the run halted, for a caller that knows that it did.
+    /// Why the run halted, for a caller that knows that it is halted.
     pub(crate) fn reason_given(&self) -> HaltReason {
         self.reason().unwrap_or_else(|| HaltReason::WriterDied("without a reason".to_owned()))
     }

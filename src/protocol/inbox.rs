@@ -1,8 +1,8 @@
 use crate::sync::{AtomicBool, AtomicUsize, Mutex, MutexGuard, Ordering};
 
-/// Where new producers hand their rings, as lanes `L`, to the writer.
+/// Where new producers hand their rings to the writer. `L` is a lane.
 pub(crate) struct LaneInbox<L> {
-    /// Whether `lanes` has something for the writer.
+    /// True while `lanes` has something for the writer.
     has_new: AtomicBool,
     lanes: Mutex<NewLanes<L>>,
     /// Producers whose ring the writer still keeps.
@@ -36,25 +36,26 @@ impl<L> LaneInbox<L> {
         }
     }
 
-    /// Producer: hands over a ring, before the first push into it.
+    /// Called by a producer before its first push: hands over its ring.
     pub(crate) fn register(&self, lane: L, max: usize) -> Result<(), RegisterError> {
         let mut lanes = self.lock();
         if lanes.closed {
             return Err(RegisterError::Closed);
         }
-        // Relaxed: counted under the lock; the writer's decrements only make room.
+        // Relaxed: counted under the lock. The writer's decrements only make room.
         if self.producers.load(Ordering::Relaxed) >= max {
             return Err(RegisterError::TooMany { max });
         }
         self.producers.fetch_add(1, Ordering::Relaxed);
         lanes.waiting.push(lane);
-        // Release pairs with the Acquire in `take_new`. It comes before every push into the ring, so a
-        // writer that, after taking its horizon, finds no new ring has missed no message either.
+        // Release pairs with the Acquire in `take_new`. This store comes before every push into the
+        // ring. So a writer that finds no new ring after taking its horizon has missed no message
+        // either.
         self.has_new.store(true, Ordering::Release);
         Ok(())
     }
 
-    /// Writer: takes over new rings.
+    /// Called by the writer: takes over new rings.
     pub(crate) fn take_new(&self, lanes: &mut Vec<L>) {
         // Acquire pairs with the Release in `register`.
         if self.has_new.load(Ordering::Acquire) {
@@ -64,14 +65,14 @@ impl<L> LaneInbox<L> {
         }
     }
 
-    /// Writer: lets go of rings.
+    /// Called by the writer: gives `count` rings back.
     pub(crate) fn released(&self, count: usize) {
         if count > 0 {
             self.producers.fetch_sub(count, Ordering::Relaxed);
         }
     }
 
-    /// Writer: no more rings are taken.
+    /// Called by the writer: from now on no ring is taken.
     pub(crate) fn close(&self) {
         self.lock().closed = true;
     }

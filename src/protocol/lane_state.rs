@@ -1,13 +1,14 @@
 use crate::sync::{AtomicU64, CachePadded, Ordering};
 
-/// What the writer and one producer tell each other. Ordinals count the producer's own submits from 1.
+/// What the writer and one producer tell each other. Ordinals count the producer's own messages
+/// from 1.
 #[derive(Debug)]
 pub(crate) struct LaneState {
-    /// All submits up to this ordinal are durable. Only rises.
+    /// All messages up to this ordinal are durable. Only rises.
     durable: CachePadded<AtomicU64>,
-    /// Once the run is closing: the last ordinal that is in the log. `UNDECIDED` before.
+    /// The last ordinal that is in the log, once the run is closing. `UNDECIDED` before.
     last_admitted: CachePadded<AtomicU64>,
-    /// Marks of market data that the producer has shed so far.
+    /// How many marks of market data the producer has shed.
     marks_shed: AtomicU64,
 }
 
@@ -22,9 +23,9 @@ impl LaneState {
         }
     }
 
-    /// Writer: everything up to `ordinal` is durable.
+    /// Called by the writer: everything up to `ordinal` is durable.
     pub(crate) fn set_durable(&self, ordinal: u64) {
-        // Release pairs with the Acquire in `durable`: who sees the entry durable can read it back.
+        // Release pairs with the Acquire in `durable`: who sees an entry durable can read it back.
         self.durable.store(ordinal, Ordering::Release);
     }
 
@@ -33,16 +34,17 @@ impl LaneState {
         self.durable.load(Ordering::Acquire)
     }
 
-    /// Writer, closing, with the producer's ring found empty: nothing after `ordinal` will be taken.
+    /// Called by the closing writer, after it found the producer's ring empty: it takes nothing
+    /// after `ordinal`.
     pub(crate) fn set_last_admitted(&self, ordinal: u64) {
         // Release pairs with the Acquire in `last_admitted`.
         self.last_admitted.store(ordinal, Ordering::Release);
     }
 
-    /// Producer: so many marks were shed so far.
+    /// Called by the producer: it has shed `marks` so far.
     pub(crate) fn set_marks_shed(&self, marks: u64) {
-        // Relaxed: the writer asks after it has looked into the ring, and so hears of what was shed before anything
-        // that it takes from there.
+        // Relaxed: the writer reads this after the ring. So it learns of shed marks before it
+        // handles anything that it takes from there.
         self.marks_shed.store(marks, Ordering::Relaxed);
     }
 
@@ -50,7 +52,7 @@ impl LaneState {
         self.marks_shed.load(Ordering::Relaxed)
     }
 
-    /// The verdict of a closing writer, once there is one.
+    /// The verdict of a closing writer; `None` before.
     pub(crate) fn last_admitted(&self) -> Option<u64> {
         // Acquire pairs with the Release in `set_last_admitted`.
         let ordinal = self.last_admitted.load(Ordering::Acquire);

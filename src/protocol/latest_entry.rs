@@ -1,7 +1,7 @@
 use crate::sync::{AtomicU64, CachePadded, Ordering};
 
-/// How many entries have been pushed, by all producers. It tells a tap whether market data needs an
-/// order stamp of its own, see [`MarkStamp`].
+/// Counts the entries that all producers have pushed. A tap uses it to decide if market data needs
+/// a new order stamp, see [`MarkStamp`].
 #[derive(Debug)]
 pub(crate) struct LatestEntry(CachePadded<AtomicU64>);
 
@@ -10,44 +10,51 @@ impl LatestEntry {
         Self(CachePadded::new(AtomicU64::new(0)))
     }
 
-    /// Producer: an entry has been pushed. Before anybody is told so.
+    /// Called by a producer that has pushed an entry, before it tells anybody.
     #[inline]
     pub(crate) fn note(&self) {
-        // Release pairs with the Acquire in `get`. A store would end what earlier entries have released: whoever finds
-        // this one has to see their pushes too.
+        // Release pairs with the Acquire in `get`. A plain store would break the release sequence
+        // of earlier entries. Who reads this count has to see their pushes too.
         self.0.fetch_add(1, Ordering::Release);
     }
 
     #[inline]
     fn get(&self) -> u64 {
-        // Acquire pairs with the Release in `note`: a stamp that is taken next is later than the one found, and who
-        // takes a horizon after it sees the pushes of all entries noted so far.
+        // Acquire pairs with the Release in `note`. So a stamp that is taken next is later than
+        // those of all entries counted so far. And a writer that takes its horizon after that stamp
+        // sees their pushes.
         self.0.load(Ordering::Acquire)
     }
 }
 
-/// Order stamps for one producer's market data. To take a stamp is what costs most of a mark, and data only has to be
-/// ordered against entries: as long as none was pushed, the stamp before will do.
+/// Order stamps for one producer's market data.
 ///
-/// Let this producer see data x0, find some latest entry, and take a stamp t0; then see data x and find the same. Why x
-/// can have the stamp t0 as well:
+/// Taking a stamp is most of a mark's cost. Data only has to be ordered against entries. So while
+/// no entry was pushed, the stamp before is good enough.
 ///
-/// - An entry y that comes after x (x was seen before the code runs that causes y) is stamped after x0 was: t0 <
-///   stamp(y). And the mark of x was pushed before y was stamped, so that a writer that takes y sees it.
-/// - An entry y that comes before x has been pushed, and then noted, before this producer looked for x. It found what it
-///   had found for x0, so y was noted no later than what it found then, and t0 was taken after that: stamp(y) < t0. And y's
-///   push was visible before t0 was taken, so that a writer that takes x, whose horizon is later, sees it. What is found is
-///   not the same by chance: it is a count, not a stamp, which two producers can have in common.
+/// Let a producer see data x0, read the count of entries, and take a stamp t0. Later it sees data x
+/// and reads the same count. Then x may have the stamp t0 as well:
 ///
-/// Noted when it is stamped, an entry would be too early: its push could still be to come when the writer looks into its
-/// ring, and data that was caused by it be taken in the same round, from a ring that is looked into later.
+/// - Let entry y come after x: x was seen before the code ran that caused y. Then y was stamped
+///   after x0 was, so t0 < stamp(y). The mark of x was pushed before y was stamped, so a writer
+///   that takes y sees the mark.
+/// - Let entry y come before x. Then y was pushed and counted before this producer read the count
+///   for x. It read the same count as for x0, so y was already in the count for x0. t0 was taken
+///   after that, so stamp(y) < t0. The push of y was visible before t0 was taken. A writer that
+///   takes x has a later horizon, so it sees y. The two reads are not equal by chance: they are
+///   counts. Stamps would not do, because two producers can have the same one.
 ///
-/// A mark may reach its ring after the writer has taken entries of later stamps. None of them comes after it, or the
-/// writer would have looked into its ring later than that; it is ordered behind them. So is data that was caused by an entry
-/// which is known to be durable but not noted yet.
+/// An entry is counted after its push, not when it is stamped. Otherwise its push could still be to
+/// come when the writer looks into its ring. Data that the entry caused could then be taken in the
+/// same round, from a ring that the writer looks into later.
+///
+/// A mark may reach its ring after the writer has taken entries with later stamps. None of these
+/// entries comes after the mark's data, or the writer would have looked into the mark's ring later.
+/// The mark is ordered behind them. The same holds for data that was caused by an entry that is
+/// durable but not counted yet.
 #[derive(Debug)]
 pub(crate) struct MarkStamp {
-    /// The latest entry when the stamp was taken.
+    /// The count of entries when the stamp was taken.
     found: Option<u64>,
     stamp: u64,
 }
@@ -57,7 +64,7 @@ impl MarkStamp {
         Self { found: None, stamp: 0 }
     }
 
-    /// The stamp of a mark that is about to be pushed; `take` takes one from the order clock.
+    /// The stamp of a mark that is about to be pushed. `take` takes a new one from the order clock.
     #[inline]
     pub(crate) fn get(&mut self, latest: &LatestEntry, take: impl FnOnce() -> u64) -> u64 {
         let found = Some(latest.get());

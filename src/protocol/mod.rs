@@ -1,5 +1,5 @@
-//! What producers, writer and waiters say to each other through memory: leaves without any I/O,
-//! each checked by a loom model in `loom-tests`.
+//! What producers, writer and waiters say to each other through memory. Each file is a leaf without
+//! any I/O, checked by a loom model in `loom-tests`.
 
 mod gate;
 mod halt;

@@ -2,10 +2,11 @@ use std::time::Instant;
 
 use crate::sync::{Arc, AtomicUsize, Condvar, Mutex, Ordering, fence};
 
-/// Where threads wait for a condition that other threads make true, without a lock on their side.
+/// Where threads wait for a condition that other threads make true. Neither side needs a lock for
+/// the condition.
 ///
-/// The waker changes what the condition reads, then calls [`wake_all`](Self::wake_all), which costs
-/// a fence and a load while nobody waits.
+/// The waker changes what the condition reads, then calls [`wake_all`](Self::wake_all). While
+/// nobody waits, this costs a fence and a load.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Parking(Arc<Shared>);
 
@@ -17,7 +18,7 @@ struct Shared {
 }
 
 impl Parking {
-    /// Blocks until `is_done` returns true or `deadline` has passed; says whether it is done.
+    /// Blocks until `is_done` returns true or `deadline` has passed. Returns true if it is done.
     pub(crate) fn wait_until(
         &self,
         deadline: Option<Instant>,
@@ -27,8 +28,9 @@ impl Parking {
             return true;
         }
         self.0.waiters.fetch_add(1, Ordering::Relaxed);
-        // Pairs with the fence in `wake_all`: of "I am counted" and "the condition changed", at
-        // least one is seen by the other side. Acquire/Release would let both be missed.
+        // Pairs with the fence in `wake_all`. A waiter counts itself and then reads the condition;
+        // a waker changes the condition and then reads the count. At least one of the two sees the
+        // other's store. Acquire and Release would let both miss.
         fence(Ordering::SeqCst);
         let done = self.block(deadline, &mut is_done);
         self.0.waiters.fetch_sub(1, Ordering::Relaxed);
@@ -38,8 +40,8 @@ impl Parking {
     fn block(&self, deadline: Option<Instant>, is_done: &mut dyn FnMut() -> bool) -> bool {
         let mut guard = self.0.lock.lock().expect("no holder of this lock can panic");
         loop {
-            // Checked under the lock: a waker that changes the condition after this check has to
-            // get the lock before it notifies, which is after this thread sleeps.
+            // Checked under the lock. A waker that changes the condition after this check needs the
+            // lock before it notifies, and it gets the lock only once this thread sleeps.
             if is_done() {
                 return true;
             }
@@ -57,12 +59,12 @@ impl Parking {
         }
     }
 
-    /// Wakes all waiters, so that they check their condition again.
+    /// Wakes all waiters. They check their condition again.
     pub(crate) fn wake_all(&self) {
         // Pairs with the fence in `wait_until`.
         fence(Ordering::SeqCst);
         if self.0.waiters.load(Ordering::Relaxed) > 0 {
-            // A waiter that found the condition unmet still holds the lock until it sleeps.
+            // A waiter that found its condition false holds the lock until it sleeps.
             drop(self.0.lock.lock().expect("no holder of this lock can panic"));
             self.0.changed.notify_all();
         }

@@ -1,6 +1,6 @@
 use crate::sync::{AtomicU64, CachePadded, Ordering};
 
-/// The largest `seq` that is durable. Written by the writer alone; only rises.
+/// The largest `seq` that is durable. Only the writer writes it, and it only rises.
 #[derive(Debug)]
 pub(crate) struct Watermark(CachePadded<AtomicU64>);
 
@@ -9,7 +9,7 @@ impl Watermark {
         Self(CachePadded::new(AtomicU64::new(durable)))
     }
 
-    /// Publishes that everything up to `seq` is durable. Only after the backend said so.
+    /// Publishes that everything up to `seq` is durable. The caller has the backend's word for it.
     pub(crate) fn advance(&self, seq: u64) {
         debug_assert!(seq >= self.0.load(Ordering::Relaxed), "the watermark only rises");
         // Release pairs with the Acquire in `get`: who sees `seq` durable can read it back.

@@ -1,4 +1,5 @@
-//! How one entry comes out of its frame: checked against its hash and its place, then named.
+//! Takes one entry out of its frame: checks it against its hash and its place, then looks up its
+//! names.
 
 use bytes::Bytes;
 use uuid::Uuid;
@@ -17,13 +18,14 @@ pub(super) fn open_frame(first_seq: u64, bytes: Bytes) -> Result<Frame, ReadErro
     Ok(frame)
 }
 
-/// The record of entry `seq` with its hash. An error where the record does not have the hash stored
-/// with it, or says it is another entry.
+/// The record of entry `seq` with its hash. Fails if the stored hash is another, or the record is
+/// another entry.
 pub(super) fn record_of(frame: &Frame, seq: u64) -> Result<(RecordView<'_>, Hash), ReadError> {
     checked_record(frame, seq, |_, record| Hash::of(record.bytes()))
 }
 
-/// As [`record_of`], where all records of the frame were hashed at once, which is faster for many.
+/// Like [`record_of`], but with the hashes of all records of the frame, which are faster to compute
+/// at once.
 pub(super) fn hashed_record<'a>(
     frame: &'a Frame,
     seq: u64,
@@ -59,13 +61,13 @@ fn checked_record(
 pub(super) struct Names(Vec<String>);
 
 impl Names {
-    /// Makes sure the name of number `id` is loaded, if the run has it.
+    /// Loads the name of number `id`, if the run has it and it is not loaded.
     pub(super) fn load(&mut self, source: &dyn RunReader, id: u32) -> Result<(), ReadFault> {
         if self.has(id) {
             return Ok(());
         }
         for (id, name) in source.names(self.0.len() as u32)? {
-            // A hole in the numbers ends the table; `verify` reports it.
+            // A missing number ends the table. `verify` reports it.
             if id as usize == self.0.len() {
                 self.0.push(name);
             }
@@ -73,7 +75,7 @@ impl Names {
         Ok(())
     }
 
-    /// Whether the name of number `id` is loaded.
+    /// True if the name of number `id` is loaded.
     pub(super) fn has(&self, id: u32) -> bool {
         (id as usize) < self.0.len()
     }
@@ -83,7 +85,7 @@ impl Names {
     }
 }
 
-/// One captured message, borrowed from its frame. Its hash has been checked.
+/// One captured message. It is borrowed from its frame, and its hash has been checked.
 #[derive(Debug, Clone, Copy)]
 pub struct EntryRef<'a> {
     record: RecordView<'a>,
@@ -109,7 +111,7 @@ impl<'a> EntryRef<'a> {
         self.record.seq()
     }
 
-    /// Domain time of the message; where it came without one, its `ts_publish`.
+    /// Domain time of the message. If the message had none, its `ts_publish`.
     pub fn ts_init(&self) -> UnixNanos {
         self.record.ts_init()
     }
@@ -154,8 +156,8 @@ impl<'a> EntryRef<'a> {
         self.entry_hash
     }
 
-    /// A copy that stands alone. A key that is no UTF-8 (the engine writes none) is replaced as by
-    /// [`String::from_utf8_lossy`].
+    /// An owned copy. A key that is not UTF-8 is converted by [`String::from_utf8_lossy`]; the
+    /// engine writes none.
     pub fn to_entry(&self) -> Entry {
         let keys = self.keys().map(|(kind, key)| (kind, String::from_utf8_lossy(key).into_owned()));
         Entry {

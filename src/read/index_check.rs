@@ -1,6 +1,6 @@
-//! Whether the index has exactly the rows that follow from the frames. The rows of both sides are
-//! summed up for each stretch of the log, in whatever order they come. Only where the sums differ
-//! are the rows compared.
+//! Checks that the index has exactly the rows that follow from the frames. Sums up the rows of both
+//! sides for each segment of the log, in any order. Compares single rows only where the sums
+//! differ.
 
 use std::hash::{BuildHasher, RandomState};
 
@@ -10,23 +10,23 @@ use super::lookup::first_mention;
 use super::point_read::PointRead;
 use super::{Finding, ReadError};
 use crate::format::{
-    FrameKeys, HashLanes, KeyBlock, KeyBlockError, KeyBlockId, KeyRow, KeyTier, RecordView,
+    BatchHasher, FrameKeys, KeyBlock, KeyBlockError, KeyBlockId, KeyRow, KeyTier, RecordView,
     key_hash,
 };
 use crate::model::{IndexKind, RunManifest, RunStatus, error_chain};
 use crate::store::{BackendFault, ReadFault, RunReader};
 
-/// Sums up the rows that follow from frames. Each has random hash keys of its own, which its clones
-/// share, so that nobody can make up rows with the sum of others.
+/// Sums up the index rows of frames. Each summer has random hash keys of its own, shared with its
+/// clones. So nobody can make up other rows with the same sum.
 #[derive(Debug, Clone, Default)]
 pub(super) struct RowSummer {
     hasher: RandomState,
-    /// Those of the frame that is being walked.
+    /// The rows of the frame that is being walked.
     rows: FrameKeys,
 }
 
-/// A count of rows and the sum of their keyed hashes. Equal sets of rows have equal sums; different
-/// sets have them with a probability of one in 2⁶⁴.
+/// A count of rows and the sum of their keyed hashes. Equal sets of rows have equal sums. Different
+/// sets have equal sums with a probability of one in 2⁶⁴.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct RowSum {
     rows: u64,
@@ -34,12 +34,12 @@ pub(super) struct RowSum {
 }
 
 impl RowSummer {
-    /// Adds an entry that is as it was recorded. Others bear out no row of the index.
+    /// Adds an entry that is as it was recorded. A damaged entry adds no row.
     pub(super) fn entry(&mut self, record: &RecordView<'_>) {
         self.rows.add(record);
     }
 
-    /// The sum over the entries since the last frame ended.
+    /// The sum over the entries since the last call.
     pub(super) fn frame_ends(&mut self) -> RowSum {
         let mut sum = RowSum::default();
         for row in self.rows.finish() {
@@ -61,50 +61,50 @@ impl RowSum {
     }
 }
 
-/// About how many rows a stretch of the log has: 16 MiB of them.
-const STRETCH_ROWS: u64 = 1 << 20;
+/// About how many rows a segment of the log has: 16 MiB of them.
+const SEGMENT_ROWS: u64 = 1 << 20;
 
-/// The rows of a stretch of the log, which reaches from `first` to where the next one begins.
+/// The rows of a segment of the log. It ends where the next segment begins.
 #[derive(Debug, Default)]
-struct Stretch {
+struct Segment {
     first: u64,
     sum: RowSum,
 }
 
-/// Gathers what the index has to be while the frames are walked.
+/// Collects what the index should have, while the frames are walked.
 #[derive(Debug)]
 pub(super) struct IndexCheck {
     summer: RowSummer,
-    /// In the order of the log. They cover all numbers there are.
-    expected: Vec<Stretch>,
+    /// In the order of the log. The segments cover all numbers.
+    expected: Vec<Segment>,
 }
 
 impl IndexCheck {
     pub(super) fn new() -> Self {
-        Self { summer: RowSummer::default(), expected: vec![Stretch::default()] }
+        Self { summer: RowSummer::default(), expected: vec![Segment::default()] }
     }
 
-    /// For another thread to sum up frames by.
+    /// A summer for another thread, with the same keys.
     pub(super) fn summer(&self) -> RowSummer {
         self.summer.clone()
     }
 
-    /// Adds an entry of a frame that is not added by its sum.
+    /// Adds an entry of a frame whose sum is not known.
     pub(super) fn entry(&mut self, record: &RecordView<'_>) {
         self.summer.entry(record);
     }
 
-    /// Ends the frame stored under `key`, whose entries were added one by one.
+    /// Ends the frame stored under `key`. Its entries were added one by one.
     pub(super) fn frame_ends(&mut self, key: u64) {
         let sum = self.summer.frame_ends();
         self.accept(key, sum);
     }
 
-    /// Adds the whole frame stored under `key`.
+    /// Adds the frame stored under `key` by its sum.
     pub(super) fn accept(&mut self, key: u64, frame: RowSum) {
         match self.expected.last_mut() {
-            Some(Stretch { sum, .. }) if sum.rows < STRETCH_ROWS => sum.join(frame),
-            _ => self.expected.push(Stretch { first: key, sum: frame }),
+            Some(Segment { sum, .. }) if sum.rows < SEGMENT_ROWS => sum.join(frame),
+            _ => self.expected.push(Segment { first: key, sum: frame }),
         }
     }
 
@@ -129,16 +129,16 @@ impl IndexCheck {
         let found = self.sum_up_index(source, manifest.status, findings)?;
         let frames = PointRead::default();
         let ends = self.expected.iter().skip(1).map(|next| next.first - 1).chain([u64::MAX]);
-        for ((stretch, last), found) in self.expected.iter().zip(ends).zip(found) {
-            if stretch.sum != found {
-                let slice = Slice::gather(source, stretch.first, last)?;
+        for ((segment, last), found) in self.expected.iter().zip(ends).zip(found) {
+            if segment.sum != found {
+                let slice = Slice::gather(source, segment.first, last)?;
                 slice.compare(source, &frames, manifest, findings)?;
             }
         }
         Ok(())
     }
 
-    /// The rows of the index in each stretch. Its blocks have to be well-formed.
+    /// The sums of the index rows in each segment. Also checks the blocks.
     fn sum_up_index(
         &self,
         source: &dyn RunReader,
@@ -155,7 +155,7 @@ impl IndexCheck {
                 findings.push(Finding::IndexDamaged { tier, hash, seq: first.seq(), error });
             }
             for row in rows_of(bytes) {
-                let begun = self.expected.partition_point(|stretch| stretch.first <= row.seq());
+                let begun = self.expected.partition_point(|segment| segment.first <= row.seq());
                 found[begun - 1].add(&self.summer.hasher, *row);
             }
         })?;
@@ -163,7 +163,7 @@ impl IndexCheck {
     }
 }
 
-/// Whether the blocks of a run are in order, one after the other.
+/// Checks that the blocks of a run are in order, one after the other.
 struct BlockCheck {
     status: RunStatus,
     /// The last row of the sorted tier so far.
@@ -178,15 +178,14 @@ impl BlockCheck {
             let before = std::mem::replace(&mut self.sorted_up_to, block.rows().last().copied());
             return if before < Some(id.first) { Ok(()) } else { Err(KeyBlockError::Overlap) };
         }
-        // A run that is sealed in order has all its blocks sorted.
+        // A run that was sealed in order has only sorted blocks.
         let may_be_unsorted = matches!(self.status, RunStatus::Running | RunStatus::Quarantined);
         if may_be_unsorted { Ok(()) } else { Err(KeyBlockError::Tier) }
     }
 }
 
-/// The rows the index should have for a range of the log, to say row by row what is wrong with it.
-/// One range is compared after the other, each where something is wrong, so that memory is bounded;
-/// for each the whole index is walked.
+/// The rows that the index should have for a part of the log, to find each wrong row. Only one part
+/// with a wrong sum is in memory at a time. Each one walks the whole index.
 struct Slice {
     first: u64,
     last: u64,
@@ -195,20 +194,20 @@ struct Slice {
 }
 
 impl Slice {
-    /// Reads the frames that begin in a range of the log. The last range is open: of a run that
-    /// grows it takes in what is new, for the index has that too.
+    /// Reads the frames that begin in a part of the log. The last part is open: it includes frames
+    /// that were added meanwhile, because the index has their rows too.
     fn gather(source: &dyn RunReader, first: u64, last: u64) -> Result<Self, ReadFault> {
         let mut expected = Vec::new();
-        let (mut lanes, mut hashes) = (HashLanes::default(), Vec::new());
+        let (mut hasher, mut hashes) = (BatchHasher::default(), Vec::new());
         let mut keys = FrameKeys::default();
         let mut from = Some(first);
         while let Some(at) = from
             && let Some((first_seq, bytes)) = source.frame_at_or_after(at)?
             && first_seq <= last
         {
-            // What is damaged bears out no row. The walk over the entries reports it.
+            // A damaged entry adds no row. The walk over the entries reports it.
             if let Ok(frame) = open_frame(first_seq, bytes) {
-                frame.view().hash_records(&mut lanes, &mut hashes);
+                frame.view().hash_records(&mut hasher, &mut hashes);
                 let seqs = first_seq..=frame.last_seq();
                 for (record, _) in seqs.filter_map(|seq| hashed_record(&frame, seq, &hashes).ok()) {
                     keys.add(&record);
@@ -222,7 +221,7 @@ impl Slice {
         Ok(Self { first, last, expected })
     }
 
-    /// Names every row that the index has too many or too few.
+    /// Reports every row that the index has too many or too few.
     fn compare(
         &self,
         source: &dyn RunReader,
@@ -255,8 +254,8 @@ fn dangling_row(row: KeyRow) -> Finding {
     Finding::IndexDangling { hash: hash_text(row.hash()), seq: row.seq() }
 }
 
-/// What is wrong where the index does not have a row: whoever looks up the key does not find it, or
-/// takes a later entry for the first.
+/// The finding for a row that the index lacks: a look-up of the key fails, or returns a later
+/// entry.
 fn missing_row(
     source: &dyn RunReader,
     frames: &PointRead,
@@ -278,7 +277,7 @@ fn missing_row(
     }
 }
 
-/// The key that an entry is expected to be found by; `None` where the entry is damaged.
+/// The key that should lead to an entry; `None` if the entry is damaged.
 fn key_of(
     source: &dyn RunReader,
     frames: &PointRead,
@@ -300,7 +299,7 @@ fn kind_name(manifest: &RunManifest, kind: IndexKind) -> String {
     manifest.index_kinds.name(kind).map_or_else(|| kind.to_string(), str::to_owned)
 }
 
-/// Shows each block of the index, as it is stored.
+/// Calls `show` with each block of the index as stored.
 fn for_each_block(
     source: &dyn RunReader,
     mut visit: impl FnMut(KeyBlockId, &[u8]),
@@ -321,12 +320,12 @@ fn for_each_block(
     Ok(())
 }
 
-/// The rows of a block; none where it has no whole ones.
+/// The rows of a block; none if it is no whole number of rows.
 fn rows_of(bytes: &[u8]) -> &[KeyRow] {
     KeyBlock::parse(bytes).map_or(&[], |block| block.rows())
 }
 
-/// A hash as it is printed.
+/// A hash in the form in which it is printed.
 fn hash_text(hash: u64) -> String {
     format!("{hash:016x}")
 }

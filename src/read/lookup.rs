@@ -10,10 +10,11 @@ use crate::format::key_hash;
 use crate::model::IndexKind;
 use crate::store::{BackendFault, RunReader};
 
-/// The first entry that mentions a key. The index only says where to look. The key is compared with
-/// those of the entry, so keys with one hash do not mix. Nearly always the first entry has it.
+/// The first entry that mentions a key. The index only says where to look. This compares the key
+/// with the entry's keys, so that keys with the same hash are told apart. Nearly always the first
+/// entry has it.
 ///
-/// Whatever the index answers, this only goes on to later frames, so that it ends.
+/// Whatever the index says, this only goes on to later frames, so it always ends.
 pub(super) fn first_mention(
     source: &dyn RunReader,
     frames: &PointRead,
@@ -30,7 +31,7 @@ pub(super) fn first_mention(
         let missing = || ReadError::Gap { from: seq, to: seq };
         let frame = frames.frame(source, seq)?.ok_or_else(missing)?;
         let last = frame.last_seq();
-        // The frame's other keys with this hash have no row of their own.
+        // Other keys of the frame that have this hash have no row of their own.
         for seq in seq..=last {
             let (record, _) = record_of(&frame, seq)?;
             if record.keys().any(|mentioned| mentioned == (kind, key)) {
@@ -51,18 +52,18 @@ pub struct KeyMention {
     pub seq: u64,
 }
 
-/// Walks the keys of one kind in the order in which they are first mentioned. This scans all
-/// entries and looks up every key on the way, in the memory of a few frames.
+/// Walks the keys of one kind in the order of their first mention. Scans all entries and looks up
+/// every key. Holds a few frames in memory.
 ///
 /// A damaged or missing entry is an error in its place, as in a [`Scan`]. So is a key that cannot
-/// be looked up; the other keys of its entry are returned all the same.
+/// be looked up. The other keys of its entry are still returned.
 pub(super) struct Keys {
     source: Arc<dyn RunReader>,
     frames: Arc<PointRead>,
     scan: Scan,
     kind: IndexKind,
-    /// The keys that the last entry is the first to mention, and an error for each of its keys that
-    /// could not be looked up.
+    /// The keys that the last entry mentions first, and an error for each of its keys that could
+    /// not be looked up.
     found: VecDeque<Result<KeyMention, ReadError>>,
 }
 
@@ -88,7 +89,7 @@ impl Iterator for Keys {
     }
 }
 
-/// Appends the keys of a kind that no entry before this one mentions.
+/// Appends the keys of the kind that no earlier entry mentions.
 fn find_first(
     source: &dyn RunReader,
     frames: &PointRead,

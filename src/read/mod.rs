@@ -1,4 +1,4 @@
-//! Reading runs: entry by entry with every hash checked, key by key, and as a whole to verify.
+//! Reads runs: entry by entry with every hash checked, key by key, and as a whole to verify.
 
 mod digest;
 mod entry;

@@ -1,5 +1,5 @@
-//! Reads single entries, and keeps the frames and names that were read last. Without them each read
-//! would take a whole frame from the store for one entry of thousands.
+//! Reads single entries. Keeps the frames and names that were read last. Otherwise each read would
+//! load a frame of thousands of entries for one of them.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
@@ -10,14 +10,15 @@ use crate::format::Frame;
 use crate::model::Entry;
 use crate::store::RunReader;
 
-/// How many bytes of frames are kept by default. Reads by `seq` cluster: a cause lies shortly
-/// before its effect. Eight frames of the default size hold some 90 000 entries of 256 bytes.
+/// How many bytes of frames are kept by default. Reads by `seq` cluster, because a cause lies
+/// shortly before its effect. Eight frames of the default size hold some 90 000 entries of 256
+/// bytes.
 const KEPT_BYTES_DEFAULT: usize = 32 << 20;
 
-/// A page of redb's.
+/// The size of redb's pages.
 const PAGE_BYTES: usize = 4 << 10;
 
-/// What redb has in a page besides a frame, at most.
+/// The most bytes that redb adds to a frame in its pages.
 const REDB_BYTES: usize = 64;
 
 /// Reads single entries.
@@ -34,12 +35,12 @@ impl Default for PointRead {
 }
 
 impl PointRead {
-    /// Keeps up to `bytes_max` of frames.
+    /// Keeps up to `bytes_max` bytes of frames.
     pub(super) fn new(bytes_max: usize) -> Self {
         Self { frames: Mutex::new(RecentFrames::new(bytes_max)), names: RwLock::default() }
     }
 
-    /// The entry `seq`; `None` where the last frame that begins at or before it does not have it.
+    /// The entry `seq`; `None` if the last frame that begins at or before it does not have it.
     pub(super) fn read(
         &self,
         source: &dyn RunReader,
@@ -60,7 +61,7 @@ impl PointRead {
         Ok(Some(EntryRef::new(record, &names, entry_hash)?.to_entry()))
     }
 
-    /// The frame with entry `seq`; `None` where the last frame that begins at or before it ends
+    /// The frame with entry `seq`; `None` if the last frame that begins at or before `seq` ends
     /// before it.
     pub(super) fn frame(
         &self,
@@ -74,8 +75,8 @@ impl PointRead {
         let Some((first_seq, bytes)) = source.frame_at_or_before(seq)? else {
             return Ok(None);
         };
-        // Looked at before it is copied, which costs far more: whoever waits for an entry asks
-        // again and again for one after the last frame.
+        // Checked before the frame is copied, which costs far more. A caller that waits for an
+        // entry asks again and again for one after the last frame.
         if !open_frame(first_seq, bytes.clone())?.contains(seq) {
             return Ok(None);
         }
@@ -85,16 +86,16 @@ impl PointRead {
     }
 }
 
-/// The frames that were asked for last, up to a number of bytes that they hold.
+/// The frames that were used last, up to a limit of bytes.
 ///
-/// A committed frame never changes, so what is kept here stays right while the run grows.
+/// A committed frame never changes, so a kept frame stays right while the run grows.
 #[derive(Debug)]
 struct RecentFrames {
     bytes_max: usize,
     bytes: usize,
-    /// By first `seq`, with the time of the last use.
+    /// From first `seq` to the frame and the time of its last use.
     frames: BTreeMap<u64, (u64, Arc<Frame>)>,
-    /// Time of the last use to the first `seq`.
+    /// From the time of the last use to the first `seq`.
     uses: BTreeMap<u64, u64>,
     /// Counts uses.
     now: u64,
@@ -121,8 +122,8 @@ impl RecentFrames {
         Some(Arc::clone(frame))
     }
 
-    /// Keeps a frame; the frames that were not used for longest make room. A frame that is larger
-    /// than all the room is not kept.
+    /// Keeps a frame. Drops the frames that were not used for longest. Does not keep a frame that
+    /// is larger than the limit.
     fn keep(&mut self, frame: Arc<Frame>) {
         let first_seq = frame.first_seq();
         if held_bytes(&frame) > self.bytes_max {
@@ -148,8 +149,8 @@ impl RecentFrames {
     }
 }
 
-/// The memory that a kept frame takes. A frame borrowed from redb holds the pages it is in, with
-/// some bytes of redb's own: as many pages as the next power of two.
+/// The memory that a kept frame takes. A frame borrowed from redb holds all its pages: with redb's
+/// own bytes, rounded up to a power of two of pages.
 fn held_bytes(frame: &Frame) -> usize {
     (frame.len_bytes() + REDB_BYTES).next_power_of_two().max(PAGE_BYTES)
 }
@@ -165,7 +166,7 @@ mod tests {
 
     const ENTRIES: u64 = 10;
 
-    /// The frame of ten entries of one line each that begins at `first_seq`.
+    /// The frame that begins at `first_seq`. It has ten entries of one line each.
     fn frame(first_seq: u64) -> Arc<Frame> {
         let limits = FrameLimits { entries_max: 100, bytes_max: 1 << 16 };
         let stamp = RecordStamp { ts_publish: UnixNanos::new(0), topic_id: 0, type_id: 0 };
@@ -190,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn a_frame_is_found_by_each_of_its_entries_and_no_other() {
+    fn only_its_entries_find_a_frame() {
         let mut frames = recent();
         frames.keep(frame(11));
         frames.keep(frame(41));
@@ -211,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_kept_never_exceeds_its_bytes() {
+    fn kept_frames_never_exceed_the_limit() {
         let mut frames = recent();
         for first_seq in [1, 11, 11, 1, 21, 31, 31, 11] {
             frames.keep(frame(first_seq));
@@ -234,7 +235,7 @@ mod tests {
     }
 
     #[test]
-    fn a_frame_larger_than_all_room_is_not_kept() {
+    fn a_frame_over_the_limit_is_not_kept() {
         let mut frames = RecentFrames::new(held_bytes(&frame(1)) - 1);
         frames.keep(frame(1));
         assert_eq!(found(&mut frames, 1), None);

@@ -8,10 +8,10 @@ use super::{Direction, KeyMention, ReadError, Scan};
 use crate::model::{Entry, IndexKind, RunManifest, SnapshotAnchor};
 use crate::store::{ReadFault, RunReader};
 
-/// Reads one run, sealed or live. Every entry's hash is checked on the way.
+/// Reads one run, sealed or live. Checks the hash of every entry that it reads.
 ///
-/// A reader of a live run, got from its store in the same process, sees what is durable at the time
-/// of each call. Clones share the frames that [`read`](Self::read) keeps.
+/// A reader of a live run comes from the store in the same process. Each call sees what is durable
+/// by then. Clones share the frames that [`read`](Self::read) keeps.
 #[derive(Clone)]
 pub struct EventStoreReader {
     source: Arc<dyn RunReader>,
@@ -24,7 +24,7 @@ pub struct EventStoreReader {
 pub struct ReplayPlan {
     /// The first entry to apply: the one after the anchor, or 1.
     pub from_seq: u64,
-    /// The last entry to apply: the watermark. Below `from_seq` when there is nothing to apply.
+    /// The last entry to apply: the watermark. Below `from_seq` if there is nothing to apply.
     pub to_seq: u64,
 }
 
@@ -34,9 +34,9 @@ impl EventStoreReader {
         Self { source, seal: Arc::default(), point: Arc::default() }
     }
 
-    /// As [`new`](Self::new), but keeps up to `bytes` of frames for [`read`](Self::read) and
-    /// [`lookup`](Self::lookup) instead of 32 MiB. A read from a frame that is kept takes about a
-    /// microsecond, any other as long as the frame takes to be read. 0 keeps none.
+    /// Like [`new`](Self::new), but keeps up to `bytes` of frames for [`read`](Self::read) and
+    /// [`lookup`](Self::lookup) instead of 32 MiB. A read from a kept frame takes about a
+    /// microsecond. Any other read takes as long as reading the frame. 0 keeps none.
     pub fn keeping(source: Arc<dyn RunReader>, bytes: usize) -> Self {
         Self { source, seal: Arc::default(), point: Arc::new(PointRead::new(bytes)) }
     }
@@ -46,15 +46,15 @@ impl EventStoreReader {
         Ok(self.source.manifest()?)
     }
 
-    /// The durable watermark: the last entry of the last frame; 0 while there is none. A sealed run
-    /// that has lost its last frames has a higher one in its manifest.
+    /// The durable watermark: the last entry of the last frame; 0 if there is none. If a sealed run
+    /// has lost its last frames, its manifest has a higher one.
     pub fn watermark(&self) -> Result<u64, ReadError> {
         Ok(self.source.watermark()?)
     }
 
-    /// The durable watermark; an error where a sealed run ends before the one in its manifest.
+    /// The durable watermark. Fails if a sealed run ends before the one in its manifest.
     pub(crate) fn whole_watermark(&self) -> Result<u64, ReadError> {
-        // The manifest first: a live run may grow and be sealed between the two.
+        // The manifest first: a live run may grow and be sealed between the two reads.
         let sealed = sealed_watermark(&*self.source)?;
         let watermark = self.watermark()?;
         match sealed {
@@ -68,19 +68,19 @@ impl EventStoreReader {
         Ok(self.source.anchor()?)
     }
 
-    /// Walks the entries of a range, lowest first or highest first, in the memory of one frame.
+    /// Walks the entries of a range, lowest first or highest first. Holds one frame in memory.
     ///
     /// Both ends belong to the range. Entries count from 1, so a range from 0 begins with entry 1.
-    /// `u64::MAX` as `to_seq` leaves the range open. A range whose `to_seq` is below its `from_seq`
-    /// is empty: its scan returns `None` at once and reads nothing.
+    /// With `u64::MAX` as `to_seq` the range is open. If `to_seq` is below `from_seq` the range is
+    /// empty: the scan returns `None` at once and reads nothing.
     ///
-    /// Of a live run, do not keep a [`Scan`] for long that is not at its end.
+    /// Do not keep a [`Scan`] of a live run for long, unless it has reached its end.
     pub fn scan(&self, from_seq: u64, to_seq: u64, direction: Direction) -> Scan {
         Scan::new(Arc::clone(&self.source), direction, from_seq, to_seq)
     }
 
-    /// The entry `seq`; `None` for 0 and past the watermark. Of a sealed run the watermark in its
-    /// manifest counts: an entry before that which is not there is a [`ReadError::Gap`].
+    /// The entry `seq`; `None` for 0 and past the watermark. For a sealed run, this is the
+    /// watermark in its manifest: a missing entry before it is a [`ReadError::Gap`].
     pub fn read(&self, seq: u64) -> Result<Option<Entry>, ReadError> {
         if seq == 0 {
             return Ok(None);
@@ -104,11 +104,11 @@ impl EventStoreReader {
         first_mention(&*self.source, &self.point, kind, key.as_ref())
     }
 
-    /// All keys of `kind`, in the order of the entries that mention each first. This scans the run
-    /// in the memory of a few frames; to find one key, [`lookup`](Self::lookup) it.
+    /// All keys of `kind`, in the order of their first mention. This scans the run and holds a few
+    /// frames in memory. To find one key, use [`lookup`](Self::lookup).
     ///
-    /// A damaged or missing entry is an error in its place, as in a [`Scan`]. So is a key that
-    /// cannot be looked up; the other keys of its entry are returned all the same.
+    /// A damaged or missing entry is an error in its place, as in a [`Scan`]. So is a key that cannot
+    /// be looked up. The other keys of its entry are still returned.
     pub fn keys(
         &self,
         kind: IndexKind,
@@ -116,11 +116,11 @@ impl EventStoreReader {
         Keys::new(Arc::clone(&self.source), Arc::clone(&self.point), kind)
     }
 
-    /// What to replay on top of the snapshot, or from the beginning where there is none. An error
-    /// where a sealed run has lost its last entries.
+    /// What to replay on top of the snapshot, or from the beginning if there is none. Fails if a
+    /// sealed run has lost its last entries.
     pub fn replay_plan(&self) -> Result<ReplayPlan, ReadError> {
-        // The anchor first: of a live run it may be recorded between the two, and is never past the
-        // watermark of then.
+        // The anchor first. A live run may record a later anchor between the two reads, past a
+        // watermark that was read before.
         let anchor = self.anchor()?.map_or(0, |anchor| anchor.high_watermark);
         let watermark = self.whole_watermark()?;
         if anchor > watermark {

@@ -2,7 +2,7 @@ use std::sync::{Arc, OnceLock};
 
 use super::ReadError;
 use super::entry::{EntryRef, Names, hashed_record, open_frame};
-use crate::format::{Frame, HashLanes};
+use crate::format::{BatchHasher, Frame};
 use crate::model::{Entry, Hash};
 use crate::store::{ReadFault, RunReader};
 
@@ -15,26 +15,26 @@ pub enum Direction {
     Reverse,
 }
 
-/// Walks a range of entries in the memory of one frame.
+/// Walks a range of entries. Holds one frame in memory.
 ///
-/// A damaged or missing entry is an error in its place; the scan then goes on after it. Entries are
-/// also missing where a sealed run ends before the watermark in its manifest. A damaged frame ends
-/// the scan, and so do names that cannot be read. A forward scan with an open end that has returned
-/// `None` can be asked again when more has become durable.
+/// A damaged or missing entry is an error in its place, and the scan goes on after it. If a sealed
+/// run ends before the watermark in its manifest, the entries in between are missing. A damaged
+/// frame ends the scan, and so do names that cannot be read. A forward scan with an open end can be
+/// called again after it returned `None`, when more has become durable.
 ///
-/// A scan that stands inside a frame borrows that frame from the store. Of a live run on redb this
-/// keeps pages that are freed meanwhile from being used again, and the file grows by them: take
-/// such a scan to its end, or drop it, before waiting for long.
+/// A scan inside a frame borrows that frame from the store. In a live run on redb, this keeps freed
+/// pages from being reused, and the file grows. Take such a scan to its end, or drop it, before
+/// waiting for long.
 pub struct Scan {
     source: Arc<dyn RunReader>,
     seal: KnownSeal,
-    /// The frame the scan stands in, and the hashes of its records.
+    /// The frame that the scan is in, and the hashes of its records.
     frame: Option<Frame>,
     hashes: Vec<Hash>,
-    lanes: HashLanes,
+    hasher: BatchHasher,
     names: Names,
     direction: Direction,
-    /// What is still to be returned: first and last `seq`.
+    /// What is left to return: first and last `seq`.
     from: u64,
     to: u64,
     ended: bool,
@@ -52,7 +52,7 @@ impl Scan {
             seal: KnownSeal::default(),
             frame: None,
             hashes: Vec::new(),
-            lanes: HashLanes::default(),
+            hasher: BatchHasher::default(),
             names: Names::default(),
             direction,
             from: from.max(1),
@@ -68,16 +68,16 @@ impl Scan {
         }
         match self.advance() {
             Ok(None) => {
-                // Released while a caller waits for more: a borrowed frame keeps pages of a live
-                // run from being used again.
+                // Release the frame while the caller waits for more: a borrowed frame keeps pages
+                // of a live run from being reused.
                 self.frame = None;
                 None
             }
             Ok(Some(seq)) => {
                 let Self { source, frame, hashes, names, .. } = self;
                 let entry = named_entry(frame.as_ref(), seq, hashes, names, &**source);
-                // Names that cannot be read once would be asked for again for each entry. In a
-                // damaged file this takes seconds.
+                // Ends the scan after names that cannot be read. To try again for each entry would
+                // take seconds in a damaged file.
                 self.ended = matches!(entry, Err(ReadError::Store(_)));
                 Some(entry)
             }
@@ -108,7 +108,7 @@ impl Scan {
         self.frame.as_ref().is_some_and(|frame| frame.contains(seq))
     }
 
-    /// The first entry of the range, once its frame is loaded. `None` where the log ends before it.
+    /// The first entry of the range, after loading its frame. `None` if the log ends before it.
     fn load_lowest(&mut self) -> Result<Option<u64>, ReadError> {
         let seq = self.from;
         if self.is_loaded(seq) {
@@ -122,8 +122,8 @@ impl Scan {
             return Ok(None);
         };
         // A live run may have grown since the first look. Frames are committed in order, and the
-        // seal after them. So an entry before a frame that is there, or before the end of a sealed
-        // run, is missing if it is not found now.
+        // seal comes after them. So an entry before an existing frame, or before the end of a
+        // sealed run, is missing if it is not found now.
         self.load_around(seq)?;
         if self.is_loaded(seq) {
             return Ok(Some(seq));
@@ -137,8 +137,8 @@ impl Scan {
         Err(ReadError::Gap { from: seq, to })
     }
 
-    /// The last entry of the range, or of the log where that ends earlier, once its frame is
-    /// loaded. `None` where the log begins after the range.
+    /// The last entry of the range or of the log, whichever is earlier, after loading its frame.
+    /// `None` if the log begins after the range.
     fn load_highest(&mut self) -> Result<Option<u64>, ReadError> {
         let seq = self.to;
         if self.is_loaded(seq) {
@@ -149,7 +149,7 @@ impl Scan {
         if self.is_loaded(seq) {
             return Ok(Some(seq));
         }
-        // An open end means the watermark, which only the last frame tells.
+        // An open end means the watermark. Only the last frame tells it.
         let last = self.frame.as_ref().map(Frame::last_seq).filter(|last| *last < seq).unwrap_or(0);
         self.to = last;
         let from = self.from.max(last + 1);
@@ -158,20 +158,20 @@ impl Scan {
         }
         match Beyond::look(&*self.source, &self.seal, last + 1)? {
             Beyond::Frame(next) if next > seq => Err(ReadError::Gap { from, to: seq }),
-            // Either it was committed since the first look, and this scan began before it; or no
-            // search finds it now either.
+            // Either the frame was committed after the first look, and this scan began before. Or
+            // no search finds it now either.
             Beyond::Frame(next) if !self.finds(next)? => {
                 Err(ReadFault::unfindable_frame(next).into())
             }
             Beyond::Lost(end) if from <= end => Err(ReadError::Gap { from, to: end.min(seq) }),
-            // Nothing is missing after the last frame, or nothing that was asked for.
+            // Nothing of the range is missing after the last frame.
             Beyond::Frame(_) | Beyond::Lost(_) | Beyond::End => {
                 Ok((self.from <= last).then_some(last))
             }
         }
     }
 
-    /// Whether a search comes to the frame that begins at `first_seq`.
+    /// True if a search finds the frame that begins at `first_seq`.
     fn finds(&self, first_seq: u64) -> Result<bool, ReadError> {
         let found = self.source.frame_at_or_before(first_seq)?;
         Ok(found.is_some_and(|(found, _)| found == first_seq))
@@ -182,7 +182,7 @@ impl Scan {
     fn load_around(&mut self, seq: u64) -> Result<(), ReadError> {
         if let Some((first_seq, bytes)) = self.source.frame_at_or_before(seq)? {
             let frame = open_frame(first_seq, bytes)?;
-            frame.view().hash_records(&mut self.lanes, &mut self.hashes);
+            frame.view().hash_records(&mut self.hasher, &mut self.hashes);
             self.frame = Some(frame);
         }
         Ok(())
@@ -197,7 +197,7 @@ impl Iterator for Scan {
     }
 }
 
-/// The entry `seq` of the frame that is loaded.
+/// The entry `seq` of the loaded frame.
 fn named_entry<'a>(
     frame: Option<&'a Frame>,
     seq: u64,
@@ -211,10 +211,10 @@ fn named_entry<'a>(
     EntryRef::new(record, names, entry_hash)
 }
 
-/// What comes in the log from a place on at which no entry was found.
+/// What the log has from a place on where no entry was found.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Beyond {
-    /// A frame, which begins with this entry.
+    /// A frame that begins with this entry.
     Frame(u64),
     /// No frame, though the run was sealed with entries up to this one.
     Lost(u64),
@@ -223,7 +223,7 @@ pub(super) enum Beyond {
 }
 
 impl Beyond {
-    /// Looks for what comes at `seq` or after it.
+    /// Looks for what comes at or after `seq`.
     pub(super) fn look(
         source: &dyn RunReader,
         seal: &KnownSeal,
@@ -239,12 +239,12 @@ impl Beyond {
         let Some(last) = seal.watermark(source)?.filter(|last| *last >= seq) else {
             return Ok(Self::End);
         };
-        // The run may have been sealed only now, with frames that were not there a moment ago.
+        // The run may have been sealed just now, with frames that were not there a moment ago.
         Ok(next_frame()?.unwrap_or(Self::Lost(last)))
     }
 
-    /// The last entry that is missing, if the one at the place is; the one before the place where a
-    /// frame begins there. `None` where nothing is missing.
+    /// The last missing entry, if the entry at the place is missing. If a frame follows, this is
+    /// the one before it. `None` if nothing is missing.
     pub(super) fn last_missing(self) -> Option<u64> {
         match self {
             Self::Frame(first_seq) => Some(first_seq.saturating_sub(1)),
@@ -254,8 +254,8 @@ impl Beyond {
     }
 }
 
-/// Where a run was sealed, if it was sealed when this was first asked. The manifest is read once: a
-/// run that was live then is written by this process, so nothing of it gets lost.
+/// Where a run was sealed, if it was sealed at the first call. The manifest is read once: this
+/// process writes a run that was live then, so nothing of it gets lost.
 #[derive(Debug, Default)]
 pub(super) struct KnownSeal(OnceLock<Option<u64>>);
 
@@ -269,12 +269,13 @@ impl KnownSeal {
     }
 }
 
-/// The last entry of a sealed run, by its manifest; `None` while a run is not sealed.
+/// The last entry of a sealed run, by its manifest; `None` if the run is not sealed.
 ///
-/// The seal is committed after the last frame. An entry that is not found from then on is missing.
+/// The seal is committed after the last frame. So once it is there, an entry that is not found is
+/// missing.
 pub(super) fn sealed_watermark(source: &dyn RunReader) -> Result<Option<u64>, ReadFault> {
     let manifest = source.manifest()?;
-    // No frame has an entry of the largest number there is.
+    // No entry has the largest number.
     let last = manifest.high_watermark.min(u64::MAX - 1);
     Ok(manifest.status.is_sealed().then_some(last))
 }

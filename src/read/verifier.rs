@@ -9,11 +9,11 @@ use super::{Finding, VerifyReport};
 use crate::model::Hash;
 use crate::store::RunReader;
 
-/// Walks all of a run and collects what is wrong with it. Changes nothing, and needs the memory of
-/// a few frames a thread and the names table.
+/// Walks a whole run and collects what is wrong. Changes nothing. Holds a few frames a thread and
+/// the names table in memory.
 ///
-/// Of a run that grows meanwhile it may report what is only new: names, index and anchor are read
-/// after the frames.
+/// If the run grows meanwhile, new content may be reported as wrong: names, index and anchor are
+/// read after the frames.
 pub struct Verifier {
     source: Arc<dyn RunReader>,
     expected_root: Option<Hash>,
@@ -27,20 +27,20 @@ impl Verifier {
         Self { source, expected_root: None, threads: threads.min(Self::THREADS_MAX) }
     }
 
-    /// Also compares the run's root with the one that was printed when it was sealed. Only with it
-    /// can a run that was changed and consistently sealed anew be told from the original.
+    /// Also compares the run's root with `root`, which was printed when the run was sealed. Only
+    /// this reveals a run that was changed and consistently sealed anew.
     #[must_use]
     pub fn expect_root(mut self, root: Hash) -> Self {
         self.expected_root = Some(root);
         self
     }
 
-    /// The most threads that are used, since each takes the memory of a frame.
+    /// The most threads. Each takes the memory of a frame.
     pub const THREADS_MAX: NonZero<usize> = NonZero::new(256).unwrap();
 
-    /// Checks hashes on so many threads, up to [`THREADS_MAX`](Self::THREADS_MAX); by default on as
-    /// many as there are processors for this process. With 1 all is done on the calling thread.
-    /// What is found is the same with any number.
+    /// Checks hashes on `threads` threads, up to [`THREADS_MAX`](Self::THREADS_MAX). Default: as
+    /// many as this process has processors. With 1, all work is done on the calling thread. The
+    /// findings are the same with any number.
     #[must_use]
     pub fn threads(mut self, threads: NonZero<usize>) -> Self {
         self.threads = threads.min(Self::THREADS_MAX);
@@ -88,7 +88,7 @@ impl Verifier {
     }
 
     fn check_root(&self, findings: &mut Findings) -> Option<Hash> {
-        // An unreadable manifest, the only other cause, is reported already.
+        // The only other cause is an unreadable manifest, which is reported already.
         let root = self.source.root().ok().flatten();
         if let Some(expected) = self.expected_root
             && root != Some(expected)

@@ -4,21 +4,21 @@ use super::Finding;
 use super::digest::FrameDigest;
 use super::finding::Findings;
 use super::index_check::IndexCheck;
-use crate::format::{FrameView, HashLanes, RecordView};
+use crate::format::{BatchHasher, FrameView, RecordView};
 use crate::model::{Hash, RunManifest, UnixNanos, error_chain};
 use crate::store::{ReadFault, RunReader};
 
-/// What the verifier knows of the run after the frames seen so far.
+/// What the verifier knows about the run after the frames seen so far.
 pub(super) struct Walk {
-    lanes: HashLanes,
+    hasher: BatchHasher,
     hashes: Vec<Hash>,
     next_seq: u64,
-    /// True after a damaged frame, or where the walk broke off: then `next_seq` means nothing.
+    /// True after a damaged frame, or if the walk broke off. Then `next_seq` means nothing.
     end_unknown: bool,
     root: Hash,
     names: Vec<String>,
     /// How many names there were before the first frame that is missing, damaged or one too many.
-    /// The numbers of the names after it are unknown.
+    /// The numbers of later names are unknown.
     names_before_loss: Option<usize>,
     ts_init_max: UnixNanos,
     scanned: u64,
@@ -28,7 +28,7 @@ pub(super) struct Walk {
 impl Walk {
     pub(super) fn new() -> Self {
         Self {
-            lanes: HashLanes::default(),
+            hasher: BatchHasher::default(),
             hashes: Vec::new(),
             next_seq: 1,
             end_unknown: false,
@@ -41,8 +41,8 @@ impl Walk {
         }
     }
 
-    /// Takes the next frame of the run. If it is in order by itself and follows from those before,
-    /// its digest is enough. Any other frame is looked at in full, to say what is wrong with it.
+    /// Takes the next frame of the run. If it is sound and follows the frames before, its digest is
+    /// enough. Any other frame is examined in full, to report what is wrong.
     pub(super) fn step(
         &mut self,
         key: u64,
@@ -87,16 +87,16 @@ impl Walk {
         self.names_before_loss = self.names_before_loss.or(Some(self.names.len()));
     }
 
-    /// Notes that nobody can say where the run goes on.
+    /// Notes that it is unknown where the run goes on.
     pub(super) fn break_off(&mut self) {
         self.end_unknown = true;
         self.lose_frame();
     }
 
-    /// Reports a frame stored under `key` that does not begin where the one before it ends.
+    /// Reports a frame stored under `key` that does not begin where the frame before ends.
     fn place(&mut self, key: u64, findings: &mut Findings) {
         if std::mem::take(&mut self.end_unknown) {
-            // Nobody can say where the damaged frame before this one ended.
+            // Where the damaged frame before this one ended is unknown.
         } else if key > self.next_seq {
             findings.push(Finding::Gap { from: self.next_seq, to: key - 1 });
             self.lose_frame();
@@ -107,7 +107,7 @@ impl Walk {
         }
     }
 
-    /// Looks at all of a frame and says what is wrong.
+    /// Examines a whole frame and reports what is wrong.
     fn frame(&mut self, key: u64, bytes: &Bytes, findings: &mut Findings) {
         self.place(key, findings);
         let damaged = |error: &dyn std::error::Error| Finding::FrameDamaged {
@@ -131,7 +131,7 @@ impl Walk {
         self.chain(key, &frame, findings);
         self.names.extend(frame.names().map(str::to_owned));
         self.records(key, &frame, findings);
-        // A frame that lies within another does not move the end back.
+        // A frame within another does not move the end back.
         self.next_seq = self.next_seq.max(key.saturating_add(frame.count() as u64));
     }
 
@@ -149,7 +149,7 @@ impl Walk {
     }
 
     fn records(&mut self, key: u64, frame: &FrameView<'_>, findings: &mut Findings) {
-        frame.hash_records(&mut self.lanes, &mut self.hashes);
+        frame.hash_records(&mut self.hasher, &mut self.hashes);
         for index in 0..frame.count() {
             let seq = key.saturating_add(index as u64);
             let is_intact = self.hashes[index] == frame.entry_hash(index);
@@ -179,7 +179,7 @@ impl Walk {
         self.ts_init_max = self.ts_init_max.max(record.ts_init());
     }
 
-    /// Entries whose place and bytes were checked.
+    /// How many entries had their place and bytes checked.
     pub(super) fn scanned(&self) -> u64 {
         self.scanned
     }
@@ -189,13 +189,13 @@ impl Walk {
         (self.scanned > 0).then_some(self.ts_init_max)
     }
 
-    /// What the index has to be.
+    /// What the index should have.
     pub(super) fn index(&self) -> &IndexCheck {
         &self.index
     }
 
     /// Compares the names table, which readers use, with the names in the frames, which the hashes
-    /// cover. Names whose numbers are unknown are left out.
+    /// cover. Leaves out names whose numbers are unknown.
     pub(super) fn check_names_table(&self, source: &dyn RunReader, findings: &mut Findings) {
         let table = match source.names(0) {
             Ok(table) => table,
@@ -219,8 +219,8 @@ impl Walk {
         }
     }
 
-    /// Compares the manifest with the frames. What a lost or damaged frame may account for is not
-    /// reported a second time.
+    /// Compares the manifest with the frames. Does not report what a lost or damaged frame may
+    /// explain.
     pub(super) fn check_manifest(&self, manifest: &RunManifest, findings: &mut Findings) {
         let mut compare = |field, manifest: String, run: String| {
             if manifest != run {
@@ -239,7 +239,7 @@ impl Walk {
         let end = has_end.then_some(self.ts_init_max);
         let root = has_end.then_some(self.root);
         compare("high_watermark", manifest.high_watermark.to_string(), watermark.to_string());
-        // The entry with the largest time may be in a frame that is lost.
+        // The entry with the largest time may be in a lost frame.
         let may_be_lost = is_sealed && self.has_lost_frames() && manifest.end_ts_init > end;
         if !may_be_lost {
             let [manifest, run] =

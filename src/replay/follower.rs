@@ -4,15 +4,15 @@ use crate::engine::{AnchorRequestError, SnapshotAnchorer};
 use crate::model::{ContentHash, SnapshotAnchor};
 use crate::read::{EventStoreReader, ReadError};
 
-/// Keeps a cache up with a live run: applies what has become durable, in the order of the run, when
-/// its owner asks it to.
+/// Keeps a cache up with a live run: applies durable entries in the order of the run, whenever its
+/// owner calls it.
 ///
-/// With many producers no thread of the node sees all messages in the order of the run, so none can
-/// say which entry its state belongs to. A follower can: its state is always that of one place in
-/// the total order, [`applied_seq`](Self::applied_seq), and so is a snapshot it takes.
+/// With many producers, no thread of the node sees all messages in the order of the run. So no
+/// thread can say which entry its state belongs to. A follower can: its state, and each snapshot
+/// that it takes, belongs to one place in the total order, [`applied_seq`](Self::applied_seq).
 ///
-/// It has no thread of its own, and nothing to publish with. Where it lags behind, the run waits for
-/// nothing: it reads what is durable, at its own pace.
+/// It has no thread of its own and cannot publish. It reads what is durable at its own pace. The
+/// run never waits for it.
 pub struct CacheFollower<C> {
     cache: C,
     reader: EventStoreReader,
@@ -20,16 +20,17 @@ pub struct CacheFollower<C> {
     state: State,
 }
 
-/// Whether a follower can go on.
+/// What a follower can do next.
 #[derive(Debug, Clone, Copy)]
 enum State {
     /// It has not looked at the run yet.
     New,
     /// It applies what becomes durable.
     Following,
-    /// The cache did not take this entry.
+    /// The cache failed to apply this entry.
     Stopped { seq: u64 },
-    /// The cache came with the state at an entry that the run did not have, which ended here.
+    /// The cache was said to have the state at an entry that the run does not have. The run ended
+    /// here then.
     Ahead { watermark: u64 },
 }
 
@@ -40,7 +41,8 @@ pub enum FollowError {
     /// The run could not be read, or the cache did not take an entry.
     #[error(transparent)]
     Replay(#[from] ReplayError),
-    /// The cache did not take an entry earlier; its state is no longer that of any place in the run.
+    /// The cache failed to apply an entry earlier. Its state no longer belongs to any place in the
+    /// run.
     #[error(
         "the cache stopped at entry {seq}, which it could not apply; restore another cache from the \
          run and follow with that"
@@ -49,8 +51,8 @@ pub enum FollowError {
         /// The entry that was not applied.
         seq: u64,
     },
-    /// The cache is said to have the state at an entry that the run does not have: it is that of another
-    /// run, or `applied_seq` is not its place.
+    /// The cache was said to have the state at an entry that the run does not have. It has the
+    /// state of another run, or `applied_seq` is wrong.
     #[error(
         "the cache is said to be at entry {applied_seq}, but the run ended with entry {watermark}; \
          restore a cache from this run and follow from its report's to_seq"
@@ -97,27 +99,28 @@ pub enum SnapshotError {
 }
 
 impl<C: StateCache> CacheFollower<C> {
-    /// Follows the run with a cache whose state is that at `applied_seq`: 0 for one that begins with
-    /// the run, [`RestoreReport::to_seq`](super::RestoreReport::to_seq) for one restored from it. Past the
-    /// run's watermark it cannot be: [`catch_up`](Self::catch_up) would return [`FollowError::Ahead`].
+    /// Follows a run with a cache that has the state at `applied_seq`: 0 for a cache at the
+    /// beginning of the run, [`RestoreReport::to_seq`](super::RestoreReport::to_seq) for a restored
+    /// one. If that is past the run's watermark, [`catch_up`](Self::catch_up) returns
+    /// [`FollowError::Ahead`].
     pub fn new(cache: C, reader: EventStoreReader, applied_seq: u64) -> Self {
         Self { cache, reader, progress: Progress::at(applied_seq), state: State::New }
     }
 
-    /// Applies every entry that is durable when this is called, and returns the last applied `seq`.
-    /// Blocks for as long as they take to read and apply, in the memory of one frame.
+    /// Applies every entry that is durable when this is called. Returns the last applied `seq`.
+    /// Blocks while it reads and applies them. Holds one frame in memory.
     ///
-    /// After an error of reading the state is that at [`applied_seq`](Self::applied_seq), and it can
-    /// be tried again. After an entry the cache did not take, this and
-    /// [`snapshot`](Self::snapshot) return [`FollowError::Stopped`]; after [`FollowError::Ahead`], that
-    /// again, whatever has become durable meanwhile.
+    /// After a read error, the cache has the state at [`applied_seq`](Self::applied_seq), and the
+    /// call can be repeated. If the cache fails to apply an entry, this and
+    /// [`snapshot`](Self::snapshot) return [`FollowError::Stopped`] from then on. After
+    /// [`FollowError::Ahead`], they return that again, whatever becomes durable.
     pub fn catch_up(&mut self) -> Result<u64, FollowError> {
         self.check_going()?;
         let applied_seq = self.progress.seq;
         let watermark =
             self.watermark().map_err(|source| ReplayError::Read { applied_seq, source })?;
         if applied_seq > watermark {
-            // To go on once the run is there would leave out what comes before.
+            // To go on once the run has this entry would leave out the entries before it.
             self.state = State::Ahead { watermark };
             return Err(FollowError::Ahead { applied_seq, watermark });
         }
@@ -130,12 +133,12 @@ impl<C: StateCache> CacheFollower<C> {
         Ok(self.progress.seq)
     }
 
-    /// Has the cache keep its state, and returns the anchor that ties it to the last applied entry.
-    /// Blocks until the cache has made it durable.
+    /// Has the cache keep its state. Returns the anchor that ties it to the last applied entry.
+    /// Blocks until the cache has made the state durable.
     ///
-    /// The run knows of the snapshot only once its writer has recorded the anchor; that is the
-    /// caller's to do. Once this has [caught up](Self::catch_up) the anchor is never past the watermark,
-    /// since only durable entries are applied.
+    /// The run learns about the snapshot when its writer records the anchor, which the caller has
+    /// to request. After [`catch_up`](Self::catch_up) the anchor is never past the watermark,
+    /// because only durable entries are applied.
     pub fn snapshot(&mut self) -> Result<SnapshotAnchor, FollowError> {
         self.check_going()?;
         let seq = self.progress.seq;
@@ -145,10 +148,9 @@ impl<C: StateCache> CacheFollower<C> {
         Ok(SnapshotAnchor { high_watermark: seq, blob_ref, content_hash: ContentHash::of(&blob) })
     }
 
-    /// Catches up, has the cache keep its state, and records the snapshot in the run that
-    /// `anchorer` belongs to: from here on the node can be restored from it. Blocks as
-    /// [`catch_up`](Self::catch_up), [`snapshot`](Self::snapshot) and
-    /// [`SnapshotAnchorer::record_at`] do.
+    /// Catches up, has the cache keep its state, and records the snapshot in the run of `anchorer`.
+    /// From then on the node can be restored from it. Blocks like [`catch_up`](Self::catch_up),
+    /// [`snapshot`](Self::snapshot) and [`SnapshotAnchorer::record_at`] together.
     pub fn record_snapshot(
         &mut self,
         anchorer: &SnapshotAnchorer,
@@ -159,7 +161,7 @@ impl<C: StateCache> CacheFollower<C> {
         recorded.map_err(|source| SnapshotError::Anchor { seq, source })
     }
 
-    /// The last applied `seq`: the place in the run that the state belongs to.
+    /// The last applied `seq`. The state belongs to this place in the run.
     pub fn applied_seq(&self) -> u64 {
         self.progress.seq
     }
@@ -169,14 +171,15 @@ impl<C: StateCache> CacheFollower<C> {
         &self.cache
     }
 
-    /// Ends following, and hands the cache back.
+    /// Ends following, and returns the cache.
     pub fn into_cache(self) -> C {
         self.cache
     }
 
     fn watermark(&self) -> Result<u64, ReadError> {
         match self.state {
-            // A run that is sealed may have lost entries; one that is live has all that come.
+            // A sealed run may have lost entries. In a live run they are all there or still to
+            // come.
             State::New => self.reader.whole_watermark(),
             _ => self.reader.watermark(),
         }

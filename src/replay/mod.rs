@@ -1,4 +1,4 @@
-//! A node's state rebuilt from its run, kept up with one, and snapshotted.
+//! Rebuilds a node's state from its run, keeps it up with a run, and takes snapshots of it.
 //!
 //! Everything here reads. Nothing has a bus, so a replay cannot publish, query or arm timers.
 

@@ -15,7 +15,8 @@ pub enum ReplayError {
         /// What is wrong.
         source: ReadError,
     },
-    /// The cache did not take an entry. No later one was given to it, and its state must not be used.
+    /// The cache failed to apply an entry. It was given no later one, and its state must not be
+    /// used.
     #[error(
         "the cache cannot apply entry {seq}, a {payload_type} on {topic:?} (its state is wrong now: \
          discard it and replay with a program that knows this message)"
@@ -32,33 +33,33 @@ pub enum ReplayError {
     },
 }
 
-/// How far a cache has come in a run, and what became of the entries.
+/// How far a cache has come in a run, and how many entries it has applied or ignored.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Progress {
-    /// The last entry that was given to the cache.
+    /// The last entry that the cache was given.
     pub(super) seq: u64,
     pub(super) applied: u64,
     pub(super) ignored: u64,
 }
 
 impl Progress {
-    /// A cache whose state is that at entry `seq`.
+    /// For a cache that has the state at entry `seq`.
     pub(super) fn at(seq: u64) -> Self {
         Self { seq, ..Self::default() }
     }
 
-    /// Gives the cache every entry up to `to_seq`, in order. Stops at the first error, at the entry
-    /// before it.
+    /// Gives the cache every entry up to `to_seq`, in order. Stops at the first error, before that
+    /// entry.
     pub(super) fn advance<C: StateCache + ?Sized>(
         &mut self,
         cache: &mut C,
         reader: &EventStoreReader,
         to_seq: u64,
     ) -> Result<(), ReplayError> {
-        // There is no entry behind the largest number there is; then nothing is read either.
+        // No entry comes after the largest number. Then the range is empty.
         let mut scan = reader.scan(self.seq.saturating_add(1), to_seq, Direction::Forward);
         while self.seq < to_seq {
-            // A durable entry that the scan does not come to is missing.
+            // A durable entry that the scan does not return is missing.
             let missing = ReadError::Gap { from: self.seq + 1, to: to_seq };
             let entry = scan
                 .next_ref()

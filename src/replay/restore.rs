@@ -6,12 +6,13 @@ use crate::read::{EventStoreReader, ReadError};
 /// What a restore did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RestoreReport {
-    /// Where the snapshot stands in the run; `None` where the run has no anchor and was replayed
-    /// from its first entry.
+    /// The place of the snapshot in the run; `None` if the run has no anchor and was replayed from
+    /// its first entry.
     pub snapshot_seq: Option<u64>,
     /// The first entry to apply: the one after the snapshot, or 1.
     pub from_seq: u64,
-    /// The entry the state is that of: the run's last. Below `from_seq` when the snapshot was it.
+    /// The entry that the state belongs to: the last of the run. Below `from_seq` if no entry came
+    /// after the snapshot.
     pub to_seq: u64,
     /// Entries that became part of the state.
     pub applied: u64,
@@ -23,8 +24,8 @@ pub struct RestoreReport {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum RestoreError {
-    /// The run's anchor or watermark could not be read, or a sealed run has lost its last entries. The cache
-    /// is as it was.
+    /// The run's anchor or watermark could not be read, or a sealed run has lost its last entries.
+    /// The cache is as it was.
     #[error("cannot tell what to restore (`tapline verify` says what is damaged)")]
     Plan(#[source] ReadError),
     /// The snapshot could not be loaded.
@@ -77,15 +78,16 @@ pub enum RestoreError {
     Replay(#[from] ReplayError),
 }
 
-/// Brings `cache` to the state at the run's last durable entry: loads the anchored snapshot, checks
-/// its hash, takes it over, and applies the entries behind it in the order of their `seq`.
+/// Brings `cache` to the state at the run's last durable entry. Loads the anchored snapshot, checks
+/// its hash, hands it to the cache, and applies the entries after it in the order of their `seq`.
 ///
-/// A run without an anchor is replayed from its first entry onto whatever the cache holds: an empty
-/// state, or that of the run's parent. It stops at the first error; no later entry touches the cache.
+/// If the run has no anchor, replays it from its first entry onto the cache's present state: an
+/// empty one, or that of the run's parent. Stops at the first error, and gives the cache no later
+/// entry.
 ///
-/// Nothing but the cache is changed: replaying publishes nothing, queries nobody and arms no timer.
-/// Blocks for as long as the snapshot and the tail take to read, in the memory of the snapshot and
-/// of one frame.
+/// Changes nothing but the cache: a replay publishes nothing, queries nobody and arms no timer.
+/// Blocks while it reads the snapshot and the entries after it. Holds the snapshot and one frame in
+/// memory.
 pub fn restore_snapshot_and_replay_tail(
     cache: &mut dyn StateCache,
     reader: &EventStoreReader,
@@ -102,10 +104,11 @@ pub fn restore_snapshot_and_replay_tail(
     Ok(RestoreReport { snapshot_seq, from_seq, to_seq, applied, ignored })
 }
 
-/// The snapshot to begin with, and the entry to end with: a [`ReplayPlan`](crate::read::ReplayPlan)
-/// with the anchor it is made from.
+/// The snapshot to begin with, and the entry to end with. Like
+/// [`ReplayPlan`](crate::read::ReplayPlan), but with the anchor itself.
 fn plan(reader: &EventStoreReader) -> Result<(Option<SnapshotAnchor>, u64), ReadError> {
-    // In this order: a live run may record a later anchor meanwhile, past the watermark of before.
+    // The anchor first: a live run may record a later one meanwhile, past the watermark that was
+    // read before.
     let anchor = reader.anchor()?;
     let watermark = reader.whole_watermark()?;
     match anchor {

@@ -2,47 +2,46 @@ use std::error::Error;
 
 use crate::read::EntryRef;
 
-/// An error of the cache's own, which names what the cache could not do. Kept as the source of the
-/// errors of this module.
+/// An error of the cache. Its text names what the cache could not do. It is kept as the source of
+/// this module's errors.
 pub type CacheError = Box<dyn Error + Send + Sync + 'static>;
 
-/// What became of an entry.
+/// What the cache did with an entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Applied {
-    /// It is part of the state.
+    /// It changed the state by the entry.
     Applied,
-    /// The cache has no use for entries of this type; the state is as before.
+    /// It does not use entries of this type. The state is as before.
     Ignored,
 }
 
-/// A node's state as the fold of its run's entries: what restoring, following and taking snapshots
-/// need of the node's cache.
+/// A node's state as the fold of its run's entries. Restoring, following and snapshots use the
+/// node's cache through this.
 ///
 /// The state must follow from the entries alone, in the order of their `seq`: no clock, no random
-/// source, no order of hash maps. A cache is given entries and bytes, never a bus: replaying
+/// source, no order of hash maps. A cache gets entries and bytes, never a bus. So a replay
 /// publishes nothing, queries nobody and arms no timer.
 ///
-/// Blobs are whole in memory. The cache keeps them where it likes, and must keep one for as long as
-/// a run's anchor names it.
+/// Blobs are held in memory as a whole. The cache decides where to keep them. It must keep a blob
+/// for as long as a run's anchor names it.
 pub trait StateCache {
-    /// The bytes kept under `blob_ref`, or `None` where there are none. Their hash is checked by the
-    /// caller.
+    /// The bytes kept under `blob_ref`; `None` if there are none. The caller checks their hash.
     fn load_blob(&self, blob_ref: &str) -> Result<Option<Vec<u8>>, CacheError>;
 
-    /// Replaces the state by the one that [`to_blob`](Self::to_blob) wrote. After an error the state
+    /// Replaces the state by one that [`to_blob`](Self::to_blob) wrote. After an error, the state
     /// must not be used.
     fn take_over(&mut self, blob: &[u8]) -> Result<(), CacheError>;
 
-    /// Applies the entry that follows in the run. Entries of types the cache does not know are
-    /// [`Ignored`](Applied::Ignored); one of a type it knows but cannot decode or apply is an error,
-    /// and no later entry will be applied.
+    /// Applies the next entry of the run. An entry of a type that the cache does not know is
+    /// [`Ignored`](Applied::Ignored). If the cache knows the type but cannot decode or apply the
+    /// entry, it returns an error. Then no later entry is applied.
     fn apply(&mut self, entry: &EntryRef<'_>) -> Result<Applied, CacheError>;
 
     /// The present state. Equal states should give equal bytes, so that snapshots can be compared.
     fn to_blob(&self) -> Result<Vec<u8>, CacheError>;
 
-    /// Keeps `blob` durably and returns the name to load it by. It must not return before the blob
-    /// would survive a crash: an anchor is going to name it.
+    /// Keeps `blob` and returns the name to load it by. Must return only once the blob would
+    /// survive a crash: an anchor is going to name it.
     fn keep_blob(&mut self, blob: &[u8]) -> Result<String, CacheError>;
 }
 

@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 use crate::model::{InstanceId, RunId, RunManifest};
 use crate::store::{
     BackendFault, FileError, OpenSealedError, RUN_SUFFIX, ReadFault, RunReader, SIDECAR_SUFFIX,
-    UNBORN_EXTENSION, check_held, guarded, open_sealed_file, sidecar_path, sync_name,
+    TEMPORARY_EXTENSION, check_held, guarded, open_sealed_file, sidecar_path, sync_name,
 };
 
-/// Of a sidecar's name, between the run's id and the extension.
+/// The part of a sidecar's name between the run's id and the extension.
 const SIDECAR_INFIX: &str = ".markers";
 
 /// One run file of an instance.
@@ -16,23 +16,23 @@ const SIDECAR_INFIX: &str = ".markers";
 pub struct RunListing {
     /// The file.
     pub path: PathBuf,
-    /// The run, as the file's name says; `None` for a file whose name is no run id.
+    /// The run that the file is named after; `None` if its name is no run id.
     pub run_id: Option<RunId>,
     /// Bytes of the file.
     pub bytes_file: u64,
-    /// The manifest, or why it could not be read (a run that is still being recorded is
-    /// [`FileError::NotSealed`](crate::store::FileError::NotSealed); one of another instance, or under another run's name,
-    /// [`ReadFault::Foreign`]).
+    /// The manifest, or why it could not be read. A run that is still being recorded is
+    /// [`FileError::NotSealed`](crate::store::FileError::NotSealed). A run of another instance, or
+    /// under another run's name, is [`ReadFault::Foreign`].
     pub manifest: Result<RunManifest, OpenSealedError>,
 }
 
-/// Lists an instance's runs, oldest first. A file that cannot be read is listed with its error.
-/// An instance without a folder has no runs.
+/// Lists an instance's runs, oldest first. A file that cannot be read is listed with its error. An
+/// instance without a folder has no runs.
 pub fn list_runs(base_dir: &Path, instance_id: &InstanceId) -> io::Result<Vec<RunListing>> {
     let list = |(run_id, path): (Option<RunId>, PathBuf)| {
         let manifest = read_sealed(&path, |run| {
             let manifest = run.manifest()?;
-            // A name that is no run's says nothing of what is in the file.
+            // Only a run's name says which run should be in the file.
             if run_id.is_some() {
                 check_held(&manifest, instance_id, run_id)?;
             }
@@ -44,8 +44,8 @@ pub fn list_runs(base_dir: &Path, instance_id: &InstanceId) -> io::Result<Vec<Ru
     Ok(run_files(base_dir, instance_id)?.into_iter().map(list).collect())
 }
 
-/// Finds an instance's run files, oldest first, with the run each holds by its name; `None` where
-/// the name is no run id. No file is opened. An instance without a folder has none.
+/// Finds an instance's run files, oldest first. Returns each with the run in its name; `None` if
+/// the name is no run id. Opens no file. An instance without a folder has none.
 pub(crate) fn run_files(
     base_dir: &Path,
     instance_id: &InstanceId,
@@ -63,7 +63,7 @@ pub(crate) fn run_files(
     Ok(files)
 }
 
-/// All that is in an instance's folder; nothing where there is none.
+/// Everything in an instance's folder; nothing if there is no folder.
 fn entries(base_dir: &Path, instance_id: &InstanceId) -> io::Result<Vec<fs::DirEntry>> {
     match fs::read_dir(base_dir.join(instance_id.as_str())) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
@@ -71,8 +71,8 @@ fn entries(base_dir: &Path, instance_id: &InstanceId) -> io::Result<Vec<fs::DirE
     }
 }
 
-/// Reads from a sealed run. redb takes some damage for impossible and panics; here that is one more
-/// way in which a file cannot be read.
+/// Reads from a sealed run. redb panics over some kinds of damage; such a panic becomes an error
+/// here.
 pub(super) fn read_sealed<T>(
     path: &Path,
     read: impl FnOnce(&dyn RunReader) -> Result<T, ReadFault>,
@@ -87,12 +87,11 @@ pub(super) fn read_sealed<T>(
     })
 }
 
-/// Removes a run file and its sidecar, durably. The error comes with the file it is about.
+/// Removes a run file and its sidecar, durably. The error names the file.
 ///
-/// The sidecar goes first, and is gone for good before the run is touched: what a crash leaves
-/// behind then is a run without markers, which is still listed and can be reclaimed again. The
-/// other way round it would be a sidecar without a run, which nothing lists and nobody would ever
-/// remove.
+/// The sidecar goes first, durably. If a crash comes in between, it leaves a run without markers.
+/// That run is still listed and can be reclaimed again. The other order could leave a sidecar
+/// without a run, which nothing lists and nobody would ever remove.
 pub(super) fn remove_run(run: &Path) -> Result<(), (PathBuf, io::Error)> {
     let sidecar = sidecar_path(run);
     match remove_durably(&sidecar) {
@@ -107,17 +106,17 @@ fn remove_durably(file: &Path) -> io::Result<()> {
     sync_name(file)
 }
 
-/// Deletes what an instance's processes left of runs and sidecars that they died before they had
-/// made: files that hold no entry and do not have their name yet. Only for whoever alone makes runs
-/// of this instance.
-pub(super) fn remove_unborn_files(base_dir: &Path, instance_id: &InstanceId) -> io::Result<()> {
+/// Removes the temporary files of processes that died while they made a run or a sidecar. These
+/// files hold no entry. The caller must hold the instance's lock.
+pub(super) fn remove_temporary_files(base_dir: &Path, instance_id: &InstanceId) -> io::Result<()> {
     for entry in entries(base_dir, instance_id)? {
         let path = entry.path();
-        let is_unborn = path.extension().is_some_and(|extension| extension == UNBORN_EXTENSION);
+        let is_temporary =
+            path.extension().is_some_and(|extension| extension == TEMPORARY_EXTENSION);
         let stem = path.file_stem().and_then(|stem| stem.to_str());
         let run = stem.map(|stem| stem.strip_suffix(SIDECAR_INFIX).unwrap_or(stem));
-        if is_unborn && run.is_some_and(|run| run.parse::<RunId>().is_ok()) {
-            // One that cannot be deleted is in nobody's way.
+        if is_temporary && run.is_some_and(|run| run.parse::<RunId>().is_ok()) {
+            // A file that cannot be removed does no harm.
             let _ = fs::remove_file(path);
         }
     }

@@ -1,7 +1,7 @@
-//! Which run continues which: the one place where that is decided.
+//! Which run continues which. This is the only place that decides it.
 //!
 //! A node's state is what all its runs say, one after the other. So every run continues the
-//! **head** of its instance's history, and takes the head's place:
+//! **head** of its instance's history, and becomes the new head:
 //!
 //! ```text
 //!   run 1      <--  run 2             <--  run 3             <--  run 4             <--  next run
@@ -12,24 +12,23 @@
 //! ```
 //!
 //! An arrow leads from a run to its parent, which its manifest names. The next run continues run 4,
-//! though that one holds nothing. Its node gets the state back from run 2's snapshot, what run 2
-//! recorded after it, and what little runs 3 and 4 recorded.
+//! even though run 4 holds nothing. Its node restores run 2's snapshot, and then applies what runs
+//! 2, 3 and 4 recorded after it.
 //!
-//! - **How a run ended does not matter.** A run that was closed in order is continued as one that
-//!   a crash cut off: the state that it left is the node's state either way.
-//! - **A start that fails loses nothing.** A run that died or failed between its opening and its
-//!   first snapshot is the head, though it holds nothing yet. Its parent is named in its manifest,
-//!   so restoring walks on to the nearest run with a snapshot, over as many failed starts as it
-//!   takes.
+//! - **How a run ended does not matter.** A run that was closed in order and a run that a crash cut
+//!   off are continued alike: both left the node's state.
+//! - **A failed start loses nothing.** A run that failed before its first snapshot is the head,
+//!   though it holds nothing yet. Its manifest names its parent, so restoring goes back to the
+//!   nearest run with a snapshot, past any number of failed starts.
 //! - **A quarantined run is no head**: its entries are not to be trusted.
-//! - **A replay is no head**: a node that replays another run records no part of what happened.
-//! - **Names are believed before ids.** Ids ascend with time, so the newest run is the one with the
-//!   largest id. But where a sound run names another as its parent, it came after that one,
-//!   whatever the clock showed.
+//! - **A replay is no head**: a node that replays another run records nothing that really happened.
+//! - **Names are believed before ids.** Ids ascend with time, so the run with the largest id is the
+//!   newest. But if a sound run names another one as its parent, it came after that one, whatever
+//!   the clock showed.
 
 use crate::model::{RunId, RunManifest, RunStatus};
 
-/// What has to be known of a run to place it in its instance's history.
+/// What decides about a run's place in its instance's history.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct RunFacts {
     pub(super) run_id: RunId,
@@ -48,40 +47,40 @@ impl RunFacts {
         }
     }
 
-    /// What a run may turn out to be that nobody could look into yet: one that a crash cut off.
-    fn left_behind(run_id: RunId) -> Self {
+    /// A run that nobody could read yet, as it may turn out: cut off by a crash.
+    fn cut_off(run_id: RunId) -> Self {
         let status = RunStatus::CrashedRecovered;
         Self { run_id, status, parent_run_id: None, is_replay: false }
     }
 
-    /// True for a run that tells what happened and can be trusted. Only such a run is continued.
+    /// True if the run tells what happened and can be trusted. Only such a run is continued.
     pub(super) fn is_sound(&self) -> bool {
         let is_trusted = matches!(self.status, RunStatus::Ended | RunStatus::CrashedRecovered);
         is_trusted && !self.is_replay
     }
 }
 
-/// The run that the next one continues; `None` where no run is sound.
+/// The run that the next one continues; `None` if no run is sound.
 pub(super) fn head(runs: &[RunFacts]) -> Option<RunId> {
     path_to_head(runs).last().copied()
 }
 
-/// The runs that make the head the head: the newest by its id, then each run that continues the
-/// one before it. Nearly always that is the head alone.
+/// The runs that lead to the head: the newest by its id, then each run that continues the one
+/// before it. Nearly always this is the head alone.
 ///
-/// The head stays the same whatever other runs come or go, unless one that comes is newer than the
+/// Runs that are added or removed do not change the head, unless an added run is newer than the
 /// first of these, or continues one of them.
 pub(super) fn path_to_head(runs: &[RunFacts]) -> Vec<RunId> {
     let newest = runs.iter().filter(|run| run.is_sound()).map(|run| run.run_id).max();
     newest.map_or_else(Vec::new, |newest| path_from(newest, runs))
 }
 
-/// The same from `first` on: where the history would lead to if `first` were the newest run.
+/// The path from `first` on: it leads to the head if `first` is the newest run.
 pub(super) fn path_from(first: RunId, runs: &[RunFacts]) -> Vec<RunId> {
     let mut path = vec![first];
     let mut last = first;
     while let Some(next) = newest_child(last, runs)
-        // Runs that name each other in a circle lead nowhere.
+        // Runs that name each other in a circle end the path.
         && !path.contains(&next)
     {
         path.push(next);
@@ -95,11 +94,11 @@ fn newest_child(parent: RunId, runs: &[RunFacts]) -> Option<RunId> {
     runs.iter().filter(is_child).map(|run| run.run_id).max()
 }
 
-/// Those of `unknown`, the runs that nobody could look into, that would be the head if they turned
-/// out to be sound.
+/// The runs out of `unknown` that would be the head if they turned out to be sound. Nobody could
+/// read these runs yet.
 pub(super) fn passed_over(known: &[RunFacts], unknown: &[RunId]) -> Vec<RunId> {
     let would_be_head = |run_id: &RunId| {
-        let with_it = [known, &[RunFacts::left_behind(*run_id)]].concat();
+        let with_it = [known, &[RunFacts::cut_off(*run_id)]].concat();
         head(&with_it) == Some(*run_id)
     };
     unknown.iter().copied().filter(would_be_head).collect()
@@ -126,7 +125,7 @@ mod tests {
         RunFacts { is_replay: true, ..run }
     }
 
-    /// The head is `expected`, in whatever order the runs are listed.
+    /// Checks that the head is `expected`, in whatever order the runs are listed.
     #[track_caller]
     fn assert_head(runs: &[RunFacts], expected: Option<u32>) {
         let backwards: Vec<RunFacts> = runs.iter().rev().copied().collect();
@@ -159,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn a_run_that_is_still_open_is_no_head() {
+    fn an_open_run_is_no_head() {
         assert_head(&[run(1, Ended), child(2, RunStatus::Running, 1)], Some(1));
     }
 
@@ -182,13 +181,13 @@ mod tests {
     }
 
     #[test]
-    fn only_an_unknown_run_that_would_be_the_head_is_passed_over() {
+    fn only_a_possible_head_is_passed_over() {
         let known = [run(2, Ended), child(5, CrashedRecovered, 2)];
         assert_eq!(passed_over(&known, &[id(1), id(4)]), []);
         assert_eq!(passed_over(&known, &[id(1), id(7)]), [id(7)]);
         assert_eq!(passed_over(&known, &[id(6), id(7)]), [id(6), id(7)], "each by itself");
         assert_eq!(passed_over(&[], &[id(1)]), [id(1)]);
-        // Somebody has continued it, whatever the ids say.
+        // Another run continues it, so it is older, whatever the ids say.
         assert_eq!(passed_over(&[run(2, Ended), child(3, Ended, 9)], &[id(9)]), []);
     }
 }

@@ -10,10 +10,12 @@ use crate::store::make_folder;
 
 const FILE: &str = "instance.lock";
 
-/// Holds an instance's folder for one process, or for one lifecycle of it: whoever sweeps it and
-/// records into it. Given back when dropped, or when the process dies, however it does.
+/// Holds an instance's folder for one process, or for one lifecycle of it. The holder sweeps the
+/// folder and records into it. The lock is released when this is dropped, and whenever the process
+/// dies.
 ///
-/// The lock is the system's, on a file that stays where it is; what the file says is who has it.
+/// The lock is the system's. It is on a file that stays where it is, and the file says who holds
+/// it.
 #[derive(Debug)]
 pub(crate) struct InstanceLock {
     file: File,
@@ -43,7 +45,7 @@ pub enum LockError {
     },
 }
 
-/// Who holds a lock.
+/// The holder of a lock.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LockHolder {
     /// Number of the process; 0 if it did not say.
@@ -54,14 +56,14 @@ pub struct LockHolder {
     pub since: UnixNanos,
 }
 
-/// Whether the process that took a lock still runs.
+/// If the holder of a lock still runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum HolderState {
     /// It runs.
     Running,
-    /// It is gone, and still the lock is held: a process that it started has inherited the file.
+    /// It is gone, but a process that it started has inherited the file and still holds the lock.
     Gone,
-    /// This system does not say, or the holder has not said which process it is.
+    /// This system does not tell, or the holder did not say which process it is.
     Unknown,
 }
 
@@ -98,9 +100,9 @@ impl LockHolder {
         }
     }
 
-    /// As the holder has written it, which it may be just about to do.
+    /// Reads the line that the holder writes. The holder may be writing it just now.
     fn read(mut file: &File) -> Self {
-        // A holder's line is short; a file that is none of ours is not read to its end.
+        // A holder's line is short. A file of somebody else is not read to its end.
         const BYTES_MAX: u64 = 4096;
         let mut text = String::new();
         let read = file.rewind().and_then(|()| file.take(BYTES_MAX).read_to_string(&mut text));
@@ -113,7 +115,7 @@ impl LockHolder {
 
     fn state(&self) -> HolderState {
         let processes = Path::new("/proc");
-        // Without an entry of this process, there is no list to look into.
+        // Without an entry for this process, there is no list to look into.
         if self.process_id == 0 || !processes.join("self").exists() {
             return HolderState::Unknown;
         }
@@ -126,7 +128,7 @@ impl LockHolder {
 }
 
 impl InstanceLock {
-    /// Locks the folder of `instance_id` below `base_dir`, which is made where it is missing. Does
+    /// Locks the folder of `instance_id` below `base_dir`. Makes the folder if it is missing. Does
     /// not wait.
     pub(crate) fn acquire(base_dir: &Path, instance_id: &InstanceId) -> Result<Self, LockError> {
         let folder = base_dir.join(instance_id.as_str());
@@ -145,14 +147,14 @@ impl InstanceLock {
             }
             Err(TryLockError::Error(source)) => return Err(LockError::Io { path, source }),
         }
-        // What it says is for people; the lock holds without.
+        // The line is for people. The lock holds without it.
         let _ = write_holder(&file, &LockHolder::this_process());
         Ok(Self { file })
     }
 }
 
-/// Opens the lock file, or makes it. It is going to be emptied, so a link to another file is
-/// refused, and so is what is no regular file.
+/// Opens or makes the lock file. Its content will be replaced, so links and anything but regular
+/// files are refused.
 fn open(path: &Path) -> io::Result<File> {
     match fs::symlink_metadata(path) {
         Ok(found) if !found.is_file() => return Err(no_regular_file()),
@@ -170,7 +172,7 @@ fn no_regular_file() -> io::Error {
     io::Error::other("it is no regular file; move it away")
 }
 
-/// Against one that is put there between the look and the opening.
+/// Refuses a link that somebody creates between the check and the opening.
 #[cfg(target_os = "linux")]
 fn follow_no_link(options: &mut OpenOptions) {
     use std::os::unix::fs::OpenOptionsExt;
@@ -189,10 +191,11 @@ fn write_holder(mut file: &File, holder: &LockHolder) -> io::Result<()> {
 
 impl Drop for InstanceLock {
     fn drop(&mut self) {
-        // Nobody holds it from here on; the file stays, since one that is deleted while another
-        // waits for it would lock nothing.
+        // Nobody holds it from here on. The file stays: if it were deleted while another process
+        // waits for it, that process would lock nothing.
         let _ = self.file.set_len(0);
-        // To close it is not enough: a process that was started meanwhile may have inherited it.
+        // Closing the file is not enough: a process that was started meanwhile may have inherited
+        // it.
         let _ = self.file.unlock();
     }
 }
@@ -209,9 +212,9 @@ impl fmt::Display for UtcSeconds {
     }
 }
 
-/// Year, month and day, `days` after 1970-01-01: `civil_from_days` of Howard Hinnant,
-/// "chrono-Compatible Low-Level Date Algorithms". Years begin in March there, so that the day that
-/// leap years add is the last of its year; an era is 400 years.
+/// Year, month and day, `days` after 1970-01-01. This is `civil_from_days` of Howard Hinnant,
+/// "chrono-Compatible Low-Level Date Algorithms". Its years begin in March, so that a leap day is
+/// the last day of its year. An era is 400 years.
 fn civil_date(days: u64) -> (u64, u64, u64) {
     const DAYS_BEFORE_1970: u64 = 719_468; // since the first of March of the year 0
     const DAYS_OF_ERA: u64 = 146_097;
@@ -246,7 +249,7 @@ mod tests {
         }
     }
 
-    /// As a process has it that was started meanwhile.
+    /// Stands for a process that was started meanwhile.
     #[test]
     fn an_inherited_file_does_not_keep_the_lock() {
         let base = tempfile::tempdir().unwrap();
@@ -259,7 +262,7 @@ mod tests {
     }
 
     #[test]
-    fn a_holder_that_is_gone_is_said_so() {
+    fn the_error_says_that_the_holder_is_gone() {
         let mut ended = std::process::Command::new("true").spawn().expect("it starts");
         ended.wait().expect("it ends");
         let holder = LockHolder {

@@ -1,12 +1,11 @@
-//! An instance's runs as a whole: its folder, who holds it, what a crash left in it, which run
-//! continues which, what a node's state is restored from, and what may be removed.
+//! An instance's runs as a whole.
 //!
 //! | question | file |
 //! |---|---|
 //! | which runs are there? | `folder.rs` |
 //! | who may record into the folder? | `lock.rs` |
-//! | what happens at a boot to what was left behind? | `sweep.rs` |
-//! | what becomes of a run that was left behind? | `recovery.rs` |
+//! | what does a boot do with runs that a crash left? | `sweep.rs` |
+//! | how is one of them sealed? | `recovery.rs` |
 //! | which run does the next one continue? | `lineage.rs` |
 //! | how does a node get its state back? | `restore.rs` |
 //! | which runs may be removed? | `retention.rs` |

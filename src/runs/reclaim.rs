@@ -1,4 +1,4 @@
-//! The step of its own that removes what a retention plan says.
+//! Removes the runs that a retention plan names. Only an explicit call does this.
 
 use std::io;
 use std::path::PathBuf;
@@ -52,12 +52,12 @@ pub enum ReclaimError {
 }
 
 impl RetentionPlan {
-    /// Removes the runs that may be removed, oldest first, each with its sidecar, and durably.
-    /// Tells
-    /// `removed` what became of each; an error with one leaves the others to be removed.
+    /// Removes the runs that may be removed, oldest first, each with its sidecar, durably. Calls
+    /// `removed` with the result for each. An error with one run does not keep the others.
     ///
-    /// The plan is made again, and only what is in both is removed. Just before its turn each run
-    /// is read once more: it has to be sealed and the same, and the restore point still to be one.
+    /// Makes the plan again, and removes only what is in both plans. Reads each run once more right
+    /// before it removes it: the run must be sealed and unchanged, and its restore point must still
+    /// be one.
     pub fn apply<'a>(
         &'a self,
         mut removed: impl FnMut(&'a PlannedRun, Result<(), ReclaimError>),
@@ -87,7 +87,7 @@ impl RetentionPlan {
         remove_run(&run.path).map_err(|(path, source)| ReclaimError::Remove { path, source })
     }
 
-    /// Nothing is removed that is not made dispensable by another run, as that run is now.
+    /// Checks the restore point that makes this run dispensable, as it is now.
     fn check_restore_point(&self, planned: &PlannedRun) -> Result<(), ReclaimError> {
         let Some(point) = self.restore_point().filter(|point| point.path != planned.path) else {
             let reason = KeepReason::NoRestorePoint;

@@ -1,4 +1,4 @@
-//! What becomes of a run that was left behind, and of its sidecar.
+//! Seals a run that a crash left behind, and its sidecar.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -23,7 +23,7 @@ pub(crate) fn is_run_ended(topic: &str, payload_type: &str) -> bool {
     topic == RUN_ENDED_TOPIC && payload_type == RUN_ENDED_TYPE
 }
 
-/// A run that was left behind, and is sealed now.
+/// A run that was left behind and is now sealed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Recovered {
     pub(super) manifest: RunManifest,
@@ -59,8 +59,8 @@ impl From<&RecoverError> for SkipReason {
     }
 }
 
-/// Scans a run that was left behind, checks every hash, and seals it as the table says. Calls
-/// `progress` with the entries scanned so far.
+/// Scans a run that was left behind, checks every hash, and seals it by the table in
+/// [`DurableTail::seal_as`]. Calls `progress` with the entries scanned so far.
 pub(super) fn recover_run(
     base_dir: &Path,
     instance_id: &InstanceId,
@@ -77,7 +77,7 @@ pub(super) fn recover_run(
     Ok(Recovered { manifest: sealed.manifest, root: sealed.root, findings: report.findings })
 }
 
-/// Somebody who just looks at the file, as `tapline ls` does, holds it for moments.
+/// Reopens the run. Waits a moment for a process that only looks at the file, as `tapline ls` does.
 fn reopen(
     backend: &mut RedbBackend,
     instance_id: &InstanceId,
@@ -85,7 +85,7 @@ fn reopen(
 ) -> Result<RunManifest, OpenRunError> {
     const PATIENCE: Duration = Duration::from_secs(1);
     const NAP: Duration = Duration::from_millis(10);
-    // Since it was first found in use: to compare it may have taken long before that.
+    // Counts from the first time the file was in use. A comparison before that may have taken long.
     let mut in_use_since = None;
     loop {
         match backend.reopen(instance_id, run_id) {
@@ -105,20 +105,20 @@ fn classify(reader: Arc<dyn RunReader>, watermark: u64, report: &VerifyReport) -
         Ok(last) => {
             (!report.is_clean(), last.map(|last| is_run_ended(&last.topic, &last.payload_type)))
         }
-        // The verifier has found it too, unless it was only now that the disk failed.
+        // The verifier has found the damage too, unless the disk failed only now.
         Err(_damage) => (true, None),
     };
     DurableTail::classify(has_findings, watermark, ends_with_run_ended)
 }
 
-/// What is durable of a run that was never sealed.
+/// What is durable in a run that was never sealed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum DurableTail {
     /// No entry.
     Empty,
-    /// Every entry is in order, and the last is `RunEnded`: only the seal is missing.
+    /// Every entry is in order and the last is `RunEnded`. Only the seal is missing.
     Ended,
-    /// Every entry is in order, and the run goes no further.
+    /// Every entry is in order, and there is no `RunEnded`.
     Cut,
     /// A hash that does not match, a gap, or damage to the structure.
     Damaged,
@@ -129,16 +129,16 @@ impl DurableTail {
     #[cfg(test)]
     const ALL: [Self; 4] = [Self::Empty, Self::Ended, Self::Cut, Self::Damaged];
 
-    /// `has_findings`: whether anything is wrong with what is durable. `watermark`: where it ends.
-    /// `ends_with_run_ended`: whether topic and payload type of the last entry are `RunEnded`'s;
-    /// `None` if there is no last entry that can be read.
+    /// Classifies a run. `has_findings` is true if anything durable is wrong. `watermark` is the
+    /// last entry. `ends_with_run_ended` is true if the last entry has topic and payload type of
+    /// `RunEnded`, and `None` if no last entry can be read.
     fn classify(has_findings: bool, watermark: u64, ends_with_run_ended: Option<bool>) -> Self {
         match (has_findings, watermark, ends_with_run_ended) {
             (false, 0, None) => Self::Empty,
             (false, 1.., Some(true)) => Self::Ended,
             (false, 1.., Some(false)) => Self::Cut,
-            // The last two: a watermark without an entry, or an entry without a watermark, of a run
-            // in which nothing was found. It cannot be, so it is not trusted.
+            // The last two cannot happen without a finding: a watermark without an entry, or an
+            // entry without a watermark. Such a run is not trusted.
             (true, _, _) | (false, 0, Some(_)) | (false, 1.., None) => Self::Damaged,
         }
     }
@@ -153,8 +153,8 @@ impl DurableTail {
     }
 }
 
-/// Seals what a process that died has left of the sidecar of the run at `run`, which ends at
-/// `watermark`. Returns what is wrong with it.
+/// Seals the sidecar that a dead process left for the run at `run`, which ends at `watermark`.
+/// Returns what is wrong with it.
 pub(super) fn recover_sidecar(run: &Path, run_id: RunId, watermark: u64) -> Option<SkippedFile> {
     let path = sidecar_path(run);
     let recovered = guarded(|| RedbMarkerBackend::new(&path).recover(run_id, watermark));
@@ -182,7 +182,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_row_of_the_table() {
+    fn each_tail_is_sealed_by_the_table() {
         use RunStatus::{CrashedRecovered, Ended as SealedEnded, Quarantined};
         let rows = DurableTail::ALL.map(|tail| (tail, tail.seal_as()));
         assert_eq!(
@@ -197,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn every_combination_is_classified_also_the_impossible_ones() {
+    fn impossible_tails_are_damage() {
         let expected = [
             (false, 0, None, Empty),
             (false, 0, Some(false), Damaged), // impossible: an entry without a watermark

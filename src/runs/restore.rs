@@ -1,5 +1,5 @@
-//! A node's state from the run that it continues, and from those before; and what is asked of a
-//! run that a node is told to replay.
+//! Restores a node's state from the run that it continues and the runs before it. Also checks a run
+//! that a node is told to replay.
 
 use std::any::Any;
 use std::cell::Cell;
@@ -14,14 +14,14 @@ use crate::replay::{
 };
 use crate::store::{OpenSealedError, ReadFault, guarded, open_sealed};
 
-/// What was restored of a run and those it continues. It is all the state there is: state of a run
-/// that is needed and cannot be read is an error.
+/// What was restored. It is the whole state: if a run that is needed cannot be read, restoring
+/// fails.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ParentRestore {
-    /// The run whose last state the cache has now.
+    /// The run whose last state the cache now has.
     pub parent_run_id: RunId,
-    /// What each run contributed, oldest first: the nearest one with a snapshot, or the first there
-    /// was, and all after it.
+    /// What each run contributed, oldest first. It begins with the nearest run with a snapshot, or
+    /// with the first run of all.
     pub runs: Vec<(RunId, RestoreReport)>,
 }
 
@@ -72,12 +72,13 @@ pub enum RestoreParentError {
     },
 }
 
-/// Brings `cache` to the last state of `parent_run_id`. A run's own entries are only what happened
-/// since it opened: where it has no snapshot, the run it continued is restored first, and so on.
+/// Brings `cache` to the last state of `parent_run_id`. A run's entries only tell what happened
+/// since it opened. So if it has no snapshot, the run that it continued is restored first, and so
+/// on.
 ///
 /// # Panics
 ///
-/// Where the cache does: its panic goes on to the caller.
+/// If the cache panics, the panic goes on to the caller.
 pub(crate) fn restore_parent(
     base_dir: &Path,
     instance_id: &InstanceId,
@@ -102,9 +103,9 @@ pub(crate) fn restore_parent(
     Ok(ParentRestore { parent_run_id, runs })
 }
 
-/// Hands everything on to the node's cache. Of a panic of the cache it makes an error, to be out
-/// of the code that reads the file, where a panic says that the file is damaged; and keeps it, to
-/// go on with afterwards.
+/// Passes every call on to the node's cache. Turns a panic of the cache into an error and keeps it,
+/// because a panic inside the code that reads the file would mean a damaged file. The kept panic is
+/// resumed later.
 struct PanicKeeper<'a> {
     cache: &'a mut dyn StateCache,
     panic: Cell<Option<Box<dyn Any + Send>>>,
@@ -142,7 +143,7 @@ impl StateCache for PanicKeeper<'_> {
     }
 }
 
-/// The runs to restore from, newest first: up to the first with a snapshot.
+/// The runs to restore from, newest first, up to the first with a snapshot.
 fn runs_to_restore(
     base_dir: &Path,
     instance_id: &InstanceId,
@@ -226,7 +227,7 @@ pub enum ReplayRunError {
     },
 }
 
-/// Whether `run_id` is sealed, not quarantined, and in order. Reads all of it.
+/// Checks that `run_id` is sealed, not quarantined, and in order. Reads all of it.
 pub(crate) fn check_replay_run(
     base_dir: &Path,
     instance_id: &InstanceId,

@@ -1,14 +1,14 @@
-//! Which of an instance's runs may be removed: the plan, and the rule that it follows.
+//! Which of an instance's runs may be removed: the plan, and its rule.
 //!
 //! The rule keeps more than the mode asks for:
 //!
-//! - **what kept runs are restored from**: their parents, up to one with a snapshot;
-//! - **the head of the history**, which the next run continues, with the runs by which it is found
-//!   (`lineage.rs`). A run that cannot be read yet may turn out to be newer, or the parent of a
-//!   sealed one: the runs that it would lead to stay as well.
+//! - **what kept runs are restored from**: their parents, up to a run with a snapshot;
+//! - **the head of the history**, which the next run continues, and the runs by which it is found
+//!   (`lineage.rs`). A run that cannot be read yet may turn out to be newer than all others, or the
+//!   parent of a sealed run. The runs that it would lead to stay as well.
 //!
-//! So no removal changes what the next boot continues, whatever comes to light by then, and however
-//! far the removal came.
+//! So no removal changes which run the next boot continues. That holds whatever the unreadable runs
+//! turn out to be, and wherever a removal is interrupted.
 
 use std::fs;
 use std::io;
@@ -21,21 +21,22 @@ use super::lineage::{self, RunFacts};
 use crate::model::{InstanceId, RetentionMode, RunId, RunManifest, RunStatus, error_chain};
 use crate::store::{FileError, OpenSealedError, RunReader, check_held, sidecar_path};
 
-/// What would be kept of an instance's runs, and what removed. Making a plan changes nothing;
-/// [`apply`](Self::apply) does what it says.
+/// Which of an instance's runs are kept, and which may be removed. Making a plan changes nothing.
+/// [`apply`](Self::apply) removes runs.
 ///
-/// A run is a **restore point**, known to be good, when it is sealed, not quarantined, not recorded
-/// by a node that replayed another run, and has a snapshot anchor within its durable watermark, as
-/// the manifest has it and as the frames have it. State is restored from it without any other run:
-/// the snapshot, and the entries after it. From any other run it is restored by going back through
-/// parents to one with a snapshot, or to the first; so a run that stays keeps its parents up to
-/// there. The parent of a run that is still being recorded cannot be read: the newest sound run
-/// before it stays in its place, which is what its start chose, unless it was told another
-/// (`replay_from_run_id`).
+/// A **restore point** is a run that state can be restored from without any other run. It is known
+/// to be good: sealed, not quarantined, not recorded by a node that replayed another run, and with
+/// a snapshot anchor within its durable watermark, by the manifest and by the frames. Its state is
+/// the snapshot and the entries after it.
 ///
-/// Whatever is removed, the next start continues the run that it would have continued.
+/// Any other run needs its parents, back to a run with a snapshot or to the first run. So a kept
+/// run keeps these. A run that is still being recorded cannot be read, so its parent is unknown.
+/// The newest sound run before it is kept instead: its start chose that one, unless it was told
+/// another (`replay_from_run_id`).
 ///
-/// Only sealed runs that can be read are ever removed, and none at all without a restore point.
+/// Whatever is removed, the next start continues the same run.
+///
+/// Only sealed runs that can be read are ever removed. Without a restore point, none is.
 #[derive(Debug)]
 pub struct RetentionPlan {
     base_dir: PathBuf,
@@ -49,13 +50,13 @@ pub struct RetentionPlan {
 pub struct PlannedRun {
     /// The run file.
     pub path: PathBuf,
-    /// The run, as the file's name says; `None` for a file whose name is no run id.
+    /// The run that the file is named after; `None` if its name is no run id.
     pub run_id: Option<RunId>,
     /// Bytes of the run file and its sidecar.
     pub bytes: u64,
-    /// What is to become of it, and why.
+    /// If it is kept or may be removed, and why.
     pub decision: RetentionDecision,
-    /// What it was when the plan was made; `None` where it is not sealed or cannot be read.
+    /// The run when the plan was made; `None` if it is not sealed or cannot be read.
     pub(super) sealed: Option<SealedFacts>,
 }
 
@@ -148,11 +149,11 @@ pub enum ReclaimReason {
     },
 }
 
-/// What a sealed run has to say for itself.
+/// What a sealed run says about itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct SealedFacts {
     manifest: RunManifest,
-    /// Whether it has a valid anchor.
+    /// True if it has a valid anchor.
     anchored: bool,
 }
 
@@ -179,8 +180,8 @@ impl SealedFacts {
 }
 
 impl RetentionPlan {
-    /// Looks at all runs of an instance and plans what `mode` keeps of them. Reads of each run its
-    /// manifest, anchor and last frame.
+    /// Looks at all runs of an instance and plans what `mode` keeps. Reads manifest, anchor and
+    /// last frame of each run.
     pub fn new(
         base_dir: &Path,
         instance_id: &InstanceId,
@@ -209,7 +210,7 @@ impl RetentionPlan {
         Ok(Self { base_dir, instance_id, mode, runs })
     }
 
-    /// The plan as it would be made now.
+    /// Makes the plan again, from the present runs.
     pub(super) fn again(&self) -> Result<Self, RetentionError> {
         Self::new(&self.base_dir, &self.instance_id, self.mode)
     }
@@ -257,7 +258,7 @@ fn bytes_of(file: &Path) -> u64 {
     fs::symlink_metadata(file).map_or(0, |metadata| metadata.len())
 }
 
-/// What the rule has to know of a run.
+/// What the rule needs to know about a run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Standing {
     NotSealed,
@@ -277,16 +278,16 @@ impl Standing {
         }
     }
 
-    /// True where state can be restored from it alone: known-good.
+    /// True if state can be restored from this run alone.
     fn is_restore_point(&self) -> bool {
         matches!(self, Self::Sealed { facts, anchored: true } if facts.is_sound())
     }
 }
 
-/// A run and its standing. A file whose name is no run id has none, and is never sealed.
+/// A run and its standing. A file whose name is no run id has no run, and is never sealed.
 type Candidate = (Option<RunId>, Standing);
 
-/// Decides on all runs of an instance, given oldest first.
+/// Decides about all runs of an instance. They come oldest first.
 fn decide(mode: RetentionMode, runs: &[Candidate]) -> Vec<RetentionDecision> {
     let mut decisions = by_mode(mode, runs);
     keep_head(runs, &mut decisions);
@@ -294,7 +295,7 @@ fn decide(mode: RetentionMode, runs: &[Candidate]) -> Vec<RetentionDecision> {
     decisions
 }
 
-/// What the mode says of each run by itself.
+/// What the mode alone says about each run.
 fn by_mode(mode: RetentionMode, runs: &[Candidate]) -> Vec<RetentionDecision> {
     use RetentionDecision::{Keep, Reclaim};
 
@@ -330,12 +331,12 @@ fn by_mode(mode: RetentionMode, runs: &[Candidate]) -> Vec<RetentionDecision> {
     runs.iter().enumerate().map(decide).collect()
 }
 
-/// Keeps the head, and the runs by which the next boot finds it, whatever those turn out to be
-/// that cannot be read yet.
+/// Keeps the head and the runs by which the next boot finds it, whatever the unreadable runs turn
+/// out to be.
 ///
-/// The path to the head goes from the newest run to the newest that continues it, and so on. Kept
-/// are all it may begin with and, of each run that stays for that, the newest that continues it:
-/// so what is removed is on no path.
+/// The path to the head goes from the newest run to the newest run that continues it, and so on.
+/// This keeps every run that the path may begin with and, for each of these, the newest run that
+/// continues it. So no removed run is on any path.
 fn keep_head(runs: &[Candidate], decisions: &mut [RetentionDecision]) {
     let sealed = sealed(runs);
     let mut staying = lineage::path_to_head(&sealed);
@@ -351,8 +352,8 @@ fn keep_head(runs: &[Candidate], decisions: &mut [RetentionDecision]) {
     }
 }
 
-/// Keeps what kept runs continue from: of each the parent, the parent's parent and so on, up to a
-/// run with a snapshot or without a parent.
+/// Keeps the parents of kept runs: the parent, its parent and so on, up to a run with a snapshot or
+/// without a parent.
 fn keep_parents(runs: &[Candidate], decisions: &mut [RetentionDecision]) {
     let is_kept = |at: &usize| matches!(decisions[*at], RetentionDecision::Keep(_));
     let mut left: Vec<usize> = (0..runs.len()).filter(is_kept).collect();
@@ -367,14 +368,14 @@ fn keep_parents(runs: &[Candidate], decisions: &mut [RetentionDecision]) {
     }
 }
 
-/// The run without which `at` cannot be restored.
+/// The run that is needed to restore `at`.
 fn continues_from(at: usize, runs: &[Candidate]) -> Option<usize> {
     let parent = match &runs[at].1 {
         Standing::Sealed { facts, anchored } => {
             let is_restored = facts.status != RunStatus::Quarantined && !anchored;
             facts.parent_run_id.filter(|_| is_restored)
         }
-        // It does not say while it is open: its start chose the head of that time.
+        // An open run does not name its parent. Its start chose the head of that time.
         Standing::NotSealed | Standing::Unreadable { .. } => lineage::head(&sealed(&runs[..at])),
     };
     let parent = parent?;

@@ -7,7 +7,7 @@ use crate::markers::MarkerStoreError;
 use crate::model::error_chain;
 use crate::store::{BackendFault, FileError, OpenSealedError, ReadFault};
 
-/// A file that a sweep could not recover or read; or a sidecar that is damaged, and sealed as such.
+/// A file that a sweep could not recover or read, or a damaged sidecar that it sealed as such.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct SkippedFile {
     /// The file.
@@ -16,27 +16,27 @@ pub struct SkippedFile {
     pub error: SkipReason,
 }
 
-/// Why a sweep skipped a file. Shown, and serialized, as its text.
+/// Why a sweep skipped a file. It is shown and serialized as a text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SkipReason {
     kind: SkipKind,
     text: String,
 }
 
-/// What a node can do about a file that was skipped.
+/// What a node can do about a skipped file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum SkipKind {
-    /// Somebody has it open: try again once they have let go of it.
+    /// Another process has it open: try again when that process has closed it.
     InUse,
     /// It is damaged: put a copy in its place, or move it away.
     Damaged,
-    /// The system did not let it be read or sealed: a permission is missing, the disk is full or
-    /// failed, or it is no regular file.
+    /// The system refused to read or seal it: a permission is missing, the disk is full or failed,
+    /// or it is no regular file.
     Io,
-    /// Another version of the format: start the version of the program that wrote it.
+    /// It is in another version of the format: start the version of the program that wrote it.
     OtherVersion,
-    /// It is no run of this instance, or not the one that its name says: move it away.
+    /// It is no run of this instance, or not the run that its name says: move it away.
     Foreign,
 }
 
@@ -45,7 +45,7 @@ impl SkipReason {
         Self { kind, text: text.into() }
     }
 
-    /// What can be done about it.
+    /// What a node can do about it.
     pub fn kind(&self) -> SkipKind {
         self.kind
     }
@@ -66,7 +66,7 @@ impl Serialize for SkipReason {
 impl From<&OpenSealedError> for SkipReason {
     fn from(error: &OpenSealedError) -> Self {
         let kind = match error {
-            // It was recovered, and yet it is not closed: who has read from it holds it.
+            // It was recovered, but the file is not closed: another process that reads it holds it.
             OpenSealedError::File(FileError::NotSealed { .. }) => SkipKind::InUse,
             OpenSealedError::File(error) => SkipKind::of_file(error),
             OpenSealedError::Read { source, .. } => SkipKind::of_read(source),

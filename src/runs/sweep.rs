@@ -2,7 +2,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use super::folder::{RunListing, list_runs, read_sealed, remove_unborn_files};
+use super::folder::{RunListing, list_runs, read_sealed, remove_temporary_files};
 use super::lineage::{self, RunFacts};
 use super::lock::{InstanceLock, LockError};
 use super::recovery::{RecoverError, Recovered, recover_run, recover_sidecar};
@@ -11,36 +11,36 @@ use crate::model::{Hash, InstanceId, RunId, RunManifest, RunStatus};
 use crate::read::Finding;
 use crate::store::{DiskMode, FileError, OpenRunError, OpenSealedError, guarded};
 
-/// What a sweep over an instance's runs came to.
+/// The result of a sweep over an instance's runs.
 #[derive(Debug, Default)]
 pub struct SweepReport {
-    /// The runs that were left behind and are sealed now, oldest first.
+    /// The runs that were left behind and are now sealed, oldest first.
     pub recovered: Vec<RecoveredRun>,
-    /// The run that the next one continues: the head of the instance's history, which is the newest
+    /// The run that the next one continues: the head of the instance's history. It is the newest
     /// run sealed as [`Ended`](RunStatus::Ended) or
     /// [`CrashedRecovered`](RunStatus::CrashedRecovered). Runs of nodes that replayed do not count.
-    /// `None` where there is no such run.
+    /// `None` if there is no such run.
     ///
-    /// Chosen among the runs that could be looked into. Of the others, one may be newer and hold
+    /// Only runs whose files could be read are considered. One of the others may be newer and hold
     /// what happened last: [`passed_over`](Self::passed_over) names it.
     pub parent_run_id: Option<RunId>,
-    /// Runs that would be [`parent_run_id`](Self::parent_run_id) if they turned out to be sound,
-    /// but nobody could look into their files, see [`skipped`](Self::skipped). That may last for a
-    /// moment (in use, not permitted, an error of the disk) or for good (damaged).
+    /// Runs that would be [`parent_run_id`](Self::parent_run_id) if they turned out to be sound.
+    /// Nobody could read their files, see [`skipped`](Self::skipped). That may last for a moment
+    /// (in use, not permitted, an error of the disk) or for good (damaged).
     ///
-    /// A sweep by itself decides nothing: the next one looks again. **But a live run that opens now
-    /// takes their place for good**: it is newer, so that nothing will continue them, also when
-    /// they can be read again. They are recovered and sealed then, as any other, and what they hold
-    /// stays readable; it is in no node's state. The run that opened has the feature flag
+    /// A sweep alone decides nothing: the next one looks again. **But a live run that opens now
+    /// takes their place for good**: it is newer, so nothing will continue them, even if they can
+    /// be read again. They are then recovered and sealed like any other run, and their entries stay
+    /// readable, but no node's state contains them. The new run has the feature flag
     /// `passed-over=<run id>` in its manifest for each of them. A node that must not go on from an
-    /// older state looks here before it opens.
+    /// older state checks this before it opens.
     pub passed_over: Vec<RunId>,
-    /// The newest run of all; the id of the next one sorts behind it. The name of a file that
-    /// nobody could look into counts, unless no clock ever shows that time (from the year 2262 on):
-    /// one stray file would put all ids to come there.
+    /// The newest run of all. The next run gets a later id. The name of a file that could not be
+    /// read counts too, unless no clock ever shows its time (from the year 2262 on): one stray file
+    /// would otherwise shift the ids of all later runs.
     pub newest_run_id: Option<RunId>,
-    /// Files of which no sound run or sidecar could be made, and why: damaged, in use, not to be
-    /// read, of another instance, no regular file, … They keep nobody from recording.
+    /// Files without a sound run or sidecar, and why: damaged, in use, not permitted, of another
+    /// instance, no regular file, … They keep nobody from recording.
     pub skipped: Vec<SkippedFile>,
 }
 
@@ -53,11 +53,11 @@ pub struct RecoveredRun {
     pub path: PathBuf,
     /// How it was sealed.
     pub status: RunStatus,
-    /// Its last `seq`; 0 for none, or where that cannot be said.
+    /// Its last `seq`; 0 if it has none, or if the last is unknown.
     pub watermark: u64,
-    /// Its root, by which any later change to the run can be found; keep it away from the file.
+    /// Its root. It reveals any later change to the run; keep it away from the file.
     pub root: Hash,
-    /// What is wrong with it, for a quarantined run.
+    /// What is wrong with a quarantined run.
     pub findings: Vec<Finding>,
 }
 
@@ -78,7 +78,7 @@ pub enum SweepError {
     },
 }
 
-/// How far the sweep is with one file.
+/// How far a sweep has come with one file.
 #[derive(Debug, Clone, Copy)]
 #[cfg_attr(not(feature = "internals"), allow(dead_code, unreachable_pub))]
 pub struct SweepProgress<'a> {
@@ -90,15 +90,15 @@ pub struct SweepProgress<'a> {
     pub entries_scanned: u64,
 }
 
-/// Seals every run of `instance_id` that was left behind by a crash or a halt, see [`SweepReport`].
-/// Of other runs it reads manifests only.
+/// Seals every run of `instance_id` that a crash or a halt left behind, see [`SweepReport`]. Reads
+/// only the manifests of other runs.
 ///
-/// Blocks for as long as it takes to read those runs from the disk, up to four times: redb's repair
-/// reads a file that was not closed up to three times, or one that was closed is compared in two,
-/// and then every entry is read and checked. Then the index is sorted, about 0.1 µs a key. A run
-/// that is in use is waited for, a second.
+/// Blocks while it reads the runs that were left behind, up to four times: redb's repair reads a
+/// file that was not closed up to three times; a file that was closed is compared in two. Then
+/// every entry is read and checked, and the index is sorted, at about 0.1 µs a key. Waits up to a
+/// second for a run that is in use.
 ///
-/// Writes files in the default [`DiskMode`]; a lifecycle sweeps in the one that it is configured
+/// Writes files in the default [`DiskMode`]. A lifecycle sweeps in the mode that it is configured
 /// with.
 pub fn recover_predecessors(
     base_dir: &Path,
@@ -107,10 +107,10 @@ pub fn recover_predecessors(
     recover_predecessors_with(base_dir, instance_id, |_progress| {})
 }
 
-/// As [`recover_predecessors`]; calls `observe` about once a second while the entries of a run are
-/// checked that takes longer. Nothing is called while redb compares or repairs a file before that,
-/// which may take as long (it is logged at the few moments at which redb says how far it is), nor
-/// while the index is sorted behind it.
+/// Like [`recover_predecessors`], but calls `observe` about once a second while the entries of a
+/// long run are checked. `observe` is not called while redb compares or repairs a file before that,
+/// which may take as long; that is logged at the few moments at which redb reports progress. Nor is
+/// it called while the index is sorted afterwards.
 pub(crate) fn recover_predecessors_with(
     base_dir: &Path,
     instance_id: &InstanceId,
@@ -120,7 +120,7 @@ pub(crate) fn recover_predecessors_with(
     sweep(base_dir, instance_id, DiskMode::default(), observe)
 }
 
-/// The sweep itself, for whoever holds the instance's lock.
+/// The sweep itself. The caller holds the instance's lock.
 pub(crate) fn sweep(
     base_dir: &Path,
     instance_id: &InstanceId,
@@ -129,7 +129,7 @@ pub(crate) fn sweep(
 ) -> Result<SweepReport, SweepError> {
     let path = base_dir.join(instance_id.as_str());
     let at = |source| SweepError::List { path: path.clone(), source };
-    remove_unborn_files(base_dir, instance_id).map_err(at)?;
+    remove_temporary_files(base_dir, instance_id).map_err(at)?;
     let mut report = SweepReport::default();
     let (mut known, mut unknown) = (Vec::new(), Vec::new());
     for listing in list_runs(base_dir, instance_id).map_err(at)? {
@@ -152,7 +152,7 @@ pub(crate) fn sweep(
 }
 
 impl SweepReport {
-    /// A run that is sealed, by now.
+    /// Notes a run that is sealed by now.
     fn found(&mut self, path: PathBuf, manifest: &RunManifest, recovered: Option<Recovered>) {
         let run_id = manifest.run_id;
         self.skipped.extend(recover_sidecar(&path, run_id, manifest.high_watermark));
@@ -166,22 +166,22 @@ impl SweepReport {
         }));
     }
 
-    /// A file that nothing was done about. `run_id` is the run that may be in it.
+    /// Notes a file that was left as it is. `run_id` is the run that may be in it.
     fn left_alone(&mut self, path: PathBuf, run_id: Option<RunId>, error: SkipReason) {
-        // Nobody knows where the run ends.
+        // Where the run ends is unknown.
         let sidecar = run_id.and_then(|run_id| recover_sidecar(&path, run_id, u64::MAX));
         self.skipped.extend(sidecar);
         self.skipped.push(SkippedFile { path, error });
     }
 }
 
-/// True where the run of the file's name may be in a file that was skipped for this reason. A name
-/// with a time of no clock is not believed.
+/// True if a file that was skipped for this reason may hold the run that it is named after. A name
+/// whose time no clock shows is not believed.
 fn may_hold(run_id: RunId, reason: &SkipReason) -> bool {
     reason.kind() != SkipKind::Foreign && run_id.is_of_a_clock()
 }
 
-/// The manifest of a run, and what was done about one that was left behind.
+/// The manifest of a run. If the run was left behind, recovers it first.
 fn look_at(
     base_dir: &Path,
     instance_id: &InstanceId,
@@ -202,19 +202,19 @@ fn look_at(
         || recover_run(base_dir, instance_id, run_id, disk_mode, |entries| watch.scanned(entries));
     let recovered = match guarded(recover) {
         Ok(Ok(recovered)) => Some(recovered),
-        // Only its file was not closed, and is now.
+        // The run was sealed. Only its file was not closed, and is now.
         Ok(Err(RecoverError::Open(OpenRunError::Sealed { .. }))) => None,
         Ok(Err(error)) => return Err(SkipReason::from(&error)),
         Err(panic) => return Err(SkipReason::new(SkipKind::Damaged, panic)),
     };
-    // As the next run would read it: a file that could not be closed is not taken for recovered.
+    // Read it as the next run would. A file that could not be closed does not count as recovered.
     match read_sealed(&listing.path, |run| run.manifest()) {
         Ok(manifest) => Ok((manifest, recovered)),
         Err(error) => Err(SkipReason::from(&error)),
     }
 }
 
-/// Tells the observer now and then.
+/// Calls the observer about once a second.
 struct Watch<'a> {
     listing: &'a RunListing,
     observe: &'a mut dyn FnMut(SweepProgress<'_>),

@@ -3,25 +3,25 @@ use crate::model::{InstanceId, REPLAY_FLAG, RunId};
 use crate::runs::{InstanceLock, SkippedFile, SweepError, SweepReport, check_replay_run, sweep};
 use crate::store::run_path;
 
-/// An instance's folder, taken for recording: locked, swept, and with the run chosen that the next
-/// one continues. Given back when dropped.
+/// An instance's folder that is ready for recording: locked and swept. The run that the next one
+/// continues is chosen. Released when dropped.
 pub(super) struct Boot {
     pub(super) instance_id: InstanceId,
     pub(super) sweep: SweepReport,
-    /// What the next run continues from.
+    /// The run that the next one continues.
     pub(super) parent_run_id: Option<RunId>,
-    /// What the manifest of the next run says of how it began.
+    /// The feature flags for the manifest of the next run: how it began.
     pub(super) flags: Vec<String>,
     /// A file that may hold what happened last, if there is one that nobody could look into.
     passed_over: Option<(RunId, SkippedFile)>,
     _lock: InstanceLock,
 }
 
-/// The feature flag of a run that took the place of one that nobody could look into, with its id
-/// behind a `=`.
+/// The feature flag of a run that took the place of one that nobody could read. The id of that run
+/// follows a `=`.
 const PASSED_OVER_FLAG: &str = "passed-over";
 
-/// The feature flag of a run that continues from none although there are earlier ones.
+/// The feature flag of a run that continues none, although there are earlier ones.
 const FRESH_START_FLAG: &str = "fresh-start";
 
 impl Boot {
@@ -62,7 +62,7 @@ impl Boot {
         }
     }
 
-    /// From here on the next run continues from none.
+    /// From now on the next run continues none.
     pub(super) fn start_fresh(&mut self) {
         let parent = self.parent_run_id.take().is_some();
         let passed_over = self.passed_over.take().is_some();

@@ -9,11 +9,11 @@ use crate::protocol::HaltReason;
 use crate::replay::StateCache;
 use crate::runs::{ParentRestore, restore_parent};
 
-/// Opens a run safely: the one way that is also the shortest. Made by [`RunSession::builder`].
+/// Opens a run safely, which is also the shortest way. Made by [`RunSession::builder`].
 ///
 /// Opening locks the instance's folder, recovers and seals what a crash left there, and links the
-/// new run to the one it continues. With [`restore_and_open`](Self::restore_and_open) it also brings
-/// the node's state back and takes the first snapshot.
+/// new run to the one it continues. [`restore_and_open`](Self::restore_and_open) also restores the
+/// node's state and takes the first snapshot.
 #[must_use = "a run is opened by `open` or `restore_and_open`"]
 pub struct SessionBuilder {
     config: EventStoreConfig,
@@ -25,7 +25,7 @@ pub struct SessionBuilder {
 }
 
 impl RunSession {
-    /// Begins to open a run of `instance_id`; [`SessionBuilder`] says what else can be set.
+    /// Begins to open a run of `instance_id`. [`SessionBuilder`] has the settings.
     pub fn builder(config: EventStoreConfig, instance_id: InstanceId) -> SessionBuilder {
         SessionBuilder::new(config, instance_id)
     }
@@ -43,19 +43,19 @@ impl SessionBuilder {
         }
     }
 
-    /// Which messages are captured through taps, and how. Default: none.
+    /// Which message types the taps capture, and how. Default: none.
     pub fn encoders(mut self, registry: EncoderRegistry) -> Self {
         self.options.encoder_registry = Box::new(move || Ok(registry.clone()));
         self
     }
 
-    /// Which market data is marked, where the configuration has `data_markers`. Default: none.
+    /// Which market data is marked. Used if the configuration has `data_markers`. Default: none.
     pub fn extractors(mut self, registry: ExtractorRegistry) -> Self {
         self.options.extractor_registry = Box::new(move || Ok(registry.clone()));
         self
     }
 
-    /// What to do when the run halts: called once, see
+    /// What to do if the run halts. Called once, see
     /// [`HaltSignal::with_callback`](crate::HaltSignal::with_callback). Default: the reason is
     /// logged.
     pub fn on_halt(mut self, on_halt: impl Fn(&HaltReason) + Send + Sync + 'static) -> Self {
@@ -63,23 +63,24 @@ impl SessionBuilder {
         self
     }
 
-    /// What is registered with the node, for the run's manifest and first entry. Default: nothing.
+    /// What is registered with the node. It goes into the run's manifest and first entry. Default:
+    /// nothing.
     pub fn components(self, components: RegisteredComponents) -> Self {
         Self { components, ..self }
     }
 
-    /// What the node runs in, which decides its clock. Default: live.
+    /// Where the node runs, which decides its clock. Default: live.
     pub fn environment(self, environment: Environment) -> Self {
         Self { environment, ..self }
     }
 
-    /// Everything else that the node's code decides.
+    /// Sets everything else that the node's code decides.
     pub fn options(mut self, set: impl FnOnce(&mut LifecycleOptions)) -> Self {
         set(&mut self.options);
         self
     }
 
-    /// Continues from no earlier run, although there are some: the node begins with nothing, on
+    /// Continues no earlier run, even if there are some: the node begins with an empty state on
     /// purpose. The run's manifest says so.
     pub fn fresh_start(self) -> Self {
         Self { starts_fresh: true, ..self }
@@ -94,16 +95,16 @@ impl SessionBuilder {
         self.open_booted(boot)
     }
 
-    /// Brings `cache` to the state that the node had last, opens the run, and takes a first
-    /// snapshot, so that from here on the run can be restored without those before it. Returns the
-    /// run and what was restored; `None` where the node has no earlier run.
+    /// Brings `cache` to the node's last state, opens the run, and takes a first snapshot. From
+    /// then on the run can be restored without the runs before it. Returns the run and what was
+    /// restored; `None` if the node has no earlier run.
     ///
-    /// The state is that of the newest sound run and of those it continues, however they ended, back
-    /// to the nearest snapshot. Where it cannot be had whole, or where nobody could look into a file
-    /// that may hold what happened last, nothing is opened: see to the file that the error names, or
-    /// begin with nothing by [`fresh_start`](Self::fresh_start). After an error the cache must not be
-    /// used. A run that failed on the way is recovered by the next start, which
-    /// restores the same state.
+    /// The state is that of the newest sound run and of those it continues, back to the nearest
+    /// snapshot, however they ended. Nothing is opened if any part of it cannot be read, or if a
+    /// newer run's file cannot be looked into. Then repair the file that the error names, or begin
+    /// with an empty state by [`fresh_start`](Self::fresh_start). After an error the cache must not
+    /// be used. If the new run fails on the way, the next start recovers it and restores the same
+    /// state.
     pub fn restore_and_open(
         self,
         cache: &mut dyn StateCache,

@@ -12,7 +12,7 @@ use crate::store::DiskMode;
 /// optional field takes its default. Settings of the writer stand at the top level beside these.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EventStoreConfig {
-    /// The folder with one folder an instance in it. Made when missing.
+    /// The folder that holds one folder for each instance. Made if it is missing.
     pub base_dir: PathBuf,
     /// What runs.
     #[serde(default)]
@@ -20,14 +20,14 @@ pub struct EventStoreConfig {
     /// What is kept of older runs.
     #[serde(default)]
     pub retention: RetentionMode,
-    /// The run to replay from, in place of the one recovery finds.
+    /// The run to replay, instead of the newest sound one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub replay_from_run_id: Option<RunId>,
-    /// The data-marker sidecar, see [`markers`](crate::markers); None is off.
+    /// The data-marker sidecar, see [`markers`](crate::markers). `None`: no sidecar.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub data_markers: Option<DataMarkerConfig>,
     /// How long opening a run may wait for its first entry to be durable. 1 ms to 1 h. Default 5 s:
-    /// a disk that cannot take one small commit in that time is not one to start on.
+    /// a node should not start on a disk that takes longer for one small commit.
     #[serde(
         default = "default_run_started_timeout",
         rename = "run_started_timeout_ms",
@@ -50,7 +50,7 @@ fn default_run_started_timeout() -> Duration {
 }
 
 impl EventStoreConfig {
-    /// Defaults, for runs below `base_dir`.
+    /// The default settings, for runs below `base_dir`.
     pub fn new(base_dir: impl Into<PathBuf>) -> Self {
         Self {
             base_dir: base_dir.into(),

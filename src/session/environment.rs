@@ -1,13 +1,13 @@
 use crate::model::{Clock, SimulatedClock};
 
-/// What a node runs in, which decides its clock.
+/// Where a node runs, which decides its clock.
 #[derive(Debug, Clone)]
 pub enum Environment {
-    /// Over recorded data, on a clock that the node sets.
+    /// On recorded data, with a clock that the node sets.
     Backtest(SimulatedClock),
-    /// Live data, simulated orders, real time.
+    /// On live data with simulated orders, in real time.
     Sandbox,
-    /// Live.
+    /// On live data with real orders, in real time.
     Live,
 }
 

@@ -15,10 +15,10 @@ use crate::runs::{ParentRestore, SweepReport, restore_parent};
 /// A node's runs, one after the other, for a kernel that opens and seals them: see
 /// [`KernelEventStore`]. A node without such a kernel opens a [`RunSession`].
 ///
-/// From the first boot or open until the seal it holds the instance's folder for itself. Without a
-/// configuration it is inert: nothing is opened, and nothing fails. It lives on the node's main
-/// thread. Dropped with an open run, it seals the run as a last resort; a run that tells nothing of
-/// its own yet, no entry and no snapshot, is left for the next start to recover.
+/// It holds the instance's folder from the first boot or open until the seal. Without a
+/// configuration it does nothing, and nothing fails. It lives on the node's main thread. Dropped
+/// with an open run, it seals the run. But a run without entries of its own and without a snapshot
+/// is left for the next start to recover.
 pub struct EventStoreLifecycle {
     config: Option<EventStoreConfig>,
     options: LifecycleOptions,
@@ -35,18 +35,18 @@ enum State {
 }
 
 impl EventStoreLifecycle {
-    /// A lifecycle by `config`; inert without. Touches nothing yet.
+    /// A lifecycle with `config`. Without one it does nothing. Does not touch the disk yet.
     pub fn new(config: Option<EventStoreConfig>, options: LifecycleOptions) -> Self {
         Self { config, options, state: State::Idle }
     }
 
-    /// Takes the folder of `instance_id` and seals every run that was left behind there, unless that
-    /// was done since the last seal; returns what came of it. `None` without a configuration. A
-    /// sweep that takes longer logs how far it is: about once a second while it checks entries, and
-    /// at the few moments at which redb says so while it repairs a file before that.
+    /// Locks the folder of `instance_id` and seals every run that was left behind there, unless
+    /// that was done since the last seal. Returns the result; `None` without a configuration. A
+    /// long sweep logs its progress: about once a second while it checks entries, and at the few
+    /// moments at which redb reports it while it repairs a file.
     ///
-    /// Where a run could not be looked into that may hold what happened last, this says so and goes
-    /// on: [`SweepReport::passed_over`].
+    /// If a run that may hold what happened last could not be read, this logs it and goes on:
+    /// [`SweepReport::passed_over`].
     pub fn boot(&mut self, instance_id: &InstanceId) -> Result<Option<&SweepReport>, OpenError> {
         Ok(self.booted(instance_id)?.map(|boot| &boot.sweep))
     }
@@ -58,7 +58,7 @@ impl EventStoreLifecycle {
         match &self.state {
             State::Booted(boot) if boot.instance_id == *instance_id => {}
             State::Open(session) if session.boot().instance_id == *instance_id => {}
-            // Its folder must not be given back under it.
+            // An open run needs its folder.
             State::Open(session) => return Err(OpenError::RunOpen { open: session.run_id() }),
             State::Booted(_) | State::Idle => {
                 self.state = State::Idle;
@@ -76,13 +76,12 @@ impl EventStoreLifecycle {
         }
     }
 
-    /// Restores `cache`, opens a run and takes a first snapshot, in one call:
+    /// Restores `cache`, opens a run and takes a first snapshot, in one call. Does the work of
     /// [`restore_parent_cache`](KernelEventStore::restore_parent_cache) and
-    /// [`open`](KernelEventStore::open), and what makes the new run restorable by itself.
+    /// [`open`](KernelEventStore::open), and makes the new run restorable by itself.
     ///
-    /// Refused where nobody could look into a file that may hold what happened last. After an error
-    /// no run is open and the folder is given back: the next attempt sweeps anew, and restores the
-    /// same state.
+    /// Refused if the file of a newer run cannot be looked into. After an error no run is open and
+    /// the folder is released: the next attempt sweeps again and restores the same state.
     pub fn restore_and_open(
         &mut self,
         instance_id: &InstanceId,
@@ -136,7 +135,7 @@ impl EventStoreLifecycle {
         RunSession::open(*boot, config, components, environment, &self.options).map(Some)
     }
 
-    /// The open run; its producers and its read side.
+    /// The open run, with its producers and its read side.
     pub fn session(&self) -> Option<&RunSession> {
         match &self.state {
             State::Open(session) => Some(session),
@@ -149,7 +148,7 @@ impl EventStoreLifecycle {
         self.session().map(RunSession::halt)
     }
 
-    /// Lets go of the open run and of the folder, whatever comes of it.
+    /// Closes the open run and releases the folder, even on errors.
     fn end(&mut self, ts_init: Option<UnixNanos>) -> Result<Option<CloseReport>, CloseError> {
         match std::mem::replace(&mut self.state, State::Idle) {
             State::Idle | State::Booted(_) => Ok(None),
@@ -160,7 +159,7 @@ impl EventStoreLifecycle {
         }
     }
 
-    /// Seals the run that is still open, if one is.
+    /// Seals a run that is still open.
     fn seal_left_over(&mut self) {
         if let State::Open(_) = &self.state {
             match self.end(None) {
@@ -181,7 +180,7 @@ impl KernelEventStore for EventStoreLifecycle {
         cache: &mut dyn StateCache,
     ) -> Result<Option<ParentRestore>, OpenError> {
         if let State::Open(session) = &self.state {
-            // What it records is what the next one continues.
+            // The next run will continue this open one, so its state is not complete yet.
             return Err(OpenError::RunOpen { open: session.run_id() });
         }
         let parent = self.booted(instance_id)?.and_then(|boot| boot.parent_run_id);
@@ -252,7 +251,8 @@ impl KernelEventStore for EventStoreLifecycle {
 impl Drop for EventStoreLifecycle {
     fn drop(&mut self) {
         let State::Open(session) = &self.state else { return };
-        // Until here what was accepted counts too, not only what is durable. A halt has its own end.
+        // Waits for everything accepted so far, not only for what is durable already. A halt ends
+        // this at once.
         let _ = session.flush(session.close_timeout());
         if session.is_empty() {
             tracing::warn!("run {} holds nothing yet and is not sealed", session.run_id());
@@ -268,7 +268,7 @@ impl Drop for EventStoreLifecycle {
     }
 }
 
-/// A seal that nobody asked for: its report has nowhere else to go.
+/// Logs the report of a seal that nobody requested.
 fn log_seal(report: &CloseReport) {
     let CloseReport { watermark, root, manifest, .. } = report;
     tracing::info!("run {} sealed at entry {watermark}, root {root}", manifest.run_id);

@@ -1,5 +1,5 @@
-//! Recording a run: its configuration, how it opens, and how it is sealed. [`RunSession`] is the
-//! door for a node; [`KernelEventStore`] is the seam for a kernel that is given its event store.
+//! Recording a run: its configuration, how it opens, and how it is sealed. A node uses
+//! [`RunSession`]. A kernel that is given its event store uses [`KernelEventStore`].
 
 mod boot;
 mod builder;

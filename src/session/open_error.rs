@@ -8,8 +8,8 @@ use crate::replay::SnapshotError;
 use crate::runs::{ReplayRunError, RestoreParentError, SkippedFile, SweepError};
 use crate::store::OpenRunError;
 
-/// Why a run could not be opened. Where its halt signal has fired, or fires for that, the reason is here:
-/// a run that cannot begin takes nothing.
+/// Why a run could not be opened. If the failure fired the run's halt signal, the reason is here
+/// too.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum OpenError {
@@ -75,8 +75,8 @@ pub enum OpenError {
         /// What the run is halted for.
         reason: HaltReason,
     },
-    /// The first snapshot was not taken. The run is left for the next start, which restores the same
-    /// state.
+    /// The first snapshot was not taken. The run is left for the next start, which restores the
+    /// same state.
     #[error("the run's first snapshot was not taken")]
     FirstSnapshot(#[from] SnapshotError),
     /// The run halted before it was open.

@@ -14,28 +14,31 @@ type OpenBackend =
 pub(super) type OpenMarkers = dyn Fn(&Path) -> Box<dyn MarkerBackend>;
 type OnHalt = dyn Fn(&HaltReason) + Send + Sync;
 
-/// What a node's code, not its configuration, decides. Lives as long as the process and is never written
-/// anywhere.
+/// What a node's code decides, as opposed to its configuration. Lives as long as the process and is
+/// never stored.
 pub struct LifecycleOptions {
-    /// Makes the allow-list of what is captured, once for each run.
+    /// Makes the list of message types to capture, once for each run.
     pub encoder_registry: Box<MakeEncoders>,
-    /// Makes the registry of what market data is marked, once for each run with
+    /// Makes the list of market data to mark, once for each run with
     /// [`data_markers`](EventStoreConfig::data_markers).
     pub extractor_registry: Box<MakeExtractors>,
     /// Opens the backend that a run is recorded to, once for each run. Default: redb files below
-    /// `base_dir`, which are also what the boot sweep looks after.
+    /// `base_dir`. The boot sweep looks after those files only.
     pub backend_opener: Box<OpenBackend>,
-    /// Gives the backend of a run's data-marker sidecar, which belongs at that path. Default: a redb file.
+    /// Makes the backend of a run's data-marker sidecar, which belongs at the given path. Default:
+    /// a redb file.
     pub marker_opener: Box<OpenMarkers>,
-    /// Called once in each run that halts, on the thread that halts it: it must not wait for the engine.
+    /// Called once in each run that halts, on the thread that halts it. It must not wait for the
+    /// engine.
     pub on_halt: std::sync::Arc<OnHalt>,
-    /// Records without a writer thread: each submit commits on the thread that submits, and is durable when it
-    /// returns. For deterministic simulation; see [`EventStoreWriter::inline`](crate::engine::EventStoreWriter::inline).
+    /// True: records without a writer thread. Each submit commits on its own thread and is durable
+    /// when it returns. For deterministic simulation; see
+    /// [`EventStoreWriter::inline`](crate::engine::EventStoreWriter::inline).
     pub is_inline: bool,
 }
 
 impl Default for LifecycleOptions {
-    /// Nothing is captured or marked through taps, runs are files, and a halt is only logged.
+    /// Captures and marks nothing through taps, records to files, and only logs a halt.
     fn default() -> Self {
         Self {
             encoder_registry: Box::new(|| Ok(EncoderRegistry::new())),

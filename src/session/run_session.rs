@@ -25,16 +25,16 @@ use crate::replay::{CacheFollower, StateCache};
 use crate::runs::{RUN_ENDED_TOPIC, RUN_ENDED_TYPE};
 use crate::store::{RunReader, run_path, sidecar_path};
 
-/// One run being recorded: from its manifest and `RunStarted` to `RunEnded` and its seal.
+/// One run that is being recorded, from its manifest and `RunStarted` to `RunEnded` and its seal.
 ///
-/// It holds the instance's folder for itself until it is sealed or dropped. It lives on the node's
-/// main thread; [adapters](Self::adapter), [producers](Self::producers) and
-/// [readers](Self::reader) go to the others.
+/// It holds the instance's folder until it is sealed or dropped. It lives on the node's main
+/// thread. Other threads get [adapters](Self::adapter), [producers](Self::producers) and
+/// [readers](Self::reader).
 ///
 /// Dropped without [`seal`](Self::seal), the run is left unsealed. The next start recovers it and
 /// continues from it.
 pub struct RunSession {
-    /// Gone first: no message reaches the tap of a run that has ended.
+    /// Dropped first, so that no message reaches the tap of a run that has ended.
     taps: Taps,
     run_id: RunId,
     parent_run_id: Option<RunId>,
@@ -43,15 +43,15 @@ pub struct RunSession {
     encoders: Arc<EncoderRegistry>,
     writer: EventStoreWriter,
     reader: Arc<dyn RunReader>,
-    /// Behind the writer: it ends when the writer has.
+    /// Dropped after the writer, because it ends when the writer has ended.
     sidecar: Option<Sidecar>,
-    /// The last entry whose effect the restored cache has; 0 where none was restored.
+    /// The last entry that the restored cache contains; 0 if no cache was restored.
     restored_seq: u64,
-    /// Given back when all else is done.
+    /// Dropped last: it releases the folder.
     boot: Boot,
 }
 
-/// The taps that a session has installed. Dropped, it removes them, and no others.
+/// The taps that a session has installed. Dropping this removes them, and no others.
 #[derive(Default)]
 struct Taps(RefCell<Vec<(Weak<MessageBus>, TapId)>>);
 
@@ -66,7 +66,7 @@ impl Drop for Taps {
 }
 
 impl RunSession {
-    /// Opens a new run on an instance's folder that was taken for it.
+    /// Opens a new run in a folder that was locked and swept for it.
     pub(super) fn open(
         boot: Boot,
         config: &EventStoreConfig,
@@ -99,7 +99,7 @@ impl RunSession {
             payload: &payload,
             ..EntryDraft::default()
         };
-        // Likewise before the file is made.
+        // This too is checked before the file is made.
         check_fits(&run_started, &config.writer).map_err(|source| refused(source, &halt))?;
 
         let path = run_path(&config.base_dir, &manifest.instance_id, manifest.run_id);
@@ -144,7 +144,7 @@ impl RunSession {
         }
     }
 
-    /// Waits until the first entry is durable. Where it does not become so, the run is halted.
+    /// Waits until the first entry is durable. If it takes too long, halts the run.
     fn start(&self, run_started: &EntryDraft<'_>, timeout: Duration) -> Result<(), OpenError> {
         let mut producer = self.writer.producer()?;
         let halt = self.writer.halt();
@@ -187,8 +187,8 @@ impl RunSession {
         self.writer.halt()
     }
 
-    /// Taps `bus`, a bus of this thread, with a producer of its own, until the run is sealed.
-    /// Replaces the tap there is. Returns what tells how much the tap has captured.
+    /// Taps `bus`, a bus of this thread, with a producer of its own until the run is sealed.
+    /// Replaces a tap that is there. Returns the counters of the new tap.
     pub fn tap(&self, bus: &Rc<MessageBus>) -> Result<Arc<CaptureCounts>, ProducerError> {
         let adapter = self.adapter()?;
         let counts = adapter.counts();
@@ -197,7 +197,7 @@ impl RunSession {
         Ok(counts)
     }
 
-    /// A tap for the bus of another thread, which has to remove it before the seal.
+    /// A tap for the bus of another thread. That thread has to remove it before the seal.
     pub fn adapter(&self) -> Result<BusCaptureAdapter, ProducerError> {
         let producer = self.writer.producer()?;
         let adapter = BusCaptureAdapter::new(Arc::clone(&self.encoders), producer);
@@ -207,7 +207,7 @@ impl RunSession {
         })
     }
 
-    /// What makes producers, for threads that submit messages without a bus.
+    /// Makes producers, for threads that submit messages without a bus.
     pub fn producers(&self) -> Producers {
         self.writer.producers()
     }
@@ -233,19 +233,20 @@ impl RunSession {
         self.writer.flush(timeout)
     }
 
-    /// The read side of the run while it is recorded. Once the run is sealed it reads the sealed
+    /// The read side of the run while it is recorded. Once the run is sealed, it reads the sealed
     /// file.
     pub fn reader(&self) -> Arc<dyn RunReader> {
         Arc::clone(&self.reader)
     }
 
-    /// Keeps `cache` up with this run: one that [`restore_and_open`](super::SessionBuilder::restore_and_open)
-    /// has brought to the run's beginning, or one with the state before the run.
+    /// Keeps `cache` up with this run. The cache is either the one that
+    /// [`restore_and_open`](super::SessionBuilder::restore_and_open) has restored, or one with the
+    /// state before the run.
     pub fn follow<C: StateCache>(&self, cache: C) -> CacheFollower<C> {
         CacheFollower::new(cache, EventStoreReader::new(self.reader()), self.restored_seq)
     }
 
-    /// Takes the snapshot that makes this run restorable without those before it.
+    /// Takes the snapshot that makes this run restorable without the runs before it.
     pub(super) fn take_first_snapshot(
         &mut self,
         cache: &mut dyn StateCache,
@@ -255,7 +256,7 @@ impl RunSession {
         Ok(())
     }
 
-    /// The instance's folder, which it holds.
+    /// The instance's folder.
     pub(super) fn boot(&self) -> &Boot {
         &self.boot
     }
@@ -265,21 +266,21 @@ impl RunSession {
         self.writer.shared().config.close_timeout
     }
 
-    /// True for a run that tells nothing of its own: no entry but its first, and no snapshot.
+    /// True if the run has no entry but its first, and no snapshot.
     pub(super) fn is_empty(&self) -> bool {
         let has_entries = self.writer.watermark() > 1;
         !has_entries && matches!(self.reader.anchor(), Ok(None))
     }
 
     /// Removes the taps, makes everything accepted durable, then `RunEnded` as the last entry, and
-    /// seals the run. Blocks for up to `close_timeout`. A run that is halted is left to the next
-    /// start, and the error has the reason.
+    /// seals the run. Blocks for up to `close_timeout`. A halted run is left to the next start, and
+    /// the error has the reason.
     pub fn seal(self) -> Result<CloseReport, CloseError> {
         let now = self.clock.now();
         self.seal_at(now)
     }
 
-    /// As [`seal`](Self::seal), with the `ts_init` of `RunEnded` given.
+    /// Like [`seal`](Self::seal), with a given `ts_init` for `RunEnded`.
     pub fn seal_at(self, ts_init: UnixNanos) -> Result<CloseReport, CloseError> {
         drop(self.taps);
         let payload = run_ended_payload(self.run_id);
@@ -295,8 +296,7 @@ impl RunSession {
     }
 }
 
-/// What is marked of market data. Without extractors nothing is, and the run is recorded all the
-/// same.
+/// What to mark. Without extractors nothing is marked, but the run is recorded.
 fn marker_scope(
     config: &EventStoreConfig,
     options: &LifecycleOptions,
@@ -314,7 +314,7 @@ fn marker_scope(
     }
 }
 
-/// Checks that the settings let `draft` in at all.
+/// Checks that the settings allow `draft`.
 fn check_fits(draft: &EntryDraft<'_>, config: &WriterConfig) -> Result<(), SubmitError> {
     let max = config.name_bytes_max;
     for bytes in [draft.topic.len(), draft.payload_type.len()] {

@@ -4,19 +4,20 @@ use super::EventStoreConfig;
 use crate::engine::{MarkerOutlet, Shared, marker_channel};
 use crate::format::stream_mark_lines;
 use crate::markers::{
-    DataMarkerConfig, MarkerBackend, MarkerLane, MarkerScope, MarkerStoreError, MarkerTap,
+    DataMarkerConfig, MarkerBackend, MarkerScope, MarkerStoreError, MarkerTap, SidecarThread,
 };
 use crate::model::{MarkerCounts, MarkerManifest, RunId, RunStatus, error_chain};
 
 /// The data-marker sidecar of the run that is being recorded.
 pub(super) struct Sidecar {
-    lane: MarkerLane,
+    thread: SidecarThread,
     scope: Arc<MarkerScope>,
 }
 
 impl Sidecar {
-    /// Makes the sidecar of a run on `backend`, and the way to it for a writer that is about to start. Where that
-    /// fails, or takes longer than the run may take to start, the run goes on without.
+    /// Makes the sidecar of a run on `backend`, and the channel to it for a writer that is about to
+    /// start. If that fails, or takes longer than the run may take to start, the run goes on
+    /// without a sidecar.
     pub(super) fn open(
         backend: Box<dyn MarkerBackend>,
         run_id: RunId,
@@ -31,20 +32,21 @@ impl Sidecar {
             counts: MarkerCounts::default(),
             status: RunStatus::Running,
         };
-        // Marks with high fidelity take two lines. An announcement that never fits would hold back all that comes after.
+        // Marks with high fidelity take two lines. The ring must hold the longest announcement,
+        // because one that never fits would block everything after it.
         let announcement_lines = stream_mark_lines(config.writer.name_bytes_max);
         let (outlet, inlet) =
             marker_channel((2 * markers.channel_capacity).max(announcement_lines));
         let (open, close) = (config.run_started_timeout, config.writer.close_timeout);
-        match MarkerLane::open(backend, manifest, inlet, markers, open, close) {
-            Ok(lane) => Some((Self { lane, scope: Arc::new(scope) }, outlet)),
+        match SidecarThread::open(backend, manifest, inlet, markers, open, close) {
+            Ok(thread) => Some((Self { thread, scope: Arc::new(scope) }, outlet)),
             Err(error) => warn(&error),
         }
     }
 
-    /// Starts to record what the writer of this engine sends.
+    /// Starts to record the marks that the writer of this engine sends.
     pub(super) fn record(&self, engine: Arc<Shared>) {
-        self.lane.record(engine);
+        self.thread.record(engine);
     }
 
     pub(super) fn tap(&self) -> MarkerTap {
@@ -53,7 +55,7 @@ impl Sidecar {
 
     /// Seals the sidecar of a run that was closed in order.
     pub(super) fn seal(self) -> Option<MarkerManifest> {
-        self.lane.seal(RunStatus::Ended).map_or_else(|error| warn(&error), Some)
+        self.thread.seal(RunStatus::Ended).map_or_else(|error| warn(&error), Some)
     }
 }
 

@@ -2,18 +2,18 @@ use super::{AnchorError, AppendError, SealError, Tail};
 use crate::format::SealedFrame;
 use crate::model::{Hash, RunManifest, RunStatus, SnapshotAnchor, UnixNanos};
 
-/// How long an anchor's `blob_ref` may be. It is stored as one value, and redb panics over one that
-/// does not fit into a region of the run file (64 MiB). This is ample for a path or a key, and far
-/// from that.
+/// The most bytes of an anchor's `blob_ref`. It is stored as one value, and redb panics over a
+/// value that does not fit into a region of the run file (64 MiB). This limit is far below that,
+/// and ample for a path or a key.
 const BLOB_REF_BYTES_MAX: usize = 64 << 10;
 
-/// Where an open run stands, and the rules of what may come next: the same for every backend.
+/// Where an open run stands, and what may come next. Every backend keeps these rules.
 #[derive(Debug, Clone)]
 pub(super) struct RunCursor {
     pub(super) manifest: RunManifest,
     pub(super) tail: Tail,
     anchor_at: u64,
-    /// Whether it can be said where the run ends.
+    /// True if the end of the run can be read.
     has_end: bool,
 }
 
@@ -23,7 +23,7 @@ impl RunCursor {
         Self { manifest, tail, anchor_at, has_end: true }
     }
 
-    /// Of a run whose end cannot be read: all that may come is its seal as quarantined.
+    /// For a run whose end cannot be read. It can only be sealed as quarantined.
     pub(super) fn without_end(manifest: RunManifest) -> Self {
         Self { has_end: false, ..Self::fresh(manifest) }
     }

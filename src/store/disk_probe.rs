@@ -2,59 +2,58 @@ use std::fmt::Debug;
 use std::io;
 use std::path::Path;
 
-/// Is asked before a backend does something to the content, the length or the name of a file that
-/// it makes or reopens: what watches a disk, slows it down, or lets it fail.
+/// Is called before a backend changes or reads a file that it makes or reopens. It can watch a
+/// disk, slow it down, or let it fail.
 ///
-/// Not everything is asked about. Not the making of folders, nor that files are opened, locked,
-/// asked for their length and closed; not the removal of a file whose making failed; not the look
-/// at a file before it is reopened; and nothing that is done to sealed runs, since what reads or
-/// removes them has no backend.
+/// Not called for: making folders; opening, locking and closing files, and asking for their length;
+/// removing a file that could not be made; the first look at a file before it is reopened; sealed
+/// runs, because no backend is involved in reading or removing them.
 ///
-/// For tests of what a node makes of its disk; the simulator in `crates/sim/` is built on it. The time it
-/// takes is time of the thread that does the thing.
+/// For tests of how a node handles its disk. The simulator in `crates/sim/` is built on it. A call
+/// takes time of the thread that works on the file.
 pub trait DiskProbe: Debug + Send + Sync {
-    /// `op` is about to be done to the file that was opened at `path`; it may have been renamed
-    /// since. On an error it is not done, and the backend sees that error.
+    /// Called right before `op`. `path` is where the file was opened; it may have a new name since.
+    /// On an error, `op` is not done and the backend sees the error.
     fn before(&self, path: &Path, op: DiskOp<'_>) -> io::Result<()>;
 }
 
-/// One thing done to a run file.
+/// One operation on a run file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum DiskOp<'a> {
-    /// The file is made, empty, in place of any of its name.
+    /// The file is made, empty. It replaces any file of that name.
     Create,
     /// `bytes` are read from `offset` on.
     Read {
-        /// From where in the file.
+        /// The place in the file, in bytes.
         offset: u64,
         /// How many.
         bytes: usize,
     },
-    /// `data` is written at `offset`. Not durable before the next sync; until then any part of it
+    /// `data` is written at `offset`. It is durable after the next sync. Until then, any part of it
     /// may be.
     Write {
-        /// To where in the file.
+        /// The place in the file, in bytes.
         offset: u64,
-        /// What.
+        /// The bytes.
         data: &'a [u8],
     },
-    /// The file is cut, or made longer by zeros. As durable as a write.
+    /// The file is cut, or extended by zeros. It is durable like a write.
     SetLen {
-        /// Its length from now on, in bytes.
+        /// The new length in bytes.
         len: u64,
     },
-    /// Everything done to the file before is made durable.
+    /// Everything done to the file so far is made durable.
     Sync,
-    /// The system's page cache of the file is dropped, so that it is read from the disk. Only of a
-    /// file that is reopened.
-    Forget,
-    /// The file gets another name. Durable with the next sync of the folder.
+    /// The system's page cache of the file is dropped, so that it is read from the disk. Only done
+    /// to a file that is reopened.
+    DropCache,
+    /// The file is renamed. The name is durable after the next sync of the folder.
     Rename {
-        /// The path from now on.
+        /// The new path.
         to: &'a Path,
     },
-    /// The names in the file's folder are made durable. When a run is made, also those of the
-    /// folders it is in: the path is then that of such a folder.
+    /// The names in the file's folder are made durable. When a run is made, this is also called for
+    /// the folders above, with their paths.
     SyncFolder,
 }

@@ -6,13 +6,13 @@ use super::{AnchorError, AppendError, OpenRunError, ReadFault, SealError};
 use crate::format::{KeyBlockId, SealedFrame};
 use crate::model::{Hash, RunManifest, RunStatus, SnapshotAnchor, UnixNanos};
 
-/// The write side of a store: holds at most one open run. Used from one thread at a time.
+/// The write side of a store. It holds at most one open run. One thread at a time uses it.
 ///
 /// Every call that returns `Ok` has made its effect durable. After a
-/// [`BackendFault`](super::BackendFault) the run must not be written on.
+/// [`BackendFault`](super::BackendFault) the run must not be written any more.
 pub trait EventStore: Send {
-    /// Opens the run that `manifest` describes: makes it, or, where it exists and was never sealed,
-    /// takes it up at its durable watermark. The returned value says which.
+    /// Opens the run of `manifest`. Makes it, or, if it exists and was never sealed, reopens it at
+    /// its durable watermark. The result says which.
     fn open_run(&mut self, manifest: RunManifest) -> Result<RunOpening, OpenRunError>;
 
     /// Commits one frame with its index keys and new names, in one transaction.
@@ -22,8 +22,9 @@ pub trait EventStore: Send {
     fn record_anchor(&mut self, anchor: &SnapshotAnchor) -> Result<(), AnchorError>;
 
     /// Writes the terminal status, the watermark, `end_ts_init` and the last root into the
-    /// manifest. A store that keeps the index in the order in which keys came sorts it now, unless
-    /// the run is sealed as `Quarantined`: with redb about 0.1 µs a key.
+    /// manifest. Also sorts the index, if the store keeps it in the order of arrival; with redb
+    /// this takes about 0.1 µs a key. The index of a run that is sealed as `Quarantined` is not
+    /// sorted.
     fn seal(
         &mut self,
         status: RunStatus,
@@ -33,23 +34,22 @@ pub trait EventStore: Send {
     /// Where the open or just sealed run ends; `None` before `open_run`.
     fn tail(&self) -> Option<Tail>;
 
-    /// The read side of the open or just sealed run, which follows what is appended; `None` before
-    /// `open_run`.
+    /// The read side of the open or just sealed run; `None` before `open_run`. It sees what is
+    /// appended later.
     ///
     /// It does not keep the run's file in use. Once the store is dropped, or has opened another
-    /// run, it reads the sealed run; of one that was not sealed, every read is
-    /// [`ReadFault::Closed`] until somebody seals it. A run in memory is
-    /// read on in any case.
+    /// run, it reads the sealed run. If the run was not sealed, every read is [`ReadFault::Closed`]
+    /// until somebody seals it. A run in memory can always be read.
     fn reader(&self) -> Option<Arc<dyn RunReader>>;
 }
 
-/// How `open_run` found the run.
+/// What `open_run` did.
 #[derive(Debug, Clone, PartialEq)]
 pub enum RunOpening {
-    /// It is new.
+    /// It made a new run.
     Created,
-    /// It was there, never sealed: its process died. It is now open on this backend, repaired as
-    /// far as its last commit. This is the manifest found.
+    /// It reopened a run that was never sealed because its process died. The run is repaired up to
+    /// its last commit. This is the manifest that was found.
     CrashedPredecessor(Box<RunManifest>),
 }
 
@@ -58,7 +58,7 @@ pub enum RunOpening {
 pub struct SealedRun {
     /// The manifest as sealed.
     pub manifest: RunManifest,
-    /// The run's root: with it, any later change to the run can be found.
+    /// The run's root. It reveals any later change to the run.
     pub root: Hash,
 }
 
@@ -76,8 +76,8 @@ pub struct Tail {
 /// The read side of one run: its frames in order, and what is kept beside them. Any thread may
 /// read.
 ///
-/// Reads see what is committed at the time of the call. Entries are read out of frames by
-/// [`EventStoreReader`](crate::read::EventStoreReader).
+/// A read sees what is committed when it is called.
+/// [`EventStoreReader`](crate::read::EventStoreReader) reads entries out of frames.
 pub trait RunReader: Send + Sync {
     /// The manifest.
     fn manifest(&self) -> Result<RunManifest, ReadFault>;
@@ -91,14 +91,14 @@ pub trait RunReader: Send + Sync {
     /// The recorded snapshot anchor.
     fn anchor(&self) -> Result<Option<SnapshotAnchor>, ReadFault>;
 
-    /// The last frame that begins at or before `seq`, with the `seq` it is stored under.
+    /// The last frame that begins at or before `seq`, with the `seq` that is its key.
     fn frame_at_or_before(&self, seq: u64) -> Result<Option<(u64, Bytes)>, ReadFault>;
 
-    /// The first frame that begins at or after `seq`, with the `seq` it is stored under.
+    /// The first frame that begins at or after `seq`, with the `seq` that is its key.
     fn frame_at_or_after(&self, seq: u64) -> Result<Option<(u64, Bytes)>, ReadFault>;
 
-    /// The same frame in memory of its own, where the store needs back what it lends: for one that
-    /// is to be kept for long.
+    /// Copies a frame into memory of its own if the store needs its memory back. For a frame that
+    /// is kept long.
     fn detach(&self, frame: Bytes) -> Bytes {
         Bytes::copy_from_slice(&frame)
     }
@@ -106,26 +106,25 @@ pub trait RunReader: Send + Sync {
     /// All names from number `from` on, in the order of their numbers.
     fn names(&self, from: u32) -> Result<Vec<(u32, String)>, ReadFault>;
 
-    /// The first `seq`, not below `from`, that the index has for keys with this
-    /// hash (`key_hash` in `docs/format.md`). The index has a `seq` for each frame with such a key: the
-    /// frame's first entry that mentions one.
+    /// The first `seq`, at or after `from`, that the index has for keys with this hash (`key_hash`
+    /// in `docs/format.md`). The index has one `seq` for each frame with such a key: the first
+    /// entry that has one.
     fn indexed(&self, hash: u64, from: u64) -> Result<Option<u64>, ReadFault>;
 
-    /// The first block of the index at or behind `from`, with what it is
-    /// stored under. Blocks of a live run are merged: a walk may see their rows twice, but misses
-    /// none.
+    /// The first block of the index at or after `from`, with its key. The writer merges blocks of a
+    /// live run, so a walk may see some rows twice. It misses none.
     fn key_block_at_or_after(
         &self,
         from: KeyBlockId,
     ) -> Result<Option<(KeyBlockId, Bytes)>, ReadFault>;
 
-    /// Whether the frame that a walk has shown under `first_seq` is also where a search for it
-    /// looks. In a damaged tree a walk may come past what no search finds.
+    /// True if a search for `first_seq` leads to the frame that a walk has shown under it. In a
+    /// damaged tree, a walk may pass frames that no search finds.
     fn finds_frame(&self, _first_seq: u64) -> Result<bool, ReadFault> {
         Ok(true)
     }
 
-    /// The same for a block of the index.
+    /// True if a search for `id` leads to the block that a walk has shown under it.
     fn finds_key_block(&self, _id: KeyBlockId) -> Result<bool, ReadFault> {
         Ok(true)
     }

@@ -10,14 +10,14 @@ use super::{FileError, OpenSealedError, ReadFault, RunReader};
 use crate::format::KeyBlockId;
 use crate::model::{Hash, InstanceId, RunId, RunManifest, SnapshotAnchor};
 
-/// Reads a run while it is recorded, and afterwards. It does not keep the run's file in use: once
-/// the writer lets go of the file, the sealed run in it is read like any other.
+/// Reads a run while it is recorded, and afterwards. It does not keep the run's file in use. Once
+/// the writer has closed the file, it reads the sealed run there.
 pub(super) struct LiveReader {
     snapshots: Snapshots,
     path: PathBuf,
     instance_id: InstanceId,
     run_id: RunId,
-    /// Opened when the first read finds the writer gone.
+    /// Opened by the first read that finds the writer gone.
     sealed: OnceLock<RedbReader>,
 }
 
@@ -32,8 +32,8 @@ impl LiveReader {
         }
     }
 
-    /// Reads what is committed by now. What the writer closes under the read is read again from the
-    /// sealed file.
+    /// Reads what is committed by now. If the writer closes its file meanwhile, reads again from
+    /// the sealed file.
     fn read<T>(&self, read: impl Fn(&RedbReader) -> Result<T, ReadFault>) -> Result<T, ReadFault> {
         if let Some(sealed) = self.sealed.get() {
             return read(sealed);
@@ -85,7 +85,8 @@ impl RunReader for LiveReader {
     }
 
     fn detach(&self, frame: Bytes) -> Bytes {
-        // A frame on loan keeps its transaction open, and with it pages from being used again.
+        // A borrowed frame keeps its transaction open, and an open transaction keeps pages from
+        // being reused.
         Bytes::copy_from_slice(&frame)
     }
 

@@ -15,7 +15,7 @@ use crate::format::{
 };
 use crate::model::{Hash, InstanceId, RunId, RunManifest, RunStatus, SnapshotAnchor, UnixNanos};
 
-/// Runs in memory: what [`MemoryBackend`]s keep, and what survives them. Clones share the runs.
+/// Runs in memory. They survive the [`MemoryBackend`]s that write them. Clones share the runs.
 #[derive(Debug, Clone, Default)]
 pub struct MemoryDisk {
     runs: Arc<Mutex<BTreeMap<(InstanceId, RunId), SharedRun>>>,
@@ -23,9 +23,9 @@ pub struct MemoryDisk {
 
 type SharedRun = Arc<Mutex<MemoryRun>>;
 
-/// A run in the hands of its backend. As with a file, the run is in use until that lets go of it.
+/// A run that a backend has open. Like a file, it is in use until the backend drops this.
 #[derive(Debug)]
-struct OpenRun {
+struct HeldRun {
     run: SharedRun,
     _hold: Arc<()>,
 }
@@ -33,7 +33,7 @@ struct OpenRun {
 #[derive(Debug)]
 struct MemoryRun {
     cursor: RunCursor,
-    /// Of the backend that has it open.
+    /// Alive while a backend has the run open.
     hold: Weak<()>,
     anchor: Option<SnapshotAnchor>,
     frames: BTreeMap<u64, Bytes>,
@@ -43,11 +43,11 @@ struct MemoryRun {
 
 /// An [`EventStore`] without a disk, for tests and simulation. It behaves like
 /// [`RedbBackend`](super::RedbBackend): one behavioural suite runs over both. Dropped with an open
-/// run it leaves that as a process does that dies, for the next backend to find.
+/// run, it leaves the run as a dead process does. The next backend finds it so.
 #[derive(Debug, Default)]
 pub struct MemoryBackend {
     disk: MemoryDisk,
-    run: Option<OpenRun>,
+    run: Option<HeldRun>,
 }
 
 impl MemoryBackend {
@@ -61,8 +61,8 @@ impl MemoryBackend {
     }
 }
 
-impl OpenRun {
-    /// Takes a run that is not in use.
+impl HeldRun {
+    /// Opens a run that is not in use.
     fn take(run: SharedRun) -> Self {
         let hold = Arc::new(());
         lock(&run).hold = Arc::downgrade(&hold);
@@ -100,7 +100,7 @@ impl EventStore for MemoryBackend {
             if found.status.is_sealed() {
                 return Err(OpenRunError::Sealed { run_id: found.run_id, status: found.status });
             }
-            self.run = Some(OpenRun::take(Arc::clone(shared)));
+            self.run = Some(HeldRun::take(Arc::clone(shared)));
             return Ok(RunOpening::CrashedPredecessor(Box::new(found)));
         }
         let run = Arc::new(Mutex::new(MemoryRun {
@@ -112,7 +112,7 @@ impl EventStore for MemoryBackend {
             names: Vec::new(),
         }));
         runs.insert(key, Arc::clone(&run));
-        self.run = Some(OpenRun::take(run));
+        self.run = Some(HeldRun::take(run));
         Ok(RunOpening::Created)
     }
 
@@ -161,7 +161,7 @@ impl MemoryRun {
     }
 }
 
-/// Reads on whatever becomes of the backend.
+/// Goes on reading when the backend is gone.
 struct MemoryReader(SharedRun);
 
 impl MemoryReader {

@@ -1,5 +1,5 @@
-//! Where runs are kept: the [`EventStore`] trait (write side), the [`RunReader`] trait (read side),
-//! and their two implementations, one file per run with redb, and memory.
+//! Where runs are kept. [`EventStore`] is the write side, [`RunReader`] the read side. Both have
+//! two implementations: redb with one file a run, and memory.
 
 pub(crate) mod container;
 mod cursor;
@@ -23,7 +23,7 @@ mod redb_tables;
 pub(crate) use container::changed_since_closed;
 pub use container::{DiskMode, FileError};
 pub(crate) use directory::{
-    RUN_SUFFIX, SIDECAR_SUFFIX, UNBORN_EXTENSION, make_folder, run_path, sidecar_path, sync_name,
+    RUN_SUFFIX, SIDECAR_SUFFIX, TEMPORARY_EXTENSION, make_folder, run_path, sidecar_path, sync_name,
 };
 pub(crate) use disk_probe::{DiskOp, DiskProbe};
 pub use error::{AnchorError, AppendError, OpenRunError, OpenSealedError, ReadFault, SealError};

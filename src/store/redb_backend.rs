@@ -30,30 +30,30 @@ struct OpenRun {
     container: Container,
     cursor: RunCursor,
     keys: KeyWriter,
-    /// As it is stored; nothing where there is none.
+    /// The anchor as stored; empty without one.
     anchor: Vec<u8>,
 }
 
-/// Memory redb may hold of a run's pages. Half of it is for what a commit has yet to write, so it
-/// must be at least twice the largest frame or redb writes frames in two goes: measured 2.2 times
-/// slower. For frames of 1 to 4 MiB more than 16 MiB brings little.
+/// How much memory redb may use for a run's pages. Half of it holds what a commit has yet to write.
+/// If the largest frame does not fit into that half, redb writes the frame in two steps: measured
+/// 2.2 times slower. For frames of 1 to 4 MiB, more than 16 MiB brings little.
 const CACHE_BYTES: usize = 64 << 20;
 
 impl RedbBackend {
-    /// A backend for the runs below `base_dir`. Nothing is touched until a run is opened.
+    /// A backend for the runs below `base_dir`. Does nothing on disk until a run is opened.
     pub fn new(base_dir: impl Into<PathBuf>) -> Self {
         Self::with_disk_mode(base_dir, DiskMode::default())
     }
 
-    /// As [`new`](Self::new), with a choice of how files are written.
+    /// Like [`new`](Self::new), with a choice of how files are written.
     pub fn with_disk_mode(base_dir: impl Into<PathBuf>, disk_mode: DiskMode) -> Self {
         let (cache_bytes, growth) = (CACHE_BYTES, Growth::ByRegion);
         let config = FileConfig { disk_mode, cache_bytes, growth, probe: None };
         Self { base_dir: base_dir.into(), config, run: None }
     }
 
-    /// The same backend, with `probe` asked before what it does from now on to the run files that
-    /// it makes or reopens; [`DiskProbe`](super::DiskProbe) says about what not.
+    /// The same backend, which from now on calls `probe` before it works on run files that it makes
+    /// or reopens. [`DiskProbe`](super::DiskProbe) lists the exceptions.
     #[cfg(feature = "internals")]
     #[doc(hidden)]
     #[must_use]
@@ -61,23 +61,24 @@ impl RedbBackend {
         Self { config: FileConfig { probe: Some(probe), ..self.config }, ..self }
     }
 
-    /// Reopens the run `run_id` of `instance_id`, which was never sealed and whose process has
-    /// died: repairs its file as far as its last commit, and returns the manifest found. From then
-    /// on the run is open, as after [`open_run`](EventStore::open_run), which would make a run that
-    /// is not there.
+    /// Reopens the run `run_id` of `instance_id`, which was never sealed because its process died.
+    /// Repairs its file up to the last commit and returns the manifest found. Then the run is open,
+    /// as after [`open_run`](EventStore::open_run). But where `open_run` would make a missing run,
+    /// this fails.
     ///
-    /// The system's page cache is not believed: the file is read from the disk (Linux). Nor is a
-    /// file that was closed: as with one that is repaired, all that is in use is compared with its
-    /// checksums first. A file that is damaged stays as it is.
+    /// On Linux the file is read from the disk, not from the system's page cache. All pages in use
+    /// are compared with their checksums first, even if the file was closed in order. A damaged
+    /// file stays as it is.
     ///
-    /// A file that holds another run, or another version of the format, is left as it is, as far as
-    /// that can be seen without a change: one that was not closed has to be repaired first.
+    /// A file that holds another run, or another version of the format, is left as it is, if that
+    /// can be seen without a change. A file that was not closed has to be repaired before it can be
+    /// read.
     ///
-    /// With a manifest that can be read and an end that cannot, the run is open only to be sealed
-    /// as quarantined: it takes no entry.
+    /// If the manifest can be read and the end cannot, the run takes no entry. It can only be
+    /// sealed as quarantined.
     ///
-    /// Of a run that is [`Sealed`](OpenRunError::Sealed) in a file that was not closed, only the
-    /// file is closed; then [`open_sealed`](super::open_sealed) opens it.
+    /// If the run is [`Sealed`](OpenRunError::Sealed) but its file was not closed, this only closes
+    /// the file. Then [`open_sealed`](super::open_sealed) opens it.
     pub fn reopen(
         &mut self,
         instance_id: &InstanceId,
@@ -94,7 +95,7 @@ impl RedbBackend {
         Ok(manifest)
     }
 
-    /// Lets go of a run that is sealed.
+    /// Closes the run if it is sealed. Fails if it is still open.
     fn check_none_open(&mut self) -> Result<(), OpenRunError> {
         if let Some(run) = &self.run
             && !run.cursor.manifest.status.is_sealed()
@@ -132,7 +133,7 @@ impl RedbBackend {
         Ok(OpenRun::at(end, container, manifest))
     }
 
-    /// Reopens the file of a run that was never sealed, and reads its manifest.
+    /// Opens the file of a run that was never sealed, and reads its manifest.
     fn open_left(
         &self,
         path: &Path,
@@ -149,7 +150,7 @@ impl RedbBackend {
     }
 }
 
-/// Where a run that was left ends.
+/// Where an unsealed run ends.
 struct End {
     tail: Tail,
     anchor: Option<SnapshotAnchor>,
@@ -176,9 +177,9 @@ impl OpenRun {
         Self { container, cursor, keys: KeyWriter::default(), anchor: end.anchor_row }
     }
 
-    /// A run whose end cannot be read, to be quarantined.
+    /// A run whose end cannot be read. It will be quarantined.
     fn without_end(container: Container, manifest: RunManifest) -> Self {
-        // The anchor stays where it is, whatever is wrong with the run.
+        // The anchor is kept, whatever is wrong with the run.
         let stored = live(&container).and_then(|reader| reader.stored_anchor());
         let (cursor, keys) = (RunCursor::without_end(manifest), KeyWriter::default());
         Self { container, cursor, keys, anchor: stored.ok().flatten().unwrap_or_default() }
@@ -237,7 +238,7 @@ impl EventStore for RedbBackend {
         let manifest = run.cursor.sealed_manifest(status, end_ts_init)?;
         let row = encode_manifest(&manifest);
         run.container.commit(|transaction| {
-            // What recovery found damaged is left as it is.
+            // A damaged run is left as recovery found it.
             if status != RunStatus::Quarantined {
                 sort_blocks(transaction)?;
             }

@@ -1,5 +1,5 @@
-//! The key blocks of a run file: the table, and what its users share. `write` puts rows in, frame
-//! by frame, `sort` makes one sequence of them at seal, `search` finds a row.
+//! The key blocks of a run file: their table, and what the three users share. `write` adds the rows
+//! of a frame, `sort` makes one sequence of all rows at seal, `search` finds a row.
 
 use std::ops::Range;
 
@@ -19,7 +19,7 @@ pub(super) use search::find_row;
 pub(super) use sort::sort_blocks;
 pub(super) use write::KeyWriter;
 
-/// Tier and first row of a block to the block.
+/// From tier and first row of a block to the block.
 pub(super) const KEYS: TableDefinition<'_, TableKey, &[u8]> = TableDefinition::new("keys");
 
 pub(super) type TableKey = (u16, u128);
@@ -37,9 +37,9 @@ const fn start_of(tier: KeyTier) -> TableKey {
     table_key(KeyBlockId::start_of(tier))
 }
 
-/// redb trusts the order of a tree's pages. Where they are damaged it may give a row that was not
-/// asked for: a walk that took it would go back and never end, and a search would answer with what
-/// it was not asked.
+/// redb trusts the order of a tree's pages. In a damaged tree it may return a row outside the range
+/// that was asked for. A walk that accepted such a row could go back and never end, and a search
+/// would give a wrong answer.
 pub(super) fn check_order(is_asked_for: bool, table: &str) -> Result<(), BackendFault> {
     if is_asked_for {
         return Ok(());
@@ -51,15 +51,14 @@ fn malformed(error: KeyBlockError) -> redb::Error {
     redb::Error::Corrupted(error.to_string())
 }
 
-/// The rows of a block, which are as they have to be: what is merged is written again, and what is
-/// damaged must not be spread.
+/// The rows of a block, checked. A merge writes them again, and must not spread damage.
 fn checked(key: TableKey, bytes: &[u8]) -> Result<&[KeyRow], redb::Error> {
     let block = KeyBlock::parse(bytes).map_err(malformed)?;
     block.check(block_id(key)).map_err(malformed)?;
     Ok(block.rows())
 }
 
-/// Takes all blocks of some tiers out of the table, and appends their rows to `rows`.
+/// Moves all blocks of some tiers out of the table, and appends their rows to `rows`.
 fn take_blocks(
     table: &mut KeyTable<'_>,
     tiers: Range<KeyTier>,
@@ -82,7 +81,7 @@ fn insert_sequence(
     for block in tier.blocks(rows) {
         let key = table_key(KeyBlockId { tier, first: block[0] });
         if table.insert(key, block.as_bytes())?.is_some() {
-            // Another block has the same row, and would be lost.
+            // Another block has the same first row. It would be lost.
             return Err(malformed(KeyBlockError::Overlap));
         }
     }

@@ -1,5 +1,4 @@
-//! Opening run files: sealed ones to be read, and what is asked of those that were left before they
-//! are reopened.
+//! Opens sealed run files for reading, and checks unsealed ones before they are reopened.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -12,13 +11,13 @@ use super::redb_tables::read_manifest;
 use super::{FileError, OpenRunError, OpenSealedError, ReadFault, RunReader, container};
 use crate::model::{InstanceId, RunId, RunManifest};
 
-/// Memory redb may hold of a sealed file's pages. What a walk over the frames needs is one frame,
-/// read into the same memory each time while the processor has it cached: with 64 MiB it takes a
-/// sixth more processor time. What is left is for the pages of the tables that look-ups walk.
+/// How much memory redb may use for a sealed file's pages. A walk over the frames needs one frame
+/// at a time. It reads each into the same memory, which stays in the processor's cache: with 64 MiB
+/// here, a walk takes a sixth more processor time. The rest is for the tables that look-ups use.
 const SEALED_CACHE_BYTES: usize = 16 << 20;
 
-/// Opens a sealed run of an instance for reading. The file is not changed. One that holds another
-/// run is refused.
+/// Opens a sealed run of an instance for reading. Does not change the file. Refuses a file that
+/// holds another run.
 pub fn open_sealed(
     base_dir: &Path,
     instance_id: &InstanceId,
@@ -32,7 +31,7 @@ pub fn open_sealed(
     }
 }
 
-/// Opens the sealed run in the file at `path` for reading. The file is not changed.
+/// Opens the sealed run in the file at `path` for reading. Does not change the file.
 pub fn open_sealed_file(path: &Path) -> Result<Arc<dyn RunReader>, OpenSealedError> {
     let (reader, _) = open_sealed_reader(path)?;
     Ok(Arc::new(reader))
@@ -50,8 +49,8 @@ pub(super) fn open_sealed_reader(
     }
 }
 
-/// Whether a file with this manifest is what its place says: a run of the instance, and where the
-/// name is a run's, that run. Files are copied by people.
+/// Checks that a file belongs at its place: a run of this instance and, if the file is named after
+/// a run, that run. People copy files.
 pub(crate) fn check_held(
     found: &RunManifest,
     instance_id: &InstanceId,
@@ -64,8 +63,8 @@ pub(crate) fn check_held(
     Err(ReadFault::Foreign { run_id, instance_id })
 }
 
-/// The manifest of a run that was left and may be reopened. What is no run of ours, or nothing that
-/// this program reads, is left alone.
+/// The manifest of an unsealed run that may be reopened. A file without a run of ours, or in a
+/// format that this program does not read, is an error and stays as it is.
 pub(super) fn left_manifest(
     path: &Path,
     transaction: &ReadTransaction,

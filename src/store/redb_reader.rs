@@ -11,7 +11,7 @@ use super::{ReadFault, RunReader, Tail};
 use crate::format::{FrameView, KeyBlockId, KeyRow, decode_manifest, run_root};
 use crate::model::{Hash, RunManifest, SnapshotAnchor};
 
-/// Reads a run as one transaction sees it: a sealed run never changes, so that one serves for all
+/// Reads a run through one transaction. A sealed run never changes, so one transaction serves all
 /// reads. A live run is read by [`LiveReader`](super::live_reader::LiveReader), which makes one of
 /// these for each read.
 pub(super) struct RedbReader {
@@ -19,22 +19,22 @@ pub(super) struct RedbReader {
     trees: Trees,
 }
 
-/// Whether the order of a file's trees is known to be right.
+/// What is known about the order of a file's trees.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Trees {
-    /// They are this process's own, or redb has compared them with their checksums.
+    /// This process wrote them, or redb has compared them with their checksums.
     Trusted,
-    /// They need a check of their own, which costs a second read of each leaf.
+    /// They have to be checked here. That costs a second read of each leaf.
     Unchecked,
 }
 
 impl RedbReader {
-    /// What is committed to a file that this process has open for writing.
+    /// For a file that this process has open for writing. Sees what is committed.
     pub(super) fn live(transaction: ReadTransaction) -> Self {
         Self { transaction, trees: Trees::Trusted }
     }
 
-    /// A sealed file.
+    /// For a sealed file.
     pub(super) fn sealed(transaction: ReadTransaction) -> Self {
         Self { transaction, trees: Trees::Unchecked }
     }
@@ -43,7 +43,7 @@ impl RedbReader {
         read_manifest(&self.transaction)
     }
 
-    /// The anchor as it is stored, which is what the run's root covers.
+    /// The anchor as stored. The run's root covers these bytes.
     pub(super) fn stored_anchor(&self) -> Result<Option<Vec<u8>>, ReadFault> {
         read_meta(&self.transaction, ANCHOR_ROW)
     }
@@ -70,7 +70,7 @@ impl RedbReader {
         Ok(Some((first_seq, Bytes::from_owner(PageBytes(frame)))))
     }
 
-    /// Where the run ends: one read of the last frame.
+    /// Where the run ends. Reads the last frame.
     pub(super) fn tail(&self) -> Result<Tail, ReadFault> {
         let Some((first_seq, bytes)) = self.frame_at_or_before(u64::MAX)? else {
             return Ok(Tail { watermark: 0, root: Hash::ZERO, names: 0 });
@@ -79,14 +79,13 @@ impl RedbReader {
             FrameView::parse(&bytes).map_err(|source| ReadFault::Frame { first_seq, source })?;
         let last_name = self.table(NAMES)?.range_owned::<u32>(..).map_err(ReadFault::redb)?;
         let last_name = { last_name }.next_back().transpose().map_err(ReadFault::redb)?;
-        // A name numbered with the last number there is cannot be the engine's: the verifier
-        // reports it.
+        // The engine never uses the last number. The verifier reports a name that has it.
         let names = last_name.map_or(0, |(id, _)| id.value().saturating_add(1));
         Ok(Tail { watermark: frame.last_seq(), root: frame.root(), names })
     }
 }
 
-/// A value in redb's page cache, kept alive by its guard.
+/// A value in redb's page cache. The guard keeps it alive.
 struct PageBytes(OwnedAccessGuard<&'static [u8]>);
 
 impl AsRef<[u8]> for PageBytes {
@@ -162,7 +161,7 @@ impl RunReader for RedbReader {
     }
 
     fn finds_frame(&self, first_seq: u64) -> Result<bool, ReadFault> {
-        // A range would look into the next leaf too.
+        // A range would also look into the next leaf.
         Ok(self.trees == Trees::Trusted
             || self.table(FRAMES)?.get(first_seq).map_err(ReadFault::redb)?.is_some())
     }

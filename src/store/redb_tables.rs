@@ -1,4 +1,4 @@
-//! The tables of a run file, and the conversions between their rows and our words.
+//! The tables of a run file, and the conversions between their rows and the engine's types.
 
 use redb::{ReadTransaction, TableDefinition, TableError, WriteTransaction};
 
@@ -7,9 +7,9 @@ use super::redb_keys::{KEYS, KeyWriter};
 use crate::format::{FORMAT_VERSION, SealedFrame, decode_anchor, decode_manifest, encode_manifest};
 use crate::model::{RunManifest, SnapshotAnchor};
 
-/// First `seq` of a frame to the frame.
+/// From the first `seq` of a frame to the frame.
 pub(super) const FRAMES: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("frames");
-/// Number of a topic or payload type to its text.
+/// From the number of a topic or payload type to its text.
 pub(super) const NAMES: TableDefinition<'_, u32, &str> = TableDefinition::new("names");
 /// `format`, `manifest`, `anchor`.
 pub(super) const META: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("meta");
@@ -22,7 +22,7 @@ pub(super) fn write_new_run(
     transaction: &WriteTransaction,
     manifest: &RunManifest,
 ) -> Result<(), redb::Error> {
-    // All tables exist from the first commit on, so that readers never have to ask.
+    // All tables exist from the first commit on, so that readers never have to check.
     transaction.open_table(FRAMES)?;
     transaction.open_table(KEYS)?;
     transaction.open_table(NAMES)?;
@@ -38,8 +38,8 @@ pub(super) fn write_frame(
     frame: &SealedFrame<'_>,
     keys: &mut KeyWriter,
 ) -> Result<(), redb::Error> {
-    // `insert` of a finished frame copies it once. `insert_reserve`, to build it in place, would
-    // zero a buffer of that size first and copy it (redb 4.4): measured 2.3 times slower.
+    // `insert` copies a finished frame once. `insert_reserve` would build the frame in place, but
+    // redb 4.4 zeroes a buffer of that size first and copies it: measured 2.3 times slower.
     transaction.open_table(FRAMES)?.insert(frame.first_seq(), frame.bytes())?;
     if frame.has_names() {
         let mut names = transaction.open_table(NAMES)?;

@@ -3,7 +3,7 @@
 use proptest::collection::vec;
 use proptest::prelude::*;
 use tapline::internals::format::{
-    FrameView, HashLanes, RecordView, decode_anchor, decode_manifest, encode_anchor,
+    BatchHasher, FrameView, RecordView, decode_anchor, decode_manifest, encode_anchor,
     encode_manifest,
 };
 use tapline::{ContentHash, Hash, Headers, IndexKind, SnapshotAnchor};
@@ -73,13 +73,13 @@ fn is_noticed(bytes: &[u8]) -> bool {
         return true;
     };
     let mut hashes = Vec::new();
-    frame.hash_records(&mut HashLanes::default(), &mut hashes);
+    frame.hash_records(&mut BatchHasher::default(), &mut hashes);
     let stored = (0..frame.count()).map(|index| frame.entry_hash(index));
     let noticed = frame.check_offsets().is_err()
         || frame.compute_root() != frame.root()
         || !stored.eq(hashes);
     // What does all of it in one pass must come to the same.
-    let sound = frame.is_sound(&mut HashLanes::default(), &mut Vec::new(), |_, _| {});
+    let sound = frame.is_sound(&mut BatchHasher::default(), &mut Vec::new(), |_, _| {});
     assert_eq!(sound, !noticed);
     noticed
 }
@@ -93,9 +93,9 @@ fn read_all(bytes: &[u8]) {
         return;
     };
     let mut hashes = Vec::new();
-    frame.hash_records(&mut HashLanes::default(), &mut hashes);
+    frame.hash_records(&mut BatchHasher::default(), &mut hashes);
     let _ = (frame.check_offsets(), frame.compute_root(), frame.names().count());
-    frame.is_sound(&mut HashLanes::default(), &mut hashes, |_, _| {});
+    frame.is_sound(&mut BatchHasher::default(), &mut hashes, |_, _| {});
     for index in 0..frame.count() {
         let _ = frame.entry_hash(index);
         if let Ok(record) = frame.record(index) {

@@ -6,21 +6,21 @@ use tapline::{DataMarkerClass, HiFiMarker, StreamCursor, StreamDictEntry, UnixNa
 use crate::catalog::{CatalogError, DataRequest, ReplayCatalog, TimeRange};
 use crate::market_data::{MarketDataClass, MarketRecord};
 
-/// A stream as the node knew it when it captured an entry, with what a catalog has of it.
+/// A stream as the node knew it when it captured an entry, and the catalog's records of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StreamAtEntry {
     /// The stream.
     pub stream: StreamDictEntry,
     /// How far it had come.
     pub cursor: StreamCursor,
-    /// The catalog's records of the last stretch up to the cursor's `ts_init_hi`, in their order. Empty for a class
-    /// that catalogs do not have.
+    /// The catalog's last records up to the cursor's `ts_init_hi`, in order. Empty if catalogs do
+    /// not have the class.
     pub records: Vec<MarketRecord>,
-    /// What of that stretch the catalog does not have.
+    /// The parts of that time that the catalog does not have.
     pub missing: Vec<TimeRange>,
-    /// How many of the last records share the time `ts_init_hi`, so that some of them may have come only after the entry.
-    /// 0 where it is known how many had been seen: there is one such record, or high-fidelity markers tell, and the others
-    /// are left out.
+    /// How many of the last records share the time `ts_init_hi` and may have come after the entry.
+    /// 0 if the number of records seen is known: either there is only one such record, or
+    /// high-fidelity markers tell. Records that were not seen are then left out.
     pub uncertain: usize,
 }
 
@@ -43,11 +43,13 @@ pub enum MarkerJoinError {
     },
 }
 
-/// What the node had seen of each stream when it captured entry `seq`: its cursors, and the records of the catalog from
-/// `lookback_ns` nanoseconds before each cursor's `ts_init_hi` up to it.
+/// What the node had seen of each stream when it captured entry `seq`: its cursors, and the
+/// catalog's records. The records begin `lookback_ns` nanoseconds before each cursor's `ts_init_hi`
+/// and end with it.
 ///
-/// The catalog is believed to have every record that passed a tap, under the `ts_init` it had there; nothing here checks
-/// that. `count` of the cursor and the fingerprints of high-fidelity markers are there to be compared with.
+/// This assumes that the catalog has every record that passed a tap, under the same `ts_init`, and
+/// does not check it. To check it, compare with the cursor's `count` and the fingerprints of
+/// high-fidelity markers.
 pub fn join_at_entry(
     markers: &MarkerReader,
     catalog: &dyn ReplayCatalog,
@@ -55,7 +57,7 @@ pub fn join_at_entry(
     lookback_ns: u64,
 ) -> Result<Vec<StreamAtEntry>, MarkerJoinError> {
     let fold = markers.fold_before(seq)?;
-    // With markers missing, those that are there do not tell how many records had been seen.
+    // If markers are missing, the others do not tell how many records were seen.
     let seen = match fold.missing {
         0 => seen_at_hi(markers, &fold.cursors, seq)?,
         _ => HashMap::new(),
@@ -92,9 +94,10 @@ const fn catalog_class(class: DataMarkerClass) -> Option<MarketDataClass> {
     }
 }
 
-/// By slot: how many records of the time of its cursor had been seen before the entry, where high-fidelity markers tell. They
-/// do not where records of that time were counted from the first one more than once, at two taps or because times fell
-/// back, nor where records of the stream have no marker of their own.
+/// By slot: how many records with the time of the cursor were seen before the entry, if
+/// high-fidelity markers tell. They do not tell if these records were counted from the first one
+/// more than once, by two taps or because times fell back. Nor do they if some records of the
+/// stream have no marker of their own.
 fn seen_at_hi(
     markers: &MarkerReader,
     cursors: &BTreeMap<u32, StreamCursor>,
@@ -118,13 +121,13 @@ fn seen_at_hi(
     Ok(seen.collect())
 }
 
-/// What the high-fidelity markers of a stream tell.
+/// What the high-fidelity markers of a stream say.
 #[derive(Default)]
 struct Told {
     markers: u64,
-    /// Those of the time of its cursor.
+    /// How many have the time of the stream's cursor.
     at_hi: usize,
-    /// Whether these do not count up from the first one.
+    /// True if the ordinals of these do not count up from the first record.
     starts_again: bool,
 }
 
@@ -157,7 +160,7 @@ impl StreamAtEntry {
         Ok(())
     }
 
-    /// Of the records that share the last time, leaves out those that had not been seen, where that is known.
+    /// Drops the records of the last time that were not seen, if their number is known.
     fn cut(&mut self, seen_at_hi: Option<usize>) {
         let hi = self.cursor.ts_init_hi;
         let at_hi = self.records.iter().rev().take_while(|record| record.ts_init() == hi).count();

@@ -13,7 +13,7 @@ pub(super) struct Batch {
     bytes: usize,
 }
 
-/// A message, and when it is to be published; at once where that is not said.
+/// A message, and when to publish it; `None` means at once.
 pub(super) struct Dealt {
     pub(super) message: InputMessage,
     pub(super) due: Option<Instant>,
@@ -21,10 +21,11 @@ pub(super) struct Dealt {
 
 /// Batches that may wait for a producer's thread. Two more are being filled and published.
 pub(super) const BATCHES_WAITING: usize = 8;
-/// Enough to make little of what a handover costs.
+/// Enough messages to make the cost of a handover small.
 const MESSAGES_MAX: usize = 256;
-/// As much as the largest record may have, of which one more may be in a batch: with all that wait, less than 6 MiB a
-/// producer, however large the messages are. 256 of the usual size have less.
+/// The size of the largest record. A batch may exceed it by one record. With all batches that wait,
+/// this is less than 6 MiB a producer, however large the messages are. 256 messages of usual size
+/// have less.
 const BYTES_MAX: usize = 256 << 10;
 
 impl Batch {
@@ -37,7 +38,7 @@ impl Batch {
         self.messages.len() >= MESSAGES_MAX || self.bytes >= BYTES_MAX
     }
 
-    /// Hands over what there is, if that can be done at once; says whether nothing is left.
+    /// Hands over what there is, if there is room at once. True if nothing is left.
     pub(super) fn offer(&mut self, queue: &Sender<Self>) -> bool {
         if !self.messages.is_empty()
             && let Err(refused) = queue.try_send(std::mem::take(self))
@@ -47,7 +48,7 @@ impl Batch {
         self.messages.is_empty()
     }
 
-    /// Hands over what there is, as soon as there is room. False when the producer's thread has ended.
+    /// Hands over what there is, once there is room. False if the producer's thread has ended.
     pub(super) fn hand_over(&mut self, queue: &Sender<Self>) -> bool {
         self.messages.is_empty() || queue.send(std::mem::take(self)).is_ok()
     }

@@ -1,5 +1,6 @@
-//! `bench`: what recording costs on this machine and this disk, in three parts that stand beside each other: what the disk
-//! takes to sync, how soon a message is captured and durable at a rate, and how many become so as fast as it goes.
+//! `bench`: what recording costs on this machine and this disk. It has three parts: how long the
+//! disk takes to sync, how soon a message is captured and durable at a given rate, and how many
+//! messages are recorded at full speed.
 
 mod paced;
 mod saturated;
@@ -83,7 +84,7 @@ pub(super) fn run(args: &Args) -> Result<Outcome, CliError> {
     out.end(Ok(Outcome::Clean))
 }
 
-/// What both parts that record have in common.
+/// What both recording parts share.
 struct Bench {
     config: EventStoreConfig,
     registry: EncoderRegistry,
@@ -112,7 +113,7 @@ impl Bench {
         Self { config, registry, message, stop }
     }
 
-    /// Measures on a run of its own, which is sealed then. Gives the bytes of its file too.
+    /// Measures on a new run, then seals it. Also returns the bytes of its file.
     fn on_a_run<T>(
         &self,
         measure: impl FnOnce(&RunSession) -> Result<T, CliError>,
@@ -123,7 +124,7 @@ impl Bench {
         let session = opened
             .map_err(|source| CliError::Open { dir: dir.clone(), source: Box::new(source) })?;
         let measured = measure(&session).map_err(|error| match session.halt().reason() {
-            // Why nothing more is captured.
+            // The reason why nothing more is captured.
             Some(reason) => CliError::Halted(reason),
             None => error,
         })?;

@@ -1,4 +1,4 @@
-//! The program's reader of NDJSON, for the fuzz target `ndjson`. No part of the interface.
+//! The program's reader of NDJSON, for the fuzz target `ndjson`. Not part of the interface.
 
 use std::io::Read;
 
@@ -47,9 +47,9 @@ impl From<InputMessage> for NdjsonMessage {
     }
 }
 
-/// Reads all of `source` as `record --input` does, with lines of up to `line_bytes_max` bytes. Shows
-/// for each line that is not blank its number and its message, or the column at which it is bad, and
-/// the bytes the line buffer has taken up. An error is how the input broke off.
+/// Reads all of `source` as `record --input` does, with lines of up to `line_bytes_max` bytes. For
+/// each line that is not blank, calls `show` with its number, with its message or the column of the
+/// error, and with the capacity of the line buffer. Fails if the input breaks off.
 pub fn read_ndjson(
     source: impl Read + Send + 'static,
     line_bytes_max: u64,
@@ -57,7 +57,7 @@ pub fn read_ndjson(
     config: WriterConfig,
     mut show: impl FnMut(u64, Result<NdjsonMessage, usize>, usize),
 ) -> Result<(), String> {
-    // A small buffer is soon made, and lines reach from one filling into the next.
+    // A small buffer is quick to make, and lines cross from one filling into the next.
     const BUFFER_BYTES: usize = 256;
     let input =
         Input::reading("fuzz", source, BUFFER_BYTES).map_err(|error| error_chain(&error))?;

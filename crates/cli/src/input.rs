@@ -7,7 +7,7 @@ use super::error::CliError;
 
 /// An opened source of lines.
 pub(super) struct Input {
-    /// How the source is named in messages.
+    /// The source's name in messages.
     name: String,
     reader: Reader,
     line: u64,
@@ -16,30 +16,30 @@ pub(super) struct Input {
 
 enum Reader {
     Ready(BufReader<Box<dyn Read + Send>>),
-    /// Stdin that has not been read: whether it is compressed is seen when its first line is asked
-    /// for, which may be long after the run was opened.
+    /// Stdin that has not been read yet. The first line tells if it is compressed, and may come
+    /// long after the run was opened.
     Stdin,
 }
 
-/// A line longer than this is a bad line; what it holds would exceed any record.
+/// A longer line is a bad line. It would exceed any record.
 const LINE_BYTES_MAX: u64 = 32 << 20;
 
 const BUFFER_BYTES: usize = 256 << 10;
 const ZSTD_MAGIC: [u8; 4] = [0x28, 0xB5, 0x2F, 0xFD];
 
 /// One line of input.
-pub(super) enum Line {
-    /// Its number and text are in place.
+pub(super) enum InputLine {
+    /// Its number and text are available.
     Text,
-    /// It is longer than any line may be, and was skipped.
+    /// It is longer than a line may be, and was skipped.
     TooLong,
     /// There are no more lines.
     End,
 }
 
 impl Input {
-    /// Opens the file `path`, or stdin for `-`. A file that cannot be read is found out here; stdin
-    /// is not waited for.
+    /// Opens the file `path`, or stdin for `-`. Fails if a file cannot be read. Does not wait for
+    /// stdin.
     pub(super) fn open(path: &str) -> Result<Self, CliError> {
         if path == "-" {
             return Ok(Self::new("stdin", Reader::Stdin));
@@ -49,7 +49,7 @@ impl Input {
             .map_err(|source| CliError::Input { path: path.to_owned(), source })
     }
 
-    /// Takes lines from `source`, which messages call `name`, by way of a buffer.
+    /// Reads lines from `source` through a buffer. Messages call it `name`.
     pub(super) fn reading(
         name: &str,
         source: impl Read + Send + 'static,
@@ -62,18 +62,18 @@ impl Input {
         Self { name: name.to_owned(), reader, line: 0, line_bytes_max: LINE_BYTES_MAX }
     }
 
-    /// The same with another bound on what a line may have, its line feed included.
+    /// Like `reading`, with another limit for a line, including its line feed.
     #[cfg(feature = "fuzzing")]
     pub(super) fn with_line_bytes_max(self, line_bytes_max: u64) -> Self {
         Self { line_bytes_max, ..self }
     }
 
-    /// The number of the line read last, from 1.
+    /// The number of the last line read, from 1.
     pub(super) fn line_number(&self) -> u64 {
         self.line
     }
 
-    /// Whether the next line is here; if not, the source may take a while to give it.
+    /// True if the next line is here. Otherwise the source may take a while.
     pub(super) fn has_line(&self) -> bool {
         match &self.reader {
             Reader::Ready(reader) => reader.buffer().contains(&b'\n'),
@@ -81,15 +81,15 @@ impl Input {
         }
     }
 
-    /// Reads the next line into `text`, without its end.
-    pub(super) fn next(&mut self, text: &mut Vec<u8>) -> Result<Line, CliError> {
+    /// Reads the next line into `text`, without its line feed.
+    pub(super) fn next(&mut self, text: &mut Vec<u8>) -> Result<InputLine, CliError> {
         self.try_next(text).map_err(|source| {
             let (path, line) = (self.name.clone(), self.line);
             CliError::InputBrokeOff { path, line, source }
         })
     }
 
-    fn try_next(&mut self, text: &mut Vec<u8>) -> io::Result<Line> {
+    fn try_next(&mut self, text: &mut Vec<u8>) -> io::Result<InputLine> {
         text.clear();
         if let Reader::Stdin = self.reader {
             self.reader = Reader::Ready(unpacked(io::stdin(), BUFFER_BYTES)?);
@@ -99,26 +99,26 @@ impl Input {
         };
         let read = reader.take(self.line_bytes_max).read_until(b'\n', text)?;
         if read == 0 {
-            return Ok(Line::End);
+            return Ok(InputLine::End);
         }
         if text.last() == Some(&b'\n') {
             text.pop();
         } else if read as u64 == self.line_bytes_max {
             reader.skip_until(b'\n')?;
             self.line += 1;
-            return Ok(Line::TooLong);
+            return Ok(InputLine::TooLong);
         }
         self.line += 1;
-        Ok(Line::Text)
+        Ok(InputLine::Text)
     }
 }
 
-/// Reads from `source`, through a decoder if it begins as zstd does.
+/// Reads from `source`, through a decoder if it begins like zstd.
 fn unpacked(
     mut source: impl Read + Send + 'static,
     buffer_bytes: usize,
 ) -> io::Result<BufReader<Box<dyn Read + Send>>> {
-    // A pipe may hand out its first bytes one by one.
+    // A pipe may deliver its first bytes one by one.
     let mut start = Vec::new();
     (&mut source).take(ZSTD_MAGIC.len() as u64).read_to_end(&mut start)?;
     let is_packed = start == ZSTD_MAGIC;

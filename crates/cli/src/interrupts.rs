@@ -5,30 +5,32 @@ use tapline::internals::error_chain;
 use super::error::CliError;
 use super::tap::StopFlag;
 
-/// Exit code after a second interrupt: as the shell has it for SIGINT. The run is left unsealed.
+/// The exit code after a second interrupt, as the shell has it for SIGINT. The run is left
+/// unsealed.
 const INTERRUPTED_TWICE: i32 = 130;
 
-/// From here on SIGINT, SIGTERM and SIGHUP set `stop`, but for those that were ignored when the program was started. To
-/// be called before any thread is started.
+/// From now on SIGINT, SIGTERM and SIGHUP set `stop`, except those that were ignored when the
+/// program was started. Must be called before any thread is started.
 pub(super) fn stop_when_interrupted(stop: &StopFlag) -> Result<(), CliError> {
     block_ignored();
     let stop = stop.clone();
     let mut is_asked = false;
     let on_interrupt = move || {
         if is_asked {
-            // Asked a second time: a disk that hangs would keep the first from ever ending.
+            // The second interrupt ends the program at once, because a disk that hangs could keep
+            // the first from ever ending it.
             std::process::exit(INTERRUPTED_TWICE);
         }
         is_asked = true;
         stop.set();
     };
-    // Fails only where a handler is set already, which this program does nowhere else.
+    // Fails only if a handler is already set. This program sets it only here.
     ctrlc::set_handler(on_interrupt).map_err(|error| CliError::Usage(error_chain(&error)))
 }
 
-/// Blocks the signals that whoever started this program had it ignore: SIGHUP under `nohup`, SIGINT in what a script puts
-/// into the background. `ctrlc` sets its handler for them all the same, which cannot be told which signal has come. A
-/// signal that every thread blocks never comes, and threads inherit what is blocked.
+/// Blocks the signals that were ignored when the program was started: SIGHUP under `nohup`, SIGINT
+/// in a background job of a script. `ctrlc` handles them anyway, and its handler is not told which
+/// signal came. A signal that every thread blocks never comes, and threads inherit the mask.
 #[cfg(target_os = "linux")]
 fn block_ignored() {
     use ctrlc::Signal;
@@ -43,11 +45,11 @@ fn block_ignored() {
             blocked.remove(signal);
         }
     }
-    // Fails only where it is asked for something else than to block.
+    // Fails only for an operation other than blocking.
     let _ = blocked.thread_block();
 }
 
-/// The mask in `/proc`: to ask the system itself takes unsafe code.
+/// The mask from `/proc`. A system call for it would need unsafe code.
 #[cfg(target_os = "linux")]
 fn ignored_signals() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
@@ -55,6 +57,6 @@ fn ignored_signals() -> u64 {
     mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0)
 }
 
-/// Here nobody says which they are.
+/// This system does not tell which signals are ignored.
 #[cfg(not(target_os = "linux"))]
 fn block_ignored() {}

@@ -76,7 +76,7 @@ enum Command {
     VerifyWorker(verify_worker::Args),
 }
 
-/// What a command came to.
+/// The result of a command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Outcome {
     /// All right.
@@ -89,7 +89,8 @@ enum Outcome {
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
     let log = tracing_subscriber::fmt().with_writer(std::io::stderr).with_target(false);
-    // Where a line of it cannot be written, neither can the complaint about that, which would panic.
+    // If a line of the log cannot be written, a complaint about that cannot either, and would
+    // panic.
     log.log_internal_errors(false).init();
     let outcome = match cli.command {
         Command::Record(args) => record::run(&args),

@@ -25,7 +25,7 @@ pub(super) struct Args {
 }
 
 #[derive(Serialize)]
-struct Found<'a> {
+struct Mention<'a> {
     kind: &'a str,
     key: &'a str,
     seq: Option<u64>,
@@ -42,7 +42,7 @@ pub(super) fn run(args: &Args) -> Result<Outcome, CliError> {
     let seq = reader.lookup(kind, &args.key).map_err(|error| CliError::read(&path, error))?;
     let mut out = Output::stdout();
     if args.json {
-        out.json_line(&Found { kind: &args.kind, key: &args.key, seq });
+        out.json_line(&Mention { kind: &args.kind, key: &args.key, seq });
     } else {
         match seq {
             Some(seq) => out.line(format_args!("{seq}")),

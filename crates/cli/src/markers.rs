@@ -33,12 +33,12 @@ struct Report<'a> {
     path: &'a Path,
     run_id: RunId,
     status: RunStatus,
-    /// The entry that was asked for.
+    /// The requested entry.
     at: Option<u64>,
     snapshots: u64,
     hifi: u64,
     gaps: u64,
-    /// Markers that are missing before that entry.
+    /// How many markers are missing before that entry.
     missing: u64,
     streams: Vec<Row>,
 }

@@ -1,4 +1,4 @@
-//! What a recording measures of itself.
+//! What a recording measures about itself.
 
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -19,19 +19,19 @@ pub(super) struct Meter {
     until_sample: u32,
 }
 
-/// A message that is followed to its acknowledgement.
+/// A message whose acknowledgement is measured.
 pub(super) struct Sample {
     durability: Arc<Durability>,
     ticket: Ticket,
     accepted: Instant,
 }
 
-/// One in so many messages is followed, as far as there is room.
+/// One in so many messages is measured, if there is room.
 const SAMPLE_EVERY: u32 = 16;
-/// As many as are in two commits of the largest size: one on its way to the disk, one being collected.
+/// As many as two commits of the largest size hold: one on its way to the disk, one being
+/// collected.
 const SAMPLES_WAITING_MAX: usize = 2 * 65_536 / SAMPLE_EVERY as usize;
-/// An acknowledgement that takes longer counts as this long: the end of a recording does not wait forever for a disk that
-/// hangs.
+/// A longer acknowledgement counts as this long, so that a recording can end when its disk hangs.
 const ACK_WAIT_MAX: Duration = Duration::from_secs(10);
 
 impl Meter {
@@ -40,7 +40,7 @@ impl Meter {
         Self { capture_ns: latency_histogram(), durability, samples, until_sample: 0 }
     }
 
-    /// Notes a message whose capture began at `began` and ended now.
+    /// Notes a message. Its capture began at `began` and has just ended.
     pub(super) fn captured(&mut self, began: Instant, ticket: Ticket) {
         let now = Instant::now();
         self.capture_ns.saturating_record(nanos(now - began));
@@ -49,15 +49,15 @@ impl Meter {
             return;
         }
         let durability = Arc::clone(&self.durability);
-        // Where there is no room, this one is not followed: nobody waits for that here.
+        // If there is no room, this message is not measured. Nobody waits for room.
         let _ = self.samples.try_send(Sample { durability, ticket, accepted: now });
         self.until_sample = SAMPLE_EVERY - 1;
     }
 }
 
 impl Sample {
-    /// Waits until the message is durable, and gives how long that took since it was accepted; `None` where the run
-    /// ended before.
+    /// Waits until the message is durable. Returns the time since it was accepted; `None` if the
+    /// run ended before.
     fn acknowledged_ns(&self) -> Option<u64> {
         let patience = ACK_WAIT_MAX.saturating_sub(self.accepted.elapsed());
         match self.durability.wait(self.ticket, patience) {
@@ -67,8 +67,8 @@ impl Sample {
     }
 }
 
-/// Follows samples to their acknowledgement, on a thread of its own: a recording thread would look for that only when its
-/// next message comes, however long that takes.
+/// Measures acknowledgements on a thread of its own. A recording thread would notice one only with
+/// its next message, however late that comes.
 pub(super) struct AckMeter {
     samples: Sender<Sample>,
     thread: JoinHandle<Histogram<u64>>,
@@ -79,7 +79,7 @@ impl AckMeter {
         let (samples, accepted) = bounded::<Sample>(SAMPLES_WAITING_MAX);
         let follow = move || {
             let mut ack_ns = latency_histogram();
-            // In the order in which they were accepted, which is that in which they become durable.
+            // Messages become durable in the order in which they were accepted.
             for ns in accepted.iter().filter_map(|sample| sample.acknowledged_ns()) {
                 ack_ns.saturating_record(ns);
             }
@@ -89,15 +89,16 @@ impl AckMeter {
         Ok(Self { samples, thread: thread.map_err(CliError::Thread)? })
     }
 
-    /// Where meters put their samples.
+    /// Where meters send their samples.
     pub(super) fn samples(&self) -> Sender<Sample> {
         self.samples.clone()
     }
 
-    /// Waits for the samples that are still on their way, and gives what all of them took. The meters must be gone.
+    /// Waits for the samples that are still on their way. Returns the times of all. The meters must
+    /// have been dropped.
     pub(super) fn finish(self) -> Histogram<u64> {
         drop(self.samples);
-        // Its panic, which has been said on stderr, cost figures and no messages.
+        // A panic of this thread is already on stderr. It costs figures, but no messages.
         self.thread.join().unwrap_or_else(|_panic| latency_histogram())
     }
 }
@@ -107,7 +108,7 @@ pub(super) fn latency_histogram() -> Histogram<u64> {
     Histogram::new_with_bounds(1, 60_000_000_000, 3).expect("the bounds are constants")
 }
 
-/// What a histogram records of `duration`.
+/// The value that a histogram records for `duration`.
 pub(super) fn nanos(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }

@@ -25,7 +25,7 @@ pub(super) struct InputMessage {
     pub(super) producer: u64,
     pub(super) topic: String,
     pub(super) payload_type: String,
-    /// `None` stands for the time of recording.
+    /// `None` means the time of recording.
     pub(super) ts_init: Option<UnixNanos>,
     pub(super) payload: Vec<u8>,
     pub(super) headers: Headers,
@@ -34,7 +34,7 @@ pub(super) struct InputMessage {
 }
 
 impl InputMessage {
-    /// What it takes of memory.
+    /// How much memory it takes.
     pub(super) fn bytes_in_memory(&self) -> usize {
         let key_bytes =
             |(_, key): &(IndexKind, String)| size_of::<(IndexKind, String)>() + key.len();
@@ -77,12 +77,12 @@ struct RawLine<'a> {
     producer: Option<u64>,
 }
 
-/// Unlike an `Option`, takes `null` for a payload, which it is.
+/// Accepts `null` as a payload, which an `Option` would not.
 fn present<'de, D: Deserializer<'de>>(from: D) -> Result<Option<&'de RawValue>, D::Error> {
     <&RawValue>::deserialize(from).map(Some)
 }
 
-/// Keys in the order they stand; a kind may come twice.
+/// Keys in their order in the line. A kind may come twice.
 #[derive(Default)]
 struct RawKeys<'a>(Vec<(Cow<'a, str>, Cow<'a, str>)>);
 
@@ -110,11 +110,11 @@ impl<'de: 'a, 'a> Deserialize<'de> for RawKeys<'a> {
     }
 }
 
-/// Text, borrowed from the line where it has no escapes.
+/// Text. It is borrowed from the line unless it has escapes.
 #[derive(Deserialize)]
 struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
 
-/// Turns lines into messages, within the limits of the run they are for.
+/// Turns lines into messages, within the limits of their run.
 pub(super) struct LineParser {
     kinds: IndexKinds,
     config: WriterConfig,
@@ -125,10 +125,10 @@ impl LineParser {
         Self { kinds, config }
     }
 
-    /// Parses line number `line`, which `text` is, without its line feed.
+    /// Parses `text`, which is line number `line` without its line feed.
     pub(super) fn parse(&self, line: u64, text: &[u8]) -> Result<InputMessage, BadLine> {
         let bad = |column: usize, what: String| BadLine { line, column, what };
-        // Only for an object: serde would take an array for the fields in their order.
+        // Only if it is an object: serde would take an array as the fields in order.
         if let Some(start) = text.iter().position(|byte| !byte.is_ascii_whitespace())
             && text[start] != b'{'
         {
@@ -205,13 +205,14 @@ impl LineParser {
     }
 }
 
-/// Where `part` stands in `line`, from 1; 1 where it was unescaped and stands there in other words.
+/// The column of `part` in `line`, from 1. It is 1 if `part` was unescaped, because then the line
+/// has other bytes.
 fn column_of(line: &[u8], part: &str) -> usize {
     let offset = (part.as_ptr() as usize).wrapping_sub(line.as_ptr() as usize);
     if offset < line.len() { offset + 1 } else { 1 }
 }
 
-/// The error without the position, which is reported in our own words.
+/// The error without its position. The position is reported separately.
 fn json_error_text(error: &serde_json::Error) -> String {
     let text = error.to_string();
     match text.rfind(" at line ") {
@@ -237,8 +238,8 @@ pub(super) fn encoder() -> Encoder<InputMessage> {
     .identified_by(|message| message.identity)
 }
 
-/// Which input messages are market data: those of topics that begin with `data.` or `venue.`. A stream is a topic without
-/// the type it ends with, and its class follows from the type.
+/// Decides which input messages are market data: those whose topics begin with `data.` or `venue.`.
+/// The stream is the topic without the type at its end. The class follows from the type.
 pub(super) fn extractor() -> Extractor<InputMessage> {
     fn extract(message: &InputMessage) -> Option<DataPoint<'_>> {
         let is_data = ["data.", "venue."].iter().any(|start| message.topic.starts_with(start));
@@ -257,7 +258,7 @@ pub(super) fn extractor() -> Extractor<InputMessage> {
     })
 }
 
-/// Changes of an order book (`OrderAdded`, `BookDeltas`, …), where the name does not say otherwise.
+/// Changes of an order book (`OrderAdded`, `BookDeltas`, …), unless the name says otherwise.
 fn data_class(payload_type: &str) -> DataMarkerClass {
     let classes = [
         ("Trade", DataMarkerClass::Trade),
@@ -274,7 +275,7 @@ fn stream_of<'a>(topic: &'a str, payload_type: &str) -> &'a str {
     without.unwrap_or(topic)
 }
 
-/// An entry as a line of output, which is a line of input with more fields.
+/// An entry as a line of output. Such a line is valid input, with additional fields.
 #[derive(Serialize)]
 pub(super) struct OutputLine<'a> {
     seq: u64,
@@ -334,7 +335,7 @@ impl Serialize for OutputKeys<'_> {
     }
 }
 
-/// The payload as JSON, if printing it as such gives back exactly its bytes.
+/// The payload as JSON, if printing it that way gives back exactly its bytes.
 fn json_on_one_line(payload: &[u8]) -> Option<&RawValue> {
     let json: &RawValue = serde_json::from_slice(payload).ok()?;
     let exact = json.get().len() == payload.len();

@@ -5,9 +5,10 @@ use serde::Serialize;
 use super::Outcome;
 use super::error::CliError;
 
-/// Stdout, buffered and locked for as long as the command writes.
+/// Stdout, buffered and locked while the command writes.
 ///
-/// A write that fails is kept until the [`end`](Self::end): what a command finds does not depend on who reads it.
+/// A failed write is remembered until [`end`](Self::end), so that a command's findings do not
+/// depend on its reader.
 pub(super) struct Output {
     to: BufWriter<StdoutLock<'static>>,
     /// Why nothing more is written.
@@ -31,18 +32,18 @@ impl Output {
         self.write(|to| writeln!(to, "{text}"));
     }
 
-    /// Hands on what is written so far.
+    /// Writes out what is buffered.
     pub(super) fn flush(&mut self) {
         self.write(Write::flush);
     }
 
-    /// Whether what is written still goes anywhere.
+    /// True while output still goes somewhere.
     pub(super) fn is_open(&self) -> bool {
         self.failed.is_none()
     }
 
-    /// Ends the output of a command that `came_to` this. A reader that has had enough of it, as with
-    /// `tapline scan … | head`, changes nothing; a report that could not be written otherwise is a failure.
+    /// Ends the output of a command. If its reader stopped early, as in `tapline scan … | head`,
+    /// the result stays `came_to`. Any other failed write is an error.
     pub(super) fn end(mut self, came_to: Result<Outcome, CliError>) -> Result<Outcome, CliError> {
         self.flush();
         match (came_to, self.failed) {

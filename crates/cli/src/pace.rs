@@ -4,13 +4,13 @@ use std::time::{Duration, Instant};
 
 use super::tap::StopFlag;
 
-/// Spreads messages evenly over time. One that is late does not delay the next.
+/// Spreads messages evenly over time. A late message does not delay the next one.
 pub(super) struct Pace {
     interval: Duration,
     next: Instant,
 }
 
-/// Shorter waits are spent yielding.
+/// During shorter waits the thread yields.
 const SLEEP_MIN: Duration = Duration::from_millis(1);
 
 impl Pace {
@@ -27,7 +27,7 @@ impl Pace {
     }
 }
 
-/// Waits until `due`. False when recording is to stop.
+/// Waits until `due`. False if recording is to stop.
 pub(super) fn wait_until(due: Instant, stop: &StopFlag) -> bool {
     loop {
         let left = due.saturating_duration_since(Instant::now());
@@ -38,8 +38,8 @@ pub(super) fn wait_until(due: Instant, stop: &StopFlag) -> bool {
             return false;
         }
         if left > SLEEP_MIN {
-            // Short of the time that is due, since a sleep ends late; and not for long, so that
-            // a stop is noticed.
+            // Sleeps less than the rest, because a sleep ends late, and only briefly, to notice a
+            // stop.
             std::thread::sleep((left / 2).min(Duration::from_millis(100)));
         } else {
             std::thread::yield_now();

@@ -78,10 +78,10 @@ fn parse_kind(text: &str) -> Result<String, IndexKindError> {
 }
 
 pub(super) fn run(args: &Args) -> Result<Outcome, CliError> {
-    // Before a run is made for it: an input that cannot be read leaves no empty run behind.
+    // Before the run is made: an input that cannot be read leaves no empty run behind.
     let source = args.source.open()?;
     let stop = StopFlag::default();
-    // Before the run is made, too: from its first moment on, an interrupt seals it.
+    // Also before the run is made: from its first moment on, an interrupt seals it.
     stop_when_interrupted(&stop)?;
     let acks = AckMeter::start()?;
 
@@ -114,7 +114,7 @@ pub(super) fn run(args: &Args) -> Result<Outcome, CliError> {
         }
         Source::Demo(demo) => start_demo(demo.entries, args.producers, &recorder)?,
     }
-    // With it goes the last that could report a thread's end.
+    // Drops the last sender, so that the end of the threads is noticed.
     drop(recorder);
     let durable_every = args.durable_every_ms.map(Duration::from_millis);
     let measured = supervise(&session, &reports, &halt, &stop, durable_every);
@@ -154,8 +154,8 @@ fn open_error(args: &Args, source: tapline::session::OpenError) -> CliError {
     CliError::Open { dir: args.dir.clone(), source: Box::new(source) }
 }
 
-/// Opens the run; for the demo with the portfolio as the last run left it, and how often it is
-/// snapshotted.
+/// Opens the run. For the demo, also returns the portfolio of the last run and how often to take
+/// snapshots.
 fn open(
     args: &Args,
     config: &EventStoreConfig,
@@ -165,7 +165,7 @@ fn open(
     components.actors.insert("tapline-record".to_owned(), env!("CARGO_PKG_VERSION").to_owned());
     let builder = RunSession::builder(config.clone(), args.instance.clone())
         .components(components)
-        // Halted or not is in the report.
+        // The report says if the run has halted.
         .on_halt(|_reason| ());
     match source {
         Source::Ndjson(_) => {
@@ -183,14 +183,14 @@ fn open(
     }
 }
 
-/// The portfolio at the end: when all that is accepted is durable, and snapshotted. A run that is halted has
-/// said so.
+/// The portfolio at the end, after everything accepted is durable and the last snapshot is taken. A
+/// halted run has reported its halt.
 fn last_portfolio(
     session: &RunSession,
     patience: Duration,
     keeper: CacheKeeper<PortfolioCache>,
 ) -> Result<Portfolio, CliError> {
-    // Where it fails the run is halted, and what is durable is what there is.
+    // If this fails the run is halted. Then only what is durable counts.
     let _ = session.writer().flush(patience);
     let cache = keeper.finish().map_err(CliError::Keep)?;
     Ok(cache.portfolio().clone())
@@ -212,7 +212,7 @@ fn file_extractors() -> ExtractorRegistry {
 fn start_demo(entries: u64, strategies: u64, recorder: &Recorder<'_>) -> Result<(), CliError> {
     for participant in tapline_demo::participants(entries, strategies) {
         recorder.spawn(&participant.name(), move |bus, stop| {
-            // Refused means halted: then there is nothing left to simulate.
+            // A refusal means that the run has halted. Then there is nothing left to simulate.
             if participant.run(bus, || stop.is_set()).is_err() {
                 stop.set();
             }
@@ -234,7 +234,7 @@ struct Recorded {
     durable: u64,
 }
 
-/// Seals the run and reports on it. A halted run is reported too, and left unsealed.
+/// Seals the run and reports on it. A halted run is also reported, but left unsealed.
 fn finish(args: &Args, session: RunSession, recorded: Recorded) -> (Report, Result<(), CliError>) {
     let halt = session.halt().clone();
     let closed = session.seal();

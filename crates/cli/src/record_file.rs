@@ -1,4 +1,5 @@
-//! `record` from NDJSON: one thread reads, parses and deals lines out to the producers' threads.
+//! `record` from NDJSON: one thread reads and parses lines, and deals them out to the producers'
+//! threads.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -12,21 +13,22 @@ use tapline::session::RUN_STARTED_TYPE;
 
 use super::batch::{BATCHES_WAITING, Batch, Dealt};
 use super::error::CliError;
-use super::input::{Input, Line};
+use super::input::{Input, InputLine};
 use super::ndjson::{BadLine, InputMessage, LineParser};
 use super::pace::{self, Pace};
 use super::stderr::tell;
 use super::tap::{Recorder, StopFlag, to_its_end};
 
-/// Lines that were no messages, and what is done about them.
+/// Lines that were no messages, and what to do about them.
 pub(super) struct BadLines {
     count: AtomicU64,
-    /// The number of the first of them; those that only the engine finds are not found in order.
+    /// The number of the first bad line. The engine finds some later than others, so they do not
+    /// come in order.
     first: AtomicU64,
     strict: bool,
 }
 
-/// More bad lines than this are counted only.
+/// Further bad lines are only counted.
 const BAD_LINES_SHOWN_MAX: u64 = 100;
 
 impl BadLines {
@@ -39,12 +41,14 @@ impl BadLines {
         self.count.load(Ordering::Relaxed)
     }
 
-    /// Whether there were any, and none was allowed: no line after it is read, and those before it are recorded.
+    /// True if there was a bad line and none is allowed. Then no later line is read; earlier lines
+    /// are still recorded.
     pub(super) fn are_too_many(&self) -> bool {
         self.strict && self.count() > 0
     }
 
-    /// Whether recording has ended before line `number`: where no bad line is allowed, it ends at the first.
+    /// True if recording has ended before line `number`. It ends at the first bad line if none is
+    /// allowed.
     fn end_before(&self, number: u64) -> bool {
         // Relaxed: the number stands alone.
         self.strict && self.first.load(Ordering::Relaxed) < number
@@ -86,19 +90,20 @@ pub(super) fn start(recording: FileRecording, recorder: &Recorder<'_>) -> Result
     let reader = std::thread::Builder::new().name(READER.to_owned());
     let reader = reader.spawn(move || {
         if let Err(error) = deal(recording, &queues, &stop) {
-            // Before the queues are closed, which ends the recording. The receiver is there until the program ends.
+            // Send the error before the queues are closed, because that ends the recording. The
+            // receiver is there until the program ends.
             let _ = failed.send(error);
         }
     });
-    // Not joined: it may be waiting for stdin when recording is stopped.
+    // Not joined: it may be waiting for stdin when the recording is stopped.
     reader.map_err(CliError::Thread)?;
     Ok(())
 }
 
 const READER: &str = "reader";
 
-/// Reads, parses, and deals lines out by their `producer`, until the end, a stop, an input that
-/// breaks off, or a panic: what came before is handed over all the same.
+/// Reads and parses lines, and deals them out by their `producer`, until the end, a stop, an input
+/// that breaks off, or a panic. In each case everything read so far is handed over.
 fn deal(
     mut recording: FileRecording,
     queues: &[Sender<Batch>],
@@ -116,12 +121,13 @@ fn deal_lines(
     queues: &[Sender<Batch>],
     stop: &StopFlag,
 ) -> Result<(), CliError> {
-    // One for all producers: the rate is theirs together, however unevenly the lines are dealt.
+    // One pace for all producers: the rate counts their messages together, however unevenly they
+    // are dealt.
     let mut pace = recording.rate.map(Pace::new);
     let mut text = Vec::new();
     loop {
         if !recording.input.has_line() {
-            // The source pauses, as a pipe does: what came so far is not kept waiting.
+            // The source pauses, for example a pipe. Hand over what came so far.
             hand_over_all(batches, queues);
         }
         let parsed = match next_message(&mut recording.input, &recording.parser, &mut text)? {
@@ -130,7 +136,8 @@ fn deal_lines(
             Next::Message(parsed) => parsed,
         };
         match parsed {
-            // They belong to the run they were scanned from; this run has its own.
+            // Lifecycle entries belong to the run that they were scanned from. This run has its
+            // own.
             Ok(message) if is_lifecycle(&message) => {}
             Ok(message) => {
                 let index = (message.producer % recording.producers) as usize;
@@ -147,8 +154,8 @@ fn deal_lines(
     }
 }
 
-/// Hands one batch over. Where that has to wait, the others are handed over first, as far as there is room: what is in
-/// them may be due sooner. False when the producer's thread has ended.
+/// Hands one batch over. If that has to wait, hands over the others first as far as there is room,
+/// because their messages may be due sooner. False if the producer's thread has ended.
 fn hand_over(index: usize, batches: &mut [Batch], queues: &[Sender<Batch>]) -> bool {
     if batches[index].offer(&queues[index]) {
         return true;
@@ -170,7 +177,7 @@ fn offer_all(batches: &mut [Batch], queues: &[Sender<Batch>]) {
     }
 }
 
-/// What the next line of an input holds.
+/// The next line of an input.
 pub(super) enum Next {
     Message(Result<InputMessage, BadLine>),
     Blank,
@@ -186,13 +193,13 @@ pub(super) fn next_message(
     let line = input.next(text)?;
     let number = input.line_number();
     Ok(match line {
-        Line::End => Next::End,
-        Line::TooLong => {
+        InputLine::End => Next::End,
+        InputLine::TooLong => {
             let what = "the line is too long".to_owned();
             Next::Message(Err(BadLine { line: number, column: 1, what }))
         }
-        Line::Text if text.iter().all(u8::is_ascii_whitespace) => Next::Blank,
-        Line::Text => Next::Message(parser.parse(number, text)),
+        InputLine::Text if text.iter().all(u8::is_ascii_whitespace) => Next::Blank,
+        InputLine::Text => Next::Message(parser.parse(number, text)),
     })
 }
 
@@ -202,8 +209,8 @@ fn is_lifecycle(message: &InputMessage) -> bool {
         || (topic == RUN_STARTED_TOPIC && payload_type == RUN_STARTED_TYPE)
 }
 
-/// One producer's thread: publishes what it is dealt, in order, each message when it is due, until all is published or
-/// recording ends before.
+/// One producer's thread: publishes its messages in order, each when it is due. Ends when all are
+/// published or recording ends.
 fn publish_all(bus: &MessageBus, stop: &StopFlag, batches: &Receiver<Batch>, bad_lines: &BadLines) {
     while !stop.is_set() {
         let batch = match batches.recv_timeout(Duration::from_millis(100)) {
@@ -222,7 +229,7 @@ fn publish_all(bus: &MessageBus, stop: &StopFlag, batches: &Receiver<Batch>, bad
             match publish(bus, message) {
                 Ok(()) => {}
                 Err(Refusal::Bad(bad)) => bad_lines.report(&bad),
-                // The run is halted; why is with its signal.
+                // The run is halted. Its signal has the reason.
                 Err(Refusal::Final) => return stop.set(),
             }
         }

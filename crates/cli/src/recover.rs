@@ -47,7 +47,7 @@ pub(super) fn run(args: &Args) -> Result<Outcome, CliError> {
     let Args { dir, instance, json } = args;
     let folder = dir.join(instance.instance.as_str());
     if !folder.is_dir() {
-        // The sweep would make it: a mistyped name is not an instance without runs.
+        // The sweep would make the folder. But a mistyped name is not an instance without runs.
         return Err(CliError::Usage(format!("there is no folder {}", folder.display())));
     }
     let progress = spinner();

@@ -9,7 +9,7 @@ use tapline_demo::{Portfolio, StrategyBook};
 
 use super::output::Output;
 
-/// What `record` says at the end.
+/// The report of `record`.
 #[derive(Serialize)]
 pub(super) struct Report {
     pub(super) run_id: RunId,
@@ -17,23 +17,23 @@ pub(super) struct Report {
     pub(super) parent_run_id: Option<RunId>,
     pub(super) instance_id: String,
     pub(super) path: PathBuf,
-    /// Captured messages in the log; lifecycle entries are not counted.
+    /// Captured messages in the log, without lifecycle entries.
     pub(super) entries: u64,
     pub(super) watermark: u64,
     pub(super) bytes_payload: u64,
     pub(super) bytes_file: u64,
     pub(super) bad_lines: u64,
-    /// Of a sealed run.
+    /// Only for a sealed run.
     pub(super) root: Option<String>,
     pub(super) elapsed_s: f64,
     pub(super) durable_per_s: f64,
     pub(super) capture_ns: Percentiles,
     pub(super) ack_ns: Percentiles,
     pub(super) halted: Option<Halted>,
-    /// Of the demo: what its node knows of its orders and its money.
+    /// Only for the demo: what its node knows about its orders and its money.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) portfolio: Option<PortfolioReport>,
-    /// What is in the data-marker sidecar.
+    /// Counts of the data-marker sidecar.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) markers: Option<MarkerCounts>,
 }
@@ -90,7 +90,7 @@ impl From<&Histogram<u64>> for Percentiles {
 }
 
 impl Report {
-    /// Writes it to stdout, which is still to be ended.
+    /// Writes the report to stdout. The caller ends the output.
     pub(super) fn print(&self, json: bool) -> Output {
         let mut out = Output::stdout();
         if json {
@@ -140,7 +140,7 @@ impl Report {
     }
 }
 
-/// `text` as one word of a shell command.
+/// Quotes `text` as one word of a shell command.
 fn shell_word(text: &str) -> String {
     let plain = |c: char| c.is_alphanumeric() || "/._-+:@%,=".contains(c);
     if text.chars().all(plain) {

@@ -18,7 +18,7 @@ pub(super) struct Place {
     pub(super) instance: InstanceId,
 }
 
-/// Whose runs, where the folder is given otherwise.
+/// The instance, if the folder is given in another way.
 #[derive(Args)]
 pub(super) struct Instance {
     /// Node instance
@@ -31,7 +31,7 @@ impl Place {
         self.dir.join(self.instance.as_str())
     }
 
-    /// The file of a run that is given as a path, or as the id of a run of this instance.
+    /// The file of a run. `run` is a path, or the id of a run of this instance.
     pub(super) fn resolve(&self, run: &str) -> Result<PathBuf, CliError> {
         let path = Path::new(run);
         let as_path = path.try_exists();
@@ -51,7 +51,7 @@ impl Place {
     }
 }
 
-/// Nobody knows whether it is there: it lies in a folder without permission, for example.
+/// It is unknown if the file is there: for example, its folder may not be read.
 fn cannot_see(path: &Path, source: io::Error) -> CliError {
     CliError::Input { path: path.display().to_string(), source }
 }

@@ -1,4 +1,5 @@
-//! The cache of a node that is being recorded: it follows the log, and is snapshotted now and then.
+//! The cache of a node that is being recorded. It follows the log and is snapshotted from time to
+//! time.
 
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -31,7 +32,7 @@ pub(super) struct CacheKeeper<C> {
 }
 
 impl<C: StateCache + Send + 'static> CacheKeeper<C> {
-    /// Takes a snapshot at once, and then one `every` so often.
+    /// Takes a snapshot at once, and then one in each interval `every`.
     pub(super) fn start(
         mut follower: CacheFollower<C>,
         anchorer: SnapshotAnchorer,
@@ -57,7 +58,8 @@ impl<C: StateCache + Send + 'static> CacheKeeper<C> {
         Ok(Self { stop, thread: thread.map_err(CliError::Thread)? })
     }
 
-    /// Takes a last snapshot, of all that is durable, and hands the cache back. The run is no longer read.
+    /// Takes a last snapshot of everything durable, and returns the cache. The run is no longer
+    /// read.
     pub(super) fn finish(self) -> Result<C, KeepError> {
         self.stop.set();
         self.thread.join().unwrap_or_else(|panic| {

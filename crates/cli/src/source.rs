@@ -41,22 +41,22 @@ pub(super) enum Source {
 /// Lines of NDJSON.
 pub(super) struct Ndjson {
     pub(super) input: Input,
-    /// Messages a second; as fast as possible for `None`.
+    /// Messages a second; `None` is as fast as possible.
     pub(super) rate: Option<f64>,
-    /// Recording stops at the first bad line.
+    /// True: stop at the first bad line.
     pub(super) strict: bool,
 }
 
 /// The simulated node.
 pub(super) struct Demo {
-    /// How many messages it is to bring forth.
+    /// How many messages to capture.
     pub(super) entries: u64,
     pub(super) snapshot_every: Duration,
 }
 
 impl SourceArgs {
-    /// Chooses the source and opens it. Options that it would ignore are refused, and so is a
-    /// terminal on stdin that nobody asked to read.
+    /// Chooses the source and opens it. Refuses options that the source would ignore, and a
+    /// terminal as stdin unless it was asked for.
     pub(super) fn open(&self) -> Result<Source, CliError> {
         if self.demo {
             return self.demo().map(Source::Demo);
@@ -86,7 +86,7 @@ impl SourceArgs {
     }
 }
 
-/// Refuses an option that is given and goes with another source.
+/// Refuses an option that belongs to another source.
 fn refuse(option: &str, is_given: bool, goes_with: &str) -> Result<(), CliError> {
     if is_given {
         return Err(CliError::Usage(format!("{option} goes with {goes_with}")));

@@ -12,7 +12,7 @@ use super::spinner::spinner;
 use super::stderr::tell;
 use super::tap::{StopFlag, WorkerReport};
 
-/// What all recording threads together measured.
+/// The measurements of all recording threads.
 pub(super) struct Measured {
     pub(super) capture_ns: Histogram<u64>,
     pub(super) payload_bytes: u64,
@@ -25,10 +25,10 @@ impl Measured {
     }
 }
 
-/// How often to look at how far the run is.
+/// How often to check the progress of the run.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 
-/// Waits for all recording threads, showing how far the run is, and gathers what they measured.
+/// Waits for all recording threads and collects their measurements. Shows the progress of the run.
 pub(super) fn supervise(
     session: &RunSession,
     reports: &Receiver<WorkerReport>,

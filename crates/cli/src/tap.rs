@@ -40,21 +40,21 @@ pub(super) struct Recorder<'a> {
     pub(super) session: &'a RunSession,
     pub(super) stop: StopFlag,
     pub(super) done: Sender<WorkerReport>,
-    /// What ended recording early.
+    /// The errors that ended recording early.
     pub(super) failed: Sender<CliError>,
-    /// Messages that are followed to their acknowledgement.
+    /// Messages whose acknowledgement is measured.
     pub(super) samples: Sender<Sample>,
 }
 
-/// What one recording thread did.
+/// The result of one recording thread.
 pub(super) struct WorkerReport {
     pub(super) capture_ns: Histogram<u64>,
     pub(super) payload_bytes: u64,
 }
 
 impl Recorder<'_> {
-    /// Starts a thread named `name` that runs `work` with a tapped bus, and reports when it is done. Should it panic,
-    /// recording stops.
+    /// Starts a thread named `name` that runs `work` with a tapped bus, and reports when it is
+    /// done. If it panics, recording stops.
     pub(super) fn spawn(
         &self,
         name: &str,
@@ -66,7 +66,7 @@ impl Recorder<'_> {
         let thread = name.to_owned();
         let spawned = std::thread::Builder::new().name(name.to_owned()).spawn(move || {
             let recorded = to_its_end(&thread, || record(adapter, meter, |bus| work(bus, &stop)));
-            // The receivers outlive the threads, unless the program is on its way out.
+            // The receivers outlive the threads, unless the program is ending.
             match recorded {
                 Ok(report) => {
                     let _ = done.send(report);
@@ -82,16 +82,17 @@ impl Recorder<'_> {
     }
 }
 
-/// Runs what a recording thread has to do. A panic, with which it would be gone and nobody told, becomes an error.
+/// Runs `work` of a recording thread. Turns a panic into an error, because otherwise nobody would
+/// learn of it.
 pub(super) fn to_its_end<T>(thread: &str, work: impl FnOnce() -> T) -> Result<T, CliError> {
-    // What it leaves half done goes with it, or is a queue of messages that are whole.
+    // What `work` leaves half done is dropped with it, or is a queue of complete messages.
     catch_unwind(AssertUnwindSafe(work)).map_err(|panic| CliError::ThreadDied {
         name: thread.to_owned(),
         said: panic_text(&*panic).unwrap_or("without a message").to_owned(),
     })
 }
 
-/// A recording thread: `work` on a bus with a tap that measures.
+/// A recording thread: runs `work` on a bus with a tap that measures.
 fn record(
     adapter: BusCaptureAdapter,
     meter: Meter,

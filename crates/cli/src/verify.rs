@@ -15,7 +15,7 @@ use super::output::Output;
 use super::run_arg::Place;
 use super::verify_progress::VerifyProgress;
 use super::verify_runs::{Named, named_runs};
-use super::verify_worker::{Answer, Found, Line};
+use super::verify_worker::{Answer, PrintedFinding, Report};
 use super::worker::{self, WorkerError};
 
 #[derive(ClapArgs)]
@@ -54,7 +54,7 @@ struct Verdict<'a> {
     findings: Vec<&'a RawValue>,
     findings_omitted: u64,
     error: Option<&'a str>,
-    /// Of a run that has a sidecar.
+    /// Only for a run with a sidecar.
     #[serde(skip_serializing_if = "Option::is_none")]
     markers: Option<MarkersVerdict<'a>>,
 }
@@ -70,20 +70,20 @@ struct MarkersVerdict<'a> {
     error: Option<&'a str>,
 }
 
-/// A run, and what came of it and of its sidecar.
+/// A run, and the results for it and its sidecar.
 struct Looked {
     path: PathBuf,
     run: Verified,
     sidecar: Option<(PathBuf, Verified)>,
 }
 
-/// What came of verifying one run.
+/// The result for one run.
 enum Verified {
-    /// All of it was looked at.
+    /// It was checked as a whole.
     Scanned(Answer),
-    /// It was not, since what is in the file did not let it come to that.
+    /// Its content kept it from being checked as a whole.
     Damaged { scanned: u64, error: String },
-    /// It was not, and this says nothing about what is in the file.
+    /// It was not checked. This says nothing about its content.
     Refused(String),
 }
 
@@ -104,7 +104,7 @@ pub(super) fn run(args: &Args) -> Result<Outcome, CliError> {
             }
         };
         print(&mut out, args.json, &looked);
-        // Each verdict as it comes: the next run may take an hour.
+        // Print each verdict when it comes. The next run may take an hour.
         out.flush();
         for verified in [Some(&looked.run), looked.sidecar.as_ref().map(|(_, sidecar)| sidecar)] {
             match verified {
@@ -125,7 +125,7 @@ pub(super) fn run(args: &Args) -> Result<Outcome, CliError> {
     out.end(came_to)
 }
 
-/// Verifies a run, and its sidecar where it has one.
+/// Verifies a run and its sidecar, if it has one.
 fn verify(path: PathBuf, args: &Args) -> Looked {
     let run = ask_worker(&path, args, |command| {
         if let Some(root) = args.root {
@@ -153,7 +153,7 @@ fn verify(path: PathBuf, args: &Args) -> Looked {
     Looked { path, run, sidecar }
 }
 
-/// Has a worker look into the file, and takes for a finding about the file whatever becomes of it.
+/// Has a worker check the file. If the worker fails in any way, that is a finding about the file.
 fn ask_worker(path: &Path, args: &Args, ask: impl FnOnce(&mut Command)) -> Verified {
     let mut command = match worker::this_program() {
         Ok(command) => command,
@@ -167,13 +167,13 @@ fn ask_worker(path: &Path, args: &Args, ask: impl FnOnce(&mut Command)) -> Verif
     let mut verified = None;
     let ended = worker::run(&mut command, time_limit(path, args), |line| {
         match line {
-            Some(Line::Progress(entries, of)) => {
+            Some(Report::Progress(entries, of)) => {
                 scanned = entries;
                 progress.reached(entries, of);
             }
-            Some(Line::Scanned(answer)) => verified = Some(Verified::Scanned(answer)),
-            Some(Line::Refused(error)) => verified = Some(Verified::Refused(error)),
-            Some(Line::Damaged(error)) => {
+            Some(Report::Scanned(answer)) => verified = Some(Verified::Scanned(answer)),
+            Some(Report::Refused(error)) => verified = Some(Verified::Refused(error)),
+            Some(Report::Damaged(error)) => {
                 verified = Some(Verified::Damaged { scanned, error });
             }
             None => {}
@@ -189,8 +189,8 @@ fn ask_worker(path: &Path, args: &Args, ask: impl FnOnce(&mut Command)) -> Verif
     Verified::Damaged { scanned, error: error_chain(&error) }
 }
 
-/// A minute for whatever there is to start with, and one more for each GiB: 17 MiB/s, which every disk
-/// in use reads faster. A limit of its own is for files on something slower.
+/// A minute to start with, and one more for each GiB. That is 17 MiB/s, and any disk in use reads
+/// faster. For slower storage there is an option.
 fn time_limit(path: &Path, args: &Args) -> Duration {
     let by_size = || {
         let bytes = std::fs::metadata(path).map_or(0, |metadata| metadata.len());
@@ -211,7 +211,7 @@ fn print(out: &mut Output, json: bool, looked: &Looked) {
     }
 }
 
-/// What the verdicts on runs and sidecars have in common.
+/// What the verdicts on runs and sidecars share.
 struct Said<'a> {
     status: Option<RunStatus>,
     clean: bool,
@@ -294,7 +294,7 @@ fn print_text(out: &mut Output, path: &Path, what: &str, verified: &Verified) {
     let status = answer.status.map_or_else(|| "unknown".to_owned(), |status| status.to_string());
     let word = if answer.findings.is_empty() { "clean" } else { "DAMAGED" };
     out.line(format_args!("{path}: {word}, {status}, {} {what}", answer.scanned));
-    for Found { text, .. } in &answer.findings {
+    for PrintedFinding { text, .. } in &answer.findings {
         out.line(format_args!("  {text}"));
     }
     if answer.findings_omitted > 0 {

@@ -5,7 +5,7 @@ use indicatif::ProgressBar;
 
 use super::spinner::spinner;
 
-/// Progress on a terminal, for a file that takes its time.
+/// Progress on a terminal, for a file that takes long.
 pub(super) struct VerifyProgress<'a> {
     path: &'a Path,
     began: Instant,
@@ -13,7 +13,7 @@ pub(super) struct VerifyProgress<'a> {
     bar: Option<ProgressBar>,
 }
 
-/// What is done sooner needs no progress.
+/// Faster work shows no progress.
 const SHOWN_AFTER: Duration = Duration::from_secs(1);
 
 impl<'a> VerifyProgress<'a> {
@@ -25,7 +25,7 @@ impl<'a> VerifyProgress<'a> {
         self.reached = format!("{entries} of {of} entries");
     }
 
-    /// To be called several times a second.
+    /// Has to be called several times a second.
     pub(super) fn tick(&mut self) {
         if self.began.elapsed() < SHOWN_AFTER {
             return;

@@ -1,4 +1,4 @@
-//! Which runs `verify` looks at.
+//! Which runs `verify` checks.
 
 use std::path::{Path, PathBuf};
 
@@ -8,35 +8,36 @@ use super::error::CliError;
 use super::run_arg::Place;
 use super::stderr::tell;
 
-/// What one is to look at.
+/// What a name stands for.
 pub(super) enum Named {
     Run(PathBuf),
-    /// No run, with what was named instead.
+    /// No run. What it names instead.
     Nothing {
         path: PathBuf,
         error: String,
     },
 }
 
-/// The runs that `names` stand for; all of the instance where there are none.
+/// The runs that `names` stand for. Without names, all runs of the instance.
 pub(super) fn named_runs(names: &[String], place: &Place) -> Result<Vec<Named>, CliError> {
     if names.is_empty() { all_runs(place) } else { Ok(runs_of(names, place)) }
 }
 
 fn all_runs(place: &Place) -> Result<Vec<Named>, CliError> {
     let folder = place.folder();
-    // To look into them is for workers.
+    // Only workers open the files.
     let files = run_files(&place.dir, &place.instance)
         .map_err(|source| CliError::List { path: folder.clone(), source })?;
     if files.is_empty() {
-        // A mistyped name is not an instance whose runs are all as they should be.
+        // A mistyped name is not an instance whose runs are all sound.
         let what = if folder.is_dir() { "are no runs in" } else { "is no folder" };
         return Err(CliError::Usage(format!("there {what} {}", folder.display())));
     }
     Ok(files.into_iter().map(|(_, path)| Named::Run(path)).collect())
 }
 
-/// In the order of the names. A sidecar stands for its run, which is then looked at once, as `runs/node-1/*.redb` means it.
+/// The runs in the order of the names. A sidecar stands for its run. Each run is checked once, for
+/// names like `runs/node-1/*.redb`.
 fn runs_of(names: &[String], place: &Place) -> Vec<Named> {
     let resolve = |name: &String| (PathBuf::from(name), place.resolve(name));
     let resolved: Vec<_> = names.iter().map(resolve).collect();
@@ -65,10 +66,10 @@ fn runs_of(names: &[String], place: &Place) -> Vec<Named> {
     runs
 }
 
-/// The run whose sidecar `path` is, by its name.
+/// The run whose sidecar is at `path`, by its name.
 fn run_of_sidecar(path: &Path) -> Option<PathBuf> {
     let run = path.with_extension("").with_extension("redb");
-    // What has no name, such as `..`, is no path but itself.
+    // A path without a file name, such as `..`, equals itself here.
     (run != path && sidecar_path(&run) == path).then_some(run)
 }
 

@@ -1,4 +1,4 @@
-//! The part of `verify` that looks into a file: it runs in a process of its own, see [`super::worker`].
+//! The part of `verify` that reads a file. It runs in a process of its own, see [`super::worker`].
 
 use std::io::{self, Write};
 use std::num::NonZero;
@@ -34,42 +34,42 @@ pub(super) struct Args {
     watermark: Option<u64>,
 }
 
-/// What a worker says, a line each.
+/// A report of a worker. Each is one line.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub(super) enum Line {
-    /// How far it is: entries, of so many.
+pub(super) enum Report {
+    /// Progress: entries scanned, and entries in all.
     Progress(u64, u64),
-    /// All of the run was looked at.
+    /// The whole file was checked.
     Scanned(Answer),
-    /// What is in the file is no run that can be looked at: a finding about the file.
+    /// The file's content is no run that can be checked. This is a finding about the file.
     Damaged(String),
-    /// The file could not be looked at: this says nothing about what is in it.
+    /// The file could not be checked. This says nothing about its content.
     Refused(String),
 }
 
-/// What a run, or a sidecar, was found to be.
+/// The result for a run or a sidecar.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Answer {
     pub(super) run_id: Option<RunId>,
     pub(super) status: Option<RunStatus>,
-    /// Of a run.
+    /// Only for a run.
     pub(super) watermark: Option<u64>,
     /// Entries, or markers.
     pub(super) scanned: u64,
     pub(super) root: Option<String>,
-    pub(super) findings: Vec<Found>,
+    pub(super) findings: Vec<PrintedFinding>,
     pub(super) findings_omitted: u64,
 }
 
 /// A finding, as it is printed.
 #[derive(Debug, Serialize, Deserialize)]
-pub(super) struct Found {
+pub(super) struct PrintedFinding {
     pub(super) json: Box<RawValue>,
     pub(super) text: String,
 }
 
-impl Found {
+impl PrintedFinding {
     fn new(finding: &(impl Serialize + ToString)) -> Self {
         let json = serde_json::value::to_raw_value(finding);
         Self { json: json.expect("findings are plain data"), text: finding.to_string() }
@@ -84,7 +84,7 @@ impl Answer {
             watermark,
             scanned: report.entries_scanned,
             root: report.root.map(|root| root.to_string()),
-            findings: report.findings.iter().map(Found::new).collect(),
+            findings: report.findings.iter().map(PrintedFinding::new).collect(),
             findings_omitted: report.findings_omitted,
         }
     }
@@ -97,13 +97,13 @@ impl Answer {
             watermark: None,
             scanned: snapshots + hifi + gaps,
             root: None,
-            findings: report.findings.iter().map(Found::new).collect(),
+            findings: report.findings.iter().map(PrintedFinding::new).collect(),
             findings_omitted: report.findings_omitted,
         }
     }
 }
 
-/// How often progress is said.
+/// How often progress is reported.
 const PROGRESS_EVERY: Duration = Duration::from_millis(100);
 
 pub(super) fn run(args: &Args) -> Result<Outcome, CliError> {
@@ -115,7 +115,7 @@ pub(super) fn run(args: &Args) -> Result<Outcome, CliError> {
     Ok(Outcome::Clean)
 }
 
-fn verify_run(args: &Args) -> Line {
+fn verify_run(args: &Args) -> Report {
     match open_sealed_file(&args.path) {
         Ok(source) => {
             let mut verifier = Verifier::new(source.clone());
@@ -130,35 +130,35 @@ fn verify_run(args: &Args) -> Line {
             let report = verifier.run(|entries| {
                 if said.elapsed() >= PROGRESS_EVERY {
                     said = Instant::now();
-                    // Should nobody listen, the last line will tell.
-                    let _ = say(&Line::Progress(entries, watermark.unwrap_or(0)));
+                    // If nobody listens, the last line will fail too.
+                    let _ = say(&Report::Progress(entries, watermark.unwrap_or(0)));
                 }
             });
-            Line::Scanned(Answer::of_run(report, watermark))
+            Report::Scanned(Answer::of_run(report, watermark))
         }
         Err(OpenSealedError::File(error)) => could_not_open(&args.path, &error),
-        Err(error) => Line::Damaged(error_chain(&error)),
+        Err(error) => Report::Damaged(error_chain(&error)),
     }
 }
 
-fn verify_sidecar(args: &Args) -> Line {
+fn verify_sidecar(args: &Args) -> Report {
     match open_sealed_markers(&args.path) {
         Ok(source) => {
             let mut verifier = MarkerVerifier::new(source);
             if let Some((run_id, watermark)) = args.run_id.zip(args.watermark) {
                 verifier = verifier.beside(run_id, watermark);
             }
-            Line::Scanned(Answer::of_sidecar(verifier.run()))
+            Report::Scanned(Answer::of_sidecar(verifier.run()))
         }
         Err(MarkerStoreError::File(error)) => could_not_open(&args.path, &error),
         Err(MarkerStoreError::Fault(fault @ BackendFault::Other(_))) => {
-            Line::Refused(error_chain(&fault))
+            Report::Refused(error_chain(&fault))
         }
-        Err(error) => Line::Damaged(error_chain(&error)),
+        Err(error) => Report::Damaged(error_chain(&error)),
     }
 }
 
-fn say(line: &Line) -> io::Result<()> {
+fn say(line: &Report) -> io::Result<()> {
     let mut line = serde_json::to_vec(line)?;
     line.push(b'\n');
     let mut out = io::stdout().lock();
@@ -166,41 +166,42 @@ fn say(line: &Line) -> io::Result<()> {
     out.flush()
 }
 
-/// Tells damage, which is in the file's content, from what keeps the file from being looked at: the
-/// system, or that the run is not over.
-fn could_not_open(path: &Path, error: &FileError) -> Line {
+/// Tells damage in the file's content from reasons outside of it: an error of the system, or a run
+/// that is not over.
+fn could_not_open(path: &Path, error: &FileError) -> Report {
     match error {
         FileError::NotSealed { .. } if changed_since_closed(path) => damaged_since_closed(path),
         FileError::Fault { source: BackendFault::Other(source), .. }
             if source.is::<io::Error>() =>
         {
-            Line::Refused(error_chain(error))
+            Report::Refused(error_chain(error))
         }
-        FileError::Fault { .. } => Line::Damaged(error_chain(error)),
-        _ => Line::Refused(error_chain(error)),
+        FileError::Fault { .. } => Report::Damaged(error_chain(error)),
+        _ => Report::Refused(error_chain(error)),
     }
 }
 
-fn damaged_since_closed(path: &Path) -> Line {
+fn damaged_since_closed(path: &Path) -> Report {
     let path = path.display();
-    Line::Damaged(format!(
+    Report::Damaged(format!(
         "{path} was closed in order, and changed since: it was cut, or its structure does not fit"
     ))
 }
 
-/// Ends this process when the one that waits for it is gone: its end of our stdin closes then.
+/// Ends this process when its parent is gone. Then the parent's end of our stdin closes.
 fn end_with_parent() {
     let watch = || {
         let _ = io::copy(&mut io::stdin().lock(), &mut io::sink());
         std::process::exit(2);
     };
-    // Without it, a worker may outlive the program by the time it takes to verify the file.
+    // Without this thread, a worker may outlive the program while it verifies the file.
     let _ = std::thread::Builder::new().name("watch-parent".to_owned()).spawn(watch);
 }
 
-/// Lets a length that a damaged file claims fail here, instead of taking the machine's memory. A
-/// sound run needs the memory of some frames of at most 32 MiB a thread and the tables of names; a
-/// thread's share of address space is larger, since the allocator reserves more than it uses.
+/// Limits memory, so that a huge length in a damaged file fails here and does not take the
+/// machine's memory. A sound run needs some frames of at most 32 MiB a thread and the tables of
+/// names. The limit for each thread is larger, because the allocator reserves more address space
+/// than it uses.
 #[cfg(target_os = "linux")]
 fn limit_memory(threads: Option<NonZero<usize>>) {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -212,11 +213,11 @@ fn limit_memory(threads: Option<NonZero<usize>>) {
     let limit = |resource, bytes: u64| {
         let maximum = getrlimit(resource).maximum;
         let current = Some(maximum.map_or(bytes, |maximum| maximum.min(bytes)));
-        // A system that does not take the limit is no reason not to verify.
+        // A system that refuses the limit can still verify.
         let _ = setrlimit(resource, Rlimit { current, maximum });
     };
     limit(Resource::As, BYTES + threads as u64 * BYTES_A_THREAD);
-    // What a damaged file did to this process is worth no file of its memory.
+    // If a damaged file crashes this process, its memory is not worth a core file.
     limit(Resource::Core, 0);
 }
 

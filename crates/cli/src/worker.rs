@@ -1,5 +1,5 @@
-//! A worker: this program, started once more for work that may end in any way. What a damaged file
-//! can make of a process, a panic, an abort, a hang, no end of output, stays the worker's own.
+//! A worker is this program, started once more for work that may end in any way. A damaged file can
+//! make a process panic, abort, hang or print without end. This process is not affected.
 
 use std::io::{self, BufRead, BufReader, Read};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -9,17 +9,18 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver, RecvTimeoutError, bounded};
 use serde::de::DeserializeOwned;
 
-/// The longest line a worker may write. A report of a thousand findings has some hundred kilobytes.
+/// The longest line that a worker may write. A report of a thousand findings has some hundred
+/// kilobytes.
 const LINE_BYTES_MAX: u64 = 16 << 20;
 
-/// What is kept of a worker's last words.
+/// How much of a worker's stderr is kept.
 const LAST_WORDS_BYTES_MAX: u64 = 4 << 10;
 
-/// How long a worker that was killed may take to be gone. One that is stuck in the kernel, on a disk
-/// that does not answer, is left behind.
+/// How long to wait for a worker that was killed. One that hangs in the kernel, on a disk that does
+/// not answer, is left behind.
 const BURIAL: Duration = Duration::from_secs(1);
 
-/// How often a silent worker's time is looked at.
+/// How often to check the time of a silent worker.
 const TICK: Duration = Duration::from_millis(100);
 
 /// Why a worker did not do its work.
@@ -39,8 +40,8 @@ pub(super) enum WorkerError {
     Silent,
 }
 
-/// This program, to be started again under the name it was itself started under: it may be one of
-/// several programs in its file.
+/// This program, to be started again under the same name. Its file may contain several programs,
+/// chosen by name.
 pub(super) fn this_program() -> io::Result<Command> {
     let mut command = Command::new(std::env::current_exe()?);
     #[cfg(unix)]
@@ -50,10 +51,10 @@ pub(super) fn this_program() -> io::Result<Command> {
     Ok(command)
 }
 
-/// Runs `command` to its end, or kills it after `limit`. Each line it writes to stdout has to be a `T`
-/// in JSON; `heard` gets them, and `None` now and then meanwhile.
+/// Runs `command` to its end, or kills it after `limit`. Each line that it writes to stdout has to
+/// be a `T` in JSON. Calls `heard` with each, and with `None` from time to time in between.
 ///
-/// The worker's stdin is open as long as this process lives and waits for it.
+/// The worker's stdin stays open while this process lives and waits for it.
 pub(super) fn run<T: DeserializeOwned + Send + 'static>(
     command: &mut Command,
     limit: Duration,
@@ -87,7 +88,7 @@ pub(super) fn run<T: DeserializeOwned + Send + 'static>(
     }
 }
 
-/// A process that does not outlive the wait for it.
+/// A process that is killed if nobody waits for it any more.
 struct Worker(Child);
 
 impl Worker {
@@ -105,13 +106,13 @@ impl Worker {
 
 impl Drop for Worker {
     fn drop(&mut self) {
-        // It may have ended.
+        // It may have ended already.
         let _ = self.0.kill();
         self.end_by(Instant::now() + BURIAL);
     }
 }
 
-/// Reads lines until the first that is none, or the end.
+/// Reads lines until the end, or until the first malformed line.
 fn read_lines<T: DeserializeOwned + Send + 'static>(
     stdout: impl Read + Send + 'static,
 ) -> io::Result<Receiver<Result<T, WorkerError>>> {
@@ -128,7 +129,8 @@ fn read_lines<T: DeserializeOwned + Send + 'static>(
     Ok(lines)
 }
 
-/// The next line; `None` at the end. A last line that breaks off says less than how the worker ended.
+/// The next line; `None` at the end. An incomplete last line is ignored, because the way the worker
+/// ended says more.
 fn read_line<T: DeserializeOwned>(from: &mut impl BufRead) -> Option<Result<T, WorkerError>> {
     let mut line = Vec::new();
     from.take(LINE_BYTES_MAX).read_until(b'\n', &mut line).ok()?;
@@ -138,12 +140,12 @@ fn read_line<T: DeserializeOwned>(from: &mut impl BufRead) -> Option<Result<T, W
     (line.len() as u64 == LINE_BYTES_MAX).then_some(Err(WorkerError::Endless))
 }
 
-/// Reads all of stderr, lest the worker waits, and keeps its beginning, as one line.
+/// Reads all of stderr, so that the worker never has to wait. Keeps the beginning, as one line.
 fn read_last_words(stderr: impl Read + Send + 'static) -> io::Result<JoinHandle<String>> {
     thread::Builder::new().name("worker-stderr".to_owned()).spawn(move || {
         let mut stderr = stderr;
         let mut said = Vec::new();
-        // What could be read until then is said.
+        // Keep what could be read before an error.
         let _ = (&mut stderr).take(LAST_WORDS_BYTES_MAX).read_to_end(&mut said);
         let _ = io::copy(&mut stderr, &mut io::sink());
         let said = String::from_utf8_lossy(&said);
@@ -154,7 +156,7 @@ fn read_last_words(stderr: impl Read + Send + 'static) -> io::Result<JoinHandle<
 }
 
 fn how_it_ended(status: ExitStatus) -> String {
-    /// How a Rust program ends whose main thread panicked.
+    /// The exit code of a Rust program whose main thread panicked.
     const PANICKED: i32 = 101;
     #[cfg(unix)]
     if let Some(signal) = std::os::unix::process::ExitStatusExt::signal(&status) {

@@ -11,22 +11,23 @@ use crate::crash::Scratch;
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Counts {
     pub(crate) seeds: u64,
-    /// Different disks that a power cut left behind.
+    /// How many different disks power cuts left behind.
     pub(crate) cuts: u64,
-    /// Boots that were cut off in turn.
+    /// How many boots were themselves cut off.
     pub(crate) boots_cut: u64,
-    /// Operations of a disk that failed.
+    /// How many disk operations failed.
     pub(crate) faults: u64,
-    /// Those that somebody was told of at once: the others hit the closing of a file.
+    /// How many of these failures were reported at once. The others hit the closing of a file.
     pub(crate) faults_told: u64,
     pub(crate) operations_under_fault: u64,
-    /// Bits that flipped.
+    /// How many bits flipped.
     pub(crate) flips: u64,
-    /// Those that somebody was told of: the others are in bytes that nothing refers to any more.
+    /// How many of these flips were reported. The others are in bytes that nothing refers to any
+    /// more.
     pub(crate) flips_told: u64,
     pub(crate) steps: u64,
     pub(crate) reboots: u64,
-    /// Of all histories together; the same for the same seeds and steps.
+    /// Of all histories together. Equal seeds and steps give equal fingerprints.
     pub(crate) fingerprint: u64,
 }
 
@@ -51,7 +52,7 @@ impl Counts {
 pub(crate) struct Extent {
     pub(crate) first_seed: u64,
     pub(crate) seeds: u64,
-    /// No seed is begun after that.
+    /// No seed is begun after this time.
     pub(crate) time: Duration,
 }
 

@@ -1,4 +1,5 @@
-//! A crash and what comes after it: files as they were left, the sweep of the next boot, and what it finds.
+//! A crash and what follows: the files that it left, the sweep of the next boot, and what the sweep
+//! finds.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -25,12 +26,12 @@ impl Scratch {
         Self(folder.expect("a temporary folder"))
     }
 
-    /// What runs are kept below.
+    /// The folder above the runs.
     pub(crate) fn base_dir(&self) -> PathBuf {
         self.0.path().join("runs")
     }
 
-    /// Empties it, and puts these files there.
+    /// Empties the folder and writes these files into it.
     pub(crate) fn restore(&self, files: &Files) {
         let _ = fs::remove_dir_all(self.base_dir());
         fs::create_dir_all(self.base_dir().join(instance().as_str())).expect("a folder");
@@ -40,7 +41,7 @@ impl Scratch {
     }
 }
 
-/// Boots over what is in `scratch`, and compares what is found with what may be there.
+/// Boots over the files in `scratch`, and compares what it finds with what may be there.
 pub(crate) fn check_boot(
     scratch: &Scratch,
     expected: &Expected,
@@ -74,7 +75,7 @@ fn look_at(path: &Path, expected: &Expected) -> Result<State, String> {
     Ok(State { sidecar, ..log })
 }
 
-/// What is in a sealed run, whatever is beside it. All of it has to be what was recorded.
+/// What is in a sealed run, without its sidecar. All of it must be what was recorded.
 pub(crate) fn look_at_log(path: &Path, expected: &Expected) -> Result<State, String> {
     let source = open_sealed_file(path).map_err(|error| error_chain(&error))?;
     let report = Verifier::new(source.clone()).run(|_| {});
@@ -101,7 +102,7 @@ pub(crate) fn look_at_log(path: &Path, expected: &Expected) -> Result<State, Str
         return Err(format!("{watermark} entries, but a watermark of {}", manifest.high_watermark));
     }
     let anchor = reader.anchor().map_err(|error| error_chain(&error))?;
-    // A run that was recovered is sealed too, with a root of its own.
+    // A recovered run is sealed too, with a root of its own.
     let root = match manifest.status {
         RunStatus::Ended => sealed_root,
         RunStatus::CrashedRecovered => None,

@@ -1,4 +1,4 @@
-//! Power cuts: a workload is recorded once, and cut off after each thing that it did to the disk.
+//! Power cuts: a workload is recorded once. Then it is cut off after each of its disk operations.
 
 use std::collections::HashSet;
 
@@ -19,13 +19,14 @@ use crate::tape::{Step, Tape};
 use crate::volume::{Files, Loss, Volume};
 use crate::workload::{Expected, Workload};
 
-/// Cuts at each step where a part of what is not safe is lost, besides one where all is and one where nothing.
+/// How many cuts at each step lose a part of what is not safe. Besides these, one cut loses all of
+/// it, and one nothing.
 const PARTIAL_LOSSES: usize = 2;
 
-/// One in so many boots is itself cut off everywhere.
+/// One in so many boots is itself cut off at each step.
 const BOOTS_PER_CUT_BOOT: u8 = 24;
 
-/// Cuts the workload of `seed` everywhere, and boots after each cut.
+/// Cuts the workload of `seed` at each step, and boots after each cut.
 pub(crate) fn run(seed: u64, scratch: &Scratch, counts: &mut Counts) -> Result<(), String> {
     let workload = Workload::new(seed);
     let expected = workload.expected();
@@ -33,7 +34,7 @@ pub(crate) fn run(seed: u64, scratch: &Scratch, counts: &mut Counts) -> Result<(
     scratch.restore(&Files::new());
     let mut stores = Stores::on_disk(&scratch.base_dir(), workload.disk_mode, &tape);
     workload.play(&mut stores, |through, _| tape.done(through))?;
-    // What is done to close the files is part of it.
+    // The operations that close the files belong to it.
     drop(stores);
     let mut cutter = Cutter { expected: &expected, scratch, seen: HashSet::new(), counts };
     let mut lot = Rng::with_seed(seed);
@@ -43,7 +44,7 @@ pub(crate) fn run(seed: u64, scratch: &Scratch, counts: &mut Counts) -> Result<(
 struct Cutter<'a> {
     expected: &'a Expected,
     scratch: &'a Scratch,
-    /// Disks that were booted from already, with what their owner had been told.
+    /// Disks that were booted already, with what their owner had been told.
     seen: HashSet<(blake3::Hash, usize)>,
     counts: &'a mut Counts,
 }
@@ -105,7 +106,7 @@ impl Cutter<'_> {
     }
 }
 
-/// What the sweep does to a run that was left behind, on a disk that is watched.
+/// Recovers a run as the sweep does, on a disk that is watched.
 fn recover(scratch: &Scratch, tape: &Tape) -> Result<(), String> {
     let base_dir = scratch.base_dir();
     let mut store = RedbBackend::new(&base_dir).probed(std::sync::Arc::new(tape.clone()));
@@ -113,7 +114,7 @@ fn recover(scratch: &Scratch, tape: &Tape) -> Result<(), String> {
     for run in runs {
         let Some(run_id) = run.run_id else { continue };
         let mut watermark = run.manifest.map_or(u64::MAX, |manifest| manifest.high_watermark);
-        // One that is sealed is closed by it, if need be.
+        // If the run is sealed, reopening closes its file.
         if store.reopen(&instance(), run_id).is_ok() {
             let reader = store.reader().ok_or("there is no run")?;
             let end_ts_init = Verifier::new(reader).run(|_| {}).end_ts_init;
@@ -121,7 +122,7 @@ fn recover(scratch: &Scratch, tape: &Tape) -> Result<(), String> {
             watermark = sealed.map_err(|error| error_chain(&error))?.manifest.high_watermark;
         }
         let sidecar = RedbMarkerBackend::new(sidecar_path(&run.path));
-        // There may be none, or a sealed one.
+        // There may be no sidecar, or a sealed one.
         let _ = sidecar.probed(std::sync::Arc::new(tape.clone())).recover(run_id, watermark);
     }
     Ok(())

@@ -1,4 +1,5 @@
-//! Disk faults: a workload is played over and over, and each time another operation of its disk fails.
+//! Disk faults: a workload is played over and over. Each time another one of its disk operations
+//! fails.
 
 use std::io::ErrorKind;
 
@@ -11,14 +12,14 @@ use crate::tape::{Fault, Step, Tape};
 use crate::volume::{Files, Loss, Volume};
 use crate::workload::{Expected, Workload};
 
-/// What a disk says when it does not do what it is told.
+/// The errors that the disk reports.
 const KINDS: [ErrorKind; 2] = [
     // EIO has no kind of its own.
     ErrorKind::Other,
     ErrorKind::StorageFull,
 ];
 
-/// Lets each operation of the workload of `seed` fail, for once and for good, and boots after each.
+/// Lets each operation of the workload of `seed` fail, once or for good, and boots after each.
 pub(crate) fn run(seed: u64, scratch: &Scratch, counts: &mut Counts) -> Result<(), String> {
     let workload = Workload::new(seed);
     let expected = workload.expected();
@@ -64,7 +65,7 @@ fn strike(
             Step::Disk { .. } => volume.apply(&step, lot),
         }
     }
-    // The process ends over it; or the machine does, too.
+    // The process dies after the fault, or the whole machine does.
     for loss in [Loss::Nothing, Loss::Everything, Loss::Some(lot.fork())] {
         let what = format!("{loss:?}");
         scratch.restore(&volume.after(loss, lot));

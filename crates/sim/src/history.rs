@@ -1,8 +1,9 @@
-//! Whole histories of a node: one seed is one history of bursts, snapshots, disk faults, power cuts, reboots, clock jumps
-//! and retention, and after each step the node is compared with a model of it.
+//! Whole histories of a node. Each seed is one history of bursts, snapshots, disk faults, power
+//! cuts, reboots, clock jumps and retention. After each step the node is compared with a model of
+//! it.
 //!
-//! The node is the real one, in inline mode and on a simulated clock; its disk is watched, and after a crash it
-//! is what [`Volume`] says that is left of it.
+//! The node is the real one, in inline mode and on a simulated clock. Its disk is watched, and
+//! [`Volume`] says what a crash leaves of it.
 
 use std::fmt::Debug;
 use std::fs;
@@ -37,14 +38,14 @@ const START: UnixNanos = UnixNanos::new(1_700_000_000_000_000_000);
 const PRODUCERS: usize = 3;
 const ACCOUNTS: [&str; 4] = ["cash", "margin", "fees", "suspense"];
 
-/// How long histories are, and whether they are told.
+/// How long histories are, and whether to print their steps.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Telling {
     pub(crate) steps: u64,
     pub(crate) is_told: bool,
 }
 
-/// Lives through the history of `seed`.
+/// Plays the history of `seed`.
 pub(crate) fn run(
     seed: u64,
     Telling { steps, is_told }: Telling,
@@ -77,11 +78,11 @@ enum What {
         forward: bool,
         by: Duration,
     },
-    /// Each operation of the disk takes so long from now on.
+    /// From now on each disk operation takes this long.
     SlowDisk {
         by: Duration,
     },
-    /// One of the next operations of the disk will fail.
+    /// One of the next disk operations will fail.
     BreakDisk {
         after: u64,
         kind: ErrorKind,
@@ -103,7 +104,7 @@ struct Node<'a> {
     running: Option<Running>,
     model: Model,
     is_broken: Option<ErrorKind>,
-    /// Nothing goes on before the next boot.
+    /// True if only a boot may come next.
     must_crash: bool,
     boots: u64,
     operations_under_fault: u64,
@@ -150,7 +151,7 @@ impl<'a> Node<'a> {
             62..68 => What::Read,
             68..71 => What::SlowDisk { by: Duration::from_millis(lot.u64(1..2_000)) },
             71..78 => {
-                // Mostly short, at times years.
+                // Mostly short, sometimes years.
                 let bits = lot.u8(..42);
                 let by = Duration::from_millis(lot.u64(..1 << bits));
                 What::SetClock { forward: lot.bool(), by }
@@ -218,7 +219,7 @@ impl<'a> Node<'a> {
         Err(format!("the watermark is {found}, but {expected} entries were accepted"))
     }
 
-    /// Something was refused: that is for a broken disk, and everybody has been told which.
+    /// Something was refused. Only a broken disk may be the reason, and everybody has been told it.
     fn halted(&mut self, error: &dyn Debug) -> Result<(), String> {
         self.must_crash = true;
         let reason = self.lifecycle()?.halt().and_then(tapline::HaltSignal::reason);
@@ -243,7 +244,7 @@ impl<'a> Node<'a> {
         }
     }
 
-    /// Everything is in the log, once and in order, and found by its key.
+    /// Checks that everything is in the log, once and in order, and is found by its key.
     fn read(&mut self) -> Result<(), String> {
         let session = self.lifecycle()?.session().ok_or("no run is open")?;
         let reader = EventStoreReader::new(session.reader());
@@ -262,7 +263,7 @@ impl<'a> Node<'a> {
             Ok(Some(_report)) => {
                 match open_sealed_file(&path.ok_or("no run was open")?) {
                     Ok(source) => check_sealed(source, RunStatus::Ended, &self.model)?,
-                    // It is sealed, but its file could not be closed; the next boot does that.
+                    // It is sealed, but its file could not be closed. The next boot closes it.
                     Err(OpenSealedError::File(FileError::NotSealed { .. }))
                         if self.tape.struck() > 0 => {}
                     Err(error) => return Err(error_chain(&error)),
@@ -285,7 +286,7 @@ impl<'a> Node<'a> {
         self.reboot(loss)
     }
 
-    /// The process is gone, its disk is as `loss` leaves it, and another one boots.
+    /// The process is gone. Its disk is as `loss` leaves it, and the next process boots.
     fn reboot(&mut self, loss: Loss) -> Result<(), String> {
         for step in self.tape.take() {
             self.volume.apply(&step, &mut self.lot);
@@ -294,7 +295,8 @@ impl<'a> Node<'a> {
             self.operations_under_fault += self.tape.operations();
         }
         let files = self.volume.after(loss, &mut self.lot);
-        // What it does to its own disk as it goes is not on the one that is left.
+        // What the old process does to its disk while it is dropped does not reach the disk that is
+        // left.
         self.running = None;
         self.tape = Tape::default();
         self.must_crash = false;
@@ -367,7 +369,7 @@ impl<'a> Node<'a> {
         EventStoreLifecycle::new(Some(config), options)
     }
 
-    /// The run that was left behind is recovered, whole.
+    /// Checks that the run that was left behind is recovered as a whole.
     fn sweep(&mut self, lifecycle: &mut EventStoreLifecycle) -> Result<(), String> {
         let swept = lifecycle.boot(&instance()).map_err(|error| error_chain(&error))?;
         let swept = swept.ok_or("there is no configuration")?;
@@ -423,7 +425,7 @@ impl<'a> Node<'a> {
         self.history.update(what.as_bytes());
     }
 
-    /// The same for the same history.
+    /// Equal histories have equal fingerprints.
     fn fingerprint(&self) -> u64 {
         u64::from_le_bytes(self.history.finalize().as_bytes()[..8].try_into().expect("eight bytes"))
     }

@@ -1,4 +1,4 @@
-//! A run's log beside the model's.
+//! Compares a run's log with the model's.
 
 use std::sync::Arc;
 
@@ -15,7 +15,7 @@ pub(crate) fn order_of(amount: u64) -> String {
     format!("O-{}", amount % 5)
 }
 
-/// Whether a sealed run verifies, and has the model's bookings.
+/// Checks that a sealed run verifies, and has the model's bookings.
 pub(crate) fn check_sealed(
     source: Arc<dyn RunReader>,
     status: RunStatus,
@@ -28,7 +28,7 @@ pub(crate) fn check_sealed(
     check_log(&EventStoreReader::new(source), model)
 }
 
-/// Whether the run has the model's bookings, besides its lifecycle entries.
+/// Checks that the run has the model's bookings, besides its lifecycle entries.
 pub(crate) fn check_log(reader: &EventStoreReader, model: &Model) -> Result<(), String> {
     let mut bookings = Vec::new();
     for (entry, seq) in reader.scan(1, u64::MAX, Direction::Forward).zip(1..) {

@@ -86,7 +86,8 @@ fn main() -> ExitCode {
         Command::Cuts(seeds) => campaign::run(seeds.extent(), cuts::run),
         Command::Faults(seeds) => campaign::run(seeds.extent(), faults::run),
         Command::Rot(seeds) => {
-            // redb panics over some damage, which is caught; each time it would be said here.
+            // redb panics over some kinds of damage. The panics are caught; without this hook, each
+            // would be printed here.
             std::panic::set_hook(Box::new(|_| ()));
             campaign::run(seeds.extent(), rot::run)
         }

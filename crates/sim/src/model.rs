@@ -1,16 +1,16 @@
-//! What a node's log and its cache have to be.
+//! What a node's log and its cache must contain.
 
 use crate::support::{Accounts, Ledger};
 
 type Booking = (String, u64);
 
-/// The log of the run that is open, and the cache that follows it.
+/// The log of the open run, and the cache that follows it.
 #[derive(Debug, Default)]
 pub(crate) struct Model {
-    /// The node's cache, as far as the log is durable.
+    /// The node's cache, up to the last durable entry.
     pub(crate) live: Ledger,
     bookings: Vec<Booking>,
-    /// Was refused, but may have been on its way.
+    /// It was refused, but may still be in the log.
     doubtful: Option<Booking>,
     amounts: u64,
 }
@@ -37,7 +37,7 @@ impl Model {
         self.doubtful = Some((account.to_owned(), amount));
     }
 
-    /// Whether these may be the bookings of a run that is open, or was left behind.
+    /// Checks that these may be the bookings of a run that is open or was left behind.
     pub(crate) fn check(&self, found: &[Booking]) -> Result<(), String> {
         let doubtful = self.doubtful.iter().cloned();
         let with_doubtful: Vec<Booking> = self.bookings.iter().cloned().chain(doubtful).collect();
@@ -48,7 +48,7 @@ impl Model {
         Err(format!("{found} bookings are there, which are not the {expected} accepted"))
     }
 
-    /// What the next boot has restored, however the run before ended; a new run begins.
+    /// The next boot has restored `ledger`, however the run before ended. A new run begins.
     pub(crate) fn restored(&mut self, ledger: Ledger) -> Result<(), String> {
         let mut with_doubtful = self.live.accounts.clone();
         if let Some((account, amount)) = &self.doubtful {
@@ -63,7 +63,7 @@ impl Model {
     }
 }
 
-/// Whatever run the last booking is of.
+/// Compares accounts without the run of their last booking.
 fn is_same(one: &Accounts, other: &Accounts) -> bool {
     (&one.by_name, one.all) == (&other.by_name, other.all)
 }

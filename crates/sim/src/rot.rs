@@ -1,5 +1,5 @@
-//! Bits that flip on a disk: a workload is played once, and what it leaves is booted from again and again, each time with
-//! another bit of the run's file, or of its sidecar's, flipped.
+//! Bits that flip on a disk. A workload is played once. What it leaves is booted again and again,
+//! each time with another bit of the run's file or its sidecar's flipped.
 
 use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -21,24 +21,24 @@ use crate::tape::Tape;
 use crate::volume::{Files, Loss, SECTOR_BYTES, Volume};
 use crate::workload::{Expected, State, Workload};
 
-/// Bits that are flipped of each.
+/// How many bits are flipped in each file.
 const FLIPS: usize = 60;
 
-/// redb's own, which no checksum covers as a whole.
+/// redb's header. No checksum covers it as a whole.
 const HEADER_BYTES: usize = 4096;
 
-/// How the file was left.
+/// How the process left the file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Left {
-    /// Its process died.
+    /// It died.
     Open,
-    /// Its process closed it, sealed or not.
+    /// It closed the file, sealed or not.
     Closed,
-    /// The same, and another process has opened it again, and died before it did anything else.
+    /// It closed the file. Another process opened it and died before it did anything else.
     Reopened,
 }
 
-/// Flips bits of what the workload of `seed` leaves.
+/// Flips bits in what the workload of `seed` leaves.
 pub(crate) fn run(seed: u64, scratch: &Scratch, counts: &mut Counts) -> Result<(), String> {
     let workload = Workload::new(seed);
     let expected = workload.expected();
@@ -69,7 +69,8 @@ pub(crate) fn run(seed: u64, scratch: &Scratch, counts: &mut Counts) -> Result<(
                 let swept = recover_predecessors(&scratch.base_dir(), &instance());
                 let swept = swept.map_err(|error| error_chain(&error))?;
                 if is_left_alone(&path, &swept) {
-                    // Of one that was left open that can only be seen when redb has repaired it; the header says which it is.
+                    // A file that was left open cannot be examined before redb has repaired it. A
+                    // flip in the header may make a closed file look open.
                     let stays = left != Left::Open && bit >= 8 * HEADER_BYTES;
                     return match fs::read(&path) {
                         Ok(now) if stays && now != files[&path] => Err("it was changed".to_owned()),
@@ -92,7 +93,7 @@ pub(crate) fn run(seed: u64, scratch: &Scratch, counts: &mut Counts) -> Result<(
     Ok(())
 }
 
-/// Says in redb's headers that the files are open.
+/// Marks the files as open in redb's headers.
 fn reopened(mut files: Files) -> Files {
     const FLAGS_AT: usize = 9;
     const RECOVERY_REQUIRED: u8 = 0b10;
@@ -106,7 +107,7 @@ fn path_of_run(scratch: &Scratch) -> PathBuf {
     run_path(&scratch.base_dir(), &instance(), manifest(1).run_id)
 }
 
-/// Flips a bit in a sector that has anything but zeros.
+/// Flips a bit in a sector that is not all zeros.
 fn flip(file: &mut [u8], lot: &mut Rng) -> usize {
     let has_content = |(_, sector): &(usize, &[u8])| sector.iter().any(|byte| *byte != 0);
     let written = file.chunks(SECTOR_BYTES).enumerate().filter(has_content);
@@ -121,7 +122,7 @@ fn is_left_alone(path: &Path, swept: &SweepReport) -> bool {
     swept.skipped.iter().any(|skipped| skipped.path == path)
 }
 
-/// Whether somebody is told of the bit; where nobody is, all has to be as if it had not flipped.
+/// True if the flip is reported. If it is not, everything must be as if it had not happened.
 fn is_told_of_run(
     path: &Path,
     swept: &SweepReport,
@@ -136,29 +137,31 @@ fn is_told_of_run(
     match verify(path) {
         Ok(()) => {}
         Err(_told) if sealed_by_boot.is_none() && last.root.is_some() => return Ok(true),
-        // The boot has looked at all of it, and called it sound; or has done nothing about it, and said nothing.
+        // The boot has read all of it and called it sound, or it has done and reported nothing.
         Err(error) => return Err(format!("sealed as {sealed_by_boot:?}, and then: {error}")),
     }
     let found = look_at_log(path, expected)?;
     if found.root.is_some() && found.root != last.root {
-        // The root that was printed at the seal tells.
+        // The root that was printed at the seal reveals it.
         return Ok(true);
     }
-    // The commit before the last is what is found where the last is damaged in a file that was not closed: for all that
-    // redb can know, it was torn. And where a bit of the header is flipped that says which of the two is the last.
+    // A damaged last commit in a file that was not closed looks torn to redb, which then falls back
+    // to the commit before. It also does so if the flipped header bit says which of the two is the
+    // last.
     let rolled_back = |log: &State| State { root: None, ..log.clone() } == found;
     let may_be_rolled_back = left == Left::Open || last.root.is_some();
     if found == last {
         return Ok(false);
     }
     if may_be_rolled_back && (rolled_back(&before) || rolled_back(&last)) {
-        // Of a run that was sealed, the root tells, which is no longer there.
+        // For a sealed run the root reveals it, because it is no longer there.
         return Ok(last.root.is_some());
     }
     Err(format!("there is {found:?}, and nobody is told; it was {last:?}"))
 }
 
-/// The same of a sidecar, which does nothing to its run. What it is rolled back to is not looked into.
+/// The same for a sidecar. Its damage must not affect the run. The state that it falls back to is
+/// not checked.
 fn is_told_of_sidecar(run: &Path, expected: &Expected, left: Left) -> Result<bool, String> {
     let [last, _] = expected.last_two_logs();
     let log = look_at_log(run, expected)?;
@@ -174,7 +177,7 @@ fn is_told_of_sidecar(run: &Path, expected: &Expected, left: Left) -> Result<boo
     }
 }
 
-/// As `tapline verify` does it, to which a library's panic is a finding.
+/// As `tapline verify` does it. A panic of a library is a finding.
 fn verify(path: &Path) -> Result<(), String> {
     unless_it_panics(|| {
         let source = open_sealed_file(path).map_err(|error| error_chain(&error))?;

@@ -16,22 +16,22 @@ use tapline::{
 use crate::support::manifest;
 use crate::workload::Expected;
 
-/// How much there is of what was recorded, from its beginning.
+/// How many of the recorded markers there are, from the beginning.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct SidecarState {
     streams: usize,
     markers: usize,
-    /// By its own node.
+    /// True if its own node sealed it.
     pub(crate) is_sealed: bool,
 }
 
 impl SidecarState {
-    /// Whether there is less in it, and no more.
+    /// True if this sidecar has less content than `other`.
     pub(crate) fn is_before(&self, other: &Self) -> bool {
         self.streams <= other.streams && self.markers <= other.markers && !self.is_sealed
     }
 
-    /// Of a sidecar that is being recorded, in memory.
+    /// For a sidecar in memory that is being recorded.
     pub(crate) fn of_recorded(source: Arc<dyn MarkerSource>) -> Self {
         let reader = MarkerReader::new(source);
         let status = reader.manifest().expect("memory is readable").status;
@@ -42,8 +42,8 @@ impl SidecarState {
         }
     }
 
-    /// Of the sidecar beside the sealed run at `run`, where there is one: it verifies, and what is in it is what was
-    /// recorded, from its beginning.
+    /// For the sidecar beside the sealed run at `run`, if there is one. Checks that it verifies,
+    /// and that its content is the beginning of what was recorded.
     pub(crate) fn of_sealed(
         run: &Path,
         watermark: u64,
@@ -65,7 +65,7 @@ impl SidecarState {
             reader.scan().map(|stored| stored.map(|stored| stored.marker)).collect();
         let mut markers = markers.map_err(|error| error_chain(&error))?;
         let status = reader.manifest().map_err(|error| error_chain(&error))?.status;
-        // Recovery says that some may be missing.
+        // Recovery has added a gap: some markers may be missing.
         let is_told = |marker: &mut Marker| {
             matches!(marker, Marker::Gap(MarkerGap { reason: MarkerGapReason::WriterClosed, .. }))
         };
@@ -93,23 +93,23 @@ pub(crate) fn marker_manifest() -> MarkerManifest {
     MarkerManifest {
         run_id: manifest(1).run_id,
         enabled_classes: vec![DataMarkerClass::Trade],
-        // More than there ever are.
+        // More than are ever used.
         high_fidelity: (0..1000).map(|slot| stream(slot).identifier).collect(),
         counts: MarkerCounts::default(),
         status: RunStatus::Running,
     }
 }
 
-/// Makes batches, each going on where the one before has ended.
+/// Makes batches. Each continues where the one before ended.
 #[derive(Debug, Default)]
 pub(crate) struct MarkerMaker {
-    /// Of each stream, how much of it was seen.
+    /// How many data of each stream were seen.
     seen: Vec<u64>,
     marker_seq: u64,
 }
 
 impl MarkerMaker {
-    /// Markers behind the entry `event_seq_before`.
+    /// Markers that come after entry `event_seq_before`.
     pub(crate) fn batch(&mut self, event_seq_before: u64, lot: &mut Rng) -> MarkerBatch {
         let mut batch = MarkerBatch::default();
         for _ in 0..lot.usize(1..30) {

@@ -22,7 +22,7 @@ impl Stores {
         Self { run, sidecar: Box::new(MemoryMarkerBackend::default()) }
     }
 
-    /// In files below `base_dir`; what is done to them is on the tape.
+    /// Stores in files below `base_dir`. The tape records what is done to the files.
     pub(crate) fn on_disk(base_dir: &Path, disk_mode: DiskMode, tape: &Tape) -> Self {
         let probe = || Arc::new(tape.clone());
         let run = RedbBackend::with_disk_mode(base_dir, disk_mode).probed(probe());

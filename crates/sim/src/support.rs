@@ -1,4 +1,4 @@
-//! The helpers of the tests in `tests/it`, as they are.
+//! The helpers of the tests in `tests/it`, unchanged.
 
 #[path = "../../../tests/it/support/frames.rs"]
 #[expect(dead_code, reason = "there are fewer users here")]

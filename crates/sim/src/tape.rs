@@ -1,4 +1,4 @@
-//! What is done to a disk, written down as it is done, and refused where the plan says so.
+//! Records the operations on a disk as they happen, and lets some fail.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -8,21 +8,21 @@ use std::time::Duration;
 use tapline::internals::{DiskOp, DiskProbe};
 use tapline::{SimulatedClock, UnixNanos};
 
-/// What was done to a file, or was to be done and failed.
+/// An operation on a file that was done or has failed.
 #[derive(Debug, Clone)]
 pub(crate) enum Deed {
     Create,
     Write {
         offset: u64,
         data: Arc<[u8]>,
-        /// Any part of a write that failed may have reached the file.
+        /// If true, any part of the write may have reached the file.
         failed: bool,
     },
     SetLen {
         len: u64,
     },
     Sync {
-        /// After a sync that failed, nobody knows what of the data before it will ever be on the disk.
+        /// If true, it is unknown what of the data before will ever be on the disk.
         failed: bool,
     },
     Rename {
@@ -31,24 +31,24 @@ pub(crate) enum Deed {
     SyncFolder,
 }
 
-/// One thing after the other.
+/// The steps in order.
 #[derive(Debug, Clone)]
 pub(crate) enum Step {
     Disk {
         path: PathBuf,
         deed: Deed,
     },
-    /// So many actions of the workload are through: their caller was told so.
+    /// So many actions of the workload are complete, and their caller knows it.
     Done(usize),
 }
 
 /// Which operation fails, and how.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Fault {
-    /// Operations before it, reads included.
+    /// How many operations come before it, reads included.
     pub(crate) after: u64,
     pub(crate) kind: io::ErrorKind,
-    /// Whether all operations behind it fail too.
+    /// True if all operations after it fail too.
     pub(crate) lasts: bool,
 }
 
@@ -62,7 +62,7 @@ impl Fault {
     }
 }
 
-/// A tape that records what is done to all run files of a backend. Its clones are the same tape.
+/// A tape that records the operations on all run files of a backend. Clones share the tape.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Tape(Arc<Mutex<Recorded>>);
 
@@ -72,7 +72,7 @@ struct Recorded {
     operations: u64,
     fault: Option<Fault>,
     struck: u64,
-    /// A clock that goes on by so much with each operation.
+    /// A clock that advances by this much with each operation.
     slow: Option<(SimulatedClock, Duration)>,
 }
 
@@ -83,14 +83,14 @@ impl Tape {
         tape
     }
 
-    /// From here on: the operation that comes after so many more fails.
+    /// From now on: the operation after `fault.after` more operations fails.
     pub(crate) fn arm(&self, fault: Fault) {
         let mut recorded = self.lock();
         let after = recorded.operations + fault.after;
         recorded.fault = Some(Fault { after, ..fault });
     }
 
-    /// From here on each operation takes so long, by `clock`.
+    /// From now on each operation takes `by`, on `clock`.
     pub(crate) fn slow_down(&self, clock: SimulatedClock, by: Duration) {
         self.lock().slow = Some((clock, by));
     }
@@ -99,7 +99,7 @@ impl Tape {
         self.lock().steps.push(Step::Done(actions));
     }
 
-    /// Operations so far, reads and failed ones included.
+    /// How many operations there were, reads and failed ones included.
     pub(crate) fn operations(&self) -> u64 {
         self.lock().operations
     }
@@ -109,7 +109,7 @@ impl Tape {
         self.lock().struck
     }
 
-    /// What is on the tape; it goes on empty.
+    /// Takes what is on the tape, and leaves it empty.
     pub(crate) fn take(&self) -> Vec<Step> {
         std::mem::take(&mut self.lock().steps)
     }
@@ -136,7 +136,7 @@ impl DiskProbe for Tape {
                 Some(Deed::Write { offset, data: data.into(), failed })
             }
             DiskOp::Sync => Some(Deed::Sync { failed }),
-            // What fails otherwise has not happened.
+            // Other operations that fail have no effect.
             _ if failed => None,
             DiskOp::Create => Some(Deed::Create),
             DiskOp::SetLen { len } => Some(Deed::SetLen { len }),

@@ -1,7 +1,8 @@
-//! What a disk holds: what is safe there, and what was written since and may be lost.
+//! What a disk holds: what is safe there, and what was written since the last sync and may be lost.
 //!
-//! A disk writes sectors of 512 bytes, each whole or not at all. Between two syncs it may write them in any
-//! order, so that a power cut leaves any part of them behind. A new name is safe once its folder is synced.
+//! A disk writes sectors of 512 bytes, each whole or not at all. Between two syncs it may write
+//! them in any order, so a power cut may keep any part of them. A new name is safe once its folder
+//! is synced.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -16,14 +17,14 @@ pub(crate) const SECTOR_BYTES: usize = 512;
 /// The files of a volume, by path.
 pub(crate) type Files = BTreeMap<PathBuf, Vec<u8>>;
 
-/// What becomes of what is not safe.
+/// What happens to the part that is not safe.
 #[derive(Debug, Clone)]
 pub(crate) enum Loss {
-    /// The machine stays on: nothing is lost, only the process is gone.
+    /// The machine stays on and only the process dies: nothing is lost.
     Nothing,
     /// All of it is lost.
     Everything,
-    /// Each sector is lost or not, by lot.
+    /// Chance decides about each sector.
     Some(Rng),
 }
 
@@ -40,10 +41,10 @@ impl Loss {
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Volume {
     files: Vec<File>,
-    /// Of the files in `files`, by their numbers: the names that are safe.
+    /// From the safe names to the numbers of the files in `files`.
     names: BTreeMap<PathBuf, usize>,
     new_names: Vec<NewName>,
-    /// By what files are spoken of: a name that a file once had, too.
+    /// From names in use to files. Includes names that a file has had before.
     spoken_of: BTreeMap<PathBuf, usize>,
 }
 
@@ -67,7 +68,7 @@ struct NewName {
 }
 
 impl Volume {
-    /// A volume with these files, all of it safe.
+    /// A volume with these files. All of it is safe.
     pub(crate) fn with(files: Files) -> Self {
         let mut volume = Self::default();
         for (path, safe) in files {
@@ -78,7 +79,7 @@ impl Volume {
         volume
     }
 
-    /// Takes up what is done to the disk. `lot` decides what a failing disk does.
+    /// Applies one step. `lot` decides what a failing disk does.
     pub(crate) fn apply(&mut self, step: &Step, lot: &mut Rng) {
         let Step::Disk { path, deed } = step else { return };
         match deed {
@@ -95,7 +96,7 @@ impl Volume {
                 self.new_names.push(NewName { from, to, file });
             }
             Deed::SyncFolder => {
-                // The folder that the path is in: its own name, where it is a folder itself.
+                // The folder above the path. For a folder, its own name.
                 let is_safe = |name: &mut NewName| name.to.parent() == path.parent();
                 for name in self.new_names.extract_if(.., is_safe) {
                     name.enter(&mut self.names);
@@ -109,15 +110,15 @@ impl Volume {
             Deed::Sync { failed } => {
                 let file = self.spoken_of[path];
                 let loss = if *failed { Loss::Some(lot.fork()) } else { Loss::Nothing };
-                self.files[file].settle(loss, lot);
+                self.files[file].lose(loss, lot);
             }
         }
     }
 
-    /// What is found after the machine has lost its power, or the process its life.
+    /// What is left after the machine has lost its power, or the process has died.
     pub(crate) fn after(&self, mut loss: Loss, lot: &mut Rng) -> Files {
         let mut names = self.names.clone();
-        // Names are content of one folder, written in the order in which they were given.
+        // Names are content of one folder. They are written in the order in which they were given.
         for name in &self.new_names {
             if !loss.keeps() {
                 break;
@@ -126,7 +127,7 @@ impl Volume {
         }
         let mut content = |file: usize| {
             let mut file = self.files[file].clone();
-            file.settle(loss.clone(), lot);
+            file.lose(loss.clone(), lot);
             file.safe
         };
         names.into_iter().map(|(path, file)| (path, content(file))).collect()
@@ -147,8 +148,8 @@ impl NewName {
 }
 
 impl File {
-    /// What is not safe is lost or becomes safe.
-    fn settle(&mut self, mut loss: Loss, lot: &mut Rng) {
+    /// Loses what is not safe, or makes it safe.
+    fn lose(&mut self, mut loss: Loss, lot: &mut Rng) {
         for change in std::mem::take(&mut self.since) {
             match change {
                 Change::SetLen(len) if loss.keeps() => self.safe.resize(len, 0),

@@ -1,4 +1,5 @@
-//! What is done to a run and its sidecar, drawn by lot from a seed, and what they have to hold after each action.
+//! What is done to a run and its sidecar, drawn by lot from a seed, and what they must hold after
+//! each action.
 
 use fastrand::Rng;
 use tapline::internals::error_chain;
@@ -25,7 +26,7 @@ enum Action {
     SealSidecar,
 }
 
-/// A run, from its opening on.
+/// A run from its opening on.
 #[derive(Debug)]
 pub(crate) struct Workload {
     pub(crate) disk_mode: DiskMode,
@@ -37,18 +38,18 @@ pub(crate) struct Workload {
 pub(crate) struct State {
     pub(crate) watermark: u64,
     pub(crate) anchor: Option<SnapshotAnchor>,
-    /// Once it is sealed by its own node.
+    /// The root, once its own node has sealed it.
     pub(crate) root: Option<Hash>,
     pub(crate) sidecar: Option<SidecarState>,
 }
 
-/// A workload's run, as a store that never fails has it.
+/// A workload's run in a store that never fails.
 pub(crate) struct Expected {
     pub(crate) manifest: RunManifest,
     pub(crate) entries: Vec<Entry>,
     pub(crate) streams: Vec<StreamDictEntry>,
     pub(crate) markers: Vec<Marker>,
-    /// After so many actions; nothing before the first.
+    /// The state after each number of actions; nothing before the first.
     states: Vec<Option<State>>,
 }
 
@@ -83,7 +84,8 @@ impl Workload {
         Self { disk_mode, actions }
     }
 
-    /// Does one thing after the other, up to the first that fails; `done` hears how many are through.
+    /// Does the actions one after the other, up to the first that fails. Calls `done` with the
+    /// number of complete actions.
     pub(crate) fn play(
         &self,
         stores: &mut Stores,
@@ -140,13 +142,13 @@ fn told(error: impl std::error::Error) -> String {
 }
 
 impl Expected {
-    /// What may be found after a crash with so many actions through: the next one was on its way, and is there
-    /// whole or not at all.
+    /// What may be found after a crash with `done` complete actions. The next action was under way,
+    /// and is there as a whole or not at all.
     pub(crate) fn possible(&self, done: usize) -> &[Option<State>] {
         &self.states[done..self.states.len().min(done + 2)]
     }
 
-    /// What there is of the run alone when all is done, and what there was before its last commit.
+    /// The run alone after all actions, and before its last commit.
     pub(crate) fn last_two_logs(&self) -> [State; 2] {
         let logs = self.states.iter().rev().flatten();
         let mut logs = logs.map(|state| State { sidecar: None, ..state.clone() });
@@ -155,7 +157,7 @@ impl Expected {
         [last.clone(), before.unwrap_or(last)]
     }
 
-    /// What there is of the sidecar when all is done.
+    /// The sidecar after all actions.
     pub(crate) fn last_sidecar(&self) -> Option<SidecarState> {
         self.states.last().and_then(Option::as_ref).and_then(|state| state.sidecar)
     }
@@ -177,7 +179,7 @@ fn anchor_at(high_watermark: u64) -> SnapshotAnchor {
     SnapshotAnchor { high_watermark, blob_ref, content_hash }
 }
 
-/// The `n`th message: mostly small, now and then as large as some pages.
+/// The `n`th message. It is mostly small, and sometimes as large as some pages.
 fn message(n: u64, lot: &mut Rng) -> Message {
     let bytes = if lot.u8(..) < 4 { lot.usize(..40_000) } else { lot.usize(..600) };
     let payload: Vec<u8> = (0..bytes).map(|_| lot.u8(..)).collect();

@@ -7,7 +7,7 @@ use super::file::ContainerFile;
 use super::header::shrink_regions;
 use super::{FileConfig, FileError, Growth, commit};
 use crate::store::DiskOp;
-use crate::store::directory::{UNBORN_EXTENSION as TEMPORARY_EXTENSION, sync_name};
+use crate::store::directory::{TEMPORARY_EXTENSION, sync_name};
 
 /// Makes the file at `path`: writes a temporary file beside it, durably, and gives that its name.
 ///

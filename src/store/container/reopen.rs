@@ -82,7 +82,7 @@ fn drop_page_cache(file: &File, ask: impl Fn(DiskOp<'_>) -> io::Result<()>) -> i
     // are no longer dirty, and are dropped below. The second tells whether the disk takes what is
     // left.
     sync().or_else(|_of_before| sync())?;
-    ask(DiskOp::Forget)?;
+    ask(DiskOp::DropCache)?;
     drop_clean_pages(file)
 }
 

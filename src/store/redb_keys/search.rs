@@ -6,8 +6,8 @@ use super::{TableKey, block_id, check_order, start_of, table_key};
 use crate::format::{KeyBlock, KeyBlockId, KeyRow, KeyTier};
 use crate::store::{BackendFault, ReadFault};
 
-/// The first row with the hash of `wanted` that is not below it. Searches every block that can have it:
-/// of an unsealed run some in each tier, of a sealed one, one.
+/// The first row at or after `wanted` that has its hash. Searches every block that can have it: in
+/// an unsealed run some blocks of each tier, in a sealed run one block.
 pub(in crate::store) fn find_row(
     table: &impl ReadableTable<TableKey, &'static [u8]>,
     wanted: KeyRow,
@@ -23,7 +23,7 @@ fn find_unsorted(
 ) -> Result<Option<KeyRow>, ReadFault> {
     let mut found: Option<KeyRow> = None;
     let mut tier = KeyTier::FIRST;
-    // A sealed run has none of these tiers; one look tells.
+    // A sealed run has none of these tiers. One look tells.
     let is_unsorted = blocks_in(table, ..start_of(KeyTier::SORTED))?.next().is_some();
     while is_unsorted && tier <= KeyTier::LARGE {
         let from = KeyBlockId::before(tier, wanted.hash());
@@ -37,8 +37,8 @@ fn find_unsorted(
     Ok(found)
 }
 
-/// Both looks take one way down the tree, to places that touch. So where a damaged page leads them astray, one of
-/// them meets a block that it did not ask for.
+/// Makes two searches, for adjacent places in the tree. If a damaged page leads them astray, one of
+/// them meets a block outside its range.
 fn find_sorted(
     table: &impl ReadableTable<TableKey, &'static [u8]>,
     wanted: KeyRow,
@@ -51,7 +51,7 @@ fn find_sorted(
     {
         return Ok(Some(row));
     }
-    // Or it is the first of the next block.
+    // Otherwise it is the first row of the next block.
     let last = KeyRow::new(wanted.hash(), u64::MAX);
     let behind = blocks_in(table, sorted(wanted)..=sorted(last))?.next().transpose()?;
     Ok(behind.map(|(id, _)| id.first))
@@ -62,10 +62,10 @@ fn in_block(bytes: &[u8], wanted: KeyRow) -> Result<Option<KeyRow>, ReadFault> {
     Ok(row.filter(|row| row.hash() == wanted.hash()))
 }
 
-/// A block with what it is stored under.
+/// A block and its key.
 type StoredBlock<'t> = (KeyBlockId, AccessGuard<'t, &'static [u8]>);
 
-/// The blocks that are stored in `range`; one that redb shows though it is not there is an error.
+/// The blocks in `range`. Fails if redb returns a block outside it.
 fn blocks_in<'t>(
     table: &'t impl ReadableTable<TableKey, &'static [u8]>,
     range: impl RangeBounds<TableKey> + Clone,

@@ -9,10 +9,11 @@ use crate::format::{
     KEY_BLOCK_ROWS_MAX, KeyBlockError, KeyBlockId, KeyMerge, KeyRow, KeyTier, Wanted,
 };
 
-/// About how many rows are in memory at seal, 64 MiB of them, while blocks are merged.
+/// About how many rows are in memory while blocks are merged at seal: 64 MiB of them.
 pub(super) const SEAL_ROWS_MAX: usize = 4 << 20;
 
-/// Merges all blocks into one sorted sequence of full ones, one stretch of hashes after the other.
+/// Merges all blocks into one sorted sequence of full blocks, one segment of hashes after the
+/// other.
 pub(in crate::store) fn sort_blocks(transaction: &WriteTransaction) -> Result<(), redb::Error> {
     sort_blocks_within(transaction, SEAL_ROWS_MAX)
 }
@@ -26,16 +27,16 @@ pub(super) fn sort_blocks_within(
         // No writer makes such a tier before the run is sealed.
         return Err(malformed(KeyBlockError::Tier));
     }
-    // What is not large is few rows: they make one more large sequence.
+    // The tiers below have few rows. They make one more large sequence.
     let mut small = Vec::new();
     take_blocks(&mut table, KeyTier::FIRST..KeyTier::LARGE, &mut small)?;
     small.sort();
     insert_sequence(&mut table, KeyTier::LARGE, &small)?;
     let mut sorted = SortedBlocks::default();
-    let mut stretch = Some(0);
-    while let Some(hash) = stretch {
-        stretch = KeyTier::LARGE.next_stretch(hash);
-        let end = match stretch {
+    let mut segment = Some(0);
+    while let Some(hash) = segment {
+        segment = KeyTier::LARGE.next_segment(hash);
+        let end = match segment {
             Some(next) => table_key(KeyBlockId::before(KeyTier::LARGE, next)),
             None => start_of(KeyTier::LARGE.next()),
         };
@@ -63,7 +64,7 @@ fn merge_blocks(
             break;
         }
         if !chunk.is_sorted_by(|a, b| a < b) {
-            // Two blocks have one row.
+            // Two blocks have the same row.
             return Err(malformed(KeyBlockError::Overlap));
         }
         sorted.append(table, &chunk)?;
@@ -87,7 +88,7 @@ fn read_rows(
     Ok(())
 }
 
-/// The sorted sequence, which is written from its beginning to its end, in full blocks.
+/// The sorted sequence. It is written from beginning to end, in full blocks.
 #[derive(Default)]
 struct SortedBlocks {
     pending: Vec<KeyRow>,

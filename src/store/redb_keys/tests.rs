@@ -6,14 +6,14 @@ use super::*;
 use crate::format::{KEY_BLOCK_ROWS_MAX, key_hash};
 use crate::model::IndexKind;
 
-/// A database with an index of `frames` frames of `rows` rows each, and all its rows.
+/// A database with an index of `frames` frames, each of `rows` rows, and a list of all rows.
 fn index(frames: u64, rows: u64) -> (Database, Vec<KeyRow>) {
     let database = Database::builder().create_with_backend(InMemoryBackend::new()).unwrap();
     let (mut writer, mut all) = (KeyWriter::default(), Vec::new());
     for frame in 0..frames {
         let transaction = database.begin_write().unwrap();
         let row = |n: u64| {
-            // Every tenth row is of one hash, as of a key that all entries mention.
+            // Every tenth row has the same hash, as if all entries had one key.
             let key = if n.is_multiple_of(10) { 0 } else { n };
             KeyRow::new(key_hash(IndexKind::CLIENT_ORDER_ID, &key.to_le_bytes()), n)
         };
@@ -61,7 +61,7 @@ fn assert_all_found(database: &Database, all: &[KeyRow]) {
 }
 
 #[test]
-fn no_tier_has_as_many_rows_as_the_next_begins_with() {
+fn every_tier_stays_smaller_than_the_next() {
     for (frames, rows) in [(700, 1), (120, 60), (30, 3_000), (9, 40_000)] {
         let (database, all) = index(frames, rows);
         let blocks = blocks(&database);
@@ -77,7 +77,7 @@ fn no_tier_has_as_many_rows_as_the_next_begins_with() {
     }
 }
 
-/// Also where memory has room for a part of each block only, and for one row of each.
+/// Memory is also limited to a part of each block, and to one row of each.
 #[test]
 fn sorting_makes_one_sequence_of_full_blocks() {
     for (frames, rows, rows_max) in [
@@ -100,7 +100,7 @@ fn sorting_makes_one_sequence_of_full_blocks() {
     }
 }
 
-/// What is written again was right, or is not written again.
+/// Sorting stops before it writes damaged rows again.
 #[test]
 fn a_damaged_index_is_not_sorted() {
     let (one, two) = (KeyRow::new(1, 1), KeyRow::new(u64::MAX, 2));
@@ -129,7 +129,7 @@ fn a_damaged_index_is_not_sorted() {
 }
 
 #[test]
-fn an_index_with_a_row_in_two_blocks_is_not_sorted() {
+fn a_row_in_two_blocks_stops_sorting() {
     for tier in [1, 5] {
         for row in 0..5 {
             let (database, all) = index(1, 5);

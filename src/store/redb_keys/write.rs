@@ -3,10 +3,10 @@ use redb::{ReadableTable, WriteTransaction};
 use super::{KEYS, KeyTable, insert_sequence, start_of, take_blocks};
 use crate::format::{KEY_ROW_BYTES, KeyRow, KeyTier};
 
-/// Tiers that are merged.
+/// How many tiers are merged.
 const MERGED: usize = KeyTier::LARGE.as_u16() as usize;
 
-/// Puts the rows of frames into the index.
+/// Adds the rows of frames to the index.
 #[derive(Debug, Default)]
 pub(in crate::store) struct KeyWriter {
     /// The sequence under construction.
@@ -16,7 +16,8 @@ pub(in crate::store) struct KeyWriter {
 }
 
 impl KeyWriter {
-    /// Adds the rows of one frame, in order. A tier that gets full is merged with them into the next.
+    /// Adds the rows of one frame, in order. If they fill a tier, merges that tier and them into
+    /// the next.
     pub(in crate::store) fn add(
         &mut self,
         transaction: &WriteTransaction,

@@ -229,14 +229,15 @@ fn what_was_never_made_into_a_run_is_cleared_away() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
     leave(folder, 1, &cut());
-    let unborn = ["new", "markers.new"].map(|extension| path(folder, 2).with_extension(extension));
-    for file in &unborn {
+    let temporary =
+        ["new", "markers.new"].map(|extension| path(folder, 2).with_extension(extension));
+    for file in &temporary {
         fs::write(file, b"half a header").unwrap();
     }
     let foreign = folder.join("node-1/notes.new");
     fs::write(&foreign, b"somebody's notes").unwrap();
     assert_eq!(sweep(folder).skipped, []);
-    assert!(unborn.iter().all(|file| !file.exists()) && foreign.exists());
+    assert!(temporary.iter().all(|file| !file.exists()) && foreign.exists());
 }
 
 #[test]

@@ -26,7 +26,7 @@ impl DiskProbe for Notes {
             DiskOp::Read { .. } => "read",
             DiskOp::Write { .. } => "write",
             DiskOp::Sync => "sync",
-            DiskOp::Forget => "forget",
+            DiskOp::DropCache => "drop cache",
             DiskOp::SyncFolder => "sync folder",
             _ => "other",
         };
@@ -68,7 +68,7 @@ fn a_run_that_was_left_is_read_from_the_disk() {
     let (mut store, notes) = watched(&place, Notes::default());
     store.reopen(&instance(), run_id(1)).unwrap();
     let done = notes.done();
-    assert_eq!(done[..2], ["sync", "forget"]);
+    assert_eq!(done[..2], ["sync", "drop cache"]);
     assert!(done.contains(&"read") && store.tail().unwrap().watermark == 9);
 }
 
@@ -87,7 +87,7 @@ fn a_disk_that_takes_no_sync_is_an_error_of_its_run() {
     });
     let (mut store, notes) = watched(&place, failing(1));
     store.reopen(&instance(), run_id(1)).unwrap();
-    assert_eq!(notes.done()[..3], ["sync", "sync", "forget"]);
+    assert_eq!(notes.done()[..3], ["sync", "sync", "drop cache"]);
 }
 
 /// Whoever made them may have died before they were.

@@ -1,6 +1,8 @@
-//! One thread at a rate. When a message is due is fixed before the first one is captured: one that is late counts from when
-//! it was due, or a pause would hide what it kept from being captured. Between two messages there is a moment at which
-//! nothing is due but to look at the clock: how late that is, is the machine's own.
+//! One thread that captures at a given rate.
+//!
+//! All due times are fixed before the first message. A late message counts from its due time.
+//! Otherwise a pause would hide how many messages it delayed. Halfway between two messages the
+//! thread only looks at the clock: how late that is comes from the machine alone.
 
 use std::time::{Duration, Instant};
 
@@ -16,7 +18,7 @@ use crate::report::Percentiles;
 #[derive(Serialize)]
 pub(super) struct Paced {
     pub(super) rate: u64,
-    /// Messages a second that were captured. Less than `rate` where the machine does not keep up.
+    /// Messages a second that were captured. It is below `rate` if the machine is too slow.
     pub(super) rate_kept: f64,
     pub(super) entries: u64,
     pub(super) idle_ns: Percentiles,
@@ -41,7 +43,8 @@ fn capture_at(
     let mut idle_ns = latency_histogram();
     let began = Instant::now();
     for nth in 0..rate * seconds {
-        // Half an interval before the message. Where that is past already, it is the last message that took so long.
+        // Half an interval before the message. If that time has passed already, the last message
+        // took too long.
         if let Some(idle) = wait_until(began + due_after(2 * nth, 2 * rate)) {
             idle_ns.saturating_record(nanos(idle));
         }
@@ -56,7 +59,7 @@ fn capture_at(
     }
     let elapsed = began.elapsed();
     let capture_ns = (&meter.capture_ns).into();
-    // With it goes what keeps the acknowledgements from ending.
+    // Drops the last sender of samples, so that the acknowledgements end.
     drop(meter);
     let entries = adapter.counts().captured();
     Ok(Paced {
@@ -69,15 +72,16 @@ fn capture_at(
     })
 }
 
-/// When event `nth` is due, of `rate` a second.
+/// When event `nth` is due, at `rate` events a second.
 fn due_after(nth: u64, rate: u64) -> Duration {
     const NANOS_PER_SECOND: u64 = 1_000_000_000;
-    // In two parts: the whole, in nanoseconds, is more than 64 bits within some hours.
+    // In two parts: after some hours, the whole in nanoseconds would not fit into 64 bits.
     let nanos = (nth % rate) * NANOS_PER_SECOND / rate;
     Duration::from_secs(nth / rate) + Duration::from_nanos(nanos)
 }
 
-/// Waits, looking at the clock all the time, and says by how much it is late; `None` where there was nothing to wait for.
+/// Waits in a loop that looks at the clock. Returns how late it ended; `None` if `due` had already
+/// passed.
 fn wait_until(due: Instant) -> Option<Duration> {
     let mut has_waited = false;
     loop {

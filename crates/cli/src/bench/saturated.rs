@@ -1,4 +1,4 @@
-//! Threads that capture as fast as they are let, until all of it is durable.
+//! Threads that capture at full speed, until everything is durable.
 
 use std::thread;
 use std::time::{Duration, Instant};
@@ -14,7 +14,7 @@ use crate::error::CliError;
 pub(super) struct Saturated {
     pub(super) producers: u64,
     pub(super) entries: u64,
-    /// To the last entry's durability.
+    /// The time until the last entry is durable.
     pub(super) elapsed_s: f64,
     pub(super) durable_per_s: f64,
     pub(super) payload_mb_per_s: f64,
@@ -23,7 +23,7 @@ pub(super) struct Saturated {
     pub(super) file_by_payload: Option<f64>,
 }
 
-/// Messages between two looks at the clock.
+/// How many messages are captured between two looks at the clock.
 const BETWEEN_LOOKS: usize = 64;
 
 pub(super) fn measure(bench: &Bench, producers: u64, seconds: u64) -> Result<Saturated, CliError> {
@@ -43,7 +43,7 @@ pub(super) fn measure(bench: &Bench, producers: u64, seconds: u64) -> Result<Sat
     })
 }
 
-/// How many entries, and how long it took until they were durable.
+/// Returns the number of entries, and the time until they were durable.
 fn capture_all(
     bench: &Bench,
     session: &RunSession,

@@ -6,17 +6,18 @@ use tapline::UnixNanos;
 use crate::error::CliError;
 use crate::stderr::tell;
 
-/// A folder of our own below one that exists; removed when this is dropped. A program that is killed leaves it there.
+/// A temporary folder below an existing one. Removed when this is dropped. A program that is killed
+/// leaves it there.
 pub(super) struct Scratch {
     path: PathBuf,
 }
 
 impl Scratch {
     pub(super) fn make(dir: &Path) -> Result<Self, CliError> {
-        // Process ids come again, in containers at once.
+        // Process ids repeat. In containers they repeat at once.
         let name = format!("tapline-bench-{}-{}", UnixNanos::now(), std::process::id());
         let path = dir.join(name);
-        // Not made where `dir` is missing: a mistyped name would measure another disk.
+        // Not made if `dir` is missing: a mistyped name would measure another disk.
         match fs::create_dir(&path) {
             Ok(()) => Ok(Self { path }),
             Err(source) => Err(CliError::Scratch { path, source }),

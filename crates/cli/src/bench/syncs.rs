@@ -1,4 +1,4 @@
-//! What the disk takes by itself.
+//! What the disk takes alone.
 
 use std::fs::File;
 use std::io::{self, Seek, SeekFrom, Write};
@@ -13,11 +13,11 @@ use crate::tap::StopFlag;
 
 const ROUNDS: usize = 500;
 const BYTES: usize = 4096;
-/// Blocks are written once before they are measured: to allocate them costs a disk more than to write them again, and
-/// the engine does so ahead of its small commits.
+/// Blocks are written once before they are measured: it takes a disk longer to allocate them than
+/// to write them again. The engine allocates blocks ahead of its small commits.
 const BLOCKS: u64 = 64;
 
-/// How long a block takes that is written and synced.
+/// How long it takes to write and sync a block.
 pub(super) fn measure(folder: &Path, stop: &StopFlag) -> Result<Histogram<u64>, CliError> {
     let path = folder.join("syncs");
     write_and_sync(&path, stop).map_err(|source| CliError::Scratch { path, source })

@@ -1,4 +1,5 @@
-//! What the reader hands over to producers, what when it does not come to its end, and what producers make of it.
+//! What the reader hands over to producers, also if it does not reach its end, and what producers
+//! do with it.
 
 use std::any::Any;
 use std::cell::RefCell;
@@ -21,7 +22,7 @@ use crate::input::Input;
 use crate::ndjson::{InputMessage, LineParser};
 use crate::tap::StopFlag;
 
-/// A source over which its reader panics.
+/// A source that makes its reader panic.
 struct Broken;
 
 impl Read for Broken {
@@ -42,12 +43,12 @@ fn lines(count: usize, payload_bytes: usize) -> Cursor<Vec<u8>> {
     Cursor::new((0..count).map(line).collect::<String>().into_bytes())
 }
 
-/// Deals lines out to two producers. How reading ended, and what each was handed.
+/// Deals lines out to two producers. Returns how reading ended, and what each producer was handed.
 fn deal_to_two(
     source: impl Read + Send + 'static,
     rate: Option<f64>,
 ) -> (Result<(), CliError>, [Vec<Batch>; 2]) {
-    // With room for all: a reader that looks for more hands over what it has.
+    // Large enough for everything: a reader that needs more input first hands over what it has.
     let input = Input::reading("test", source, 8 << 20).unwrap();
     let parser = LineParser::new(IndexKinds::default(), WriterConfig::default());
     let bad_lines = Arc::new(BadLines::new(false));
@@ -99,7 +100,7 @@ fn the_rate_is_that_of_all_producers_together() {
     }
 }
 
-/// Lets messages pass as far as line `bad_line`, which cannot be encoded, and keeps their lines.
+/// Lets messages pass and keeps their lines. Line `bad_line` cannot be encoded.
 struct EncodeErrorAt {
     bad_line: u64,
     passed: Rc<RefCell<Vec<u64>>>,
@@ -125,7 +126,7 @@ impl BusTap for EncodeErrorAt {
     }
 }
 
-/// Lets one producer publish what it was handed, and gives the lines that passed its tap.
+/// Lets one producer publish what it was handed. Returns the lines that passed its tap.
 fn publish_handed(
     handed: Vec<Batch>,
     bad_line: u64,
@@ -135,7 +136,7 @@ fn publish_handed(
     let passed = Rc::new(RefCell::new(Vec::new()));
     let bus = MessageBus::new();
     bus.set_tap(Box::new(EncodeErrorAt { bad_line, passed: Rc::clone(&passed) }));
-    // Open, as while a reader waits for its source.
+    // Left open, as while a reader waits for its source.
     let (queue, batches) = bounded(100);
     for batch in handed {
         queue.send(batch).unwrap();
@@ -149,7 +150,7 @@ fn a_bad_line_that_ends_recording_takes_none_from_other_producers() {
     let (ended, [of_0, of_1]) = deal_to_two(lines(1200, 10), None);
     ended.unwrap();
     let (bad_lines, stop) = (BadLines::new(true), StopFlag::default());
-    // Lines count from 1, and producer 0 has the first.
+    // Lines count from 1, and the first is for producer 0.
     let before: Vec<u64> = (1..401).step_by(2).collect();
     assert_eq!(publish_handed(of_0, 401, &bad_lines, &stop), before);
     let before: Vec<u64> = (2..401).step_by(2).collect();

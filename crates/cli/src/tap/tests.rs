@@ -1,4 +1,4 @@
-//! Recording threads that end otherwise than they should.
+//! Recording threads that end in unusual ways.
 
 use crossbeam_channel::unbounded;
 use tapline::session::{EventStoreConfig, RunSession};
@@ -24,6 +24,6 @@ fn a_thread_that_panics_is_a_failure_and_stops_the_recording() {
     assert_eq!(said, "thread producer-7 panicked: as asked; what came after is not recorded");
     assert!(stopped.is_set());
     assert!(acks.finish().is_empty());
-    // The run itself is all right.
+    // The run itself is sound.
     session.seal().unwrap();
 }

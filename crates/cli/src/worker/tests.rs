@@ -9,7 +9,7 @@ use super::run;
 
 const LONG: Duration = Duration::from_secs(20);
 
-/// Runs a shell script as a worker that writes numbers. The numbers, and how it ended.
+/// Runs a shell script as a worker that writes numbers. Returns the numbers, and how it ended.
 fn work(script: &str, limit: Duration) -> (Vec<u64>, Result<(), String>) {
     let mut numbers: Vec<u64> = Vec::new();
     let mut shell = Command::new("sh");
@@ -19,7 +19,7 @@ fn work(script: &str, limit: Duration) -> (Vec<u64>, Result<(), String>) {
     (numbers, ended.map_err(|error| error_chain(&error)))
 }
 
-/// As [`work`], and it has to be over long before the limit.
+/// Like [`work`]. It has to end long before the limit.
 #[track_caller]
 fn work_soon(script: &str) -> (Vec<u64>, Result<(), String>) {
     let began = Instant::now();
@@ -76,7 +76,7 @@ fn the_time_counts_while_it_talks() {
 #[test]
 fn a_worker_that_writes_without_end() {
     assert_dies("cat /dev/zero", &[], "worker wrote a line of more than 16 MiB");
-    // Stderr is read to its end, and a little of it is kept.
+    // Stderr is read to its end, and its beginning is kept.
     let (_, ended) = work_soon("head -c 10000000 /dev/zero | tr '\\0' x >&2; exit 4");
     let error = ended.expect_err("it fails");
     let beginning = "worker ended with exit code 4: xxxxx";

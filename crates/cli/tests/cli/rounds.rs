@@ -37,7 +37,7 @@ struct Message {
 #[derive(Debug, Default)]
 pub(crate) struct Tally {
     /// Over before there was a run.
-    pub(crate) unborn: u64,
+    pub(crate) temporary: u64,
     /// Recovered as cut off.
     pub(crate) cut_off: u64,
     /// Recovered with its last entry in place: only the seal was missing.
@@ -80,8 +80,8 @@ impl Rounds {
             println!("round {round}, {producers} producers {markers:?}");
             self.check(&ran, producers, runs_before);
         }
-        let Tally { unborn, cut_off, unsealed, sealed, .. } = self.tally;
-        assert_eq!(unborn + cut_off + unsealed + sealed, rounds);
+        let Tally { temporary, cut_off, unsealed, sealed, .. } = self.tally;
+        assert_eq!(temporary + cut_off + unsealed + sealed, rounds);
         println!("{:?}", self.tally);
         self.tally
     }
@@ -107,7 +107,7 @@ impl Rounds {
         assert!(recovered.len() <= made, "{swept}");
         let Some(path) = runs.last().filter(|_| made == 1) else {
             assert_ne!(ran.code, Some(0), "it can only have been killed");
-            self.tally.unborn += 1;
+            self.tally.temporary += 1;
             return;
         };
         let Some(run) = recovered.first() else {

@@ -13,46 +13,49 @@ use crate::model::{MarkerManifest, RunStatus, error_chain};
 use crate::protocol::Watermark;
 use crate::sync::Arc;
 
-/// The sidecar of a run that is being recorded. Dropped without [`seal`](Self::seal), it is left unsealed.
+/// The sidecar of a run that is being recorded, and the thread that writes it. Dropped without
+/// [`seal`](Self::seal), it leaves the sidecar unsealed.
 #[derive(Debug)]
-pub(crate) struct MarkerLane {
-    /// What the thread is told; it ends without a seal when this is dropped.
-    words: Option<Sender<Word>>,
+pub(crate) struct SidecarThread {
+    /// Commands to the thread. Once this is dropped, the thread ends without sealing.
+    commands: Option<Sender<Command>>,
     outcome: Receiver<Outcome>,
     thread: Option<JoinHandle<()>>,
     patience: Duration,
 }
 
-/// What the thread is told, in this order.
+/// A command to the thread, in this order.
 #[derive(Debug)]
-enum Word {
-    /// To record what the writer of this engine sends.
+enum Command {
+    /// Record what the writer of this engine sends.
     Record(Arc<Shared>),
-    /// How to seal, once the writer has ended.
+    /// Seal with this status. The writer has ended.
     Seal(RunStatus),
 }
 
-/// What has come of a sidecar. Without a manifest it was not sealed.
+/// How the thread ended. Without a manifest, the sidecar was not sealed.
 type Outcome = Result<Option<MarkerManifest>, MarkerStoreError>;
 
-/// How long to sleep when nothing comes. The writer never wakes this thread: within this time, marks have to fit
-/// `channel_capacity`.
+/// How long to sleep when nothing comes. The writer never wakes this thread, so `channel_capacity`
+/// has to hold the marks of this time.
 const NAP: Duration = Duration::from_millis(1);
 
-/// What is committed without waiting for the interval to pass, and so that a batch stays small: streams that have moved,
-/// pieces of data and gaps.
+/// A batch of so many items is committed before the interval is over, which keeps batches small.
+/// Items are streams that have moved, pieces of data and gaps.
 const BATCH_ITEMS: usize = 8192;
 
-/// What may wait for its entries to become durable; with more, no marks are taken from the writer.
+/// How many items may wait for their entries to become durable. Then no more marks are taken from
+/// the writer.
 const PENDING_ITEMS_MAX: usize = 8 * BATCH_ITEMS;
 
 /// Lines taken from the writer at a time.
 const LINES_AT_A_TIME: usize = 4096;
 
-impl MarkerLane {
-    /// Starts the thread, named `tapline-markers`, and has it make a sidecar on `backend`; waits for that for at most
-    /// `open_patience`. Who ends the thread waits for at most `close_patience`. All I/O of the sidecar is the thread's: a
-    /// disk that hangs or a backend that panics is its own problem.
+impl SidecarThread {
+    /// Starts the thread, named `tapline-markers`, which makes a sidecar on `backend`. Waits for
+    /// that for at most `open_patience`. Sealing and dropping wait for at most `close_patience`.
+    /// All I/O of the sidecar is done on this thread, so nobody else suffers from a disk that hangs
+    /// or a backend that panics.
     pub(crate) fn open(
         backend: Box<dyn MarkerBackend>,
         manifest: MarkerManifest,
@@ -61,7 +64,7 @@ impl MarkerLane {
         open_patience: Duration,
         close_patience: Duration,
     ) -> Result<Self, MarkerStoreError> {
-        let (words, heard) = bounded(2);
+        let (commands, received) = bounded(2);
         let (opened, is_open) = bounded(1);
         let (done, outcome) = bounded(1);
         let mut worker = Worker::new(backend, inlet, config.safety_flush_interval);
@@ -69,40 +72,45 @@ impl MarkerLane {
         let thread = thread.spawn(move || {
             let made = worker.backend.open(manifest);
             let is_made = made.is_ok();
-            // Who has lost patience does not hear this, nor says another word.
+            // A caller that has stopped waiting does not receive this. It sends no command either.
             let _ = opened.send(made);
-            let outcome = if is_made { worker.follow(&heard) } else { Ok(None) };
-            // Before the outcome is told: who hears it finds the file closed.
+            let outcome = if is_made { worker.follow(&received) } else { Ok(None) };
+            // Drop before sending the outcome: who receives it finds the file closed.
             drop(worker);
-            // Nobody may be there to hear it.
+            // The receiver may be gone.
             let _ = done.send(outcome);
         });
         let thread = thread.map_err(MarkerStoreError::Thread)?;
         answer(&is_open, open_patience)?;
-        Ok(Self { words: Some(words), outcome, thread: Some(thread), patience: close_patience })
+        Ok(Self {
+            commands: Some(commands),
+            outcome,
+            thread: Some(thread),
+            patience: close_patience,
+        })
     }
 
     /// Starts to record what the writer of this engine sends.
     pub(crate) fn record(&self, engine: Arc<Shared>) {
-        self.say(Word::Record(engine));
+        self.send(Command::Record(engine));
     }
 
-    /// Seals the sidecar of a run whose writer has ended, when all its marks are in it.
+    /// Seals the sidecar of a run whose writer has ended. All its marks are then in it.
     pub(crate) fn seal(mut self, status: RunStatus) -> Result<MarkerManifest, MarkerStoreError> {
-        self.say(Word::Seal(status));
+        self.send(Command::Seal(status));
         self.end()?.ok_or(MarkerStoreError::NotOpen)
     }
 
-    fn say(&self, word: Word) {
-        if let Some(words) = &self.words {
-            // A thread that failed hears nothing; its error comes back instead.
-            let _ = words.send(word);
+    fn send(&self, command: Command) {
+        if let Some(commands) = &self.commands {
+            // A thread that has failed receives nothing. `end` returns its error.
+            let _ = commands.send(command);
         }
     }
 
-    /// Waits for the thread, once: one whose disk hangs is left behind.
+    /// Waits for the thread, once. A thread whose disk hangs is left behind.
     fn end(&mut self) -> Outcome {
-        self.words = None;
+        self.commands = None;
         let thread = self.thread.take();
         let outcome = answer(&self.outcome, self.patience);
         if let Some(thread) = thread
@@ -114,7 +122,7 @@ impl MarkerLane {
     }
 }
 
-/// What the thread answers within `patience`.
+/// The thread's answer, within `patience`.
 fn answer<T>(
     from: &Receiver<Result<T, MarkerStoreError>>,
     patience: Duration,
@@ -126,10 +134,10 @@ fn answer<T>(
     }
 }
 
-impl Drop for MarkerLane {
+impl Drop for SidecarThread {
     fn drop(&mut self) {
         if self.thread.is_some() {
-            // Its file is let go of, unless its disk hangs.
+            // This closes the file, unless its disk hangs.
             let _ = self.end();
         }
     }
@@ -140,9 +148,9 @@ struct Worker {
     inlet: MarkerInlet,
     recorder: MarkerRecorder,
     interval: Duration,
-    /// When the interval was last over; commits of full batches do not count.
+    /// When the interval last ended. Commits of full batches do not count.
     last_flush: Instant,
-    /// A mark that lies around the end of the ring.
+    /// A mark that wraps around the end of the ring.
     straddling: Vec<Line>,
 }
 
@@ -158,32 +166,32 @@ impl Worker {
         }
     }
 
-    /// Records and seals as it is told to.
-    fn follow(&mut self, heard: &Receiver<Word>) -> Outcome {
-        let Ok(Word::Record(engine)) = heard.recv() else {
+    /// Follows the commands until the end.
+    fn follow(&mut self, received: &Receiver<Command>) -> Outcome {
+        let Ok(Command::Record(engine)) = received.recv() else {
             return Ok(None);
         };
         self.last_flush = Instant::now();
-        let recorded = self.record(&engine.watermark, heard).inspect_err(|error| {
-            // From here on marks find no room, and are shed.
+        let recorded = self.record(&engine.watermark, received).inspect_err(|error| {
+            // From now on, marks find no room and are shed.
             tracing::warn!("no more data markers are recorded: {}", error_chain(error));
         });
         match recorded? {
-            Some(Word::Seal(status)) => self.backend.seal(status).map(Some),
+            Some(Command::Seal(status)) => self.backend.seal(status).map(Some),
             _ => Ok(None),
         }
     }
 
-    /// Until the next word, or until there will be none; what has come from the writer by then is committed: all of it, if
-    /// the writer has ended.
+    /// Records until the next command, or until no more can come. Then commits what has come from
+    /// the writer. If the writer has ended, that is everything.
     fn record(
         &mut self,
         watermark: &Watermark,
-        heard: &Receiver<Word>,
-    ) -> Result<Option<Word>, MarkerStoreError> {
-        let word = loop {
-            match heard.try_recv() {
-                Ok(word) => break Some(word),
+        received: &Receiver<Command>,
+    ) -> Result<Option<Command>, MarkerStoreError> {
+        let command = loop {
+            match received.try_recv() {
+                Ok(command) => break Some(command),
                 Err(TryRecvError::Disconnected) => break None,
                 Err(TryRecvError::Empty) => {}
             }
@@ -201,11 +209,11 @@ impl Worker {
             }
         };
         self.drain(watermark)?;
-        Ok(word)
+        Ok(command)
     }
 
-    /// Takes what is there, and commits it as far as its entries are durable: they are, all of them, where the run was closed in
-    /// order.
+    /// Takes everything that is there, and commits it up to the last durable entry. If the run was
+    /// closed in order, all entries are durable.
     fn drain(&mut self, watermark: &Watermark) -> Result<(), MarkerStoreError> {
         while self.take() {
             if self.recorder.pending_items() >= BATCH_ITEMS {
@@ -222,7 +230,7 @@ impl Worker {
         self.commit(watermark)
     }
 
-    /// Takes what has come from the writer; says whether that was anything.
+    /// Takes what has come from the writer. Returns false if that was nothing.
     fn take(&mut self) -> bool {
         let lines = self.inlet.ring.slots().min(LINES_AT_A_TIME);
         let chunk = self.inlet.ring.read_chunk(lines).expect("so many lines are there");
@@ -232,7 +240,7 @@ impl Worker {
         while at < lines {
             let end = at + MarkHeader::of(line(at)).lines.get() as usize;
             if end > lines {
-                // Its end is there too, but not in this chunk.
+                // The rest of the mark is in the ring, but not in this chunk.
                 break;
             }
             if end <= head.len() {
