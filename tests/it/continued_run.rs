@@ -33,7 +33,7 @@ fn record(place: &Place, before: &[u64], after: &[u64], end: u64) -> CloseReport
 }
 
 #[test]
-fn its_end_is_the_largest_time_of_all_its_entries() {
+fn end_ts_init_is_the_largest_of_all() {
     for (before, after, end, expected) in [
         (&[7, 9, 8][..], &[5][..], 6, 9),
         (&[3], &[12], 6, 12),

@@ -241,7 +241,7 @@ proptest! {
     }
 
     #[test]
-    fn no_bytes_that_begin_like_a_frame_make_a_reader_panic(bytes in almost_a_frame()) {
+    fn malformed_frames_make_no_reader_panic(bytes in almost_a_frame()) {
         read_all(&bytes);
         // A record of small numbers, which are lengths more often.
         read_all(&bytes[64..]);

@@ -152,7 +152,7 @@ fn keys_of_every_tier_are_found() {
 
 /// Recovery seals a run as quarantined where it found damage, and leaves the index as it was.
 #[test]
-fn a_quarantined_run_is_searched_by_the_index_it_had() {
+fn a_quarantined_run_keeps_its_index() {
     for place in Place::all() {
         let (mut store, mut maker) = (place.open(1), FrameMaker::new());
         let mut first = BTreeMap::new();
@@ -176,7 +176,7 @@ fn a_quarantined_run_is_searched_by_the_index_it_had() {
 }
 
 #[test]
-fn a_seal_fails_over_a_damaged_index_and_changes_nothing() {
+fn a_damaged_index_fails_the_seal_unchanged() {
     let place = Place::disk(DiskMode::Buffered);
     let batch = [message(&[(1, 1), (1, 2)]), message(&[(1, 3)])];
     FrameMaker::new().append_all(&mut *place.open(1), &[batch.to_vec()]);

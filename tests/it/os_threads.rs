@@ -27,7 +27,7 @@ fn cores_of(id: &str) -> Option<String> {
 }
 
 #[test]
-fn the_threads_stay_on_the_cores_that_are_set() {
+fn threads_stay_on_their_configured_cores() {
     let cores = cores_of("self").expect("this process has some");
     let last = cores.rsplit([',', '-']).next().expect("one at least");
     let core = Some(last.parse().expect("a number"));
@@ -48,7 +48,7 @@ fn the_threads_stay_on_the_cores_that_are_set() {
 }
 
 #[test]
-fn the_writer_sleeps_as_long_as_it_asks_to() {
+fn the_writer_sleeps_for_its_requested_time() {
     let engine = Engine::start(WriterConfig::default());
     engine.writer.flush(PATIENCE).expect("it is at work");
     let slacks: Vec<String> = threads_named("tapline-writer")

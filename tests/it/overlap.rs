@@ -39,7 +39,7 @@ fn the_next_frame_is_collected_while_a_commit_hangs() {
 }
 
 #[test]
-fn a_request_that_comes_while_another_waits_for_the_disk_is_not_slept_through() {
+fn a_request_during_a_commit_is_answered() {
     let gate = Gate::default();
     // An idle writer sleeps for longer than a request may take.
     let config = WriterConfig {
@@ -69,7 +69,7 @@ fn a_request_that_comes_while_another_waits_for_the_disk_is_not_slept_through() 
 
 /// A run that is halted while its store is at work: what arrives is told, and the run is let go of.
 #[test]
-fn a_frame_that_is_on_its_way_when_the_run_is_halted_is_waited_for() {
+fn a_halt_waits_for_the_frame_under_way() {
     let (gate, disk) = (Gate::default(), MemoryDisk::default());
     let config = WriterConfig { overlap_bytes_min: 0, ..WriterConfig::default() };
     let store = FaultyStore::gated_before(Box::new(MemoryBackend::new(disk.clone())), &gate);

@@ -208,7 +208,7 @@ fn an_anchor_counts_within_the_durable_watermark_only() {
 }
 
 #[test]
-fn what_cannot_be_read_stays() {
+fn unreadable_runs_stay() {
     let runs = Runs::four();
     tamper::meta(&runs.path(1), "anchor", b"no anchor");
     fs::write(runs.path(2), "no run").unwrap();
@@ -237,7 +237,7 @@ fn what_cannot_be_read_stays() {
 }
 
 #[test]
-fn a_run_that_is_not_sealed_stays_with_the_one_it_continues_from() {
+fn an_unsealed_run_and_its_parent_stay() {
     let runs = Runs::new();
     runs.seal(1, RunStatus::Ended, Some(0));
     runs.seal(2, RunStatus::Ended, None);
@@ -265,7 +265,7 @@ fn parents_stay() {
 
 /// Failed starts are all that came after the last snapshot.
 #[test]
-fn the_next_boot_continues_from_the_run_that_it_would_have_continued_from() {
+fn removal_does_not_change_the_next_parent() {
     let runs = Runs::new();
     runs.seal(1, RunStatus::Ended, Some(3));
     runs.seal(2, RunStatus::Ended, Some(3));
@@ -296,7 +296,7 @@ fn a_plan_that_keeps_nothing_is_refused() {
 }
 
 #[test]
-fn a_run_that_was_started_since_keeps_what_it_needs() {
+fn a_run_started_since_keeps_its_parents() {
     let runs = Runs::new();
     runs.seal(1, RunStatus::CrashedRecovered, None);
     runs.seal(2, RunStatus::Ended, Some(2));
@@ -336,7 +336,7 @@ fn without_its_restore_point_a_plan_removes_nothing() {
 }
 
 #[test]
-fn a_restore_point_that_is_lost_meanwhile_keeps_the_rest() {
+fn a_lost_restore_point_keeps_the_rest() {
     let runs = Runs::four();
     let plan = runs.plan(SNAPSHOT);
     let mut outcomes = Vec::new();
@@ -356,7 +356,7 @@ fn a_restore_point_that_is_lost_meanwhile_keeps_the_rest() {
 }
 
 #[test]
-fn a_file_that_cannot_be_removed_stays_with_its_run_and_the_rest_goes_on() {
+fn an_unremovable_file_does_not_stop_the_rest() {
     let runs = Runs::four();
     fs::remove_file(runs.sidecar(1)).unwrap();
     fs::create_dir(runs.sidecar(1)).unwrap();

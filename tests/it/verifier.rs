@@ -106,7 +106,7 @@ fn a_run_without_entries_is_clean() {
 }
 
 #[test]
-fn a_run_being_recorded_is_clean_and_has_no_root() {
+fn a_live_run_is_clean_without_root() {
     for place in Place::all() {
         let mut store = place.open(1);
         let mut maker = FrameMaker::new();

@@ -46,7 +46,7 @@ fn opening_under_the_limit() {
 }
 
 #[test]
-fn a_run_that_does_not_fit_on_the_disk_is_not_opened() {
+fn a_full_disk_refuses_a_new_run() {
     let folder = tempfile::tempdir().unwrap();
     run_under_limit("opening_under_the_limit", 16, folder.path());
 }
@@ -74,7 +74,7 @@ fn appending_under_the_limit() {
 }
 
 #[test]
-fn what_was_acknowledged_before_the_disk_was_full_is_kept() {
+fn a_full_disk_keeps_acknowledged_entries() {
     let folder = tempfile::tempdir().unwrap();
     run_under_limit("appending_under_the_limit", 4096, folder.path());
     for mode in [DiskMode::Direct, DiskMode::Buffered] {

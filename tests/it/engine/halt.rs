@@ -89,7 +89,7 @@ fn a_backend_that_blocks_halts_the_run_once() {
 }
 
 #[test]
-fn a_failed_commit_halts_the_run_and_is_never_retried() {
+fn a_failed_commit_halts_without_retry() {
     for (fault, reason) in [
         (Fault::DiskFull, "BackendDisk"),
         (Fault::Corrupted, "BackendCorrupted"),
@@ -150,7 +150,7 @@ fn a_run_halted_from_outside_accepts_nothing_more() {
 }
 
 #[test]
-fn a_writer_that_does_not_answer_an_anchor_request_halts_the_run() {
+fn an_unanswered_anchor_request_halts_the_run() {
     let gate = Gate::default();
     let threshold = Duration::from_millis(50);
     let config = WriterConfig { halt_threshold: threshold, ..defaults() };
@@ -170,7 +170,7 @@ fn a_writer_that_does_not_answer_an_anchor_request_halts_the_run() {
 }
 
 #[test]
-fn flushes_that_were_given_up_block_nobody() {
+fn timed_out_flushes_block_nobody() {
     let gate = Gate::default();
     let threshold = Duration::from_millis(50);
     let config = WriterConfig { halt_threshold: threshold, close_timeout: threshold, ..defaults() };
@@ -198,7 +198,7 @@ fn assert_an_anchor_is_given_up(engine: Engine, gate: &Gate) {
 }
 
 #[test]
-fn an_anchor_that_was_given_up_is_not_recorded() {
+fn a_timed_out_anchor_is_not_recorded() {
     let gate = Gate::default();
     let config = WriterConfig {
         halt_threshold: Duration::from_millis(50),
@@ -214,7 +214,7 @@ fn an_anchor_that_was_given_up_is_not_recorded() {
 }
 
 #[test]
-fn a_close_that_was_given_up_before_its_last_entry_was_durable_does_not_seal() {
+fn a_timed_out_close_does_not_seal() {
     let (gate, disk) = (Gate::default(), MemoryDisk::default());
     let config = WriterConfig { close_timeout: Duration::from_millis(50), ..defaults() };
     let store = FaultyStore::gated_before(Box::new(MemoryBackend::new(disk.clone())), &gate);
@@ -238,7 +238,7 @@ fn a_close_that_was_given_up_before_its_last_entry_was_durable_does_not_seal() {
 
 /// The run is sealed, and whoever closed it is told so; but the node is not to wait for such a disk.
 #[test]
-fn a_backend_that_hangs_as_it_is_let_go_of_does_not_hang_close() {
+fn a_backend_hanging_in_drop_delays_no_close() {
     let gate = Gate::default();
     let config = WriterConfig { close_timeout: Duration::from_millis(50), ..defaults() };
     let engine = Engine::start_on(Box::new(FaultyStore::gated_at_last(&gate)), config);
@@ -251,7 +251,7 @@ fn a_backend_that_hangs_as_it_is_let_go_of_does_not_hang_close() {
 
 /// What comes behind a close is never answered, which is no stall.
 #[test]
-fn an_anchor_that_comes_while_the_run_closes_is_refused_and_halts_nothing() {
+fn an_anchor_during_close_is_refused() {
     let gate = Gate::default();
     let config = WriterConfig { halt_threshold: Duration::from_millis(50), ..defaults() };
     let engine = Engine::start_on(Box::new(FaultyStore::gated(&gate)), config);

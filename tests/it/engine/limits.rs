@@ -8,7 +8,7 @@ use super::defaults;
 use crate::support::{Engine, draft, entries};
 
 #[test]
-fn limits_refuse_one_message_and_the_next_goes_through() {
+fn a_limit_refuses_one_message_only() {
     let config = WriterConfig {
         record_bytes_max: 256,
         name_bytes_max: 16,
@@ -83,7 +83,7 @@ fn a_message_that_is_refused_brings_no_name() {
 
 /// One name for both.
 #[test]
-fn a_topic_can_be_named_as_its_payload_type() {
+fn topic_and_payload_type_may_be_equal() {
     let engine = Engine::start(defaults());
     let mut producer = engine.writer.producer().expect("the run is open");
     producer.submit(&EntryDraft { payload_type: "same", ..draft("same", b"") }).expect("room");

@@ -73,7 +73,7 @@ fn producers_come_and_go_while_running() {
 }
 
 #[test]
-fn a_writer_dropped_without_close_keeps_what_it_accepted() {
+fn a_dropped_writer_keeps_accepted_entries() {
     for _ in 0..50 {
         let engine = Engine::start(defaults());
         let mut producer = engine.writer.producer().expect("the run is open");

@@ -49,7 +49,7 @@ fn a_ticket_of_another_producer_is_answered() {
 }
 
 #[test]
-fn a_waiter_hears_of_a_halt_while_the_store_hangs() {
+fn a_halt_wakes_waiters_of_a_hanging_store() {
     let gate = Gate::default();
     let engine = Engine::start_on(Box::new(FaultyStore::gated(&gate)), defaults());
     let mut producer = engine.writer.producer().expect("the run is open");

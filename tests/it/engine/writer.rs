@@ -16,7 +16,7 @@ use crate::support::{
 };
 
 #[test]
-fn what_comes_during_a_commit_makes_the_next_batch() {
+fn messages_during_a_commit_are_batched() {
     let gate = Gate::default();
     let engine = Engine::start_on(Box::new(FaultyStore::gated(&gate)), defaults());
     let mut producer = engine.writer.producer().expect("the run is open");
@@ -74,7 +74,7 @@ fn frames_of(gate: &Gate, config: WriterConfig, payload_bytes: usize) -> Vec<u64
 }
 
 #[test]
-fn max_batch_latency_waits_for_company_and_no_longer() {
+fn max_batch_latency_bounds_the_wait() {
     let latency = Duration::from_millis(200);
     let config = WriterConfig { max_batch_latency: Some(latency), ..defaults() };
     let engine = Engine::start(config);
@@ -124,7 +124,7 @@ fn a_ticket_tells_of_its_own_message_only() {
 }
 
 #[test]
-fn an_anchor_covers_what_was_submitted_before_it() {
+fn an_anchor_covers_earlier_submits() {
     let engine = Engine::start(defaults());
     let mut producer = engine.writer.producer().expect("the run is open");
     for number in 0_u64..500 {
@@ -204,7 +204,7 @@ fn a_full_ring_wakes_a_sleeping_writer() {
 }
 
 #[test]
-fn producers_are_limited_and_make_room_when_they_go() {
+fn dropped_producers_make_room_for_others() {
     let engine = Engine::start(WriterConfig { producers_max: 2, ..defaults() });
     let first = engine.writer.producer().expect("one");
     let _second = engine.writer.producer().expect("two");
@@ -218,7 +218,7 @@ fn producers_are_limited_and_make_room_when_they_go() {
 }
 
 #[test]
-fn spawning_needs_an_open_unsealed_run_and_valid_settings() {
+fn spawning_needs_an_open_run_and_settings() {
     let spawn = |store: MemoryBackend, config| {
         EventStoreWriter::spawn(Box::new(store), Clock::Realtime, HaltSignal::new(), config)
     };
@@ -264,7 +264,7 @@ fn ts_publish_is_the_realtime_clock_at_acceptance() {
 }
 
 #[test]
-fn close_refuses_a_final_entry_without_a_topic_and_leaves_the_run_unsealed() {
+fn close_refuses_a_last_entry_without_topic() {
     let engine = Engine::start(WriterConfig { name_bytes_max: 8, ..defaults() });
     let reader = engine.reader.clone();
     let outcome = engine.writer.close(&draft("too long a topic", b""));
@@ -277,7 +277,7 @@ fn close_refuses_a_final_entry_without_a_topic_and_leaves_the_run_unsealed() {
 }
 
 #[test]
-fn the_last_entry_is_the_one_close_was_given() {
+fn close_writes_the_given_last_entry() {
     let engine = Engine::start(defaults());
     let mut producer = engine.writer.producer().expect("the run is open");
     let ts_init = UnixNanos::new(77);
@@ -297,7 +297,7 @@ fn the_last_entry_is_the_one_close_was_given() {
 
 /// A record, its identity, and the name it brings, wherever the end of the ring comes.
 #[test]
-fn records_and_names_around_the_end_of_the_ring_are_whole() {
+fn records_survive_the_end_of_the_ring() {
     let config = WriterConfig {
         ring_lines: 64,
         record_bytes_max: 256,
@@ -326,7 +326,7 @@ fn records_and_names_around_the_end_of_the_ring_are_whole() {
 
 /// The writer lets go of a ring only when all that came through it is durable.
 #[test]
-fn who_waits_for_a_producer_that_is_gone_is_told() {
+fn tickets_outlive_their_producer() {
     let config = WriterConfig { max_batch_latency: Some(Duration::from_millis(100)), ..defaults() };
     let engine = Engine::start(config);
     let mut producer = engine.writer.producer().expect("the run is open");

@@ -62,7 +62,7 @@ fn the_records_have_the_documented_layout() {
 }
 
 #[test]
-fn the_hashes_are_stock_blake3_of_what_is_documented() {
+fn hashes_are_stock_blake3_as_documented() {
     let frame = frame();
     for (record, hash) in frame.records.iter().zip(&frame.hashes) {
         assert_eq!(blake3::hash(record).as_bytes(), hash);

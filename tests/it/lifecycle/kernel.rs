@@ -50,7 +50,7 @@ fn without_a_configuration_it_is_inert() {
 }
 
 #[test]
-fn a_kernel_records_through_what_was_injected() {
+fn a_kernel_records_through_an_injected_store() {
     let folder = tempfile::tempdir().unwrap();
     let config = EventStoreConfig::new(folder.path());
     let factory: KernelEventStoreFactory =
@@ -108,7 +108,7 @@ fn a_tapped_bus_is_recorded_until_the_seal() {
 }
 
 #[test]
-fn runs_follow_each_other_each_with_a_fresh_signal() {
+fn each_run_gets_a_fresh_signal() {
     let folder = tempfile::tempdir().unwrap();
     let mut lifecycle = lifecycle(folder.path());
     let first = open(&mut lifecycle).unwrap();
@@ -197,7 +197,7 @@ fn anchors_are_recorded_where_they_are_asked_for() {
 }
 
 #[test]
-fn the_node_is_told_once_that_a_run_is_halted() {
+fn a_halt_is_reported_to_the_node_once() {
     let folder = tempfile::tempdir().unwrap();
     let told = Arc::new(AtomicU64::new(0));
     let count = Arc::clone(&told);
@@ -227,7 +227,7 @@ fn the_node_is_told_once_that_a_run_is_halted() {
 }
 
 #[test]
-fn without_a_thread_a_submit_is_durable_when_it_returns() {
+fn an_inline_submit_is_durable_at_once() {
     let folder = tempfile::tempdir().unwrap();
     let config = EventStoreConfig::new(folder.path());
     let options = LifecycleOptions { is_inline: true, ..options() };

@@ -27,7 +27,7 @@ fn frames() -> Vec<Vec<Message>> {
 /// Each bit of what the frames from the middle of the run are found by. Of pages that are in use, it is missed, and the
 /// file stays as it is; nothing comes of one in an old page.
 #[test]
-fn a_file_that_is_no_longer_as_it_was_closed_is_left_alone() {
+fn a_changed_closed_file_is_left_alone() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
     leave_closed(folder, 1, &frames());

@@ -33,7 +33,7 @@ fn accounts(to: u64, last_seq: u64) -> Accounts {
 }
 
 #[test]
-fn a_run_without_a_snapshot_is_restored_on_top_of_those_it_continues_from() {
+fn a_run_without_snapshot_needs_its_parents() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
     let mut ledger = Ledger::default();
@@ -63,7 +63,7 @@ fn a_run_without_a_snapshot_is_restored_on_top_of_those_it_continues_from() {
 }
 
 #[test]
-fn without_any_snapshot_all_is_replayed_from_the_first_run() {
+fn without_snapshots_all_runs_are_replayed() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
     leave_child(folder, 1, None, &[bookings(1, 5)]);
@@ -87,7 +87,7 @@ fn with_nothing_left_behind_nothing_is_restored() {
 }
 
 #[test]
-fn a_run_that_is_missing_from_the_line_is_named() {
+fn a_missing_parent_is_named() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
     leave_child(folder, 1, None, &cut());
@@ -118,7 +118,7 @@ fn runs_that_name_each_other_are_no_line() {
 }
 
 #[test]
-fn a_snapshot_that_is_gone_is_an_error_of_its_run() {
+fn a_lost_snapshot_fails_the_restore() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
     let mut ledger = Ledger::default();
@@ -189,7 +189,7 @@ fn a_run_that_ended_is_continued() {
 /// The start failed between its opening and its first snapshot: by a crash, or by an error that ended the program in
 /// order.
 #[test]
-fn a_start_that_failed_after_a_clean_end_loses_nothing() {
+fn a_failed_start_loses_nothing() {
     for crashes in [true, false] {
         let folder = tempfile::tempdir().unwrap();
         let folder = folder.path();

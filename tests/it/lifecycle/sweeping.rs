@@ -79,7 +79,7 @@ fn every_row_of_the_table() {
 }
 
 #[test]
-fn a_second_sweep_finds_nothing_to_do_and_the_same_parent() {
+fn a_second_sweep_finds_the_same_parent() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
     leave(folder, 1, &cut());
@@ -94,7 +94,7 @@ fn a_second_sweep_finds_nothing_to_do_and_the_same_parent() {
 }
 
 #[test]
-fn both_topic_and_type_of_the_last_entry_make_an_end() {
+fn an_end_needs_topic_and_type() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
     let last = |topic: &str, payload_type: &str| {
@@ -127,7 +127,7 @@ fn the_newest_sound_run_is_the_parent() {
 }
 
 #[test]
-fn a_run_that_ended_and_was_not_sealed_is_the_parent() {
+fn an_ended_unsealed_run_is_the_parent() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
     seal(folder, 1, CrashedRecovered);
@@ -138,7 +138,7 @@ fn a_run_that_ended_and_was_not_sealed_is_the_parent() {
 }
 
 #[test]
-fn a_run_that_somebody_looks_at_for_a_moment_is_waited_for() {
+fn a_run_in_brief_use_is_waited_for() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
     leave_closed(folder, 1, &cut());
@@ -153,7 +153,7 @@ fn a_run_that_somebody_looks_at_for_a_moment_is_waited_for() {
 }
 
 #[test]
-fn a_run_that_stays_in_use_is_skipped_until_it_is_free() {
+fn a_run_in_use_is_skipped() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
     leave_closed(folder, 1, &cut());
@@ -170,7 +170,7 @@ fn a_run_that_stays_in_use_is_skipped_until_it_is_free() {
 }
 
 #[test]
-fn a_file_damaged_beyond_opening_is_skipped_and_keeps_nobody_from_booting() {
+fn an_unopenable_file_does_not_stop_a_boot() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
     leave(folder, 1, &cut());
@@ -188,7 +188,7 @@ fn a_file_damaged_beyond_opening_is_skipped_and_keeps_nobody_from_booting() {
 }
 
 #[test]
-fn files_that_are_no_runs_are_reported_and_left_alone() {
+fn foreign_files_are_reported_and_left_alone() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
     leave(folder, 1, &cut());
@@ -224,7 +224,7 @@ fn files_that_are_no_runs_are_reported_and_left_alone() {
 }
 
 #[test]
-fn what_was_never_made_into_a_run_is_cleared_away() {
+fn temporary_files_are_removed() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
     leave(folder, 1, &cut());
@@ -240,7 +240,7 @@ fn what_was_never_made_into_a_run_is_cleared_away() {
 }
 
 #[test]
-fn a_run_sealed_in_a_file_that_was_not_closed_is_closed() {
+fn a_sealed_but_unclosed_file_is_closed() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
     let mut store = RedbBackend::with_disk_mode(folder, DiskMode::Buffered);
@@ -260,7 +260,7 @@ fn a_run_sealed_in_a_file_that_was_not_closed_is_closed() {
 }
 
 #[test]
-fn an_instance_without_a_folder_has_nothing_to_sweep() {
+fn a_missing_folder_has_nothing_to_sweep() {
     let folder = tempfile::tempdir().unwrap();
     let report = sweep(&folder.path().join("not/there"));
     assert_eq!((report.recovered, report.parent_run_id, report.skipped), (vec![], None, vec![]));

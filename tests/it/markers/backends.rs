@@ -221,7 +221,7 @@ fn nothing_is_appended_before_it_is_open(place: &Place) {
 }
 
 #[test]
-fn a_file_is_opened_for_reading_once_it_is_sealed() {
+fn only_a_sealed_file_opens_for_reading() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("run.markers.redb");
     let refusal = |path: &std::path::Path| open_sealed_markers(path).map(|_| ());

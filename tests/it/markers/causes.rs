@@ -13,7 +13,7 @@ const DECISIONS: u64 = 100_000;
 /// One thread sees data, another decides: each decision carries how much data it knew of, and each piece of data how
 /// many decisions.
 #[test]
-fn data_stands_before_what_it_caused_and_behind_what_caused_it() {
+fn data_is_ordered_by_cause_and_effect() {
     let node = Node::open(DataMarkerConfig { high_fidelity: vec!["ES".to_owned()], ..roomy() });
     let (data, decisions, done) = (AtomicU64::new(0), AtomicU64::new(0), AtomicBool::new(false));
     std::thread::scope(|scope| {
@@ -88,7 +88,7 @@ fn data_stands_before_what_it_caused_and_behind_what_caused_it() {
 
 /// A thread with a tap on each of two buses: what passed either of them was seen before what it decides next.
 #[test]
-fn a_thread_with_two_taps_has_seen_what_passed_both() {
+fn data_of_both_taps_precedes_the_decision() {
     let node = Node::open(DataMarkerConfig { high_fidelity: vec!["ES".to_owned()], ..roomy() });
     let mut taps = [node.adapter(), node.adapter()];
     let trade = |n| Trade { instrument: "ES", ts_init: n, price: 0 };

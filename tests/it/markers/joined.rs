@@ -51,7 +51,7 @@ fn bids(at_entry: &StreamAtEntry) -> Vec<i64> {
 }
 
 #[test]
-fn the_records_up_to_the_cursor_and_no_others() {
+fn a_join_gives_records_up_to_the_cursor() {
     // Stream 0 stands at 1003 before entry 5 and at 1008 before entry 9; stream 1 begins behind 5.
     let markers = sidecar(vec![
         cursor(1, 4, 0, 3),
@@ -76,7 +76,7 @@ fn the_records_up_to_the_cursor_and_no_others() {
 }
 
 #[test]
-fn records_of_one_time_are_told_apart_by_high_fidelity_markers_alone() {
+fn high_fidelity_tells_equal_times_apart() {
     let cursors = |marker_seq| cursor(marker_seq, 4, 0, 4);
     let markers = sidecar(vec![cursors(1)]);
     let at_5 = &join_at_entry(&markers, &catalog(), 5, 0).unwrap()[0];
@@ -100,7 +100,7 @@ fn records_of_one_time_are_told_apart_by_high_fidelity_markers_alone() {
 
 /// Where the markers do not tell how many records of the last time had been seen, none is left out.
 #[test]
-fn what_high_fidelity_markers_do_not_tell_is_uncertain() {
+fn records_without_markers_are_uncertain() {
     let marker = |marker_seq, same_ts_ordinal| {
         let Marker::HiFi(marker) = hifi(marker_seq, 4, 0) else { unreachable!() };
         Marker::HiFi(HiFiMarker { ts_init: 1004.into(), same_ts_ordinal, ..marker })

@@ -63,7 +63,7 @@ fn troubled(gate: &Gate, fails: bool) -> (LifecycleOptions, Shared) {
 }
 
 #[test]
-fn a_sidecar_whose_disk_is_full_ends_and_the_run_does_not() {
+fn a_full_disk_ends_only_the_sidecar() {
     let folder = tempfile::tempdir().unwrap();
     let (options, _) = troubled(&Gate::default(), true);
     let mut lifecycle = open_with(folder.path(), Some(roomy()), options);
@@ -75,7 +75,7 @@ fn a_sidecar_whose_disk_is_full_ends_and_the_run_does_not() {
 /// What is written into a file without a name is gone with the process: it is no record.
 #[cfg(unix)]
 #[test]
-fn a_sidecar_that_is_removed_ends_and_the_run_does_not() {
+fn removing_the_sidecar_does_not_end_the_run() {
     let folder = tempfile::tempdir().unwrap();
     let mut lifecycle = open_in(folder.path(), Some(roomy()));
     let run = run_path(folder.path(), &instance(), lifecycle.run_id().unwrap());
@@ -160,7 +160,7 @@ fn an_overload_sheds_markers_and_never_entries() {
 
 /// While markers come so fast that full batches are committed all the time: cursors are written down all the same.
 #[test]
-fn cursors_are_written_at_their_interval_whatever_else_comes() {
+fn full_batches_do_not_delay_cursors() {
     let folder = tempfile::tempdir().unwrap();
     let (options, source) = troubled(&Gate::default(), false);
     let markers = DataMarkerConfig {
@@ -190,7 +190,7 @@ fn cursors_are_written_at_their_interval_whatever_else_comes() {
 
 /// Markers behind entries that never became durable are none: a gap says that they are missing.
 #[test]
-fn no_marker_stands_behind_the_end_of_a_halted_run() {
+fn no_marker_is_past_a_halted_run() {
     let folder = tempfile::tempdir().unwrap();
     let (markers_options, source) = troubled(&Gate::default(), false);
     let options = LifecycleOptions {
@@ -221,7 +221,7 @@ fn no_marker_stands_behind_the_end_of_a_halted_run() {
 
 /// What is shed is told ahead of all that comes after it, also where the tap that shed it has nothing more to say.
 #[test]
-fn a_gap_stands_before_what_comes_after_it() {
+fn a_gap_comes_before_later_markers() {
     let folder = tempfile::tempdir().unwrap();
     let markers = DataMarkerConfig { streams_max: 1, ..roomy() };
     let mut lifecycle = open_in(folder.path(), Some(markers));
@@ -248,7 +248,7 @@ fn a_gap_stands_before_what_comes_after_it() {
 
 /// Without a thread and a ring too.
 #[test]
-fn an_inline_tap_says_what_it_sheds() {
+fn an_inline_tap_reports_shed_marks() {
     let folder = tempfile::tempdir().unwrap();
     let markers = DataMarkerConfig { streams_max: 1, ..roomy() };
     let options = LifecycleOptions { is_inline: true, ..options() };
@@ -264,7 +264,7 @@ fn an_inline_tap_says_what_it_sheds() {
 
 /// A ring too full for the announcement of a first stream: it is announced later, behind another, and nothing is mixed up.
 #[test]
-fn streams_that_could_not_be_announced_at_first_are_announced_later() {
+fn streams_are_announced_once_there_is_room() {
     let folder = tempfile::tempdir().unwrap();
     let gate = Gate::default();
     let (options, source) = troubled(&Gate::default(), false);
@@ -332,7 +332,7 @@ fn marks_take_no_room_from_entries() {
 
 /// A store that hangs is waited for once, and the sidecar does not wait for it again.
 #[test]
-fn a_sidecar_does_not_wait_for_a_writer_that_hangs() {
+fn a_hanging_writer_does_not_delay_the_sidecar() {
     let folder = tempfile::tempdir().unwrap();
     let gate = Gate::default();
     let (options, source) = troubled(&Gate::default(), false);

@@ -15,7 +15,7 @@ use crate::support::{Gate, PATIENCE, instance};
 
 /// Marks of two lines, some of them with one at each end of the ring.
 #[test]
-fn marks_around_the_end_of_a_ring_are_whole() {
+fn marks_survive_the_end_of_the_ring() {
     let folder = tempfile::tempdir().unwrap();
     let markers = DataMarkerConfig { high_fidelity: vec!["NQ".to_owned()], ..roomy() };
     let config = config_of_small_rings(folder.path(), markers);
@@ -43,7 +43,7 @@ fn marks_around_the_end_of_a_ring_are_whole() {
 }
 
 #[test]
-fn what_a_tap_sheds_just_before_it_goes_is_told() {
+fn marks_shed_by_a_leaving_tap_are_reported() {
     let folder = tempfile::tempdir().unwrap();
     let gate = Gate::default();
     let options = on_gated_store(options(), &gate);
@@ -83,7 +83,7 @@ fn inline_taps_are_told_apart() {
 
 /// Rings are numbered as the writer comes to know them, each so that no other has its number.
 #[test]
-fn taps_that_come_one_after_the_other_are_told_apart() {
+fn successive_taps_are_told_apart() {
     let folder = tempfile::tempdir().unwrap();
     let mut lifecycle = open_with(folder.path(), Some(roomy()), options());
     let run = run_path(folder.path(), &instance(), lifecycle.run_id().unwrap());

@@ -33,7 +33,7 @@ fn off_means_no_file() {
 }
 
 #[test]
-fn what_is_in_the_sidecars_place_stays_and_the_run_goes_on() {
+fn a_file_in_the_sidecars_place_stays() {
     let folder = tempfile::tempdir().unwrap();
     let garbage = |path: &Path| -> Box<dyn MarkerBackend> {
         fs::write(path, b"garbage").unwrap();
@@ -53,7 +53,7 @@ fn what_is_in_the_sidecars_place_stays_and_the_run_goes_on() {
 }
 
 #[test]
-fn a_folder_that_takes_no_sidecar_keeps_no_run_from_being_recorded() {
+fn a_run_is_recorded_without_its_sidecar() {
     let folder = tempfile::tempdir().unwrap();
     let nowhere = |path: &Path| -> Box<dyn MarkerBackend> {
         Box::new(RedbMarkerBackend::new(path.join("no-such-folder/markers.redb")))
@@ -90,7 +90,7 @@ impl MarkerBackend for Unmakeable {
 }
 
 #[test]
-fn a_sidecar_that_panics_while_it_is_made_keeps_no_run_from_being_recorded() {
+fn a_panicking_sidecar_does_not_stop_a_run() {
     let folder = tempfile::tempdir().unwrap();
     let opener = |_: &Path| -> Box<dyn MarkerBackend> {
         Box::new(Unmakeable { gate: Gate::default(), panics: true })
@@ -101,7 +101,7 @@ fn a_sidecar_that_panics_while_it_is_made_keeps_no_run_from_being_recorded() {
 }
 
 #[test]
-fn a_sidecar_that_hangs_while_it_is_made_keeps_no_run_from_being_recorded() {
+fn a_hanging_sidecar_does_not_stop_a_run() {
     let folder = tempfile::tempdir().unwrap();
     let gate = Gate::default();
     gate.shut();
@@ -117,7 +117,7 @@ fn a_sidecar_that_hangs_while_it_is_made_keeps_no_run_from_being_recorded() {
 }
 
 #[test]
-fn extractors_that_cannot_be_made_keep_no_run_from_being_recorded() {
+fn failing_extractors_do_not_stop_a_run() {
     let folder = tempfile::tempdir().unwrap();
     let extractor_registry: Box<dyn Fn() -> Result<ExtractorRegistry, _>> =
         Box::new(|| Err("no extractors".into()));
@@ -129,7 +129,7 @@ fn extractors_that_cannot_be_made_keep_no_run_from_being_recorded() {
 
 /// A run that was left behind is recovered together with its sidecar.
 #[test]
-fn a_sidecar_that_was_left_behind_is_sealed_with_the_next_boot() {
+fn a_boot_seals_a_leftover_sidecar() {
     let folder = tempfile::tempdir().unwrap();
     let markers = DataMarkerConfig { safety_flush_interval: Duration::from_millis(1), ..roomy() };
     let mut lifecycle = open_in(folder.path(), Some(markers.clone()));
@@ -199,7 +199,7 @@ fn swept(
 
 /// What cannot be believed is not sealed as sound, and whoever boots is told.
 #[test]
-fn a_damaged_sidecar_that_was_left_behind_is_quarantined() {
+fn a_damaged_leftover_sidecar_is_quarantined() {
     assert_eq!(swept(12, |_| {}, |_| {}), RunStatus::CrashedRecovered);
     let damage = |path: &Path| {
         tamper::edit(path, |transaction| {
@@ -210,7 +210,7 @@ fn a_damaged_sidecar_that_was_left_behind_is_quarantined() {
 }
 
 #[test]
-fn a_sidecar_that_does_not_belong_to_its_run_is_quarantined() {
+fn a_foreign_sidecar_is_quarantined() {
     assert_eq!(swept(13, |_| {}, |_| {}), RunStatus::Quarantined, "behind the run's end");
     let of_another = |manifest: &mut MarkerManifest| manifest.run_id = run_id(1);
     assert_eq!(swept(12, of_another, |_| {}), RunStatus::Quarantined);

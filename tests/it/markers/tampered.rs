@@ -159,7 +159,7 @@ fn a_time_that_falls() {
 }
 
 #[test]
-fn a_stream_that_nobody_knows() {
+fn an_unknown_stream() {
     let found = found_with(|markers| markers[1] = hifi(2, 1, 2));
     assert_eq!(found, [MarkerFinding::UnknownStream { marker_seq: 2, slot: 2 }]);
 }
@@ -277,7 +277,7 @@ fn a_manifest_without_a_class_that_was_marked() {
 }
 
 #[test]
-fn a_manifest_without_an_instrument_that_was_marked_with_high_fidelity() {
+fn an_unlisted_high_fidelity_instrument() {
     let found = found_with_manifest(|manifest| manifest.high_fidelity.clear());
     let identifier = stream(1).identifier;
     assert_eq!(found, [MarkerFinding::NotHighFidelity { slot: 1, identifier }]);

@@ -14,7 +14,7 @@ use crate::support::raw::{self, RawKeyRow};
 use crate::support::{assert_matches, pages, tamper};
 
 #[test]
-fn an_index_that_leads_back_ends_the_look_up() {
+fn a_lookup_ends_when_the_index_leads_back() {
     let file = SealedFile::record(&[messages(1, 3), messages(4, 6)]);
     for back in [1, 3] {
         let mut asked = 0;
@@ -31,7 +31,7 @@ fn an_index_that_leads_back_ends_the_look_up() {
 
 /// An answer that leads on is looked after, however little it helps.
 #[test]
-fn an_index_that_leads_on_is_followed_to_its_end() {
+fn a_lookup_follows_the_index_to_its_end() {
     let file = SealedFile::record(&[messages(1, 3), messages(4, 6)]);
     let misled = Doctored::misled(file.open(), |from| (from <= 6).then_some(from.max(1)));
     let lookup = EventStoreReader::new(misled).lookup(IndexKind::CLIENT_ORDER_ID, "O-1");
@@ -110,7 +110,7 @@ fn search(file: &SealedFile, questions: &[(RawKeyRow, Option<u64>)], change: &st
 
 /// redb searches by what stands in its inner pages, and checks no checksum on the way.
 #[test]
-fn a_search_in_a_damaged_tree_is_right_or_an_error() {
+fn a_damaged_tree_gives_no_wrong_answer() {
     let rows = rows();
     let (file, questions) = (indexed_by(&rows), questions(&rows));
     assert_eq!(search(&file, &questions, "no change"), 0);

@@ -47,7 +47,7 @@ fn record(keys: &[&[u8]]) -> Vec<Line> {
 
 /// Whatever of two keys with one hash is mentioned first, in one entry, one frame, or in several.
 #[test]
-fn each_key_of_a_hash_is_found_at_its_own_first_mention() {
+fn keys_with_equal_hashes_are_told_apart() {
     let [a, b] = colliding(1);
     let [c, d] = colliding(0x0123_4567_89ab_cdef);
     let never = colliding(77);

@@ -44,7 +44,7 @@ pub(super) fn assert_scan(reader: &EventStoreReader, expected: &[&str]) {
 }
 
 #[test]
-fn a_changed_payload_is_a_hash_mismatch_and_the_scan_goes_on() {
+fn a_scan_goes_on_after_a_hash_mismatch() {
     let (_file, reader) = tampered(|path| {
         tamper::frame(path, 4, |frame| frame.records[1][64] ^= 1);
     });
@@ -56,7 +56,7 @@ fn a_changed_payload_is_a_hash_mismatch_and_the_scan_goes_on() {
 
 /// Each try would find it missing, from itself to the entry before: a scan that went on would never end.
 #[test]
-fn a_frame_that_only_a_walk_comes_to_ends_the_scan() {
+fn an_unfindable_frame_ends_the_scan() {
     let file = SealedFile::record(&[messages(1, 3), messages(4, 6), messages(7, 9)]);
     let reader = EventStoreReader::new(Doctored::lost(file.open(), 4..=u64::MAX));
     let lost = "the run file is damaged: no search finds the frame at seq 4";
@@ -68,7 +68,7 @@ fn a_frame_that_only_a_walk_comes_to_ends_the_scan() {
 }
 
 #[test]
-fn a_reverse_scan_leaves_no_frame_out_that_only_a_walk_comes_to() {
+fn a_reverse_scan_reports_unfindable_frames() {
     let file = SealedFile::record(&[messages(1, 3), messages(4, 6), messages(7, 9)]);
     let reader = EventStoreReader::new(Doctored::lost(file.open(), 4..=6));
     let gap = "entries 4 to 6 are missing";
@@ -125,7 +125,7 @@ fn a_malformed_record_is_reported_alone() {
 }
 
 #[test]
-fn missing_entries_are_a_gap_and_the_scan_goes_on() {
+fn a_scan_goes_on_after_a_gap() {
     let (_file, reader) = tampered(|path| tamper::remove_frame(path, 4));
     for seq in 4..=6 {
         assert_matches!(reader.read(seq), Err(ReadError::Gap { from, to: 6 }) if from == seq);
@@ -141,7 +141,7 @@ fn entries_missing_at_the_beginning_are_a_gap() {
 }
 
 #[test]
-fn a_gap_is_reported_within_the_range_asked_for() {
+fn a_gap_is_cut_to_the_range() {
     let (_file, reader) = tampered(|path| tamper::remove_frame(path, 4));
     for (from, to, gap) in [(5, 5, "5 to 5"), (5, 8, "5 to 6"), (2, 5, "4 to 5"), (4, 6, "4 to 6")]
     {
@@ -156,7 +156,7 @@ fn a_gap_is_reported_within_the_range_asked_for() {
 }
 
 #[test]
-fn a_frame_that_cannot_be_read_ends_the_scan() {
+fn an_unreadable_frame_ends_the_scan() {
     let (_file, reader) = tampered(|path| {
         tamper::frame_bytes(path, 4, |bytes| bytes.truncate(100));
     });
@@ -196,7 +196,7 @@ fn entries_that_changed_places_are_out_of_place() {
 }
 
 #[test]
-fn a_name_the_run_does_not_have_is_reported() {
+fn an_unknown_name_is_reported() {
     let (_file, reader) = tampered(|path| tamper::name(path, 1, None));
     assert_matches!(reader.read(2), Err(ReadError::UnknownName { seq: 2, id: 1 }));
     assert_eq!(scan(&reader, Direction::Forward).len(), 9);

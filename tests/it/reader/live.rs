@@ -17,7 +17,7 @@ fn seqs<E: std::fmt::Debug>(entries: impl Iterator<Item = Result<Entry, E>>) -> 
 }
 
 #[test]
-fn an_open_scan_goes_on_with_what_is_appended() {
+fn an_open_scan_continues_with_appended_entries() {
     for place in Place::all() {
         let mut store = place.open(1);
         let reader = EventStoreReader::new(store.reader().unwrap());
@@ -37,7 +37,7 @@ fn an_open_scan_goes_on_with_what_is_appended() {
 }
 
 #[test]
-fn names_that_come_later_are_known_to_an_open_scan() {
+fn an_open_scan_learns_later_names() {
     let mut store = Place::memory().open(1);
     let reader = EventStoreReader::new(store.reader().unwrap());
     let mut scan = reader.scan(1, u64::MAX, Direction::Forward);
@@ -69,7 +69,7 @@ fn growing(frames: u64, entries: u64) -> (Arc<Mutex<Box<dyn EventStore>>>, Event
 
 /// What is committed between two looks at the store is not missing.
 #[test]
-fn a_scan_meets_no_gap_where_the_run_grows_under_it() {
+fn a_growing_run_gives_a_scan_no_gap() {
     for (frames, entries) in [(1, 1), (1, 3), (2, 1), (3, 2)] {
         let end = 3 + frames * entries;
         for from in 1..=end {
@@ -83,7 +83,7 @@ fn a_scan_meets_no_gap_where_the_run_grows_under_it() {
 }
 
 #[test]
-fn a_reverse_scan_begins_at_a_watermark_where_the_run_grows_under_it() {
+fn a_reverse_scan_of_a_growing_run_is_whole() {
     for (frames, entries) in [(1, 1), (1, 3), (2, 1), (3, 2)] {
         for to in [4, 5, u64::MAX] {
             let (_store, reader) = growing(frames, entries);
@@ -96,7 +96,7 @@ fn a_reverse_scan_begins_at_a_watermark_where_the_run_grows_under_it() {
 }
 
 #[test]
-fn a_point_read_meets_no_gap_where_the_run_grows_under_it() {
+fn a_growing_run_gives_a_read_no_gap() {
     for (frames, entries) in [(1, 1), (1, 3), (2, 1), (3, 2)] {
         for seq in 1..=3 + frames * entries {
             let (_store, reader) = growing(frames, entries);
@@ -125,7 +125,7 @@ fn ending_after(look: u32) -> EventStoreReader {
 
 /// Its manifest says where it ends as soon as it does, and by then what was looked for before may be there.
 #[test]
-fn nothing_is_missing_of_a_run_that_is_sealed_under_its_reader() {
+fn sealing_hides_nothing_from_a_reader() {
     for look in 0..8 {
         for from in 1..=7 {
             let reader = ending_after(look);

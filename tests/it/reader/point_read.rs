@@ -9,7 +9,7 @@ use crate::support::places::SealedFile;
 use crate::support::{FrameMaker, Message, Place, tamper};
 
 #[test]
-fn a_live_reader_reads_what_was_committed_after_its_last_read() {
+fn a_live_reader_sees_later_commits() {
     for place in Place::all() {
         let mut store = place.open(1);
         let reader = EventStoreReader::new(store.reader().unwrap());
@@ -31,7 +31,7 @@ fn a_live_reader_reads_what_was_committed_after_its_last_read() {
 
 /// A frame that a reader keeps must not keep a live run's pages; a sealed file's are there to stay.
 #[test]
-fn a_frame_of_a_live_run_is_kept_in_memory_of_its_own() {
+fn kept_frames_of_live_runs_are_copies() {
     let lent_and_kept = |source: &dyn RunReader| {
         let (_, lent) = source.frame_at_or_before(1).unwrap().unwrap();
         let kept = source.detach(lent.clone());
@@ -76,7 +76,7 @@ proptest! {
 
     /// However much is kept, and whatever was read before, a read comes to the same.
     #[test]
-    fn what_is_kept_never_changes_what_is_read(seqs in prop::collection::vec(0_u64..30, 1..60)) {
+    fn kept_frames_never_change_a_read(seqs in prop::collection::vec(0_u64..30, 1..60)) {
         let file = damaged();
         let keeps_none = EventStoreReader::keeping(file.open(), 0);
         let keeps_two = EventStoreReader::keeping(file.open(), 2_500);

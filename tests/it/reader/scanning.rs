@@ -100,7 +100,7 @@ fn borrowed_and_owned_entries_are_the_same() {
 }
 
 #[test]
-fn a_point_read_finds_every_entry_and_nothing_else() {
+fn a_point_read_finds_exactly_the_entries() {
     on_every_place(|reader| {
         for seq in 1..=10 {
             let entry = reader.read(seq).unwrap().unwrap();

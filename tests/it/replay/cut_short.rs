@@ -43,7 +43,7 @@ fn reader(path: &std::path::Path) -> EventStoreReader {
 }
 
 #[test]
-fn a_restore_fails_with_what_is_missing_and_touches_nothing() {
+fn restoring_an_incomplete_run_touches_nothing() {
     let anchored = Ledger::default();
     for (mut ledger, anchor) in
         [(Ledger::default(), None), (Ledger::with_vault(&anchored.vault), Some(&anchored))]
@@ -90,7 +90,7 @@ fn a_follower_applies_nothing_of_it() {
 }
 
 #[test]
-fn a_joined_replay_ends_with_what_is_missing() {
+fn a_joined_replay_ends_with_the_gap() {
     let (_place, path) = cut_short(None);
     let planned = ReplayInputs::entries(5, u64::MAX).plan(&EmptyCatalog).unwrap();
     let reader = reader(&path);

@@ -87,7 +87,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(24))]
 
     #[test]
-    fn a_snapshot_is_of_one_place_in_the_order_of_all_producers(
+    fn a_snapshot_has_one_place_in_order(
         amounts in vec(vec(0_u64..100, 1..60), 2..5),
         snapshot_every in 1_usize..4,
     ) {

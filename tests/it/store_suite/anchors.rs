@@ -126,7 +126,7 @@ fn without_an_open_run_no_anchor_is_recorded(place: &Place) {
 
 /// It may have what this program does not know, or cannot read.
 #[test]
-fn a_run_that_was_taken_up_has_its_anchor_in_its_root_as_it_is_stored() {
+fn a_reopened_run_roots_its_stored_anchor() {
     let hash = ContentHash::of(b"");
     let known = format!(r#""high_watermark":4,"blob_ref":"b","content_hash":"{hash}""#);
     let of_a_later_version = format!(r#"{{{known},"taken_by":"node-1"}}"#);

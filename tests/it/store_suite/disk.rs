@@ -64,7 +64,7 @@ fn path(place: &Place) -> PathBuf {
 
 /// After a failed sync the system may go on to read what is nowhere but in its memory.
 #[test]
-fn a_run_that_was_left_is_read_from_the_disk() {
+fn a_reopened_run_is_read_from_disk() {
     let place = Place::disk(DiskMode::Buffered);
     abandoned(&place);
     let (mut store, notes) = watched(&place, Notes::default());
@@ -76,7 +76,7 @@ fn a_run_that_was_left_is_read_from_the_disk() {
 
 /// The first sync tells of writes of before, which nobody waits for any more.
 #[test]
-fn a_disk_that_takes_no_sync_is_an_error_of_its_run() {
+fn a_failed_sync_fails_the_run() {
     let place = Place::disk(DiskMode::Buffered);
     abandoned(&place);
     let failing = |syncs| Notes { failing_syncs: Mutex::new(syncs), ..Notes::default() };
@@ -94,7 +94,7 @@ fn a_disk_that_takes_no_sync_is_an_error_of_its_run() {
 
 /// Whoever made them may have died before they were.
 #[test]
-fn the_names_of_a_runs_folders_are_made_durable_also_where_they_were_there() {
+fn existing_folder_names_are_synced_too() {
     let place = Place::disk(DiskMode::Buffered);
     let base_dir = place.folder();
     for n in 1..=2 {
@@ -109,7 +109,7 @@ fn the_names_of_a_runs_folders_are_made_durable_also_where_they_were_there() {
 }
 
 #[test]
-fn a_run_for_which_there_is_no_room_is_told_with_its_file() {
+fn a_full_disk_names_the_file() {
     let place = Place::disk(DiskMode::Buffered);
     let (mut store, _) = watched(&place, Notes { is_full: true, ..Notes::default() });
     let error = store.open_run(manifest(1)).unwrap_err();

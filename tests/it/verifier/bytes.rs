@@ -34,7 +34,7 @@ fn verify(path: &Path, root: Hash) -> Outcome {
 /// Every byte of every frame and of the manifest, and of the rows of names and index, wherever they
 /// lie in the file, is covered. What is left are redb's own bytes, most of them unused.
 #[test]
-fn a_flipped_byte_of_what_is_stored_is_found() {
+fn every_flipped_stored_byte_is_found() {
     let file = sealed();
     let whole = fs::read(&file.path).unwrap();
     let source = file.open();

@@ -17,7 +17,7 @@ fn a_changed_payload_is_a_hash_mismatch() {
 }
 
 #[test]
-fn a_changed_hash_is_a_hash_mismatch_and_breaks_the_chain() {
+fn a_changed_hash_breaks_the_chain() {
     let found = findings(|path| tamper::frame(path, 4, |frame| frame.hashes[2][0] ^= 1));
     let mismatch = Finding::HashMismatch { seq: 6 };
     // Of the key it mentions, it is no witness any more.
@@ -42,7 +42,7 @@ fn a_frame_cut_short_is_damaged() {
 }
 
 #[test]
-fn a_changed_offset_is_damage_and_breaks_the_chain() {
+fn a_changed_offset_breaks_the_chain() {
     let found = findings(|path| {
         tamper::frame(path, 7, |frame| {
             let mut bytes = frame.clone();
@@ -173,7 +173,7 @@ fn an_entry_added_behind_the_end_is_found() {
 }
 
 #[test]
-fn a_row_that_is_no_frame_is_damage_wherever_it_is() {
+fn a_malformed_frame_is_damage_anywhere() {
     for key in [0, 5, 100] {
         let found = findings(|path| {
             tamper::edit(path, |transaction| {
@@ -188,7 +188,7 @@ fn a_row_that_is_no_frame_is_damage_wherever_it_is() {
 
 /// A frame that is sound by itself, within another one.
 #[test]
-fn a_frame_one_too_many_is_no_place_that_says_something_else() {
+fn an_extra_frame_causes_no_other_finding() {
     let found = findings(|path| {
         let mut maker = FrameMaker::at(5);
         let frame = maker.frame(&[Message::nth(5)]);

@@ -36,7 +36,7 @@ fn a_wrong_root_is_a_mismatch() {
 }
 
 #[test]
-fn a_run_that_is_not_sealed_has_no_root_to_match() {
+fn an_unsealed_run_has_no_root() {
     let mut store = Place::memory().open(1);
     FrameMaker::new().append_all(&mut *store, &batches());
     let expected = Hash::from_bytes([7; 32]);
@@ -63,7 +63,7 @@ fn anchor(blob_ref: &str) -> SnapshotAnchor {
 }
 
 #[test]
-fn an_anchor_that_was_added_changed_or_removed_gives_another_root() {
+fn any_change_of_the_anchor_changes_the_root() {
     let row = |blob_ref| serde_json::to_vec(&anchor(blob_ref)).unwrap();
     assert_only_root_differs(&sealed(), |path| tamper::meta(path, "anchor", &row("added")));
     let anchored = || {

@@ -24,7 +24,7 @@ fn a_changed_end_is_a_mismatch() {
 }
 
 #[test]
-fn a_start_that_is_not_the_run_s_is_a_mismatch() {
+fn a_wrong_start_time_is_a_mismatch() {
     let found = findings(|path| {
         tamper::manifest(path, "\"start_ts_init\":1700000000000000001", "\"start_ts_init\":5");
     });
@@ -55,7 +55,7 @@ fn cut_short(first_seq: u64) -> Finding {
 }
 
 #[test]
-fn a_damaged_last_frame_leaves_nothing_to_compare_the_end_with() {
+fn a_damaged_last_frame_hides_the_end() {
     assert_eq!(findings(|path| cut(path, 7)), [cut_short(7)]);
     // What does not hang on the end is compared all the same.
     let found = findings(|path| {
@@ -66,7 +66,7 @@ fn a_damaged_last_frame_leaves_nothing_to_compare_the_end_with() {
 }
 
 #[test]
-fn an_entry_in_a_lost_frame_may_have_had_the_largest_time() {
+fn a_lost_frame_may_explain_the_end_time() {
     let late = Message { ts_init: 5_000, ..Message::nth(4) };
     let file = SealedFile::record(&[messages(1, 3), vec![late], messages(5, 6)]);
     tamper::remove_frame(&file.path, 4);

@@ -39,7 +39,7 @@ fn forge(frame: &mut RawFrame, index: usize, offset: usize, value: u32) {
 }
 
 #[test]
-fn an_entry_with_a_name_the_run_does_not_have_is_found() {
+fn an_unknown_name_in_an_entry_is_found() {
     let before = RawFrame::decode(&sealed().open().frame_at_or_before(7).unwrap().unwrap().1);
     // Bytes 28 to 31 are the topic, 32 to 35 the payload type.
     for offset in [28, 32] {
@@ -53,7 +53,7 @@ fn an_entry_with_a_name_the_run_does_not_have_is_found() {
 }
 
 #[test]
-fn a_name_used_before_the_frame_that_brings_it_is_found() {
+fn a_name_used_too_early_is_found() {
     let file =
         SealedFile::record(&[messages(1, 3), vec![Message::new("later", "Later", 1_004, b"")]]);
     tamper::frame(&file.path, 1, |frame| forge(frame, 2, 28, 3));
@@ -70,7 +70,7 @@ fn named() -> SealedFile {
 
 /// Nobody can say which numbers those behind it have.
 #[test]
-fn a_lost_frame_takes_its_names_with_it_and_no_others() {
+fn a_lost_frame_loses_only_its_names() {
     let file = named();
     tamper::remove_frame(&file.path, 4);
     let lost = [Finding::Gap { from: 4, to: 4 }, unlinked(5)];
@@ -82,7 +82,7 @@ fn a_lost_frame_takes_its_names_with_it_and_no_others() {
 }
 
 #[test]
-fn a_damaged_frame_takes_its_names_with_it_and_no_others() {
+fn a_damaged_frame_loses_only_its_names() {
     for (first_seq, behind) in [(4, vec![unlinked(5)]), (5, vec![])] {
         let file = named();
         tamper::frame_bytes(&file.path, first_seq, |bytes| bytes.truncate(10));

@@ -142,7 +142,7 @@ fn any_damage_is_found_alike() {
 }
 
 #[test]
-fn what_follows_an_unreadable_place_is_not_reported() {
+fn nothing_after_an_unreadable_place_is_reported() {
     let file = SealedFile::record(&batches());
     tamper::frame(&file.path, 298, |frame| frame.records[0][64] ^= 1);
     for first_seq in [1, 50, 96, 97, 98, 193, 250] {

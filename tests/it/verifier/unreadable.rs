@@ -24,7 +24,7 @@ fn unreadable(what: &'static str) -> Finding {
 const DAMAGE: Finding = Finding::HashMismatch { seq: 1 };
 
 #[test]
-fn an_unreadable_manifest_leaves_the_entries_to_be_verified() {
+fn entries_are_verified_without_a_manifest() {
     let report = verify_without(Part::Manifest);
     assert_eq!(report.findings, [unreadable("manifest"), DAMAGE]);
     assert_eq!((report.run_id, report.status, report.root), (None, None, None));
@@ -59,7 +59,7 @@ fn an_unreadable_anchor_is_found() {
 
 /// What cannot be read is no reason to call manifest, names or anchor wrong.
 #[test]
-fn an_end_that_cannot_be_read_is_compared_with_nothing() {
+fn an_unreadable_end_is_not_compared() {
     let file = sealed();
     let source: Arc<dyn RunReader> = Doctored::broken_from(file.open(), 7);
     assert_eq!(verify_source(&source).findings, [unreadable("frames")]);

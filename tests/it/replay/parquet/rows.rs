@@ -14,7 +14,7 @@ use crate::support::{FrameMaker, Message, Place};
 const ALL: TimeRange = TimeRange::new(0, 1_000_000);
 
 #[test]
-fn quotes_trades_and_bars_come_out_as_they_were_written() {
+fn all_classes_read_back_as_written() {
     let catalog = Catalog::new();
     let (ts_event, ts_init) = (UnixNanos::new(7), UnixNanos::new(9));
     // In another order than they are asked for, with one column more, required and optional.
@@ -59,7 +59,7 @@ fn quotes_trades_and_bars_come_out_as_they_were_written() {
 
 /// Rows in groups, pages and batches of other sizes than each other.
 #[test]
-fn files_of_many_row_groups_and_pages_come_out_whole() {
+fn files_of_many_row_groups_read_back() {
     for compression in [Compression::UNCOMPRESSED, Compression::SNAPPY] {
         for optional in ["required", "optional"] {
             let catalog = Catalog::new();
