@@ -1,4 +1,4 @@
-//! A sealed run file is not much longer than what is in it.
+//! A sealed run file is not much longer than its content.
 
 use tapline::engine::{EventStoreWriter, WriterConfig};
 use tapline::store::{DiskMode, EventStore, RedbBackend, run_path};

@@ -1,4 +1,4 @@
-//! Inline mode: the same engine, driven by whoever submits.
+//! Inline mode: the same engine, driven by the submitter.
 
 use std::time::{Duration, Instant};
 
@@ -14,7 +14,7 @@ use uuid::Uuid;
 
 use crate::support::{Fault, FaultyStore, Gate, PATIENCE, ended, entries, manifest};
 
-/// An inline writer of a new run on `store`, by a clock that stands still.
+/// An inline writer of a new run on `store`, with a clock that stands still.
 fn inline_on(mut store: Box<dyn EventStore>, halt: &HaltSignal) -> EventStoreWriter {
     store.open_run(manifest(1)).expect("new");
     let clock = Clock::Simulated(SimulatedClock::default());
@@ -155,7 +155,7 @@ fn a_failed_commit_refuses_waiting_submits() {
     let first = submit();
     gate.await_waiting();
     let second = submit();
-    // As good as ever: by then it has seen a run that is not halted.
+    // Still valid: it was checked when the run was not halted.
     std::thread::sleep(Duration::from_millis(50));
     gate.open();
     for submitted in [first, second] {
@@ -164,7 +164,7 @@ fn a_failed_commit_refuses_waiting_submits() {
     assert_eq!(writer.watermark(), 0);
 }
 
-/// Whoever has a ticket is answered by any durability of its run, and by none of another run.
+/// Any durability of a run answers for a ticket of that run, and none of another run does.
 #[test]
 fn tickets_are_answered_for_within_their_run() {
     let start = || {

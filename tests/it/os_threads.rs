@@ -1,4 +1,4 @@
-//! What the engine's threads ask of Linux: to stay on the cores that are set, and short sleeps.
+//! What the engine's threads request from Linux: their cores, and short sleeps.
 
 #![cfg(target_os = "linux")]
 
@@ -8,11 +8,11 @@ use tapline::engine::WriterConfig;
 
 use crate::support::{Engine, PATIENCE, draft};
 
-/// The threads of this process that have this name, of which the system keeps 15 bytes.
+/// The threads of this process with this name. The system keeps 15 bytes of it.
 fn threads_named(name: &str) -> Vec<String> {
     let tasks = fs::read_dir("/proc/self/task").expect("this process is there");
     let ids = tasks.map(|task| task.expect("listed").file_name().into_string().expect("a number"));
-    // Those of other tests may end meanwhile.
+    // Threads of other tests may end meanwhile.
     ids.filter(|id| {
         fs::read_to_string(format!("/proc/{id}/comm")).is_ok_and(|comm| comm.trim() == name)
     })

@@ -45,8 +45,7 @@ fn a_folder_as_run_file_is_refused() {
     assert_matches!(open(folder.path()), Err(OpenRunError::File(FileError::Fault { .. })));
 }
 
-/// Takes away the right to write to `path` and says whether that keeps this process from it, which
-/// it does not for root.
+/// Makes `path` read-only. Returns false if this process can still write to it, as root can.
 fn is_protected(path: &Path, mode: u32) -> bool {
     fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
     let probe = if path.is_dir() {

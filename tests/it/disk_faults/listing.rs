@@ -1,4 +1,4 @@
-//! Listing an instance's runs: oldest first, and whatever is wrong with a file stays its own.
+//! Lists an instance's runs: oldest first. An error concerns only its own file.
 
 use std::fs;
 use std::path::Path;
@@ -62,7 +62,7 @@ fn unreadable_files_are_listed_with_errors() {
     for (start, run) in ids.iter().zip(&listed) {
         match start {
             Some(5) => assert_eq!(run.manifest.as_ref().unwrap().status, RunStatus::Ended),
-            // Of a file cut short, redb says as of one left open that it needs repair.
+            // For a truncated file, redb says that it needs repair, as for one that was left open.
             Some(3 | 4) => {
                 assert_matches!(
                     &run.manifest,

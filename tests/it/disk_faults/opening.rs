@@ -49,7 +49,7 @@ fn opening_does_not_repair_a_crashed_run() {
     let place = Place::disk(tapline::store::DiskMode::Buffered);
     let mut store = place.open(1);
     FrameMaker::new().append_all(&mut *store, &[messages(1, 3)]);
-    // What a crash leaves: the file as it is while it is open.
+    // A crash leaves the file in the state that it has while it is open.
     let path = run_path(place.folder(), &instance(), run_id(1));
     let crashed = place.folder().join("crashed.redb");
     fs::copy(&path, &crashed).unwrap();
@@ -128,7 +128,7 @@ fn an_undecodable_manifest_is_an_error() {
     );
 }
 
-/// Cut short anywhere, a file gives an error: not a panic, and not fewer entries.
+/// A file that is cut anywhere gives an error: no panic, and not fewer entries.
 #[test]
 fn a_truncated_file_does_not_open() {
     let file = SealedFile::record(&[messages(1, 300), messages(301, 600)]);

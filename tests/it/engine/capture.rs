@@ -136,7 +136,7 @@ fn a_message_without_a_time_gets_publish_time() {
     assert_eq!(filled.ts_init, UnixNanos::new(5), "its encoder sets this one");
 }
 
-/// Entries, their hashes, the frame's own maximum and the manifest have to agree.
+/// Entries, their hashes, the frame's maximum and the manifest have to agree.
 #[test]
 fn a_draft_without_a_time_gets_publish_time() {
     let engine = Engine::start(defaults());
@@ -258,7 +258,7 @@ fn a_repeat_is_durable_without_another_commit() {
     let ticket = captured.ticket().expect("captured");
     second.durability().wait(ticket, PATIENCE).expect("nothing is left to commit");
     assert_eq!(engine.writer.watermark(), 1);
-    // And its producer's ring is released.
+    // The ring of its producer is released too.
     drop(second);
     let deadline = std::time::Instant::now() + PATIENCE;
     while engine.writer.producer().is_err() {
@@ -288,7 +288,7 @@ fn equal_ids_of_two_types_are_two_messages() {
 /// A tap that is cleared too late must not turn an orderly close into a halt.
 #[test]
 fn captures_that_race_with_close_do_not_halt_it() {
-    // A machine on which everything takes long, as under a sanitizer, is no reason to halt here.
+    // A slow machine, for example under a sanitizer, must not halt here.
     let config = WriterConfig { halt_threshold: PATIENCE, ..defaults() };
     for round in 0..200 {
         let engine = Engine::start(config.clone());
@@ -311,7 +311,7 @@ fn captures_that_race_with_close_do_not_halt_it() {
     }
 }
 
-/// Refused while the run is closing is no reason to halt; but the node must not go on behind its end.
+/// A refusal while the run closes does not halt it. But the node must not go on after the end.
 #[test]
 fn a_stopped_tap_halts_the_closed_run() {
     let gate = Gate::default();

@@ -49,7 +49,7 @@ fn batches_are_bounded_by_entries_and_by_bytes() {
     assert_eq!(frames, [1, 2, 17, 32]);
 }
 
-/// Where the frames begin when 40 messages are pushed behind one that is being committed.
+/// Where the frames begin when 40 messages are pushed during a commit.
 fn frames_of(gate: &Gate, config: WriterConfig, payload_bytes: usize) -> Vec<u64> {
     let bytes_max = config.batch_bytes_max;
     let engine = Engine::start_on(Box::new(FaultyStore::gated(gate)), config);
@@ -168,7 +168,7 @@ fn a_run_continues_at_its_watermark_plus_one() {
     assert_eq!(names, [(0, "continued".to_owned()), (1, "Test".to_owned())]);
 }
 
-/// What ends the run is its last entry, also when it looks like a message that was seen before.
+/// The entry that ends the run is the last one, even if it repeats a message that was seen before.
 #[test]
 fn the_last_entry_repeats_nothing() {
     let engine = Engine::start(defaults());
@@ -183,7 +183,7 @@ fn the_last_entry_repeats_nothing() {
     assert_eq!(entries(&reader).len(), 2);
 }
 
-/// A writer that sleeps for longer than a message may wait for room is woken by a full ring.
+/// A full ring wakes a writer whose sleep is longer than a message may wait for room.
 #[test]
 fn a_full_ring_wakes_a_sleeping_writer() {
     let config = WriterConfig {
@@ -251,7 +251,7 @@ fn ts_publish_is_the_realtime_clock_at_acceptance() {
         }
     }
     engine.writer.flush(PATIENCE).expect("no halt");
-    // The conversion from cycles is good to well below this.
+    // The conversion from cycles is more exact than this.
     const TOLERANCE_NS: u64 = 50_000;
     for (entry, (before, after)) in entries(&engine.reader).iter().zip(bounds) {
         let at = entry.ts_publish.as_u64();
@@ -295,7 +295,7 @@ fn close_writes_the_given_last_entry() {
     assert_eq!(Some(report.root), reader.root().expect("memory"));
 }
 
-/// A record, its identity, and the name it brings, wherever the end of the ring comes.
+/// A record, its identity and its name survive wherever the ring ends.
 #[test]
 fn records_survive_the_end_of_the_ring() {
     let config = WriterConfig {
@@ -324,7 +324,7 @@ fn records_survive_the_end_of_the_ring() {
     }
 }
 
-/// The writer lets go of a ring only when all that came through it is durable.
+/// The writer releases a ring only when everything from it is durable.
 #[test]
 fn tickets_outlive_their_producer() {
     let config = WriterConfig { max_batch_latency: Some(Duration::from_millis(100)), ..defaults() };

@@ -1,4 +1,4 @@
-//! `docs/format.md` shows the golden files, as they are.
+//! `docs/format.md` shows the golden files. Its text must match them.
 
 use super::{golden, path};
 use crate::support::hex;
@@ -57,7 +57,7 @@ fn documented_json_matches_the_golden_files() {
 fn the_documented_key_hash_is_right() {
     let hash = crate::support::raw::key_hash(1, b"O-1");
     assert!(document().contains(&format!("`{hash:016x}`")));
-    // And the one in the golden run, where two frames mention the key.
+    // The golden run has two frames that mention the key.
     let block = super::run::golden_run().keys.into_values().next().unwrap();
     assert_eq!(block.matches(&hex::encode(&hash.to_le_bytes())).count(), 2);
 }

@@ -1,4 +1,4 @@
-//! The system's clock is set, back or ahead by years, between runs and within one.
+//! The system's clock is set, back or ahead by years, between runs and within a run.
 
 use std::path::Path;
 
@@ -21,7 +21,7 @@ enum End {
     InOrder,
 }
 
-/// Opens a run by a clock that shows `time`, ends it, and gives it with its parent.
+/// Opens a run when the clock shows `time`, and ends it. Returns the run and its parent.
 fn run_at(folder: &Path, time: u64, end: End) -> (RunId, Option<RunId>) {
     let mut lifecycle = lifecycle(folder);
     let clock = SimulatedClock::new(UnixNanos::new(time));
@@ -54,7 +54,7 @@ fn runs_sort_and_continue_under_any_clock() {
     }
 }
 
-/// The run that ended in order has the later time, and is the older run all the same.
+/// The run that ended in order has the later time, but it is the older run.
 #[test]
 fn the_parent_is_older_despite_its_later_time() {
     let folder = tempfile::tempdir().unwrap();

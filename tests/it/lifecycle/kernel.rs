@@ -57,7 +57,7 @@ fn a_kernel_records_through_an_injected_store() {
         Box::new(|| Ok(Box::new(EventStoreLifecycle::new(Some(config), options()))));
     let mut store = factory().unwrap();
     let bus = Rc::new(MessageBus::new());
-    // Nothing is tapped by mistake into nowhere.
+    // A tap without an open run would record nothing, so it is refused.
     assert_matches!(store.tap(&bus), Err(ProducerError::Closed));
     assert_matches!(store.adapter(), Err(ProducerError::Closed));
     store.open(&instance(), RegisteredComponents::default(), &Environment::Sandbox).unwrap();
@@ -95,7 +95,7 @@ fn a_tapped_bus_is_recorded_until_the_seal() {
     assert_eq!(report.watermark, 4);
     assert_eq!(report.manifest.end_ts_init, Some(UnixNanos::new(1_000)));
     assert_eq!(report.manifest.status, RunStatus::Ended);
-    // The bus goes on, untapped; a second seal has nothing to do.
+    // The bus goes on without a tap. A second seal has nothing to do.
     assert!(format!("{bus:?}").contains("tapped: false"), "{bus:?}");
     bus.publish("events.order", &Filled(3)).unwrap();
     assert_matches!(lifecycle.seal(UnixNanos::new(2_000)), Ok(None));
@@ -123,7 +123,7 @@ fn each_run_gets_a_fresh_signal() {
 
     first_signal.fire(HaltReason::BackendError("too late".to_owned()));
     assert!(!lifecycle.is_halted());
-    // A halted run is left, and the next open sweeps it up and continues from it.
+    // A halted run is left open. The next open recovers it and continues it.
     lifecycle.halt().unwrap().fire(HaltReason::BackendError("the test says so".to_owned()));
     assert!(lifecycle.is_halted());
     assert_matches!(
@@ -138,7 +138,7 @@ fn each_run_gets_a_fresh_signal() {
     assert_eq!(manifest.parent_run_id, Some(second));
 }
 
-/// The reader keeps the file open, so that no sweep can look into it.
+/// The reader keeps the file open, so that no sweep can read it.
 #[test]
 fn a_run_that_is_still_read_is_continued() {
     let folder = tempfile::tempdir().unwrap();
@@ -222,7 +222,7 @@ fn a_halt_is_reported_to_the_node_once() {
     assert!(bus.publish("events.order", &Filled(2)).is_err(), "the tap refuses");
     assert_matches!(lifecycle.seal(UnixNanos::new(1)), Err(CloseError::Halted(_)));
     assert_eq!(told.load(Ordering::SeqCst), 1);
-    // Cleared with the seal, halted or not: the node is told already.
+    // Cleared by the seal even after a halt, because the node knows already.
     assert!(format!("{bus:?}").contains("tapped: false"), "{bus:?}");
 }
 

@@ -1,5 +1,5 @@
-//! Files in an instance's folder that are none of its runs, or cannot be looked into: they stay as they are, keep
-//! nobody from booting, and it is said what that means.
+//! Files in an instance's folder that are no runs of it, or cannot be read. They stay as they are
+//! and do not stop a boot, and the sweep says what is wrong with them.
 
 use std::fs;
 use std::path::Path;
@@ -21,8 +21,8 @@ use crate::support::files::assert_unchanged;
 use crate::support::ledger::Ledger;
 use crate::support::{FrameMaker, assert_matches, instance, run_id, tamper};
 
-/// Puts run `n` of another instance into this one's folder, as somebody does who copies files. Without a status it was
-/// left behind, in a file that is closed.
+/// Copies run `n` of another instance into this one's folder. Without a status it was left
+/// unsealed, in a closed file.
 fn copy_of_another(folder: &Path, n: u32, status: Option<RunStatus>) {
     let other: InstanceId = "node-2".parse().unwrap();
     let mut store = RedbBackend::with_disk_mode(folder, DiskMode::Buffered);
@@ -81,7 +81,7 @@ fn a_foreign_run_is_never_replayed() {
     );
 }
 
-/// Opened to be written, a file changes.
+/// Opening a file for writing changes it.
 #[test]
 fn a_skipped_file_is_not_written_to() {
     let folder = tempfile::tempdir().unwrap();
@@ -111,7 +111,7 @@ fn a_skipped_file_is_not_written_to() {
     );
 }
 
-/// To open a pipe, one waits for somebody at its other end.
+/// Opening a pipe waits for its other end.
 #[cfg(unix)]
 #[test]
 fn a_pipe_as_run_file_does_not_block() {
@@ -157,7 +157,7 @@ fn an_unreadable_newer_run_is_passed_over() {
     leave(folder, 1, &cut());
     leave_closed(folder, 2, &cut());
     let looking = redb::ReadOnlyDatabase::open(path(folder, 2)).unwrap();
-    // A sweep by itself decides nothing.
+    // A sweep alone decides nothing.
     for _ in 0..2 {
         let swept = sweep(folder);
         assert_eq!((swept.parent_run_id, swept.passed_over), (Some(run_id(1)), vec![run_id(2)]));
@@ -176,7 +176,7 @@ fn an_unreadable_newer_run_is_passed_over() {
     assert_eq!((swept.parent_run_id, swept.passed_over), (Some(opened), vec![]));
 }
 
-/// A node can tell what to do about it without reading the text.
+/// A node can tell what to do without reading the text.
 #[test]
 fn a_skipped_file_names_its_kind() {
     let folder = tempfile::tempdir().unwrap();

@@ -10,7 +10,7 @@ use tapline::{InstanceId, UnixNanos};
 use super::{cut, leave, lifecycle, open};
 use crate::support::{instance, run_id};
 
-/// Who holds the lock, by the error.
+/// The holder of the lock, taken from the error.
 fn holder(error: SweepError) -> u32 {
     match error {
         SweepError::Lock(LockError::Held { holder, path, state }) => {
@@ -37,7 +37,7 @@ fn a_second_lifecycle_learns_who_holds_the_lock() {
     assert_eq!(holder(swept.unwrap_err()), std::process::id());
     assert_eq!(second.run_id(), None);
 
-    // No harm was done, and the folder is free afterwards.
+    // The folder was not harmed, and is free afterwards.
     let report = first.seal(UnixNanos::new(1)).unwrap().expect("the run was open");
     assert_eq!((report.watermark, report.manifest.run_id), (2, run));
     open(&mut second).unwrap();
@@ -61,7 +61,7 @@ fn an_unheld_lock_file_locks_nobody_out() {
     assert_eq!(report.parent_run_id, Some(run_id(1)));
 }
 
-/// What it points to would be emptied.
+/// The lock would empty the file that the link points to.
 #[cfg(unix)]
 #[test]
 fn a_link_as_lock_file_is_refused() {
@@ -92,7 +92,7 @@ fn a_pipe_as_lock_file_is_refused() {
     assert!(error.to_string().contains("it is no regular file"), "{error}");
 }
 
-/// Leaves a run behind, in a file that somebody holds as `tapline ls` does, for moments.
+/// Leaves a run behind, in a file that is held for a moment as `tapline ls` does.
 fn leave_held(folder: &Path) -> fs::File {
     leave(folder, 1, &cut());
     let file = fs::File::open(run_path(folder, &instance(), run_id(1))).unwrap();

@@ -1,4 +1,4 @@
-//! Every way in which a run does not open, and what is left behind then.
+//! Every way in which opening a run fails, and what is left then.
 
 use std::fs;
 use std::path::Path;

@@ -104,7 +104,7 @@ fn an_end_needs_topic_and_type() {
     };
     leave(folder, 1, &last(RUN_ENDED_TOPIC, "OrderEvent"));
     leave(folder, 2, &last("events.order", RUN_ENDED_TYPE));
-    // Before the end there may be another.
+    // There may be another such entry before the end.
     let mut batches = ended();
     batches.push(vec![Message::nth(12)]);
     leave(folder, 3, &batches);
@@ -175,7 +175,7 @@ fn an_unopenable_file_does_not_stop_a_boot() {
     let folder = folder.path();
     leave(folder, 1, &cut());
     leave(folder, 2, &cut());
-    // Neither of redb's two last commits can be read.
+    // Neither of redb's last two commits can be read.
     let mut bytes = fs::read(path(folder, 2)).unwrap();
     for byte in &mut bytes[4096..] {
         *byte ^= 0x5a;
@@ -200,10 +200,10 @@ fn foreign_files_are_reported_and_left_alone() {
     let instance_folder = folder.join("node-1");
     fs::write(instance_folder.join("notes.redb"), &whole).unwrap();
     fs::create_dir(path(folder, 6)).unwrap();
-    // No run, but not the sidecar that it should be either.
+    // It is no run. It is not the sidecar that it should be, either.
     let sidecar = format!("{}.markers.redb", run_id(1));
     fs::write(instance_folder.join(&sidecar), b"a sidecar").unwrap();
-    // Nobody's business.
+    // Files of others.
     fs::write(instance_folder.join("README"), b"").unwrap();
 
     let report = sweep(folder);
@@ -247,7 +247,7 @@ fn a_sealed_but_unclosed_file_is_closed() {
     store.open_run(manifest(1)).unwrap();
     FrameMaker::new().append_all(&mut store, &cut());
     store.seal(CrashedRecovered, Some(UnixNanos::new(1_010))).unwrap();
-    // As a power cut leaves it between seal and close.
+    // A power cut between seal and close leaves it like this.
     let as_left = fs::read(path(folder, 1)).unwrap();
     drop(store);
     fs::write(path(folder, 1), as_left).unwrap();

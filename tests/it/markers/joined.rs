@@ -1,4 +1,4 @@
-//! What a node had seen at an entry, out of a catalog.
+//! What a node had seen at an entry, from a catalog.
 
 use tapline::markers::{
     MarkerBackend, MarkerJoinError, MarkerReader, MemoryMarkerBackend, StreamAtEntry, join_at_entry,
@@ -20,7 +20,8 @@ fn sidecar(markers: Vec<Marker>) -> MarkerReader {
     MarkerReader::new(backend.source().unwrap())
 }
 
-/// Quotes of instrument 0 at the times 1001 to 1010, three of them at 1004; of instrument 1 from 1005 on.
+/// Quotes of instrument 0 at the times 1001 to 1010, three of them at 1004, and of instrument 1
+/// from 1005 on.
 fn catalog() -> MemoryCatalog {
     let times = [1001, 1002, 1003, 1004, 1004, 1004, 1005, 1008, 1010];
     let quotes = |from: u64| {
@@ -86,19 +87,19 @@ fn high_fidelity_tells_equal_times_apart() {
         let Marker::HiFi(marker) = hifi(marker_seq, event_seq_before, 0) else { unreachable!() };
         Marker::HiFi(HiFiMarker { ts_init: ts_init.into(), same_ts_ordinal, ..marker })
     };
-    // Of the three at 1004, the third comes behind the entry.
+    // The third of the three at 1004 comes after the entry.
     let before = [marker(1, 4, 1002, 0), marker(2, 4, 1003, 0)];
     let at_1004 = [marker(3, 4, 1004, 0), marker(4, 4, 1004, 1), cursors(5), marker(6, 5, 1004, 2)];
     let markers = sidecar(before.iter().chain(&at_1004).cloned().collect());
     let at_5 = &join_at_entry(&markers, &catalog(), 5, 0).unwrap()[0];
     assert_eq!((bids(at_5), at_5.uncertain), (vec![4, 5], 0));
-    // Without those before, the cursor counts records that have no marker, perhaps at 1004 too.
+    // Without those before, the cursor counts records without markers, which may be at 1004 too.
     let markers = sidecar(at_1004.to_vec());
     let at_5 = &join_at_entry(&markers, &catalog(), 5, 0).unwrap()[0];
     assert_eq!((bids(at_5), at_5.uncertain), (vec![4, 5, 6], 3));
 }
 
-/// Where the markers do not tell how many records of the last time had been seen, none is left out.
+/// Where the markers do not tell how many records of the last time were seen, all are kept.
 #[test]
 fn records_without_markers_are_uncertain() {
     let marker = |marker_seq, same_ts_ordinal| {

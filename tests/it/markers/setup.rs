@@ -1,4 +1,5 @@
-//! A sidecar that cannot be made, one that was left behind, and none that was asked for: the run goes on.
+//! A sidecar that cannot be made, one that was left behind, and no sidecar: in each case the run
+//! goes on.
 
 use std::fs;
 use std::path::Path;
@@ -45,7 +46,7 @@ fn a_file_in_the_sidecars_place_stays() {
     assert_run_is_whole(&lifecycle.seal(UnixNanos::new(1)).unwrap().unwrap());
     assert_eq!(fs::read(sidecar(&run)).unwrap(), b"garbage");
     drop(lifecycle);
-    // The next boot says so, and is kept from nothing.
+    // The next boot reports it and goes on.
     let mut lifecycle = open_in(folder.path(), None);
     let sweep = lifecycle.boot(&instance()).unwrap().unwrap();
     assert_eq!(sweep.skipped.len(), 1, "{sweep:?}");
@@ -63,7 +64,7 @@ fn a_run_is_recorded_without_its_sidecar() {
     assert_run_is_whole(&lifecycle.seal(UnixNanos::new(1)).unwrap().unwrap());
 }
 
-/// A backend that panics, or hangs, when a sidecar is to be made.
+/// A backend that panics or hangs when it makes a sidecar.
 struct Unmakeable {
     gate: Gate,
     panics: bool,
@@ -109,7 +110,7 @@ fn a_hanging_sidecar_does_not_stop_a_run() {
     let opener = move |_: &Path| -> Box<dyn MarkerBackend> {
         Box::new(Unmakeable { gate: hung.clone(), panics: false })
     };
-    // Waits as long as the run may take to start.
+    // It waits as long as the run may take to start.
     let mut lifecycle = open_with(folder.path(), Some(roomy()), with_opener(opener));
     record_ten(&lifecycle);
     assert_run_is_whole(&lifecycle.seal(UnixNanos::new(1)).unwrap().unwrap());
@@ -160,8 +161,8 @@ fn a_boot_seals_a_leftover_sidecar() {
     assert!(fs::exists(sidecar(&first)).unwrap());
 }
 
-/// How a boot seals a sidecar that was left behind beside a run of 12 entries, with a marker behind the entry
-/// `event_seq_before`. It is reported exactly if it is not taken for sound.
+/// How a boot seals a sidecar that was left beside a run of 12 entries, with a marker after entry
+/// `event_seq_before`. It is reported exactly if it is not sound.
 fn swept(
     event_seq_before: u64,
     change: impl FnOnce(&mut MarkerManifest),
@@ -197,7 +198,7 @@ fn swept(
     manifest.status
 }
 
-/// What cannot be believed is not sealed as sound, and whoever boots is told.
+/// An impossible sidecar is not sealed as sound, and the boot reports it.
 #[test]
 fn a_damaged_leftover_sidecar_is_quarantined() {
     assert_eq!(swept(12, |_| {}, |_| {}), RunStatus::CrashedRecovered);

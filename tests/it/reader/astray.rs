@@ -29,7 +29,7 @@ fn a_lookup_ends_when_the_index_leads_back() {
     }
 }
 
-/// An answer that leads on is looked after, however little it helps.
+/// An answer that leads on is followed, even if it helps little.
 #[test]
 fn a_lookup_follows_the_index_to_its_end() {
     let file = SealedFile::record(&[messages(1, 3), messages(4, 6)]);
@@ -60,7 +60,7 @@ fn indexed_by(rows: &[RawKeyRow]) -> SealedFile {
     file
 }
 
-/// Rows to search for from, each with the `seq` to be found: at the ends of blocks, and between.
+/// Rows to start searches from, each with the expected `seq`: at the ends of blocks, and between.
 fn questions(rows: &[RawKeyRow]) -> Vec<(RawKeyRow, Option<u64>)> {
     let answer = |wanted: RawKeyRow| {
         let at = rows.partition_point(|row| *row < wanted);
@@ -81,7 +81,7 @@ fn questions(rows: &[RawKeyRow]) -> Vec<(RawKeyRow, Option<u64>)> {
 /// Tier and row, as they stand in the tree.
 const SEPARATOR_BYTES: usize = 2 + 16;
 
-/// Where the inner pages of redb's trees have the first rows of blocks, by which they are searched.
+/// Where redb's inner pages have the first rows of blocks. Searches follow these.
 fn separators(path: &Path, rows: &[RawKeyRow]) -> Vec<u64> {
     let places_of = |block: &[RawKeyRow]| {
         let mut separator = 255_u16.to_le_bytes().to_vec();
@@ -92,7 +92,7 @@ fn separators(path: &Path, rows: &[RawKeyRow]) -> Vec<u64> {
     rows.chunks(KEY_BLOCK_ROWS_MAX).flat_map(places_of).collect()
 }
 
-/// Searches for everything. Returns how often that came to an error.
+/// Searches for everything. Returns how often that was an error.
 fn search(file: &SealedFile, questions: &[(RawKeyRow, Option<u64>)], change: &str) -> usize {
     let source = file.open();
     let mut errors = 0;
@@ -108,7 +108,7 @@ fn search(file: &SealedFile, questions: &[(RawKeyRow, Option<u64>)], change: &st
     errors
 }
 
-/// redb searches by what stands in its inner pages, and checks no checksum on the way.
+/// A search in redb follows its inner pages and checks no checksum on the way.
 #[test]
 fn a_damaged_tree_gives_no_wrong_answer() {
     let rows = rows();

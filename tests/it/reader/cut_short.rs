@@ -1,4 +1,4 @@
-//! A sealed run that has lost its last frames: what is missing at its end is a gap like any other.
+//! A sealed run that has lost its last frames. What is missing at its end is a gap like any other.
 
 use tapline::IndexKind;
 use tapline::read::{Direction, EventStoreReader, ReadError};
@@ -9,7 +9,7 @@ use crate::support::message::messages;
 use crate::support::places::SealedFile;
 use crate::support::{Message, assert_matches, tamper};
 
-/// Nine entries in three frames, the last of which is lost.
+/// Nine entries in three frames. The last frame is lost.
 fn cut_short() -> (SealedFile, EventStoreReader) {
     tampered(|path| tamper::remove_frame(path, 7))
 }
@@ -98,7 +98,7 @@ fn an_incomplete_run_has_no_replay_plan() {
     assert_eq!(reader.watermark().unwrap(), 6, "where the frames end");
 }
 
-/// The largest number is behind every entry there can be: a scan must not go on there for ever.
+/// No entry can come after the largest number. A scan must not go on there for ever.
 #[test]
 fn a_scan_ends_at_the_largest_number() {
     let (_file, reader) = tampered(|path| {
@@ -114,7 +114,7 @@ fn a_scan_ends_at_the_largest_number() {
     assert_eq!(reader.read(u64::MAX).unwrap(), None);
 }
 
-/// The manifest is asked for at the end, not on the way.
+/// The manifest is read at the end, not on the way.
 #[test]
 fn entries_are_read_without_the_manifest() {
     let file = SealedFile::record(&[messages(1, 3), messages(4, 6)]);

@@ -1,4 +1,4 @@
-//! Damage is reported in its place, and what is sound behind it is still read.
+//! Damage is reported in its place, and sound entries after it are still read.
 
 use tapline::read::{Direction, EventStoreReader, ReadError};
 
@@ -31,7 +31,7 @@ pub(super) fn ranged(
         Ok(entry) => entry.seq.to_string(),
         Err(error) => error.to_string(),
     };
-    // One that does not end is cut off where a test can tell.
+    // A scan that never ends is cut off, so that the test can fail.
     reader.scan(from, to, direction).take(20).map(report).collect()
 }
 
@@ -54,7 +54,7 @@ fn a_scan_goes_on_after_a_hash_mismatch() {
     assert_scan(&reader, &["1", "2", "3", "4", mismatch, "6", "7", "8", "9"]);
 }
 
-/// Each try would find it missing, from itself to the entry before: a scan that went on would never end.
+/// Each try would find it missing, up to the entry before. A scan that went on would never end.
 #[test]
 fn an_unfindable_frame_ends_the_scan() {
     let file = SealedFile::record(&[messages(1, 3), messages(4, 6), messages(7, 9)]);
@@ -62,7 +62,7 @@ fn an_unfindable_frame_ends_the_scan() {
     let lost = "the run file is damaged: no search finds the frame at seq 4";
     assert_eq!(scan(&reader, Direction::Forward), ["1", "2", "3", lost]);
     assert_eq!(reader.read(4).unwrap_err().to_string(), lost);
-    // Its end is not where the log ends.
+    // It does not end where the log ends.
     assert_eq!(scan(&reader, Direction::Reverse), [lost]);
     assert_eq!(ranged(&reader, 2, 5, Direction::Reverse), [lost]);
 }
@@ -78,7 +78,7 @@ fn a_reverse_scan_reports_unfindable_frames() {
     assert_eq!(scan(&reader, Direction::Reverse), ["9", "8", "7", "6", "5", "4", gap]);
 }
 
-/// Each entry needs them: to ask anew for each would only take as many times as long.
+/// Each entry needs them. To try again for each would only take as many times as long.
 #[test]
 fn names_that_cannot_be_read_end_the_scan() {
     let file = SealedFile::record(&[messages(1, 3), messages(4, 6)]);
@@ -90,7 +90,7 @@ fn names_that_cannot_be_read_end_the_scan() {
 
 #[test]
 fn every_field_of_a_record_is_covered() {
-    // One byte of each field of the header that a record can be parsed with, and of the padding.
+    // One byte of each header field that leaves the record parsable, and one of the padding.
     for byte in [0, 8, 16, 28, 32] {
         let (_file, reader) = tampered(|path| {
             tamper::frame(path, 4, |frame| frame.records[1][byte] ^= 1);
@@ -165,7 +165,7 @@ fn an_unreadable_frame_ends_the_scan() {
     assert_eq!((&mut scan).take(3).flatten().count(), 3);
     assert_matches!(scan.next(), Some(Err(ReadError::Frame { first_seq: 4, .. })));
     assert!(scan.next().is_none());
-    // Behind it, the run can be read on.
+    // After it, the run can be read on.
     assert_eq!(ranged(&reader, 7, u64::MAX, Direction::Forward), ["7", "8", "9"]);
 }
 
@@ -179,7 +179,7 @@ fn a_frame_in_another_place_is_out_of_place() {
     assert_eq!(report[7], "the entry in place 8 says it is entry 7");
 }
 
-/// Exchanges two records and their hashes, and makes all that is stored follow.
+/// Exchanges two records and their hashes, and makes everything stored fit.
 fn swap(frame: &mut RawFrame) {
     frame.records.swap(0, 1);
     frame.reforge();

@@ -49,7 +49,7 @@ fn an_open_scan_learns_later_names() {
     }
 }
 
-/// A store whose run grows by a frame of `entries` after each look its reader takes, `frames` times.
+/// A store whose run grows by a frame of `entries` after each look of its reader, `frames` times.
 fn growing(frames: u64, entries: u64) -> (Arc<Mutex<Box<dyn EventStore>>>, EventStoreReader) {
     let mut store = Place::memory().open(1);
     let mut maker = FrameMaker::new();
@@ -67,7 +67,7 @@ fn growing(frames: u64, entries: u64) -> (Arc<Mutex<Box<dyn EventStore>>>, Event
     (store, EventStoreReader::new(Doctored::growing(source, meanwhile)))
 }
 
-/// What is committed between two looks at the store is not missing.
+/// Entries that are committed between two looks at the store are not missing.
 #[test]
 fn a_growing_run_gives_a_scan_no_gap() {
     for (frames, entries) in [(1, 1), (1, 3), (2, 1), (3, 2)] {
@@ -106,7 +106,8 @@ fn a_growing_run_gives_a_read_no_gap() {
     }
 }
 
-/// A store whose run gets its last three entries and is sealed after look number `look`, from 0, of its reader.
+/// A store whose run gets its last three entries and is sealed after the reader's look number
+/// `look`, from 0.
 fn ending_after(look: u32) -> EventStoreReader {
     let mut store = Place::memory().open(1);
     let mut maker = FrameMaker::new();
@@ -123,7 +124,8 @@ fn ending_after(look: u32) -> EventStoreReader {
     EventStoreReader::new(Doctored::growing(source, meanwhile))
 }
 
-/// Its manifest says where it ends as soon as it does, and by then what was looked for before may be there.
+/// The manifest says where a sealed run ends. Entries that an earlier look did not find may be
+/// there by then.
 #[test]
 fn sealing_hides_nothing_from_a_reader() {
     for look in 0..8 {
@@ -202,7 +204,7 @@ fn a_run_left_unsealed_is_closed_to_its_readers() {
     drop(store);
     assert_matches!(reader.watermark(), Err(ReadFault::Closed));
 
-    // Whoever recovers it finds it free, and what is sealed then is read.
+    // Recovery finds the file free, and the reader reads what is then sealed.
     let mut store = place.open(1);
     assert_matches!(reader.manifest(), Err(ReadFault::Closed));
     store.seal(RunStatus::CrashedRecovered, None).unwrap();
@@ -223,7 +225,7 @@ fn another_run_in_the_file_is_not_read() {
     assert_matches!(reader.watermark(), Err(ReadFault::Foreign { run_id: id, .. }) if id == run_id(2));
 }
 
-/// Each read is of the open file, or of the sealed one.
+/// Each read is of the open file or of the sealed one.
 #[test]
 fn reads_meet_no_error_while_the_run_is_closed() {
     for _ in 0..20 {

@@ -61,7 +61,7 @@ fn keys_with_an_error_beside_a_sibling_key() {
     let key = |n: u64, seq: u64| (format!("O-{n:05}"), seq);
     assert_matches!(next(), Err(ReadError::HashMismatch { seq: 1 }));
     assert_eq!(next().unwrap(), key(2, 2));
-    // Which entry is the first to mention this key cannot be said: entry 1 is damaged.
+    // The first entry with this key is unknown, because entry 1 is damaged.
     assert_matches!(next(), Err(ReadError::HashMismatch { seq: 1 }));
     assert_eq!(next().unwrap(), key(3, 2));
     assert_eq!(next().unwrap(), key(4, 3));

@@ -1,4 +1,4 @@
-//! Reads of single entries, which come out of frames that the reader keeps.
+//! Reads of single entries. They come out of frames that the reader keeps.
 
 use proptest::prelude::*;
 use tapline::read::EventStoreReader;
@@ -29,7 +29,7 @@ fn a_live_reader_sees_later_commits() {
     }
 }
 
-/// A frame that a reader keeps must not keep a live run's pages; a sealed file's are there to stay.
+/// A kept frame must not hold a live run's pages. The pages of a sealed file stay anyway.
 #[test]
 fn kept_frames_of_live_runs_are_copies() {
     let lent_and_kept = |source: &dyn RunReader| {
@@ -48,7 +48,7 @@ fn kept_frames_of_live_runs_are_copies() {
     assert_eq!(lent, kept);
 }
 
-/// Eight frames of three, damaged in every way a read can notice.
+/// Eight frames of three entries, damaged in every way that a read can notice.
 fn damaged() -> SealedFile {
     let batches: Vec<_> = (0..8).map(|n| messages(3 * n + 1, 3 * n + 3)).collect();
     let file = SealedFile::record(&batches);
@@ -74,7 +74,7 @@ fn read(reader: &EventStoreReader, seq: u64) -> String {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 30, failure_persistence: None, ..<_>::default() })]
 
-    /// However much is kept, and whatever was read before, a read comes to the same.
+    /// However much is kept, and whatever was read before, a read gives the same result.
     #[test]
     fn kept_frames_never_change_a_read(seqs in prop::collection::vec(0_u64..30, 1..60)) {
         let file = damaged();

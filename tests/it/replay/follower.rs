@@ -118,7 +118,7 @@ fn a_failed_snapshot_does_not_stop_following() {
     assert_matches!(error, FollowError::KeepBlob { seq: 3, .. });
 }
 
-/// To go on when the run comes past that place would leave out what is before it.
+/// To go on when the run passes that place would leave out the entries before it.
 #[test]
 fn a_state_past_the_end_is_refused() {
     for applied_seq in [4, 7, u64::MAX - 1, u64::MAX] {

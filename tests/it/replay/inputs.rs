@@ -1,4 +1,4 @@
-//! What of the market data asked for a catalog has, and what is missing.
+//! Which part of the requested market data a catalog has, and which is missing.
 
 use tapline::replay::{
     Coverage, DataRequest, DataSlice, EmptyCatalog, MarketDataClass, MissingData, PlanError,
@@ -15,7 +15,7 @@ fn range(from: u64, to: u64) -> TimeRange {
 #[test]
 fn uncovered_time_is_missing() {
     type Case<'a> = (&'a [(u64, u64)], &'a [(u64, u64)]);
-    // Asked for: 10 to 20. What the slices cover, and what is missing.
+    // Requested: 10 to 20. What the slices cover, and what is missing.
     let cases: [Case; 12] = [
         (&[], &[(10, 20)]),
         (&[(10, 20)], &[]),

@@ -25,7 +25,7 @@ fn quotes(quotes: &[(u64, i64)]) -> Vec<Option<MarketRecord>> {
     quotes.iter().map(|(ts_init, bid)| Some(quote(*ts_init, *bid))).collect()
 }
 
-/// What the replay hands out: `entry <seq>`, or instrument and bid; an error ends it.
+/// What the replay returns: `entry <seq>`, or instrument and bid. An error ends it.
 fn replay(
     reader: &EventStoreReader,
     catalog: &MemoryCatalog,
@@ -55,7 +55,7 @@ fn everything(data: Vec<DataRequest>) -> ReplayInputs {
 
 #[test]
 fn records_precede_entries_of_their_time() {
-    // Entry 3 is of an earlier time than entry 2, and stays behind it.
+    // Entry 3 has an earlier time than entry 2, and still comes after it.
     let reader = run_at(&[10, 30, 20, 40]);
     let catalog = MemoryCatalog::default().and(
         slice("ES", ALL),
@@ -157,7 +157,8 @@ fn a_lost_slice_ends_the_replay() {
 #[test]
 fn misplaced_records_are_refused() {
     let (first, second) = (TimeRange::new(10, 49), TimeRange::new(50, 100));
-    // Records of the two slices; how many come out; the time refused, and what could follow there.
+    // Records of the two slices, how many are returned, the time that is refused, and what could
+    // follow there.
     let cases = [
         (vec![(20, 1), (19, 2)], vec![], 1, 19, TimeRange::new(20, 49)),
         (vec![(9, 1)], vec![], 0, 9, first),

@@ -1,4 +1,4 @@
-//! A cache restored from a run's snapshot and the entries behind it.
+//! A cache restored from a run's snapshot and the entries after it.
 
 use std::sync::Arc;
 
@@ -15,7 +15,7 @@ use crate::support::ledger::{Accounts, BOOKING, Ledger, Unable, accounts_at, boo
 use crate::support::prefix::Prefix;
 use crate::support::{Message, assert_matches};
 
-/// Keeps the accounts at `at` and records the anchor. The ledger returned has nothing but the vault.
+/// Keeps the accounts at `at` and records the anchor. Returns a ledger with nothing but the vault.
 fn anchored(store: &mut dyn EventStore, at: u64) -> (Ledger, SnapshotAnchor) {
     let mut live = Ledger { accounts: accounts_at(at), ..Ledger::default() };
     let blob = live.to_blob().unwrap();
@@ -28,7 +28,7 @@ fn anchored(store: &mut dyn EventStore, at: u64) -> (Ledger, SnapshotAnchor) {
     (Ledger::with_vault(&live.vault), anchor)
 }
 
-/// Asserts that restoring fails, and that the cache was given nothing and has nothing.
+/// Asserts that restoring fails, and that the cache was given nothing and holds nothing.
 fn fails_untouched(ledger: &mut Ledger, reader: &EventStoreReader) -> RestoreError {
     let error = restore_snapshot_and_replay_tail(ledger, reader).unwrap_err();
     assert_eq!((&ledger.accounts, &ledger.given[..]), (&Accounts::default(), &[][..]));

@@ -1,4 +1,4 @@
-//! What a backend that keeps runs in files does to the disk, and in which order.
+//! What a backend with files does to the disk, and in which order.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -13,11 +13,11 @@ use super::abandoned;
 use crate::support::files::assert_unchanged;
 use crate::support::{Place, assert_matches, instance, manifest, run_id};
 
-/// Writes down what is done, and lets it fail where it is told to.
+/// Writes down each operation, and lets it fail on request.
 #[derive(Debug, Default)]
 struct Notes {
     done: Mutex<Vec<(PathBuf, &'static str)>>,
-    /// How many syncs are still to fail.
+    /// How many more syncs fail.
     failing_syncs: Mutex<u32>,
     is_full: bool,
 }
@@ -51,7 +51,7 @@ impl Notes {
     }
 }
 
-/// A backend on `place` that is watched.
+/// A backend on `place` whose disk is watched.
 fn watched(place: &Place, notes: Notes) -> (RedbBackend, Arc<Notes>) {
     let notes = Arc::new(notes);
     let store = RedbBackend::with_disk_mode(place.folder(), DiskMode::Buffered);
@@ -62,7 +62,7 @@ fn path(place: &Place) -> PathBuf {
     run_path(place.folder(), &instance(), run_id(1))
 }
 
-/// After a failed sync the system may go on to read what is nowhere but in its memory.
+/// After a failed sync, the system may go on to serve data that exists only in its memory.
 #[test]
 fn a_reopened_run_is_read_from_disk() {
     let place = Place::disk(DiskMode::Buffered);
@@ -74,7 +74,7 @@ fn a_reopened_run_is_read_from_disk() {
     assert!(done.contains(&"read") && store.tail().unwrap().watermark == 9);
 }
 
-/// The first sync tells of writes of before, which nobody waits for any more.
+/// The first sync may report the failure of earlier writes, which nobody waits for any more.
 #[test]
 fn a_failed_sync_fails_the_run() {
     let place = Place::disk(DiskMode::Buffered);
@@ -92,7 +92,7 @@ fn a_failed_sync_fails_the_run() {
     assert_eq!(notes.done()[..3], ["sync", "sync", "drop cache"]);
 }
 
-/// Whoever made them may have died before they were.
+/// Whoever made the folders may have died before their names were durable.
 #[test]
 fn existing_folder_names_are_synced_too() {
     let place = Place::disk(DiskMode::Buffered);

@@ -43,7 +43,7 @@ fn an_anchor_that_cannot_be_decoded_is_found() {
     }
 }
 
-/// How far the damaged frame goes nobody can say.
+/// Where the damaged frame ends is unknown.
 #[test]
 fn an_anchor_in_a_damaged_frame_is_allowed() {
     let file = SealedFile::record_with(&batches(), |store| {

@@ -18,7 +18,7 @@ fn a_changed_previous_root_breaks_the_chain() {
         let found = findings(|path| tamper::frame(path, first_seq, change));
         assert_eq!(found, [unlinked(first_seq), wrong_root(first_seq)]);
     }
-    // With its own root made to fit, the break moves on to the next frame as well.
+    // With its own root made to fit, the break moves on to the next frame.
     let found = findings(|path| {
         tamper::frame(path, 4, |frame| {
             change(frame);

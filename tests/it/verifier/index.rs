@@ -1,4 +1,4 @@
-//! The index against the keys in the entries, both ways.
+//! The index and the keys in the entries are compared in both directions.
 
 use redb::ReadableTable;
 use tapline::IndexKind;
@@ -19,7 +19,7 @@ fn wrong(key: &str, indexed: u64, seq: u64) -> Finding {
     Finding::IndexWrongSeq { index_kind, key: key.to_owned(), indexed, seq }
 }
 
-/// A block that is damaged, by what it is stored under.
+/// The finding for a damaged block, by the key that it is stored under.
 fn damaged((tier, first): (u16, u128), error: &str) -> Finding {
     let (hash, seq) = (format!("{:016x}", first >> 64), (first & u128::from(u64::MAX)) as u64);
     Finding::IndexDamaged { tier, hash, seq, error: error.to_owned() }
@@ -62,7 +62,7 @@ fn kinds_are_named_as_the_manifest_does() {
 fn a_key_absent_from_the_index_is_missing() {
     let found = findings(|path| tamper::keys(path, |rows| remove(rows, "O-6", 6)));
     assert_eq!(found, [missing("O-6", 6)]);
-    // Two frames mention this one.
+    // Two frames mention this key.
     let found = findings(|path| {
         tamper::keys(path, |rows| {
             remove(rows, "O-2", 2);
@@ -119,7 +119,7 @@ fn a_row_to_a_damaged_entry_is_dangling() {
     assert_eq!(found, [mismatch, dangling("O-6", 6)]);
 }
 
-/// What is found when the three rows of the index are stored as these blocks.
+/// The findings when the three rows of the index are stored as these blocks.
 fn found_of_blocks(
     blocks: impl FnOnce([RawKeyRow; 3]) -> Vec<((u16, u128), Vec<u8>)>,
 ) -> Vec<Finding> {
@@ -171,7 +171,7 @@ fn misplaced_blocks_are_damage() {
         vec![((255, a.number()), outer), ((255, row), inner)]
     });
     assert_eq!(found, [damaged((255, row), OVERLAP)]);
-    // Cut in two it is as good as in one.
+    // Two blocks are as good as one.
     let found = found_of_blocks(|[a, b, c]| {
         let (one, two) = (raw::key_block(&[a, b]), raw::key_block(&[c]));
         vec![((255, a.number()), one), ((255, c.number()), two)]
@@ -193,7 +193,7 @@ fn a_block_without_whole_rows_is_damage() {
     }
 }
 
-/// While a run is recorded, the blocks of large tiers do not reach across certain hashes.
+/// While a run is recorded, no block of a large tier crosses a segment.
 #[test]
 fn a_block_across_two_segments_is_damage() {
     let place = Place::disk(tapline::store::DiskMode::Buffered);
@@ -212,7 +212,7 @@ fn a_block_across_two_segments_is_damage() {
         let report = tapline::read::Verifier::new(reader).run(|_| {});
         found.extend(report.findings.into_iter().filter(|f| *f == damaged((tier, row), TIER)));
     }
-    // In tier 5 the highest six bits of all hashes of a block are the same; there is no tier 6.
+    // In tier 5, all hashes of a block share their highest six bits. There is no tier 6.
     let tiers = found.iter().map(|finding| match finding {
         Finding::IndexDamaged { tier, .. } => *tier,
         other => panic!("{other}"),
@@ -235,7 +235,7 @@ fn remove_row(path: &std::path::Path, row: RawKeyRow) {
     });
 }
 
-/// More rows than are compared at a time, with one missing among the first and one among the last.
+/// More rows than are compared at a time. One of the first and one of the last are missing.
 #[test]
 fn missing_rows_of_a_large_index_are_named() {
     const KEYS: usize = 16;

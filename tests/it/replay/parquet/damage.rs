@@ -1,4 +1,5 @@
-//! Files that are damaged, or not what the layout says: the error has the file and what is wrong.
+//! Files that are damaged or do not follow the layout. The error names the file and says what is
+//! wrong.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -10,14 +11,15 @@ use crate::support::assert_matches;
 
 const ALL: TimeRange = TimeRange::new(0, 99);
 
-/// The error of loading the one file of quotes, after checking that it names the file.
+/// The error of loading the one file of quotes. Checks that it names the file.
 fn error_of(catalog: &Catalog, path: &Path) -> ParquetCatalogError {
     let error = catalog.load(MarketDataClass::Quote, ALL).unwrap_err();
     assert!(error.to_string().contains(&path.display().to_string()), "{error}");
     *error.downcast().expect("the catalog's own error")
 }
 
-/// A new file each time: some file systems write one that is cut to nothing to the disk at once.
+/// A new file each time: some file systems write a file to the disk at once when it is truncated to
+/// nothing.
 fn rewrite(path: &Path, bytes: &[u8]) {
     fs::remove_file(path).unwrap();
     fs::write(path, bytes).unwrap();
@@ -49,8 +51,8 @@ fn a_file_cut_anywhere_is_reported() {
     }
 }
 
-/// Parquet has no hash over a file: a changed value cannot be told from a right one. Whatever byte
-/// is changed, the rows come out, or an error with the file's name.
+/// Parquet has no hash over a file, so a changed value looks like a right one. With any byte
+/// changed, rows come out, or an error that names the file.
 #[test]
 fn a_changed_byte_never_panics() {
     let catalog = Catalog::new();

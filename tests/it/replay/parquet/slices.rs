@@ -1,4 +1,4 @@
-//! Which files cover what was asked for, by their names.
+//! Which files cover a request, by their names.
 
 use std::fs;
 
@@ -17,7 +17,7 @@ fn typed(error: &CatalogError) -> &ParquetCatalogError {
 #[test]
 fn gaps_between_files_are_found() {
     let catalog = Catalog::new();
-    // One after the other, without a row at its end, and one behind a gap.
+    // The files are adjacent. One has no row at its end, and one comes after a gap.
     catalog.quotes(TimeRange::new(10, 19), &[12]);
     catalog.quotes(TimeRange::new(20, 29), &[]);
     catalog.quotes(TimeRange::new(40, 49), &[40]);
