@@ -82,7 +82,7 @@ fn data_is_ordered_by_cause_and_effect() {
             );
         }
     }
-    println!("{} data, {alternations} stretches of it, {} gaps", seen, manifest.counts.gaps);
+    println!("{} data, {alternations} changes of turn, {} gaps", seen, manifest.counts.gaps);
     assert!(alternations > 100, "the two threads did run at one time");
 }
 
