@@ -309,7 +309,7 @@ impl<'a> SealedFrame<'a> {
     }
 
     /// The frame, for reading.
-    #[expect(clippy::missing_panics_doc, reason = "only a builder makes one, and it reads back")]
+    #[allow(clippy::missing_panics_doc, reason = "only a builder makes one, and it reads back")]
     pub fn view(&self) -> FrameView<'a> {
         FrameView::parse(self.bytes).expect("a frame reads back as it was built")
     }

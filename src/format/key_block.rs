@@ -296,11 +296,11 @@ mod tests {
     fn segments_follow_each_other_to_the_last_hash() {
         for (tier, count) in [(KeyTier(3), 1), (KeyTier(4), 8), (KeyTier::LARGE, 64)] {
             let next = |segment: &u64| tier.next_segment(*segment);
-            let stretches: Vec<u64> = std::iter::successors(Some(0), next).take(100).collect();
+            let segments: Vec<u64> = std::iter::successors(Some(0), next).take(100).collect();
             let len = (1_u128 << 64) / count;
             let expected: Vec<u64> = (0..count).map(|n| (n * len) as u64).collect();
-            assert_eq!(stretches, expected);
-            for segment in stretches {
+            assert_eq!(segments, expected);
+            for segment in segments {
                 assert_eq!(tier.segment_of(segment), segment);
                 assert_eq!(tier.segment_of(segment + (len - 1) as u64), segment);
             }

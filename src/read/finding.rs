@@ -153,7 +153,7 @@ pub enum Finding {
     },
 }
 
-/// What a verification found.
+/// The result of a verification.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct VerifyReport {
     /// The run, if its manifest can be read.
@@ -162,9 +162,9 @@ pub struct VerifyReport {
     pub status: Option<RunStatus>,
     /// Entries whose place and bytes were checked.
     pub entries_scanned: u64,
-    /// The largest `ts_init` among them; `None` without entries.
+    /// The largest `ts_init` of these entries; `None` if there are none.
     pub end_ts_init: Option<UnixNanos>,
-    /// The run's root; `None` while it is not sealed, or when the manifest cannot be read.
+    /// The run's root; `None` if it is not sealed or the manifest cannot be read.
     pub root: Option<Hash>,
     /// Everything that is wrong; empty for a clean run. At most [`Self::FINDINGS_MAX`] are kept.
     pub findings: Vec<Finding>,
@@ -173,11 +173,11 @@ pub struct VerifyReport {
 }
 
 impl VerifyReport {
-    /// The most findings a report keeps: enough to see a pattern, and a bound for a file that is
+    /// The most findings in a report. Enough to see a pattern, and a limit for a file that is
     /// damaged throughout.
     pub const FINDINGS_MAX: usize = 1000;
 
-    /// Whether nothing is wrong.
+    /// True if nothing is wrong.
     pub fn is_clean(&self) -> bool {
         self.findings.is_empty()
     }
@@ -203,7 +203,7 @@ impl Findings {
         self.push(Finding::Unreadable { what, error: error_chain(error) });
     }
 
-    /// As [`push`](Self::push), for a finding that is costly to make: it is made only if it is
+    /// Like [`push`](Self::push), for a finding that is costly to make. Makes it only if it is
     /// kept.
     pub(super) fn push_with<E>(
         &mut self,

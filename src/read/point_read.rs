@@ -129,7 +129,7 @@ impl RecentFrames {
         if held_bytes(&frame) > self.bytes_max {
             return;
         }
-        self.forget(first_seq);
+        self.remove(first_seq);
         self.bytes += held_bytes(&frame);
         self.now += 1;
         self.uses.insert(self.now, first_seq);
@@ -137,11 +137,11 @@ impl RecentFrames {
         while self.bytes > self.bytes_max
             && let Some((_, oldest)) = self.uses.first_key_value()
         {
-            self.forget(*oldest);
+            self.remove(*oldest);
         }
     }
 
-    fn forget(&mut self, first_seq: u64) {
+    fn remove(&mut self, first_seq: u64) {
         if let Some((used, frame)) = self.frames.remove(&first_seq) {
             self.uses.remove(&used);
             self.bytes -= held_bytes(&frame);

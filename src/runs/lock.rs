@@ -32,7 +32,7 @@ pub enum LockError {
         path: PathBuf,
         /// Who has it.
         holder: LockHolder,
-        /// Whether the holder still runs.
+        /// If the holder still runs.
         state: HolderState,
     },
     /// The folder or the lock file could not be made, or the lock file is no regular file.

@@ -34,7 +34,7 @@ pub(super) struct Recovered {
 /// Why a run that was left behind could not be sealed.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum RecoverError {
-    /// Its file could not be taken up.
+    /// Its file could not be reopened.
     #[error(transparent)]
     Open(#[from] OpenRunError),
     /// It could not be sealed.

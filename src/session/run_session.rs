@@ -218,7 +218,8 @@ impl RunSession {
     /// ```
     /// # use std::time::Duration;
     /// # use tapline::{MessageBus, RunSession};
-    /// # fn send(session: &RunSession, bus: &MessageBus, order: &u64) -> Result<(), Box<dyn std::error::Error>> {
+    /// # use std::error::Error;
+    /// # fn send(session: &RunSession, bus: &MessageBus, order: &u64) -> Result<(), Box<dyn Error>> {
     /// session.wait_durable(bus.publish("orders", order)?.ticket()?, Duration::from_secs(1))?;
     /// # Ok(())
     /// # }

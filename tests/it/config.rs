@@ -87,7 +87,7 @@ fn absent_fields_take_their_defaults() {
     assert_eq!(components, RegisteredComponents::default());
 }
 
-/// One change each, and the field the error must name.
+/// Each change makes one setting invalid. The error must name the field.
 type Case = (&'static str, fn(&mut EventStoreConfig));
 
 #[test]
@@ -130,7 +130,7 @@ fn every_limit_is_checked() {
     }
 }
 
-/// Each range, as far as it goes and one further.
+/// The ends of each range, and one step beyond each.
 #[test]
 fn limits_are_allowed_to_their_ends() {
     type Set = fn(&mut WriterConfig, u64);
@@ -139,9 +139,9 @@ fn limits_are_allowed_to_their_ends() {
         ("close_timeout_ms", |c, n| c.close_timeout = Duration::from_millis(n), 1, 3_600_000),
         ("ring_lines", |c, n| c.ring_lines = n as usize, 64, 16 << 20),
         ("batch_bytes_max", |c, n| c.batch_bytes_max = n as usize, 4096, (32 << 20) - 4096),
-        // As much as the default ring holds behind two names of 64 bytes.
+        // The most that the default ring holds after two names of 64 bytes.
         ("record_bytes_max", |c, n| c.record_bytes_max = n as usize, 128, (2 << 20) - 4 * 64),
-        // What is left of the smallest record behind its header.
+        // What the smallest record has left after its header.
         ("name_bytes_max", |c, n| c.name_bytes_max = n as usize, 1, 64),
         ("names_max", |c, n| c.names_max = n as usize, 2, 1 << 20),
         ("keys_per_entry_max", |c, n| c.keys_per_entry_max = n as usize, 0, 1024),
@@ -159,7 +159,7 @@ fn limits_are_allowed_to_their_ends() {
     ];
     for (field, set, least, most) in cases {
         let with = |value| {
-            // The smallest records, which fit the smallest rings and batches.
+            // The smallest records. They fit the smallest rings and batches.
             let mut config = WriterConfig {
                 record_bytes_max: 128,
                 name_bytes_max: 64,

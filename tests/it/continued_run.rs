@@ -1,4 +1,4 @@
-//! A run that is taken up where its process died, and then closed in order, is like any other.
+//! A run that was reopened after a crash and then closed in order is like any other.
 
 use tapline::engine::{CloseReport, EventStoreWriter, WriterConfig};
 use tapline::read::Verifier;
@@ -12,7 +12,7 @@ fn engine(place: &Place) -> EventStoreWriter {
     EventStoreWriter::inline(place.open(1), clock, halt, WriterConfig::default()).unwrap()
 }
 
-/// Records messages of these domain times, in two processes, and closes the run.
+/// Records messages with these domain times in two processes, and closes the run.
 fn record(place: &Place, before: &[u64], after: &[u64], end: u64) -> CloseReport {
     let writer = engine(place);
     let mut producer = writer.producer().unwrap();
@@ -33,7 +33,7 @@ fn record(place: &Place, before: &[u64], after: &[u64], end: u64) -> CloseReport
 }
 
 #[test]
-fn its_end_is_the_largest_time_of_all_its_entries() {
+fn end_ts_init_is_the_largest_of_all() {
     for (before, after, end, expected) in [
         (&[7, 9, 8][..], &[5][..], 6, 9),
         (&[3], &[12], 6, 12),

@@ -1,5 +1,5 @@
-//! Run files that are not what they should be, and folders that cannot be written to: each is an
-//! error that says what is wrong, none is a panic, and none is made worse.
+//! Damaged run files and folders that cannot be written to. Each gives an error that says what is
+//! wrong, never a panic, and no file gets worse.
 
 #[cfg(unix)]
 mod directories;

@@ -1,4 +1,4 @@
-//! A sealed run file is not much longer than what is in it.
+//! A sealed run file is not much longer than its content.
 
 use tapline::engine::{EventStoreWriter, WriterConfig};
 use tapline::internals::run_path;
@@ -8,7 +8,7 @@ use tapline::{Clock, EntryDraft, HaltSignal};
 use crate::support::{ended, instance, manifest, run_id};
 
 #[test]
-fn a_last_small_frame_does_not_keep_the_file_at_twice_its_length() {
+fn a_sealed_file_has_little_unused_space() {
     for mode in [DiskMode::Direct, DiskMode::Buffered] {
         let folder = tempfile::tempdir().expect("a folder");
         let mut store = RedbBackend::with_disk_mode(folder.path(), mode);

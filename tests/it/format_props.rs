@@ -1,4 +1,4 @@
-//! Properties of the format: whatever is recorded reads back, and no bytes make a reader panic.
+//! Properties of the format: everything recorded reads back, and no bytes make a reader panic.
 
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -13,7 +13,7 @@ use crate::support::frames::TS_PUBLISH;
 use crate::support::raw::{RawFrame, rows_of_frame};
 use crate::support::{FrameMaker, Message, manifest};
 
-/// Messages of few names and keys, so that both repeat, around the sizes where lines end.
+/// Messages with few names and keys, so that both repeat. Their sizes are around the ends of lines.
 fn message() -> impl Strategy<Value = Message> {
     let name = "[a-e]{1,2}|\\PC{1,20}|[a-z]{200}";
     let payload = prop_oneof![
@@ -49,7 +49,7 @@ fn as_stored(batch: &[Message]) -> Vec<Message> {
     batch.iter().map(|message| Message { ts_init: time(message), ..message.clone() }).collect()
 }
 
-/// What reads back of a frame, given the names of the run so far.
+/// The messages of a frame as read back, given the names of the run so far.
 fn read(frame: &FrameView<'_>, names: &mut Vec<String>) -> Vec<Message> {
     names.extend(frame.names().map(str::to_owned));
     let message = |record: RecordView<'_>| Message {
@@ -67,7 +67,7 @@ fn read(frame: &FrameView<'_>, names: &mut Vec<String>) -> Vec<Message> {
     (0..frame.count()).map(|index| message(frame.record(index).unwrap())).collect()
 }
 
-/// Whether anything that checks a frame notices that it is not as it was sealed.
+/// True if any check of a frame notices the change.
 fn is_noticed(bytes: &[u8]) -> bool {
     let Ok(frame) = FrameView::parse(bytes) else {
         return true;
@@ -78,13 +78,13 @@ fn is_noticed(bytes: &[u8]) -> bool {
     let noticed = frame.check_offsets().is_err()
         || frame.compute_root() != frame.root()
         || !stored.eq(hashes);
-    // What does all of it in one pass must come to the same.
+    // The check in one pass must give the same result.
     let sound = frame.is_sound(&mut BatchHasher::default(), &mut Vec::new(), |_, _| {});
     assert_eq!(sound, !noticed);
     noticed
 }
 
-/// Reads all that can be read of some bytes; not to panic is all that is asked.
+/// Reads everything that can be read from some bytes. Must not panic.
 fn read_all(bytes: &[u8]) {
     if let Ok(record) = RecordView::parse(bytes) {
         let _ = (record.payload(), record.keys().count(), record.headers(), record.identity());
@@ -104,7 +104,7 @@ fn read_all(bytes: &[u8]) {
     }
 }
 
-/// Bytes that begin like a frame, so that more than the first check is reached.
+/// Bytes that begin like a frame, so that later checks are reached too.
 fn almost_a_frame() -> impl Strategy<Value = Vec<u8>> {
     let small = || 0_u32..8;
     (any::<u64>(), small(), small(), small(), small(), vec(0_u8..70, 32..1_500)).prop_map(
@@ -115,7 +115,7 @@ fn almost_a_frame() -> impl Strategy<Value = Vec<u8>> {
                 bytes.extend(field.to_le_bytes());
             }
             bytes.extend(rest);
-            // Of the right length, if there is enough.
+            // Of the right length, if there are enough bytes.
             let len = 64 + records_lines as usize * 64 + count as usize * 36 + names_bytes as usize;
             bytes.resize(len + 32, 0);
             bytes
@@ -242,9 +242,9 @@ proptest! {
     }
 
     #[test]
-    fn no_bytes_that_begin_like_a_frame_make_a_reader_panic(bytes in almost_a_frame()) {
+    fn malformed_frames_make_no_reader_panic(bytes in almost_a_frame()) {
         read_all(&bytes);
-        // A record of small numbers, which are lengths more often.
+        // A record of small numbers, because small numbers are often lengths.
         read_all(&bytes[64..]);
     }
 
@@ -261,7 +261,7 @@ proptest! {
     }
 }
 
-/// All flips of one frame, not a sample of them.
+/// Tries every flip in one frame.
 #[test]
 fn every_flipped_bit_of_a_small_frame_is_noticed() {
     let batch = [

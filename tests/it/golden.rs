@@ -1,9 +1,9 @@
-//! Bytes that must not change: what an older version of this program wrote, a newer one must read.
+//! Bytes that must not change: a newer version of this program must read what an older one wrote.
 //!
-//! The files in `tests/golden` are compared with what the engine writes now. Where they differ, the
-//! format has changed, and run files in the field are of the old one: that takes a new format
-//! version. To write the files anew on purpose, run the tests with `TAPLINE_BLESS=1` set, and look
-//! at the difference before it is committed.
+//! The tests compare the files in `tests/golden` with what the engine writes now. If they differ,
+//! the format has changed, but existing run files have the old one. That takes a new format
+//! version. To write the files anew on purpose, run the tests with `TAPLINE_BLESS=1` set, and check
+//! the difference before you commit it.
 
 mod decode;
 mod document;
@@ -31,7 +31,7 @@ fn golden(name: &str) -> String {
     })
 }
 
-/// Asserts that a golden file holds exactly `text`; or writes it, when asked to.
+/// Asserts that a golden file holds exactly `text`. Writes the file if `TAPLINE_BLESS` is set.
 fn assert_golden(name: &str, text: &str) {
     if std::env::var_os("TAPLINE_BLESS").is_some_and(|bless| bless == "1") {
         fs::write(path(name), text).unwrap();

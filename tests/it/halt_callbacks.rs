@@ -1,4 +1,4 @@
-//! What a halt callback may do: anything, in both modes, whoever halts the run.
+//! A halt callback may do anything, in both modes, on whatever thread the run halts.
 
 use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, Mutex};
@@ -24,7 +24,8 @@ const MODES: [Start; 2] = [EventStoreWriter::spawn, EventStoreWriter::inline];
 /// Where a callback finds the writer.
 type Place = Arc<Mutex<Option<EventStoreWriter>>>;
 
-/// Halts a run by its second commit. `in_callback` gets the writer; returns what it told.
+/// Halts a run at its second commit. `in_callback` gets the writer. Returns what `in_callback`
+/// returned.
 fn halt<T: Send + 'static>(
     start: Start,
     fault: Fault,
@@ -86,7 +87,7 @@ fn a_callback_may_drop_the_writer() {
     }
 }
 
-/// The gate closes all the same: closing does not wait for its time limit.
+/// The gate closes anyway: closing does not wait for its time limit.
 #[test]
 fn a_callback_that_panics_leaves_no_gate_open() {
     for start in MODES {
@@ -106,7 +107,7 @@ fn a_callback_that_panics_leaves_no_gate_open() {
     }
 }
 
-/// A halted run answers alike in both modes, also where everything is durable.
+/// A halted run answers alike in both modes, even if everything is durable.
 #[test]
 fn flush_on_a_halted_run_is_an_error() {
     for start in MODES {

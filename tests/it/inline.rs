@@ -1,4 +1,4 @@
-//! Inline mode: the same engine, driven by whoever submits.
+//! Inline mode: the same engine, driven by the submitter.
 
 use std::time::{Duration, Instant};
 
@@ -14,7 +14,7 @@ use uuid::Uuid;
 
 use crate::support::{Fault, FaultyStore, Gate, PATIENCE, ended, entries, manifest};
 
-/// An inline writer of a new run on `store`, by a clock that stands still.
+/// An inline writer of a new run on `store`, with a clock that stands still.
 fn inline_on(mut store: Box<dyn EventStore>, halt: &HaltSignal) -> EventStoreWriter {
     store.open_run(manifest(1)).expect("new");
     let clock = Clock::Simulated(SimulatedClock::default());
@@ -56,7 +56,7 @@ fn record(inline: bool) -> Vec<tapline::Entry> {
 }
 
 #[test]
-fn entries_and_hashes_are_those_of_the_threaded_writer() {
+fn inline_and_threaded_entries_are_equal() {
     let inline = record(true);
     assert_eq!(inline.len(), 251, "50 of 300 repeat an identity; RunEnded is last");
     assert_eq!(inline, record(false));
@@ -98,7 +98,7 @@ fn a_waiter_on_another_thread_is_woken() {
 }
 
 #[test]
-fn a_closed_run_is_let_go_of_while_producers_are_left() {
+fn leftover_producers_do_not_hold_a_closed_run() {
     let disk = MemoryDisk::default();
     let writer = inline_on(Box::new(MemoryBackend::new(disk.clone())), &HaltSignal::new());
     let _producer = writer.producer().expect("open");
@@ -142,7 +142,7 @@ fn a_failed_commit_halts_and_refuses() {
 }
 
 #[test]
-fn who_waits_while_the_commit_of_another_fails_is_refused() {
+fn a_failed_commit_refuses_waiting_submits() {
     let (gate, halt) = (Gate::default(), HaltSignal::new());
     let writer = inline_on(Box::new(FaultyStore::failing_behind(&gate, 1, Fault::Io)), &halt);
     let mut producers = [(); 2].map(|()| writer.producer().expect("open")).into_iter();
@@ -155,7 +155,7 @@ fn who_waits_while_the_commit_of_another_fails_is_refused() {
     let first = submit();
     gate.await_waiting();
     let second = submit();
-    // As good as ever: by then it has seen a run that is not halted.
+    // Still valid: it was checked when the run was not halted.
     std::thread::sleep(Duration::from_millis(50));
     gate.open();
     for submitted in [first, second] {
@@ -164,7 +164,7 @@ fn who_waits_while_the_commit_of_another_fails_is_refused() {
     assert_eq!(writer.watermark(), 0);
 }
 
-/// Whoever has a ticket is answered by any durability of its run, and by none of another run.
+/// Any durability of a run answers for a ticket of that run, and none of another run does.
 #[test]
 fn tickets_are_answered_for_within_their_run() {
     let start = || {

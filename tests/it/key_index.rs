@@ -1,4 +1,4 @@
-//! The index answers as a map of all keys would, whatever the commits, crashes and seals before.
+//! The index answers like a map of all keys, after any commits, crashes and seals.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -22,12 +22,12 @@ type Key = (u16, u32);
 enum Step {
     /// These entries, by their keys, are committed together.
     Commit(Vec<Vec<Key>>),
-    /// The process dies and a new one takes the run up.
+    /// The process dies, and a new one reopens the run.
     Crash,
 }
 
 fn key() -> impl Strategy<Value = Key> {
-    // Few keys, so that most are mentioned again and again.
+    // Few keys, so that most are mentioned many times.
     (prop::sample::select(vec![1_u16, 2, 16]), 0_u32..40)
 }
 
@@ -106,8 +106,9 @@ proptest! {
     }
 }
 
-/// Commits of every size, more of each than its tier holds, with a crash in between: merges at every
-/// tier, some through several, up to what is not merged before the seal.
+/// Commits of every size, and more of each size than its tier holds, with a crash in between. So
+/// every tier is merged, some through several tiers, up to the one that is not merged before the
+/// seal.
 #[test]
 fn keys_of_every_tier_are_found() {
     let place = Place::disk(DiskMode::Buffered);
@@ -149,9 +150,9 @@ fn keys_of_every_tier_are_found() {
     assert_eq!(Verifier::new(sealed(&place)).run(|_| {}).findings, []);
 }
 
-/// Recovery seals a run as quarantined where it found damage, and leaves the index as it was.
+/// Recovery seals a damaged run as quarantined, and does not touch the index.
 #[test]
-fn a_quarantined_run_is_searched_by_the_index_it_had() {
+fn a_quarantined_run_keeps_its_index() {
     for place in Place::all() {
         let (mut store, mut maker) = (place.open(1), FrameMaker::new());
         let mut first = BTreeMap::new();
@@ -175,7 +176,7 @@ fn a_quarantined_run_is_searched_by_the_index_it_had() {
 }
 
 #[test]
-fn a_seal_fails_over_a_damaged_index_and_changes_nothing() {
+fn a_damaged_index_fails_the_seal_unchanged() {
     let place = Place::disk(DiskMode::Buffered);
     let batch = [message(&[(1, 1), (1, 2)]), message(&[(1, 3)])];
     FrameMaker::new().append_all(&mut *place.open(1), &[batch.to_vec()]);
@@ -187,7 +188,7 @@ fn a_seal_fails_over_a_damaged_index_and_changes_nothing() {
     let mut store = place.open(1);
     let sealed = store.seal(RunStatus::Ended, end);
     assert_matches!(sealed, Err(SealError::Fault(BackendFault::Corrupted(_))));
-    // Nothing may be written after a fault, but the next process finds the run as it was.
+    // Nothing may be written after a fault. But the next process finds the run unchanged.
     drop(store);
     let mut store = place.open(1);
     let reader = store.reader().unwrap();

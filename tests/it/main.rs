@@ -1,5 +1,5 @@
-//! The library's behaviour, through its public interface: one binary, one behaviour a module. What
-//! they share is in `support`.
+//! The library's behaviour through its public interface, in one binary. Each behaviour is a module.
+//! Shared helpers are in `support`.
 
 mod config;
 mod continued_run;

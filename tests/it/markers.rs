@@ -1,5 +1,5 @@
-//! The data-marker sidecar: that each marker stands where the data was seen, and that nothing of it ever stands in an
-//! entry's way.
+//! The data-marker sidecar: each marker stands where the data was seen, and the sidecar never
+//! delays an entry.
 
 mod backends;
 mod causes;

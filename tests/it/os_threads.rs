@@ -1,4 +1,4 @@
-//! What the engine's threads ask of Linux: to stay on the cores that are set, and short sleeps.
+//! What the engine's threads request from Linux: their cores, and short sleeps.
 
 #![cfg(target_os = "linux")]
 
@@ -8,11 +8,11 @@ use tapline::engine::WriterConfig;
 
 use crate::support::{Engine, PATIENCE, draft};
 
-/// The threads of this process that have this name, of which the system keeps 15 bytes.
+/// The threads of this process with this name. The system keeps 15 bytes of it.
 fn threads_named(name: &str) -> Vec<String> {
     let tasks = fs::read_dir("/proc/self/task").expect("this process is there");
     let ids = tasks.map(|task| task.expect("listed").file_name().into_string().expect("a number"));
-    // Those of other tests may end meanwhile.
+    // Threads of other tests may end meanwhile.
     ids.filter(|id| {
         fs::read_to_string(format!("/proc/{id}/comm")).is_ok_and(|comm| comm.trim() == name)
     })
@@ -27,7 +27,7 @@ fn cores_of(id: &str) -> Option<String> {
 }
 
 #[test]
-fn the_threads_stay_on_the_cores_that_are_set() {
+fn threads_stay_on_their_configured_cores() {
     let cores = cores_of("self").expect("this process has some");
     let last = cores.rsplit([',', '-']).next().expect("one at least");
     let core = Some(last.parse().expect("a number"));
@@ -48,7 +48,7 @@ fn the_threads_stay_on_the_cores_that_are_set() {
 }
 
 #[test]
-fn the_writer_sleeps_as_long_as_it_asks_to() {
+fn the_writer_sleeps_for_its_requested_time() {
     let engine = Engine::start(WriterConfig::default());
     engine.writer.flush(PATIENCE).expect("it is at work");
     let slacks: Vec<String> = threads_named("tapline-writer")

@@ -1,4 +1,5 @@
-//! Collecting goes on while a frame is on its way to the disk, and nothing is called durable early.
+//! The writer collects while a frame is on its way to the disk, and nothing is called durable
+//! early.
 
 use std::time::Duration;
 
@@ -39,7 +40,7 @@ fn the_next_frame_is_collected_while_a_commit_hangs() {
 }
 
 #[test]
-fn a_request_that_comes_while_another_waits_for_the_disk_is_not_slept_through() {
+fn a_request_during_a_commit_is_answered() {
     let gate = Gate::default();
     // An idle writer sleeps for longer than a request may take.
     let config = WriterConfig {
@@ -58,7 +59,8 @@ fn a_request_that_comes_while_another_waits_for_the_disk_is_not_slept_through() 
         gate.await_waiting();
         let hash = ContentHash::of(b"the cache");
         let anchor = scope.spawn(move || writer.record_snapshot_anchor("cache/1", hash));
-        // For the request to come while the writer waits: earlier or later, the answer is the same.
+        // Lets the request come while the writer waits. If it comes earlier or later, the answer is
+        // the same.
         std::thread::sleep(Duration::from_millis(50));
         gate.open();
         assert_eq!(flush.join().expect("no panic"), Ok(1));
@@ -67,9 +69,10 @@ fn a_request_that_comes_while_another_waits_for_the_disk_is_not_slept_through() 
     });
 }
 
-/// A run that is halted while its store is at work: what arrives is told, and the run is let go of.
+/// A run is halted while its store works. The commit that then succeeds is reported, and the run is
+/// released.
 #[test]
-fn a_frame_that_is_on_its_way_when_the_run_is_halted_is_waited_for() {
+fn a_halt_waits_for_the_frame_under_way() {
     let (gate, disk) = (Gate::default(), MemoryDisk::default());
     let config = WriterConfig { overlap_bytes_min: 0, ..WriterConfig::default() };
     let store = FaultyStore::gated_before(Box::new(MemoryBackend::new(disk.clone())), &gate);

@@ -1,4 +1,4 @@
-//! Retention: what is planned of runs on disk, and what an applied plan removes.
+//! Retention: the plan for runs on disk, and what applying it removes.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -27,7 +27,7 @@ impl Runs {
         Self(Place::disk(DiskMode::Buffered))
     }
 
-    /// Runs 1 to 4, sealed in order; run 3 has a snapshot, and each a sidecar.
+    /// Runs 1 to 4, sealed in order. Run 3 has a snapshot, and each run a sidecar.
     fn four() -> Self {
         let runs = Self::new();
         for n in 1..=4 {
@@ -67,7 +67,7 @@ impl Runs {
         store.seal(status, end).unwrap();
     }
 
-    /// Run `n` without entries, with its manifest as `change` makes it.
+    /// Run `n` without entries. `change` adjusts its manifest.
     fn seal_as(&self, n: u32, status: RunStatus, change: impl FnOnce(&mut RunManifest)) {
         let mut manifest = manifest(n);
         change(&mut manifest);
@@ -76,7 +76,7 @@ impl Runs {
         store.seal(status, None).unwrap();
     }
 
-    /// The run that the next boot continues from.
+    /// The run that the next boot continues.
     fn next_parent(&self) -> Option<RunId> {
         recover_predecessors(self.0.folder(), &instance()).unwrap().parent_run_id
     }
@@ -183,7 +183,7 @@ fn bounded_and_full() {
     assert_eq!(runs.files(), runs.files_of([3, 4]));
 }
 
-/// Changes run 3, the only restore point, and expects that nothing may go then.
+/// Changes run 3, the only restore point. Expects that nothing may be removed then.
 #[track_caller]
 fn assert_no_restore_point(tamper: impl FnOnce(&Path)) {
     let runs = Runs::four();
@@ -193,14 +193,14 @@ fn assert_no_restore_point(tamper: impl FnOnce(&Path)) {
 
 #[test]
 fn an_anchor_counts_within_the_durable_watermark_only() {
-    // Past the frames, whatever the manifest says.
+    // Past the frames, though the manifest allows it.
     assert_no_restore_point(|path| {
         let hash = ContentHash::of(b"");
         let anchor = format!(r#"{{"high_watermark":4,"blob_ref":"","content_hash":"{hash}"}}"#);
         tamper::meta(path, "anchor", anchor.as_bytes());
         tamper::manifest(path, "\"high_watermark\":3", "\"high_watermark\":4");
     });
-    // Past the manifest, whatever the frames say.
+    // Past the manifest, though the frames allow it.
     assert_no_restore_point(|path| {
         tamper::manifest(path, "\"high_watermark\":3", "\"high_watermark\":2");
     });
@@ -210,7 +210,7 @@ fn an_anchor_counts_within_the_durable_watermark_only() {
 }
 
 #[test]
-fn what_cannot_be_read_stays() {
+fn unreadable_runs_stay() {
     let runs = Runs::four();
     tamper::meta(&runs.path(1), "anchor", b"no anchor");
     fs::write(runs.path(2), "no run").unwrap();
@@ -229,7 +229,7 @@ fn what_cannot_be_read_stays() {
     fs::copy(runs.path(3), runs.path(5)).unwrap();
     let error = unreadable(&runs.decisions(SNAPSHOT)[4]);
     assert_eq!(error, format!("it holds run {} of instance node-1", run_id(3)));
-    // Nor is one of another instance, whatever it has.
+    // Nor is a run of another instance.
     runs.seal_as(6, RunStatus::Ended, |manifest| manifest.instance_id = "node-2".parse().unwrap());
     fs::copy(run_path(runs.0.folder(), &"node-2".parse().unwrap(), run_id(6)), runs.path(6))
         .unwrap();
@@ -239,7 +239,7 @@ fn what_cannot_be_read_stays() {
 }
 
 #[test]
-fn a_run_that_is_not_sealed_stays_with_the_one_it_continues_from() {
+fn an_unsealed_run_and_its_parent_stay() {
     let runs = Runs::new();
     runs.seal(1, RunStatus::Ended, Some(0));
     runs.seal(2, RunStatus::Ended, None);
@@ -250,7 +250,7 @@ fn a_run_that_is_not_sealed_stays_with_the_one_it_continues_from() {
     let point = keep(KeepReason::RestorePoint);
     let expected = [before(5), needed, before(5), keep(KeepReason::NotSealed), point];
     assert_eq!(runs.decisions(SNAPSHOT), expected);
-    // The same of one left behind.
+    // The same for a run that was left behind.
     drop(recording);
     assert_eq!(runs.decisions(SNAPSHOT), expected);
 }
@@ -265,9 +265,9 @@ fn parents_stay() {
     assert_eq!(runs.decisions(SNAPSHOT)[0], needed);
 }
 
-/// Failed starts are all that came after the last snapshot.
+/// Only failed starts came after the last snapshot.
 #[test]
-fn the_next_boot_continues_from_the_run_that_it_would_have_continued_from() {
+fn removal_does_not_change_the_next_parent() {
     let runs = Runs::new();
     runs.seal(1, RunStatus::Ended, Some(3));
     runs.seal(2, RunStatus::Ended, Some(3));
@@ -298,7 +298,7 @@ fn a_plan_that_keeps_nothing_is_refused() {
 }
 
 #[test]
-fn a_run_that_was_started_since_keeps_what_it_needs() {
+fn a_run_started_since_keeps_its_parents() {
     let runs = Runs::new();
     runs.seal(1, RunStatus::CrashedRecovered, None);
     runs.seal(2, RunStatus::Ended, Some(2));
@@ -338,7 +338,7 @@ fn without_its_restore_point_a_plan_removes_nothing() {
 }
 
 #[test]
-fn a_restore_point_that_is_lost_meanwhile_keeps_the_rest() {
+fn a_lost_restore_point_keeps_the_rest() {
     let runs = Runs::four();
     let plan = runs.plan(SNAPSHOT);
     let mut outcomes = Vec::new();
@@ -358,7 +358,7 @@ fn a_restore_point_that_is_lost_meanwhile_keeps_the_rest() {
 }
 
 #[test]
-fn a_file_that_cannot_be_removed_stays_with_its_run_and_the_rest_goes_on() {
+fn an_unremovable_file_does_not_stop_the_rest() {
     let runs = Runs::four();
     fs::remove_file(runs.sidecar(1)).unwrap();
     fs::create_dir(runs.sidecar(1)).unwrap();

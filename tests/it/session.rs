@@ -1,5 +1,5 @@
-//! From boot to seal: what was left behind is swept up, what is opened is in order, and who has no
-//! business in an instance's folder is kept out.
+//! From boot to seal: leftovers are recovered, a new run is in order, and nobody else gets into an
+//! instance's folder.
 
 mod clock;
 mod continuity;
@@ -29,13 +29,13 @@ use tapline::{RegisteredComponents, RunId, RunManifest};
 use crate::support::message::messages;
 use crate::support::{FrameMaker, Message, instance, manifest, run_id};
 
-/// Leaves run `n` behind with these frames, as a crash between two commits does: in a file that is not
-/// closed.
+/// Leaves run `n` with these frames in a file that is not closed, as a crash between two commits
+/// does.
 fn leave(folder: &Path, n: u32, batches: &[Vec<Message>]) -> RunId {
     leave_child(folder, n, None, batches)
 }
 
-/// The same, of a run that continues from another.
+/// The same for a run that continues another.
 fn leave_child(folder: &Path, n: u32, parent: Option<u32>, batches: &[Vec<Message>]) -> RunId {
     let path = run_path(folder, &instance(), run_id(n));
     let mut store = RedbBackend::with_disk_mode(folder, DiskMode::Buffered);
@@ -48,14 +48,14 @@ fn leave_child(folder: &Path, n: u32, parent: Option<u32>, batches: &[Vec<Messag
     run_id(n)
 }
 
-/// Leaves run `n` behind in a file that is closed, to be tampered with.
+/// Leaves run `n` in a file that is closed, so that it can be tampered with.
 fn leave_closed(folder: &Path, n: u32, batches: &[Vec<Message>]) {
     let mut store = RedbBackend::with_disk_mode(folder, DiskMode::Buffered);
     store.open_run(manifest(n)).expect("a new run");
     FrameMaker::new().append_all(&mut store, batches);
 }
 
-/// Ten entries in three frames, as of a run that was cut off.
+/// Ten entries in three frames. The run is cut off.
 fn cut() -> Vec<Vec<Message>> {
     vec![messages(1, 3), messages(4, 6), messages(7, 10)]
 }

@@ -1,4 +1,4 @@
-//! Verifying a run: every kind of damage is found and named, and nothing else is.
+//! Verifying a run: every kind of damage is found and named, and nothing else.
 
 mod anchor;
 mod bytes;
@@ -36,12 +36,12 @@ fn sealed() -> SealedFile {
     SealedFile::record(&batches())
 }
 
-/// Verifies the run in `file`, and makes sure that this changes nothing.
+/// Verifies the run in `file`. Checks that this changes nothing.
 fn verify(file: &SealedFile) -> VerifyReport {
     assert_unchanged(&file.path, || verify_source(&file.open()))
 }
 
-/// Verifies a run, and makes sure that it comes to the same on any number of threads.
+/// Verifies a run. Checks that any number of threads gives the same report.
 fn verify_source(source: &Arc<dyn RunReader>) -> VerifyReport {
     let [one, two, seven] = [1, 2, 7].map(|threads| {
         let mut progress = Vec::new();
@@ -54,7 +54,7 @@ fn verify_source(source: &Arc<dyn RunReader>) -> VerifyReport {
     one.0
 }
 
-/// What the verifier finds in a run that was tampered with.
+/// The findings for a run that was tampered with.
 fn findings(tamper: impl FnOnce(&Path)) -> Vec<Finding> {
     let file = sealed();
     tamper(&file.path);
@@ -81,7 +81,7 @@ fn wrong_root(first_seq: u64) -> Finding {
     Finding::ChainBreak { first_seq, error }
 }
 
-/// A row of the index that points to an entry which does not mention this client order id.
+/// The finding for an index row whose entry does not mention this client order id.
 fn dangling(key: &str, seq: u64) -> Finding {
     let hash = tamper::order_row(key, seq).hash;
     Finding::IndexDangling { hash: format!("{hash:016x}"), seq }
@@ -106,7 +106,7 @@ fn a_run_without_entries_is_clean() {
 }
 
 #[test]
-fn a_run_being_recorded_is_clean_and_has_no_root() {
+fn a_live_run_is_clean_without_root() {
     for place in Place::all() {
         let mut store = place.open(1);
         let mut maker = FrameMaker::new();
@@ -138,6 +138,6 @@ fn findings_are_bounded_and_the_rest_is_counted() {
     }
     let report = verify(&file);
     assert_eq!(report.findings.len(), VerifyReport::FINDINGS_MAX);
-    // Beside the hashes, the roots of both frames.
+    // Besides the hashes, the roots of both frames.
     assert_eq!(report.findings_omitted, 1602 - VerifyReport::FINDINGS_MAX as u64);
 }

@@ -30,7 +30,8 @@ pub(super) struct Args {
     /// A folder on the disk to measure. What is recorded there is removed at the end
     #[arg(long, default_value = ".")]
     dir: PathBuf,
-    /// Seconds for each part that records. As fast as it goes, a second may take a gigabyte of the disk
+    /// Seconds for each part that records. As fast as it goes, a second may take a gigabyte of the
+    /// disk
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u64).range(1..=3_600))]
     seconds: u64,
     /// Bytes of payload in a message

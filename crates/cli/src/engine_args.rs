@@ -11,8 +11,8 @@ pub(super) struct EngineArgs {
     /// The core the writer thread is pinned to
     #[arg(long)]
     writer_core: Option<usize>,
-    /// How long a full ring may stay full before the run halts, 1 ms to 1 h. Longer than a live node
-    /// would allow, since what is recorded here can wait for a slow disk
+    /// How long a full ring may stay full before the run halts, 1 ms to 1 h. Longer than a live
+    /// node would allow, since what is recorded here can wait for a slow disk
     #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u64).range(1..=3_600_000))]
     halt_threshold_ms: u64,
     /// How the run file is written

@@ -57,11 +57,13 @@ enum Command {
     Record(record::Args),
     /// List an instance's runs
     Ls(ls::Args),
-    /// Print a run's entries as NDJSON that `record --input -`, with the same --key-kind, accepts again
+    /// Print a run's entries as NDJSON that `record --input -`, with the same --key-kind, accepts
+    /// again
     Scan(scan::Args),
     /// Find the first entry that mentions a key
     Lookup(lookup::Args),
-    /// Seal the runs that a crash or a halt left behind, and say which one the next run continues from
+    /// Seal the runs that a crash or a halt left behind, and say which one the next run continues
+    /// from
     Recover(recover::Args),
     /// Say which market data had been seen, at the end of a run or when an entry was captured
     Markers(markers::Args),

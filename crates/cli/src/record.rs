@@ -44,8 +44,8 @@ pub(super) struct Args {
     key_kinds: Vec<String>,
     #[command(flatten)]
     engine: EngineArgs,
-    /// Print `durable N` on stderr when the watermark N has moved, at most once in so many milliseconds:
-    /// what is reported so survives whatever becomes of this process
+    /// Print `durable N` on stderr when the watermark N has moved, at most once in so many
+    /// milliseconds: what is reported so survives whatever becomes of this process
     #[arg(long, value_name = "MS", value_parser = clap::value_parser!(u64).range(1..=60_000))]
     durable_every_ms: Option<u64>,
     #[command(flatten)]

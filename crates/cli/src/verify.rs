@@ -20,7 +20,8 @@ use super::worker::{self, WorkerError};
 
 #[derive(ClapArgs)]
 pub(super) struct Args {
-    /// Run files, or run ids; all runs of the instance where none is given. A sidecar stands for its run
+    /// Run files, or run ids; all runs of the instance where none is given. A sidecar stands for
+    /// its run
     runs: Vec<String>,
     /// The root printed when the run was sealed; for one run
     #[arg(long, value_parser = parse_root)]
@@ -28,8 +29,8 @@ pub(super) struct Args {
     /// Threads that check hashes; as many as there are processors where it is not given
     #[arg(long)]
     threads: Option<NonZero<usize>>,
-    /// How long verifying one run may take, 1 s to a week; where it is not given, a minute and one more
-    /// for each GiB of the file
+    /// How long verifying one run may take, 1 s to a week; where it is not given, a minute and one
+    /// more for each GiB of the file
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=604_800))]
     timeout: Option<u64>,
     #[command(flatten)]

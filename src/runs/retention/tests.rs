@@ -11,14 +11,14 @@ fn id(n: usize) -> RunId {
     format!("{}-00000000", n + 1).parse().expect("a run id")
 }
 
-/// A sealed run; [`candidates`] gives it its id.
+/// A sealed run. [`candidates`] gives it its id.
 fn sealed(status: RunStatus, anchored: bool, parent: Option<usize>) -> Standing {
     let parent_run_id = parent.map(id);
     let facts = RunFacts { run_id: id(0), status, parent_run_id, is_replay: false };
     Standing::Sealed { facts, anchored }
 }
 
-/// Sealed by a node that replayed another run.
+/// A run sealed by a node that replayed another run.
 fn replay(status: RunStatus, anchored: bool, parent: Option<usize>) -> Standing {
     numbered(0, sealed(status, anchored, parent), true)
 }
@@ -87,10 +87,10 @@ fn full_keeps_everything() {
 }
 
 #[test]
-fn bounded_keeps_the_newest_and_the_restore_point() {
+fn bounded_keeps_newest_and_restore_point() {
     let runs = [anchored(), anchored(), plain(), plain(), plain()];
     assert_eq!(decisions(BOUNDED_2, runs), [NOT_NEWEST, POINT, NOT_NEWEST, NEWEST, NEWEST]);
-    // A restore point among the newest takes no place of its own.
+    // A restore point among the newest does not count extra.
     let runs = [anchored(), plain(), plain(), anchored()];
     assert_eq!(decisions(BOUNDED_2, runs), [NOT_NEWEST, NOT_NEWEST, NEWEST, POINT]);
     assert_eq!(decisions(BOUNDED_2, [plain(), anchored()]), [NEWEST, POINT]);
@@ -105,13 +105,13 @@ fn bounded_counts_sealed_runs_only() {
 }
 
 #[test]
-fn snapshot_keeps_the_restore_point_and_what_is_newer() {
+fn snapshot_keeps_the_restore_point_and_newer() {
     let runs = [anchored(), plain(), anchored(), plain()];
     assert_eq!(decisions(SNAPSHOT, runs), [before(2), before(2), POINT, after(2)]);
 }
 
 #[test]
-fn without_a_restore_point_nothing_goes() {
+fn without_a_restore_point_all_runs_stay() {
     for nearly in [plain(), sealed(Quarantined, true, None), Standing::NotSealed, unreadable()] {
         for mode in [BOUNDED_2, SNAPSHOT] {
             let runs = [plain(), plain(), plain(), nearly.clone()];
@@ -128,9 +128,9 @@ fn a_quarantined_run_is_no_restore_point_and_may_go() {
 }
 
 #[test]
-fn parents_of_kept_runs_stay_up_to_one_with_a_snapshot() {
+fn kept_runs_keep_parents_up_to_a_snapshot() {
     let crashed = |parent| sealed(CrashedRecovered, false, parent);
-    // 5 continues from 2, and 2 from 1, which has a snapshot; so 1 needs 0 no more.
+    // 5 continues 2, and 2 continues 1, which has a snapshot. So 1 does not need 0.
     let runs = [
         crashed(None),
         sealed(CrashedRecovered, true, Some(0)),
@@ -150,12 +150,12 @@ fn a_restore_point_and_a_quarantined_run_need_no_parent() {
 }
 
 #[test]
-fn a_parent_that_is_gone_or_not_older_is_none() {
+fn a_missing_or_newer_parent_is_ignored() {
     let runs = [plain(), sealed(Ended, false, Some(9)), sealed(Ended, false, Some(2)), anchored()];
     assert_eq!(decisions(SNAPSHOT, runs), [before(3), before(3), before(3), POINT]);
 }
 
-/// It is what the run continues that does not say so while it is open.
+/// An open run does not name its parent. It continues the head of that time.
 #[test]
 fn the_head_before_an_open_run_stays() {
     for open in [Standing::NotSealed, unreadable()] {
@@ -170,7 +170,7 @@ fn the_head_before_an_open_run_stays() {
 fn a_parent_stays_whatever_its_id() {
     let runs = [sealed(Ended, false, Some(2)), anchored(), plain(), plain()];
     assert_eq!(decisions(BOUNDED_1, runs), [NOT_NEWEST_OF_1, POINT, NOT_NEWEST_OF_1, NEWEST]);
-    // Run 0 continues run 2, so it is the newest that there is.
+    // Run 0 continues run 2, so it came last.
     let bad = || sealed(Quarantined, false, None);
     let runs = [sealed(Ended, false, Some(2)), anchored(), plain(), bad()];
     let continuable = || Keep(KeepReason::Continuable);
@@ -185,7 +185,7 @@ fn a_file_whose_name_is_no_run_id_is_left_alone() {
     assert_eq!(decide(SNAPSHOT, &runs), [torn, before(1), POINT]);
 }
 
-/// What happened live does not go because a replay of it has a snapshot.
+/// A snapshot of a replay makes no run dispensable that happened live.
 #[test]
 fn a_replay_is_no_restore_point() {
     let runs = [plain(), anchored(), plain(), replay(Ended, true, None)];
@@ -193,7 +193,7 @@ fn a_replay_is_no_restore_point() {
 }
 
 #[test]
-fn the_run_that_the_next_start_continues_from_stays() {
+fn the_next_parent_stays() {
     let bad = || sealed(Quarantined, false, None);
     let continuable = Keep(KeepReason::Continuable);
     for status in [CrashedRecovered, Ended] {
@@ -207,7 +207,7 @@ fn the_run_that_the_next_start_continues_from_stays() {
     }
 }
 
-/// Failed starts hold nothing, and state is restored across them.
+/// Failed starts hold nothing. State is restored across them.
 #[test]
 fn the_head_keeps_its_lineage_to_the_restore_point() {
     let child = |n| sealed(CrashedRecovered, false, Some(n));
@@ -216,7 +216,7 @@ fn the_head_keeps_its_lineage_to_the_restore_point() {
     assert_eq!(decisions(BOUNDED_1, runs), expected);
 }
 
-/// If the file can be read later, the run in it may be the newest, and run 2 continues it.
+/// If the file can be read later, its run may be the newest, and run 2 continues it.
 #[test]
 fn a_run_that_continues_an_unreadable_one_stays() {
     let runs = [anchored(), plain(), sealed(Ended, false, Some(4)), plain(), unreadable()];
@@ -225,7 +225,7 @@ fn a_run_that_continues_an_unreadable_one_stays() {
 }
 
 #[test]
-fn no_runs() {
+fn without_runs_the_plan_is_empty() {
     assert_eq!(decisions(SNAPSHOT, []), []);
 }
 
@@ -240,7 +240,7 @@ fn any_sealed() -> impl Strategy<Value = Standing> {
     )
 }
 
-/// What a run is in truth, and what retention can see of it.
+/// A run as it is, and as retention sees it.
 type Run = (Standing, Standing);
 
 fn any_run() -> impl Strategy<Value = Run> {
@@ -261,8 +261,8 @@ fn any_mode() -> impl Strategy<Value = RetentionMode> {
     prop::option::of(1_u32..6).prop_map(mode)
 }
 
-/// The run that the next boot continues from, of those that are there. `is_read`: whether a file
-/// that could not be read can be by then.
+/// The run that the next boot continues, out of the runs that are left. `is_read` says if an
+/// unreadable file can be read by then.
 fn next_parent(
     runs: &[Run],
     is_read: impl Fn(usize) -> bool,
@@ -280,10 +280,10 @@ fn next_parent(
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(4_000))]
 
-    /// Whatever comes to light by then of what could not be read, and wherever the removal ended:
-    /// each run of the plan may have been removed or not.
+    /// Holds whatever the unreadable files turn out to be, and wherever the removal ended: each run
+    /// of the plan may have been removed or not.
     #[test]
-    fn the_run_that_the_next_boot_continues_from_is_the_same(
+    fn removal_never_changes_the_next_parent(
         runs in prop::collection::vec(any_run(), 0..12),
         is_read in prop::collection::vec(prop::bool::ANY, 12),
         is_removed in prop::collection::vec(prop::bool::weighted(0.7), 12),
@@ -299,7 +299,7 @@ proptest! {
     }
 
     #[test]
-    fn what_stays_can_be_restored(
+    fn kept_runs_can_be_restored(
         runs in prop::collection::vec(any_run(), 0..12),
         mode in any_mode(),
     ) {

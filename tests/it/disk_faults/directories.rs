@@ -22,7 +22,7 @@ fn missing_folders_are_made() {
 }
 
 #[test]
-fn a_base_dir_that_is_a_file_is_an_io_error() {
+fn a_file_as_base_dir_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let base_dir = folder.path().join("runs");
     fs::write(&base_dir, b"a file").unwrap();
@@ -31,21 +31,20 @@ fn a_base_dir_that_is_a_file_is_an_io_error() {
 }
 
 #[test]
-fn an_instance_folder_that_is_a_file_is_an_io_error() {
+fn a_file_as_instance_folder_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("node-1"), b"a file").unwrap();
     assert_matches!(open(folder.path()), Err(OpenRunError::File(FileError::Fault { .. })));
 }
 
 #[test]
-fn a_run_path_that_is_a_folder_is_an_io_error() {
+fn a_folder_as_run_file_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     fs::create_dir_all(run_path(folder.path(), &instance(), run_id(1))).unwrap();
     assert_matches!(open(folder.path()), Err(OpenRunError::File(FileError::Fault { .. })));
 }
 
-/// Takes away the right to write to `path` and says whether that keeps this process from it, which
-/// it does not for root.
+/// Makes `path` read-only. Returns false if this process can still write to it, as root can.
 fn is_protected(path: &Path, mode: u32) -> bool {
     fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
     let probe = if path.is_dir() {
@@ -74,7 +73,7 @@ fn a_folder_without_permission_is_an_io_error() {
 }
 
 #[test]
-fn a_run_file_without_permission_is_an_io_error() {
+fn a_run_file_without_permission_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     open(folder.path()).unwrap();
     let path = run_path(folder.path(), &instance(), run_id(1));

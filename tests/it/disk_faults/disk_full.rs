@@ -1,5 +1,5 @@
-//! A full disk is told apart from damage. The limit on the size of files stands in for the end of
-//! the disk: the process that meets it is this test binary, started again under `ulimit -f`.
+//! A full disk is told apart from damage. A limit on file size stands for the end of the disk: this
+//! test binary is started again under `ulimit -f`.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -14,9 +14,9 @@ use crate::support::{FrameMaker, Message, assert_matches, manifest};
 
 const FOLDER: &str = "TAPLINE_TEST_FOLDER";
 
-/// Runs an ignored test of this binary in a process that cannot write files past `kib`.
+/// Runs an ignored test of this binary in a process that cannot write files beyond `kib`.
 fn run_under_limit(test: &str, kib: u32, folder: &Path) {
-    // Without the trap, the system ends a process that writes past the limit.
+    // Without the trap, the system ends a process that writes beyond the limit.
     let script = format!("trap '' XFSZ; ulimit -f {} && exec \"$0\" \"$@\"", kib * 2);
     let name = format!("disk_faults::disk_full::{test}");
     let output = Command::new("sh")
@@ -30,7 +30,7 @@ fn run_under_limit(test: &str, kib: u32, folder: &Path) {
     assert!(output.status.success() && passed, "{output:?}");
 }
 
-/// The folder that [`run_under_limit`] chose; `None` where somebody else runs the ignored tests.
+/// The folder that [`run_under_limit`] chose; `None` if the ignored tests are run in another way.
 fn folder() -> Option<PathBuf> {
     std::env::var_os(FOLDER).map(PathBuf::from)
 }
@@ -46,7 +46,7 @@ fn opening_under_the_limit() {
 }
 
 #[test]
-fn a_run_that_does_not_fit_on_the_disk_is_not_opened() {
+fn a_full_disk_refuses_a_new_run() {
     let folder = tempfile::tempdir().unwrap();
     run_under_limit("opening_under_the_limit", 16, folder.path());
 }
@@ -74,7 +74,7 @@ fn appending_under_the_limit() {
 }
 
 #[test]
-fn what_was_acknowledged_before_the_disk_was_full_is_kept() {
+fn a_full_disk_keeps_acknowledged_entries() {
     let folder = tempfile::tempdir().unwrap();
     run_under_limit("appending_under_the_limit", 4096, folder.path());
     for mode in [DiskMode::Direct, DiskMode::Buffered] {

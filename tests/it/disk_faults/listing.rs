@@ -1,4 +1,4 @@
-//! Listing an instance's runs: oldest first, and whatever is wrong with a file stays its own.
+//! Lists an instance's runs: oldest first. An error concerns only its own file.
 
 use std::fs;
 use std::path::Path;
@@ -31,7 +31,7 @@ fn an_instance_without_a_folder_has_no_runs() {
 }
 
 #[test]
-fn runs_are_listed_by_start_whatever_the_width_of_their_prefix() {
+fn runs_are_listed_by_start_time() {
     let folder = tempfile::tempdir().unwrap();
     let ordered = ["0-00000000", "9-0000ffff", "10-00000001", "10-00000002", "1000-00000000"];
     for id in ["1000-00000000", "10-00000002", "9-0000ffff", "0-00000000", "10-00000001"] {
@@ -43,7 +43,7 @@ fn runs_are_listed_by_start_whatever_the_width_of_their_prefix() {
 }
 
 #[test]
-fn what_cannot_be_read_is_listed_with_its_error() {
+fn unreadable_files_are_listed_with_errors() {
     let folder = tempfile::tempdir().unwrap();
     let path = |id: &str| run_path(folder.path(), &instance(), id.parse().unwrap());
     record(folder.path(), "5-00000000", true);
@@ -63,7 +63,7 @@ fn what_cannot_be_read_is_listed_with_its_error() {
     for (start, run) in ids.iter().zip(&listed) {
         match start {
             Some(5) => assert_eq!(run.manifest.as_ref().unwrap().status, RunStatus::Ended),
-            // Of a file cut short, redb says as of one left open that it needs repair.
+            // For a truncated file, redb says that it needs repair, as for one that was left open.
             Some(3 | 4) => {
                 assert_matches!(
                     &run.manifest,
@@ -94,7 +94,7 @@ fn only_run_files_are_listed() {
 }
 
 #[test]
-fn a_run_being_recorded_is_listed_as_not_sealed() {
+fn a_live_run_is_listed_as_unsealed() {
     let place = Place::disk(DiskMode::Direct);
     let store = place.open(1);
     let listed = runs(place.folder());
@@ -103,7 +103,7 @@ fn a_run_being_recorded_is_listed_as_not_sealed() {
 }
 
 #[test]
-fn a_folder_that_is_a_file_is_an_error() {
+fn listing_a_file_as_folder_fails() {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("node-1"), b"").unwrap();
     assert!(list_runs(folder.path(), &instance()).is_err());

@@ -46,11 +46,11 @@ fn a_run_being_recorded_is_not_sealed() {
 }
 
 #[test]
-fn a_run_left_behind_by_a_crash_is_not_sealed_and_not_repaired() {
+fn opening_does_not_repair_a_crashed_run() {
     let place = Place::disk(tapline::store::DiskMode::Buffered);
     let mut store = place.open(1);
     FrameMaker::new().append_all(&mut *store, &[messages(1, 3)]);
-    // What a crash leaves: the file as it is while it is open.
+    // A crash leaves the file in the state that it has while it is open.
     let path = run_path(place.folder(), &instance(), run_id(1));
     let crashed = place.folder().join("crashed.redb");
     fs::copy(&path, &crashed).unwrap();
@@ -94,7 +94,7 @@ fn a_folder_is_not_a_run() {
 }
 
 #[test]
-fn a_redb_file_that_is_no_run_has_no_manifest() {
+fn a_foreign_redb_file_has_no_manifest() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("other.redb");
     drop(redb::Database::create(&path).unwrap());
@@ -120,7 +120,7 @@ fn another_version_of_the_format_is_named() {
 }
 
 #[test]
-fn a_manifest_that_cannot_be_decoded_is_an_error() {
+fn an_undecodable_manifest_is_an_error() {
     let file = SealedFile::record(&[messages(1, 3)]);
     tamper::meta(&file.path, "manifest", b"{}");
     assert_matches!(
@@ -129,7 +129,7 @@ fn a_manifest_that_cannot_be_decoded_is_an_error() {
     );
 }
 
-/// Cut short anywhere, a file gives an error: not a panic, and not fewer entries.
+/// A file that is cut anywhere gives an error: no panic, and not fewer entries.
 #[test]
 fn a_truncated_file_does_not_open() {
     let file = SealedFile::record(&[messages(1, 300), messages(301, 600)]);
@@ -153,7 +153,7 @@ fn write_refusal(base_dir: &Path, manifest: RunManifest) -> OpenRunError {
 }
 
 #[test]
-fn a_run_is_not_opened_over_a_file_that_holds_none() {
+fn opening_refuses_a_file_without_a_run() {
     let folder = tempfile::tempdir().unwrap();
     let path = run_path(folder.path(), &instance(), run_id(1));
     fs::create_dir(path.parent().unwrap()).unwrap();

@@ -21,7 +21,7 @@ fn base_dir(file: &SealedFile) -> &std::path::Path {
 }
 
 #[test]
-fn reading_a_sealed_run_leaves_its_file_as_it_is() {
+fn reading_leaves_a_sealed_file_unchanged() {
     let file = sealed();
     assert_unchanged(&file.path, || {
         let source = open_sealed(base_dir(&file), &instance(), run_id(1)).unwrap();
@@ -34,7 +34,7 @@ fn reading_a_sealed_run_leaves_its_file_as_it_is() {
 }
 
 #[test]
-fn a_refused_reopening_leaves_a_sealed_file_as_it_is() {
+fn a_refused_reopen_leaves_the_file_unchanged() {
     let file = sealed();
     for mode in [DiskMode::Direct, DiskMode::Buffered] {
         assert_unchanged(&file.path, || {

@@ -95,7 +95,7 @@ fn adapter(engine: &Engine) -> BusCaptureAdapter {
 }
 
 #[test]
-fn only_listed_types_are_captured_and_envelopes_are_opened() {
+fn only_listed_types_in_envelopes_are_captured() {
     let engine = Engine::start(defaults());
     let mut adapter = adapter(&engine);
     assert!(matches!(adapter.capture("t", &Unlisted), Ok(Captured::NotListed)));
@@ -136,7 +136,7 @@ fn a_message_without_a_time_gets_publish_time() {
     assert_eq!(filled.ts_init, UnixNanos::new(5), "its encoder sets this one");
 }
 
-/// Entries, their hashes, the frame's own maximum and the manifest have to agree.
+/// Entries, their hashes, the frame's maximum and the manifest have to agree.
 #[test]
 fn a_draft_without_a_time_gets_publish_time() {
     let engine = Engine::start(defaults());
@@ -160,7 +160,7 @@ fn a_draft_without_a_time_gets_publish_time() {
 }
 
 #[test]
-fn an_encode_error_is_counted_and_the_next_message_goes_through() {
+fn an_encode_error_costs_one_message() {
     let engine = Engine::start(defaults());
     let mut adapter = adapter(&engine);
     let Err(CaptureError::Encode { payload_type, source }) = adapter.capture("t", &Failing) else {
@@ -181,7 +181,7 @@ fn an_encode_error_is_counted_and_the_next_message_goes_through() {
 }
 
 #[test]
-fn one_message_over_several_taps_and_threads_is_one_entry() {
+fn a_message_over_several_taps_is_one_entry() {
     let engine = Engine::start(defaults());
     std::thread::scope(|scope| {
         for _ in 0..4 {
@@ -216,7 +216,7 @@ fn one_message_over_several_taps_and_threads_is_one_entry() {
 }
 
 #[test]
-fn deduplication_remembers_as_many_as_it_was_told() {
+fn deduplication_remembers_its_window() {
     let engine = Engine::start(WriterConfig { dedup_window: 2, ..defaults() });
     let mut adapter = adapter(&engine);
     for event in [1, 2, 1, 3, 1] {
@@ -228,7 +228,7 @@ fn deduplication_remembers_as_many_as_it_was_told() {
 }
 
 #[test]
-fn a_refused_push_halts_once_and_stops_the_adapter() {
+fn a_refused_push_halts_and_stops_the_adapter() {
     let engine = Engine::start_on(Box::new(FaultyStore::failing(1, Fault::DiskFull)), defaults());
     let mut adapter = adapter(&engine);
     adapter.capture("t", &Quoted(1)).expect("accepted, not yet committed");
@@ -258,7 +258,7 @@ fn a_repeat_is_durable_without_another_commit() {
     let ticket = captured.ticket().expect("captured");
     second.durability().wait(ticket, PATIENCE).expect("nothing is left to commit");
     assert_eq!(engine.writer.watermark(), 1);
-    // And its producer's ring is released.
+    // The ring of its producer is released too.
     drop(second);
     let deadline = std::time::Instant::now() + PATIENCE;
     while engine.writer.producer().is_err() {
@@ -288,7 +288,7 @@ fn equal_ids_of_two_types_are_two_messages() {
 /// A tap that is cleared too late must not turn an orderly close into a halt.
 #[test]
 fn captures_that_race_with_close_do_not_halt_it() {
-    // A machine on which everything takes long, as under a sanitizer, is no reason to halt here.
+    // A slow machine, for example under a sanitizer, must not halt here.
     let config = WriterConfig { halt_threshold: PATIENCE, ..defaults() };
     for round in 0..200 {
         let engine = Engine::start(config.clone());
@@ -311,9 +311,9 @@ fn captures_that_race_with_close_do_not_halt_it() {
     }
 }
 
-/// Refused while the run is closing is no reason to halt; but the node must not go on behind its end.
+/// A refusal while the run closes does not halt it. But the node must not go on after the end.
 #[test]
-fn a_tap_that_was_stopped_by_a_closing_run_halts_the_node_once_it_is_closed() {
+fn a_stopped_tap_halts_the_closed_run() {
     let gate = Gate::default();
     let engine = Engine::start_on(Box::new(FaultyStore::gated(&gate)), defaults());
     let mut adapter = adapter(&engine);
@@ -349,7 +349,7 @@ fn capturing_after_close_halts_the_node() {
 }
 
 #[test]
-fn no_handler_sees_what_the_engine_has_not_accepted() {
+fn handlers_see_only_accepted_messages() {
     let engine = Engine::start(defaults());
     let bus = Rc::new(MessageBus::new());
     bus.set_tap(Box::new(adapter(&engine)));

@@ -1,4 +1,4 @@
-//! Fail-stop: the first reason wins, everybody is told, and nothing is accepted afterwards.
+//! Fail-stop: the first reason wins, everybody learns it, and nothing is accepted afterwards.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -79,8 +79,8 @@ fn a_backend_that_blocks_halts_the_run_once() {
     assert!(matches!(writer.close(&ended()), Err(CloseError::Halted(_))));
     assert_eq!(calls.load(Ordering::SeqCst), 1, "closing a halted run halts it no second time");
     drop(halt);
-    // The commit that was blocked may have gone through; beyond it nothing was committed, and
-    // nothing is in the log that was not accepted.
+    // The blocked commit may have succeeded. Nothing was committed after it, and the log has only
+    // accepted messages.
     let counts = counts_by_topic(&entries(&reader));
     assert_eq!(counts["before"], 1);
     for (me, (accepted, _)) in outcomes.iter().enumerate() {
@@ -89,7 +89,7 @@ fn a_backend_that_blocks_halts_the_run_once() {
 }
 
 #[test]
-fn a_failed_commit_halts_the_run_and_is_never_retried() {
+fn a_failed_commit_halts_without_retry() {
     for (fault, reason) in [
         (Fault::DiskFull, "BackendDisk"),
         (Fault::Corrupted, "BackendCorrupted"),
@@ -101,7 +101,7 @@ fn a_failed_commit_halts_the_run_and_is_never_retried() {
         let engine = Engine::start_with_halt(store, defaults(), halt);
         let mut producer = engine.writer.producer().expect("the run is open");
         let durability = producer.durability();
-        // One message a commit, until the third commit fails.
+        // One message a commit. The third commit fails.
         let mut told = Vec::new();
         for number in 0_u64..4 {
             match producer.submit(&draft("fails", &number.to_le_bytes())) {
@@ -125,7 +125,7 @@ fn a_failed_commit_halts_the_run_and_is_never_retried() {
         let closing = Instant::now();
         assert!(matches!(writer.close(&ended()), Err(CloseError::Halted(_))));
         assert!(closing.elapsed() < PATIENCE, "the thread has ended, whatever it died of");
-        // The callback comes after the waiters were woken; the closed writer has run it.
+        // The callback comes after the waiters are woken. The closed writer has run it.
         assert_eq!(calls.load(Ordering::SeqCst), 1);
         assert_eq!(counts_by_topic(&entries(&reader))["fails"], 2);
         assert_eq!(reader.manifest().expect("a manifest").status, tapline::RunStatus::Running);
@@ -150,7 +150,7 @@ fn a_run_halted_from_outside_accepts_nothing_more() {
 }
 
 #[test]
-fn a_writer_that_does_not_answer_an_anchor_request_halts_the_run() {
+fn an_unanswered_anchor_request_halts_the_run() {
     let gate = Gate::default();
     let threshold = Duration::from_millis(50);
     let config = WriterConfig { halt_threshold: threshold, ..defaults() };
@@ -170,7 +170,7 @@ fn a_writer_that_does_not_answer_an_anchor_request_halts_the_run() {
 }
 
 #[test]
-fn flushes_that_were_given_up_block_nobody() {
+fn timed_out_flushes_block_nobody() {
     let gate = Gate::default();
     let threshold = Duration::from_millis(50);
     let config = WriterConfig { halt_threshold: threshold, close_timeout: threshold, ..defaults() };
@@ -186,7 +186,8 @@ fn flushes_that_were_given_up_block_nobody() {
     assert_an_anchor_is_given_up(engine, &gate);
 }
 
-/// The caller is told that the run is halted: what it asked for is not done when the store comes back.
+/// The caller learns that the run is halted. Its request is not carried out when the store comes
+/// back.
 #[track_caller]
 fn assert_an_anchor_is_given_up(engine: Engine, gate: &Gate) {
     let anchored = engine.writer.record_snapshot_anchor("blob", ContentHash::of(b""));
@@ -198,11 +199,11 @@ fn assert_an_anchor_is_given_up(engine: Engine, gate: &Gate) {
 }
 
 #[test]
-fn an_anchor_that_was_given_up_is_not_recorded() {
+fn a_timed_out_anchor_is_not_recorded() {
     let gate = Gate::default();
     let config = WriterConfig {
         halt_threshold: Duration::from_millis(50),
-        // The message is committed for the anchor, not before.
+        // The message is committed because of the anchor, not before.
         max_batch_latency: Some(Duration::from_secs(10)),
         ..defaults()
     };
@@ -214,7 +215,7 @@ fn an_anchor_that_was_given_up_is_not_recorded() {
 }
 
 #[test]
-fn a_close_that_was_given_up_before_its_last_entry_was_durable_does_not_seal() {
+fn a_timed_out_close_does_not_seal() {
     let (gate, disk) = (Gate::default(), MemoryDisk::default());
     let config = WriterConfig { close_timeout: Duration::from_millis(50), ..defaults() };
     let store = FaultyStore::gated_before(Box::new(MemoryBackend::new(disk.clone())), &gate);
@@ -223,7 +224,7 @@ fn a_close_that_was_given_up_before_its_last_entry_was_durable_does_not_seal() {
     gate.shut();
     assert!(matches!(writer.close(&ended()), Err(CloseError::Halted(_))));
     gate.open();
-    // The writer lets go of the run when the store comes back.
+    // The writer releases the run when the store comes back.
     let deadline = Instant::now() + PATIENCE;
     let reopened = loop {
         match MemoryBackend::new(disk.clone()).open_run(manifest(1)) {
@@ -236,9 +237,10 @@ fn a_close_that_was_given_up_before_its_last_entry_was_durable_does_not_seal() {
     assert!(matches!(reopened, Ok(RunOpening::CrashedPredecessor(_))), "{reopened:?}");
 }
 
-/// The run is sealed, and whoever closed it is told so; but the node is not to wait for such a disk.
+/// The run is sealed, and the caller of close learns that. But the node must not wait for such a
+/// disk.
 #[test]
-fn a_backend_that_hangs_as_it_is_let_go_of_does_not_hang_close() {
+fn a_backend_hanging_in_drop_delays_no_close() {
     let gate = Gate::default();
     let config = WriterConfig { close_timeout: Duration::from_millis(50), ..defaults() };
     let engine = Engine::start_on(Box::new(FaultyStore::gated_at_last(&gate)), config);
@@ -249,9 +251,9 @@ fn a_backend_that_hangs_as_it_is_let_go_of_does_not_hang_close() {
     gate.open();
 }
 
-/// What comes behind a close is never answered, which is no stall.
+/// A request after a close is never answered. That is no stall.
 #[test]
-fn an_anchor_that_comes_while_the_run_closes_is_refused_and_halts_nothing() {
+fn an_anchor_during_close_is_refused() {
     let gate = Gate::default();
     let config = WriterConfig { halt_threshold: Duration::from_millis(50), ..defaults() };
     let engine = Engine::start_on(Box::new(FaultyStore::gated(&gate)), config);

@@ -1,4 +1,4 @@
-//! What is over a limit is refused; the run goes on as if it had not come.
+//! A message over a limit is refused. The run goes on as if it had not come.
 
 use tapline::engine::WriterConfig;
 use tapline::{EntryDraft, IndexKind, SubmitError};
@@ -8,7 +8,7 @@ use super::defaults;
 use crate::support::{Engine, draft, entries};
 
 #[test]
-fn limits_refuse_one_message_and_the_next_goes_through() {
+fn a_limit_refuses_one_message_only() {
     let config = WriterConfig {
         record_bytes_max: 256,
         name_bytes_max: 16,
@@ -33,7 +33,8 @@ fn limits_refuse_one_message_and_the_next_goes_through() {
         producer.submit(&draft("good", &number.to_le_bytes())).expect("the run goes on");
     }
     producer.submit(&draft("good", &[0; 192])).expect("just fits");
-    // "good" and "Test" are known, not "fits": what was refused brought no name. Two more are allowed.
+    // "good" and "Test" are known. "fits" is not: the refused message brought no name. Two more
+    // names are allowed.
     producer.submit(&draft("third", b"")).expect("one more name");
     producer.submit(&draft("fourth", b"")).expect("the last name");
     let error = producer.submit(&draft("fifth", b"")).expect_err("one name too many");
@@ -42,7 +43,8 @@ fn limits_refuse_one_message_and_the_next_goes_through() {
     assert_eq!(engine.close(), refused.len() as u64 + 4 + 1);
 }
 
-/// Whatever a message is refused for: its names are not counted, not in the log, and in no other message's way.
+/// Whatever a message is refused for, its names are not counted, not in the log, and in no other
+/// message's way.
 #[test]
 fn a_message_that_is_refused_brings_no_name() {
     let config = WriterConfig {
@@ -56,7 +58,7 @@ fn a_message_that_is_refused_brings_no_name() {
     let engine = Engine::start(config);
     let mut producer = engine.writer.producer().expect("the run is open");
     producer.submit(&draft("good", b"")).expect("room for two names");
-    // The payload alone would fit; so would one name more, not two.
+    // The payload alone would fit. One more name would fit too, but not two.
     let keys: &[_] = &[(IndexKind::CLIENT_ORDER_ID, "1")];
     let refused = [
         EntryDraft { payload_type: "", ..draft("new", b"") },
@@ -83,7 +85,7 @@ fn a_message_that_is_refused_brings_no_name() {
 
 /// One name for both.
 #[test]
-fn a_topic_can_be_named_as_its_payload_type() {
+fn topic_and_payload_type_may_be_equal() {
     let engine = Engine::start(defaults());
     let mut producer = engine.writer.producer().expect("the run is open");
     producer.submit(&EntryDraft { payload_type: "same", ..draft("same", b"") }).expect("room");

@@ -1,4 +1,4 @@
-//! The behaviour of the engine, over every way in which frames become durable: each file of this
+//! The behaviour of the engine, for each way in which frames become durable. Each file of this
 //! folder is a module of each suite.
 #![expect(clippy::duplicate_mod, reason = "one suite, two configurations")]
 

@@ -1,4 +1,4 @@
-//! Entries accepted are entries in the log.
+//! Accepted entries are in the log.
 
 use std::collections::BTreeMap;
 
@@ -35,7 +35,7 @@ fn full_rings_make_producers_wait_and_lose_nothing() {
 
 #[test]
 fn producers_come_and_go_while_running() {
-    // Far more producers over time than may exist at one time.
+    // Over time, far more producers than may exist at once.
     let config = WriterConfig { producers_max: 8, ring_lines: 8192, ..defaults() };
     let engine = Engine::start(config);
     const THREADS: u64 = 4;
@@ -46,7 +46,8 @@ fn producers_come_and_go_while_running() {
             scope.spawn(move || {
                 for generation in 0..GENERATIONS {
                     let mut producer = loop {
-                        // The ring of a producer that is gone counts until the writer let go of it.
+                        // The ring of a producer that is gone counts until the writer has released
+                        // it.
                         match producers.producer() {
                             Ok(producer) => break producer,
                             Err(_) => std::thread::yield_now(),
@@ -73,7 +74,7 @@ fn producers_come_and_go_while_running() {
 }
 
 #[test]
-fn a_writer_dropped_without_close_keeps_what_it_accepted() {
+fn a_dropped_writer_keeps_accepted_entries() {
     for _ in 0..50 {
         let engine = Engine::start(defaults());
         let mut producer = engine.writer.producer().expect("the run is open");

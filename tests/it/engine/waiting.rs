@@ -1,4 +1,4 @@
-//! Who waits is woken when there is something to tell, not found right when the time is over.
+//! Waiters are woken when there is news, not only when their time is over.
 
 use std::time::{Duration, Instant};
 
@@ -8,7 +8,7 @@ use tapline::{HaltOutcome, HaltReason};
 use super::defaults;
 use crate::support::{Engine, FaultyStore, Gate, PATIENCE, draft};
 
-/// For another thread to fall asleep.
+/// Gives another thread time to fall asleep.
 const A_WHILE: Duration = Duration::from_millis(50);
 
 #[test]
@@ -35,7 +35,7 @@ fn waiters_are_woken_when_it_is_durable() {
     assert!(began.elapsed() < PATIENCE, "it took {:?}", began.elapsed());
 }
 
-/// It used to look like a ticket of the producer that was asked, and never became durable.
+/// Such a ticket used to look like one of the producer that was asked, and never became durable.
 #[test]
 fn a_ticket_of_another_producer_is_answered() {
     let engine = Engine::start(defaults());
@@ -49,7 +49,7 @@ fn a_ticket_of_another_producer_is_answered() {
 }
 
 #[test]
-fn a_waiter_hears_of_a_halt_while_the_store_hangs() {
+fn a_halt_wakes_waiters_of_a_hanging_store() {
     let gate = Gate::default();
     let engine = Engine::start_on(Box::new(FaultyStore::gated(&gate)), defaults());
     let mut producer = engine.writer.producer().expect("the run is open");

@@ -16,7 +16,7 @@ use crate::support::{
 };
 
 #[test]
-fn what_comes_during_a_commit_makes_the_next_batch() {
+fn messages_during_a_commit_are_batched() {
     let gate = Gate::default();
     let engine = Engine::start_on(Box::new(FaultyStore::gated(&gate)), defaults());
     let mut producer = engine.writer.producer().expect("the run is open");
@@ -49,7 +49,7 @@ fn batches_are_bounded_by_entries_and_by_bytes() {
     assert_eq!(frames, [1, 2, 17, 32]);
 }
 
-/// Where the frames begin when 40 messages are pushed behind one that is being committed.
+/// Where the frames begin when 40 messages are pushed during a commit.
 fn frames_of(gate: &Gate, config: WriterConfig, payload_bytes: usize) -> Vec<u64> {
     let bytes_max = config.batch_bytes_max;
     let engine = Engine::start_on(Box::new(FaultyStore::gated(gate)), config);
@@ -74,7 +74,7 @@ fn frames_of(gate: &Gate, config: WriterConfig, payload_bytes: usize) -> Vec<u64
 }
 
 #[test]
-fn max_batch_latency_waits_for_company_and_no_longer() {
+fn max_batch_latency_bounds_the_wait() {
     let latency = Duration::from_millis(200);
     let config = WriterConfig { max_batch_latency: Some(latency), ..defaults() };
     let engine = Engine::start(config);
@@ -124,7 +124,7 @@ fn a_ticket_tells_of_its_own_message_only() {
 }
 
 #[test]
-fn an_anchor_covers_what_was_submitted_before_it() {
+fn an_anchor_covers_earlier_submits() {
     let engine = Engine::start(defaults());
     let mut producer = engine.writer.producer().expect("the run is open");
     for number in 0_u64..500 {
@@ -168,7 +168,7 @@ fn a_run_continues_at_its_watermark_plus_one() {
     assert_eq!(names, [(0, "continued".to_owned()), (1, "Test".to_owned())]);
 }
 
-/// What ends the run is its last entry, also when it looks like a message that was seen before.
+/// The entry that ends the run is the last one, even if it repeats a message that was seen before.
 #[test]
 fn the_last_entry_repeats_nothing() {
     let engine = Engine::start(defaults());
@@ -183,7 +183,7 @@ fn the_last_entry_repeats_nothing() {
     assert_eq!(entries(&reader).len(), 2);
 }
 
-/// A writer that sleeps for longer than a message may wait for room is woken by a full ring.
+/// A full ring wakes a writer whose sleep is longer than a message may wait for room.
 #[test]
 fn a_full_ring_wakes_a_sleeping_writer() {
     let config = WriterConfig {
@@ -204,7 +204,7 @@ fn a_full_ring_wakes_a_sleeping_writer() {
 }
 
 #[test]
-fn producers_are_limited_and_make_room_when_they_go() {
+fn dropped_producers_make_room_for_others() {
     let engine = Engine::start(WriterConfig { producers_max: 2, ..defaults() });
     let first = engine.writer.producer().expect("one");
     let _second = engine.writer.producer().expect("two");
@@ -218,7 +218,7 @@ fn producers_are_limited_and_make_room_when_they_go() {
 }
 
 #[test]
-fn spawning_needs_an_open_unsealed_run_and_valid_settings() {
+fn spawning_needs_an_open_run_and_settings() {
     let spawn = |store: MemoryBackend, config| {
         EventStoreWriter::spawn(Box::new(store), Clock::Realtime, HaltSignal::new(), config)
     };
@@ -251,7 +251,7 @@ fn ts_publish_is_the_realtime_clock_at_acceptance() {
         }
     }
     engine.writer.flush(PATIENCE).expect("no halt");
-    // The conversion from cycles is good to well below this.
+    // The conversion from cycles is more exact than this.
     const TOLERANCE_NS: u64 = 50_000;
     for (entry, (before, after)) in entries(&engine.reader).iter().zip(bounds) {
         let at = entry.ts_publish.as_u64();
@@ -264,7 +264,7 @@ fn ts_publish_is_the_realtime_clock_at_acceptance() {
 }
 
 #[test]
-fn close_refuses_a_final_entry_without_a_topic_and_leaves_the_run_unsealed() {
+fn close_refuses_a_last_entry_without_topic() {
     let engine = Engine::start(WriterConfig { name_bytes_max: 8, ..defaults() });
     let reader = engine.reader.clone();
     let outcome = engine.writer.close(&draft("too long a topic", b""));
@@ -277,7 +277,7 @@ fn close_refuses_a_final_entry_without_a_topic_and_leaves_the_run_unsealed() {
 }
 
 #[test]
-fn the_last_entry_is_the_one_close_was_given() {
+fn close_writes_the_given_last_entry() {
     let engine = Engine::start(defaults());
     let mut producer = engine.writer.producer().expect("the run is open");
     let ts_init = UnixNanos::new(77);
@@ -295,9 +295,9 @@ fn the_last_entry_is_the_one_close_was_given() {
     assert_eq!(Some(report.root), reader.root().expect("memory"));
 }
 
-/// A record, its identity, and the name it brings, wherever the end of the ring comes.
+/// A record, its identity and its name survive wherever the ring ends.
 #[test]
-fn records_and_names_around_the_end_of_the_ring_are_whole() {
+fn records_survive_the_end_of_the_ring() {
     let config = WriterConfig {
         ring_lines: 64,
         record_bytes_max: 256,
@@ -324,9 +324,9 @@ fn records_and_names_around_the_end_of_the_ring_are_whole() {
     }
 }
 
-/// The writer lets go of a ring only when all that came through it is durable.
+/// The writer releases a ring only when everything from it is durable.
 #[test]
-fn who_waits_for_a_producer_that_is_gone_is_told() {
+fn tickets_outlive_their_producer() {
     let config = WriterConfig { max_batch_latency: Some(Duration::from_millis(100)), ..defaults() };
     let engine = Engine::start(config);
     let mut producer = engine.writer.producer().expect("the run is open");

@@ -1,5 +1,5 @@
-//! The golden files, read by a reader that was written from `docs/format.md` alone (it is in
-//! `support/raw.rs`), with every hash computed by stock BLAKE3.
+//! Decodes the golden files by a reader that was written from `docs/format.md` alone
+//! (`support/raw.rs`). Every hash is computed by stock BLAKE3.
 
 use super::golden;
 use super::run::golden_run;
@@ -62,7 +62,7 @@ fn the_records_have_the_documented_layout() {
 }
 
 #[test]
-fn the_hashes_are_stock_blake3_of_what_is_documented() {
+fn hashes_are_stock_blake3_as_documented() {
     let frame = frame();
     for (record, hash) in frame.records.iter().zip(&frame.hashes) {
         assert_eq!(blake3::hash(record).as_bytes(), hash);
@@ -70,7 +70,7 @@ fn the_hashes_are_stock_blake3_of_what_is_documented() {
     assert_eq!(frame.computed_root(), frame.root);
 }
 
-/// What a verifier must check, done here from the rows of the golden run alone.
+/// Does a verifier's checks with nothing but the rows of the golden run.
 #[test]
 fn the_run_verifies_by_the_documented_rules() {
     let run = golden_run();

@@ -1,4 +1,4 @@
-//! `docs/format.md` shows the golden files, as they are.
+//! `docs/format.md` shows the golden files. Its text must match them.
 
 use super::{golden, path};
 use crate::support::hex;
@@ -34,7 +34,7 @@ fn the_annotated_dump_is_the_golden_frame() {
 }
 
 #[test]
-fn the_hashes_in_the_text_are_those_of_the_golden_frame() {
+fn documented_hashes_match_the_golden_frame() {
     let frame = RawFrame::decode(&hex::decode(&golden("frame.hex")));
     let text = document();
     for hash in frame.hashes.iter().chain([&frame.root]) {
@@ -43,7 +43,7 @@ fn the_hashes_in_the_text_are_those_of_the_golden_frame() {
 }
 
 #[test]
-fn the_json_examples_are_the_golden_manifest_and_anchor() {
+fn documented_json_matches_the_golden_files() {
     let examples: Vec<serde_json::Value> =
         blocks("json").iter().map(|block| serde_json::from_str(block).unwrap()).collect();
     let golden: Vec<serde_json::Value> = ["manifest.json", "anchor.json"]
@@ -54,10 +54,10 @@ fn the_json_examples_are_the_golden_manifest_and_anchor() {
 }
 
 #[test]
-fn the_hash_in_the_text_is_that_of_the_key() {
+fn the_documented_key_hash_is_right() {
     let hash = crate::support::raw::key_hash(1, b"O-1");
     assert!(document().contains(&format!("`{hash:016x}`")));
-    // And the one in the golden run, where two frames mention the key.
+    // The golden run has two frames that mention the key.
     let block = super::run::golden_run().keys.into_values().next().unwrap();
     assert_eq!(block.matches(&hex::encode(&hash.to_le_bytes())).count(), 2);
 }

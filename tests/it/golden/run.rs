@@ -70,7 +70,7 @@ fn submit(producer: &mut Producer, message: &Message) {
     message.with_draft(|draft| producer.submit(draft)).unwrap();
 }
 
-/// Records the golden run and returns all that is stored of it.
+/// Records the golden run and returns everything stored for it.
 fn record() -> Export {
     let place = Place::disk(DiskMode::Direct);
     let mut store = place.backend();

@@ -1,4 +1,5 @@
-//! A sidecar: the bytes that are written, read by the engine and by a reader that was written from `docs/format.md` alone.
+//! A sidecar: its bytes are read by the engine, and by a reader that was written from
+//! `docs/format.md` alone.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -123,7 +124,7 @@ fn a_sidecar_is_written_as_before() {
     assert_golden("sidecar.json", &text);
 }
 
-/// The golden sidecar, put into a fresh redb file, is one this program reads and finds in order.
+/// The golden sidecar, put into a new redb file, can be read and is sound.
 #[test]
 fn a_sidecar_of_before_is_read() {
     let folder = tempfile::tempdir().unwrap();
@@ -141,7 +142,7 @@ fn a_sidecar_of_before_is_read() {
     assert_eq!(read, markers());
 }
 
-/// Takes off the hash that follows `body`, which has to be that of it.
+/// Takes off the hash after `body` and checks it.
 fn check_hash(fields: &mut Bytes<'_>, body: &[u8], what: &str) {
     let key = blake3::hash(format!("tapline data marker: {what}").as_bytes());
     let expected = blake3::keyed_hash(key.as_bytes(), body);

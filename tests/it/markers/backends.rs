@@ -1,4 +1,4 @@
-//! How a sidecar's backend behaves, whatever it keeps its markers in.
+//! The behaviour of a sidecar's backend, whatever it is made of.
 
 use std::sync::Arc;
 
@@ -72,7 +72,7 @@ fn scanned(backend: &dyn MarkerBackend) -> Vec<Marker> {
     let scan = reader.scan().map(|stored| {
         let stored = stored.unwrap();
         assert!(stored.is_intact);
-        // The hash that comes along is that of the marker, as whoever encodes it anew finds.
+        // The stored hash is the one that a new encoding of the marker gets.
         let block = codec.encode_block(std::slice::from_ref(&stored.marker));
         assert_eq!(block[block.len() - 32..], *stored.hash.as_bytes());
         stored.marker
@@ -178,7 +178,7 @@ fn nothing_is_appended_before_it_is_open(place: &Place) {
 }
 
 #[test]
-fn a_file_is_opened_for_reading_once_it_is_sealed() {
+fn only_a_sealed_file_opens_for_reading() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("run.markers.redb");
     let refusal = |path: &std::path::Path| open_sealed_markers(path).map(|_| ());
@@ -193,7 +193,7 @@ fn a_file_is_opened_for_reading_once_it_is_sealed() {
     let other = Arc::clone(&source);
     assert_eq!(MarkerReader::new(source).scan().count(), 1);
     assert_eq!(other.manifest().unwrap().counts.snapshots, 1);
-    // What is there is not written over.
+    // An existing file is not overwritten.
     let refusal = RedbMarkerBackend::new(&path).open(manifest());
     assert_matches!(refusal, Err(MarkerStoreError::File(FileError::Exists { .. })));
 }

@@ -1,4 +1,4 @@
-//! Threads at full speed, that cause each other's messages: what caused comes first.
+//! Threads at full speed that cause each other's messages: the cause comes first.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Instant;
@@ -9,10 +9,10 @@ use crate::support::PATIENCE;
 
 const DECISIONS: u64 = 100_000;
 
-/// One thread sees data, another decides: each decision carries how much data it knew of, and each piece of data how
-/// many decisions.
+/// One thread sees data, another decides. Each decision carries the number of data that it knew,
+/// and each piece of data the number of decisions.
 #[test]
-fn data_stands_before_what_it_caused_and_behind_what_caused_it() {
+fn data_is_ordered_by_cause_and_effect() {
     let node = Node::open(DataMarkerConfig { high_fidelity: vec!["ES".to_owned()], ..roomy() });
     let (data, decisions, done) = (AtomicU64::new(0), AtomicU64::new(0), AtomicBool::new(false));
     std::thread::scope(|scope| {
@@ -38,11 +38,11 @@ fn data_stands_before_what_it_caused_and_behind_what_caused_it() {
                 strategy.capture("decisions", &Decision(known)).unwrap();
                 decisions.store(number, Ordering::Release);
                 if number % 16 == 0 {
-                    // Where both share a core, they are to take turns.
+                    // Where both share a core, they should take turns.
                     std::thread::yield_now();
                 }
                 if number % 500 == 0 {
-                    // Now and then for sure, however busy the machine is.
+                    // Sometimes for certain, however busy the machine is.
                     let began = Instant::now();
                     while data.load(Ordering::Relaxed) == known && began.elapsed() < PATIENCE {
                         std::thread::yield_now();
@@ -55,7 +55,7 @@ fn data_stands_before_what_it_caused_and_behind_what_caused_it() {
     let recorded = node.seal();
     let manifest = recorded.verified();
     let markers: Vec<_> = recorded.markers.hifi(0..=u64::MAX).map(Result::unwrap).collect();
-    // Where the writer could not keep up, all that is missing is said to be.
+    // Where the writer could not keep up, gaps report everything that is missing.
     assert_eq!(manifest.counts.hifi, markers.len() as u64);
 
     let mut next = markers.iter().peekable();
@@ -81,24 +81,25 @@ fn data_stands_before_what_it_caused_and_behind_what_caused_it() {
             );
         }
     }
-    println!("{} data, {alternations} stretches of it, {} gaps", seen, manifest.counts.gaps);
+    println!("{} data, {alternations} changes of turn, {} gaps", seen, manifest.counts.gaps);
     assert!(alternations > 100, "the two threads did run at one time");
 }
 
-/// A thread with a tap on each of two buses: what passed either of them was seen before what it decides next.
+/// A thread with a tap on each of two buses. Data that passed either of them was seen before the
+/// thread's next decision.
 #[test]
-fn a_thread_with_two_taps_has_seen_what_passed_both() {
+fn data_of_both_taps_precedes_the_decision() {
     let node = Node::open(DataMarkerConfig { high_fidelity: vec!["ES".to_owned()], ..roomy() });
     let mut taps = [node.adapter(), node.adapter()];
     let trade = |n| Trade { instrument: "ES", ts_init: n, price: 0 };
     for number in 1..=DECISIONS / 2 {
-        // The first two need a stamp, the third goes by the first one's.
+        // The first two need a stamp. The third reuses the first one's.
         for tap in [0, 1, 0] {
             taps[tap].capture("data", &trade(number)).unwrap();
         }
         taps[1].capture("decisions", &Decision(3 * number)).unwrap();
         if number % 16 == 0 {
-            // On a machine of few cores the writer is to keep up.
+            // Lets the writer keep up on a machine with few cores.
             std::thread::yield_now();
         }
     }

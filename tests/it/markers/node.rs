@@ -17,14 +17,14 @@ use tapline::{
 
 use crate::support::{FaultyStore, Gate, PATIENCE, entries, instance};
 
-/// A trade. Market data: marked, not captured.
+/// A trade is market data: marked, but not captured.
 pub(super) struct Trade {
     pub(super) instrument: &'static str,
     pub(super) ts_init: u64,
     pub(super) price: u64,
 }
 
-/// What a node decided: captured, with the number that it carries.
+/// A node's decision: captured, with its number.
 pub(super) struct Decision(pub(super) u64);
 
 /// A node with a sidecar.
@@ -33,12 +33,12 @@ pub(super) struct Node {
     lifecycle: EventStoreLifecycle,
 }
 
-/// What it left behind.
+/// What the node left behind.
 pub(super) struct Recorded {
     pub(super) report: CloseReport,
     pub(super) markers: MarkerReader,
     pub(super) entries: Vec<Entry>,
-    /// Kept for what is in it.
+    /// Kept alive for its content.
     folder: tempfile::TempDir,
     pub(super) run: PathBuf,
 }
@@ -86,12 +86,12 @@ impl Node {
         Self { folder, lifecycle }
     }
 
-    /// A node whose writer stops, soon after `gate` is shut, until it is opened: all that comes in the meantime waits in
-    /// the rings.
+    /// A node whose writer stops soon after `gate` is shut, until it is opened. Meanwhile messages
+    /// wait in the rings.
     pub(super) fn gated(markers: DataMarkerConfig, gate: &Gate) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let mut config = config_in(folder.path(), Some(markers));
-        // With two small frames full, there is nowhere to put more.
+        // With two full small frames, there is no more room.
         config.writer.batch_entries_max = 64;
         config.writer.halt_threshold = PATIENCE;
         let gate = gate.clone();
@@ -148,7 +148,7 @@ pub(super) fn config_of_small_rings(folder: &Path, markers: DataMarkerConfig) ->
     config
 }
 
-/// `options` with a store in memory that stands before `gate`.
+/// `options` with a store in memory behind `gate`.
 pub(super) fn on_gated_store(options: LifecycleOptions, gate: &Gate) -> LifecycleOptions {
     let gate = gate.clone();
     LifecycleOptions {
@@ -181,7 +181,7 @@ pub(super) fn record_ten(lifecycle: &EventStoreLifecycle) {
     }
 }
 
-/// The run is as it would be without a sidecar.
+/// Asserts that the run is as it would be without a sidecar.
 pub(super) fn assert_run_is_whole(report: &CloseReport) {
     assert_eq!((report.watermark, &report.markers), (12, &None));
     assert_eq!(report.manifest.status, RunStatus::Ended);
@@ -191,7 +191,7 @@ pub(super) fn sidecar(run: &Path) -> PathBuf {
     run.with_extension("markers.redb")
 }
 
-/// The number a decision carries; `None` for an entry of the lifecycle.
+/// The number of a decision; `None` for a lifecycle entry.
 pub(super) fn decision(entry: &Entry) -> Option<u64> {
     (entry.payload_type == "Decision")
         .then(|| u64::from_le_bytes(entry.payload[..].try_into().unwrap()))
@@ -212,7 +212,7 @@ impl Recorded {
         sealed
     }
 
-    /// Of each instrument, how much of it had been seen when entry `seq` was captured.
+    /// How many data of each instrument had been seen when entry `seq` was captured.
     pub(super) fn seen_before(&self, seq: u64) -> Vec<(String, u64, u64)> {
         let fold = self.markers.fold_before(seq).unwrap();
         assert_eq!(fold.missing, 0);

@@ -1,5 +1,5 @@
-//! Threads that take turns: the order in which they do is known, and has to be found again. Half of the time the writer
-//! stands still, so that much has to be put in order at once.
+//! Threads that take turns. Their order is known, and the sidecar has to show it. Half of the time
+//! the writer stands still, so that it has much to order at once.
 
 use std::collections::BTreeMap;
 use std::sync::mpsc::channel;
@@ -15,16 +15,16 @@ const INSTRUMENTS: [&str; 3] = ["ES", "NQ", "CL"];
 /// Steps of all producers together.
 const STEPS: usize = 100_000;
 
-/// Steps until the writer stops, and again until it goes on.
+/// How many steps the writer runs, and then how many it stands still.
 const STEPS_A_PHASE: usize = 2_000;
 
-/// What happened, in the order in which it did.
+/// What happened, in order.
 enum Step {
     Entry(u64),
     Data { instrument: &'static str, ts_init: u64 },
 }
 
-/// A source of numbers that look random, the same for each seed.
+/// Numbers that look random, the same for each seed.
 struct Numbers(u64);
 
 impl Numbers {
@@ -38,10 +38,11 @@ impl Numbers {
     }
 }
 
-/// What goes from thread to thread, and whose turn it is with it: all steps so far; `None` once there are enough.
+/// What passes from thread to thread with the turn: all steps so far; `None` once there are enough.
 type Turn = Option<Vec<Step>>;
 
-/// Lets `producers` threads mix entries and data. Each takes a few steps, and gives the turn to another.
+/// Lets `producers` threads mix entries and data. Each takes a few steps, then passes the turn to
+/// another.
 fn record(producers: usize, markers: DataMarkerConfig) -> (Recorded, Vec<Step>) {
     let gate = Gate::default();
     let node = Node::gated(markers, &gate);
@@ -81,21 +82,21 @@ fn record(producers: usize, markers: DataMarkerConfig) -> (Recorded, Vec<Step>) 
     (node.seal(), steps.recv().unwrap())
 }
 
-/// Captures an entry or a piece of data, the `number`th of all.
+/// Captures an entry or a piece of data. It is the `number`th of all.
 fn step(adapter: &mut BusCaptureAdapter, number: u64, numbers: &mut Numbers) -> Step {
     if numbers.below(4) == 0 {
         adapter.capture("decisions", &Decision(number)).unwrap();
         return Step::Entry(number);
     }
     let instrument = INSTRUMENTS[numbers.below(3) as usize];
-    // Times repeat, and fall back now and then.
+    // Times repeat, and sometimes fall back.
     let ts_init = 1_000_000 + number / 3 - numbers.below(50);
     let trade = Trade { instrument, ts_init, price: number };
     assert_eq!(adapter.capture("data", &trade).unwrap(), Captured::NotListed);
     Step::Data { instrument, ts_init }
 }
 
-/// What had been seen of each instrument: how much, and its highest time.
+/// What had been seen of each instrument: how many data, and their largest time.
 type Seen = BTreeMap<&'static str, (u64, u64)>;
 
 fn as_list(seen: &Seen) -> Vec<(String, u64, u64)> {
@@ -108,7 +109,7 @@ fn check(producers: usize) {
     assert_eq!((manifest.status, manifest.counts.gaps), (RunStatus::Ended, 0));
     assert_eq!(manifest.counts.dict, 3);
 
-    // Between any two entries, data or none: what each snapshot has to say.
+    // What each snapshot must say: there is one between two entries if there was data.
     let mut expected: BTreeMap<u64, Vec<(String, u64, u64)>> = BTreeMap::new();
     let mut seen = Seen::new();
     // RunStarted is entry 1.
@@ -142,12 +143,12 @@ fn check(producers: usize) {
             folded.insert(identifier.clone(), (cursor.count, cursor.ts_init_hi.as_u64()));
         }
         let list = folded.iter().map(|(id, (count, hi))| (id.clone(), *count, *hi)).collect();
-        // The interval may cut the data between two entries in two; the last one has it all.
+        // The interval may split the data between two entries. The last snapshot has all of it.
         found.insert(snapshot.event_seq_before, list);
     }
     assert_eq!(found, expected);
 
-    // And at some boundaries as a reader asks for them: the first, the last, and in between.
+    // Also through the reader at some entries: the first, the last, and some in between.
     let some = boundaries.len() / 10;
     let asked = boundaries.iter().step_by(some.max(1)).chain(boundaries.last());
     for (seq, seen) in asked {

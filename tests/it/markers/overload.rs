@@ -1,4 +1,4 @@
-//! A sidecar that fails, hangs or cannot keep up: the run goes on, and what is missing is said to be.
+//! A sidecar that fails, hangs or cannot keep up. The run goes on, and gaps report what is missing.
 
 use std::fs;
 use std::io;
@@ -64,7 +64,7 @@ fn troubled(gate: &Gate, fails: bool) -> (LifecycleOptions, Shared) {
 }
 
 #[test]
-fn a_sidecar_whose_disk_is_full_ends_and_the_run_does_not() {
+fn a_full_disk_ends_only_the_sidecar() {
     let folder = tempfile::tempdir().unwrap();
     let (options, _) = troubled(&Gate::default(), true);
     let mut lifecycle = open_with(folder.path(), Some(roomy()), options);
@@ -73,10 +73,10 @@ fn a_sidecar_whose_disk_is_full_ends_and_the_run_does_not() {
     assert!(!lifecycle.is_halted());
 }
 
-/// What is written into a file without a name is gone with the process: it is no record.
+/// A file without a name is gone with the process, so it is no record.
 #[cfg(unix)]
 #[test]
-fn a_sidecar_that_is_removed_ends_and_the_run_does_not() {
+fn removing_the_sidecar_does_not_end_the_run() {
     let folder = tempfile::tempdir().unwrap();
     let mut lifecycle = open_in(folder.path(), Some(roomy()));
     let run = run_path(folder.path(), &instance(), lifecycle.run_id().unwrap());
@@ -86,8 +86,9 @@ fn a_sidecar_that_is_removed_ends_and_the_run_does_not() {
     assert!(!lifecycle.is_halted() && !sidecar(&run).exists());
 }
 
-/// A sidecar that hangs while ten times as much comes as may wait for it: entries go on at their pace, nothing halts,
-/// and what is missing is said to be. Counts are whole again with the first mark that gets through.
+/// A sidecar hangs while ten times as many marks come as may wait. Entries go on at their pace,
+/// nothing halts, and gaps report what is missing. Counts are complete again with the first mark
+/// that gets through.
 #[test]
 fn an_overload_sheds_markers_and_never_entries() {
     const DATA: u64 = 20_000;
@@ -120,7 +121,7 @@ fn an_overload_sheds_markers_and_never_entries() {
     session.writer().wait_for_watermark(decisions + 1, Duration::from_secs(10)).unwrap();
     assert!(!lifecycle.is_halted());
     gate.open();
-    // It takes up again.
+    // It records again.
     let began = Instant::now();
     let mut last = DATA;
     let reader = MarkerReader::new(source.lock().unwrap().clone().unwrap());
@@ -159,9 +160,9 @@ fn an_overload_sheds_markers_and_never_entries() {
     assert_eq!(seen.iter().sum::<u64>(), DATA + 2, "the last mark of each stream has it all");
 }
 
-/// While markers come so fast that full batches are committed all the time: cursors are written down all the same.
+/// Cursors are written in time, even if full batches are committed all the while.
 #[test]
-fn cursors_are_written_at_their_interval_whatever_else_comes() {
+fn full_batches_do_not_delay_cursors() {
     let folder = tempfile::tempdir().unwrap();
     let (options, source) = troubled(&Gate::default(), false);
     let markers = DataMarkerConfig {
@@ -177,7 +178,7 @@ fn cursors_are_written_at_their_interval_whatever_else_comes() {
         markers.filter(|marker| matches!(marker, Marker::Cursor(_))).count()
     };
     let (began, mut n) = (Instant::now(), 0);
-    // Without an entry in all that time.
+    // There was no entry in all that time.
     while snapshots() < 2 {
         assert!(began.elapsed() < PATIENCE, "{n} pieces of data, and no two snapshots");
         for _ in 0..100_000 {
@@ -189,9 +190,9 @@ fn cursors_are_written_at_their_interval_whatever_else_comes() {
     lifecycle.seal(UnixNanos::new(1)).unwrap().unwrap();
 }
 
-/// Markers behind entries that never became durable are none: a gap says that they are missing.
+/// Markers of entries that never became durable are dropped. A gap says that they are missing.
 #[test]
-fn no_marker_stands_behind_the_end_of_a_halted_run() {
+fn no_marker_is_past_a_halted_run() {
     let folder = tempfile::tempdir().unwrap();
     let (markers_options, source) = troubled(&Gate::default(), false);
     let options = LifecycleOptions {
@@ -220,9 +221,10 @@ fn no_marker_stands_behind_the_end_of_a_halted_run() {
     }
 }
 
-/// What is shed is told ahead of all that comes after it, also where the tap that shed it has nothing more to say.
+/// Shed marks are reported before everything that comes after them, even if the tap that shed them
+/// sends nothing more.
 #[test]
-fn a_gap_stands_before_what_comes_after_it() {
+fn a_gap_comes_before_later_markers() {
     let folder = tempfile::tempdir().unwrap();
     let markers = DataMarkerConfig { streams_max: 1, ..roomy() };
     let mut lifecycle = open_in(folder.path(), Some(markers));
@@ -237,7 +239,7 @@ fn a_gap_stands_before_what_comes_after_it() {
     second.capture("decisions", &Decision(2)).unwrap();
     lifecycle.session().unwrap().writer().flush(PATIENCE).unwrap();
     let run = run_path(folder.path(), &instance(), lifecycle.run_id().unwrap());
-    // While the first tap is still there.
+    // While the first tap still exists.
     let sealed = lifecycle.seal(UnixNanos::new(1)).unwrap().unwrap();
     drop((first, second));
     assert_eq!(sealed.markers.unwrap().counts.gaps, 1);
@@ -247,9 +249,9 @@ fn a_gap_stands_before_what_comes_after_it() {
     assert_eq!(reader.fold_before(3).unwrap().missing, 1);
 }
 
-/// Without a thread and a ring too.
+/// Also without a thread and a ring.
 #[test]
-fn an_inline_tap_says_what_it_sheds() {
+fn an_inline_tap_reports_shed_marks() {
     let folder = tempfile::tempdir().unwrap();
     let markers = DataMarkerConfig { streams_max: 1, ..roomy() };
     let options = LifecycleOptions { is_inline: true, ..options() };
@@ -263,9 +265,10 @@ fn an_inline_tap_says_what_it_sheds() {
     assert_eq!((counts.dict, counts.gaps), (1, 1), "{counts:?}");
 }
 
-/// A ring too full for the announcement of a first stream: it is announced later, behind another, and nothing is mixed up.
+/// The ring has no room for the announcement of a first stream. The stream is announced later,
+/// after another one, and nothing is mixed up.
 #[test]
-fn streams_that_could_not_be_announced_at_first_are_announced_later() {
+fn streams_are_announced_once_there_is_room() {
     let folder = tempfile::tempdir().unwrap();
     let gate = Gate::default();
     let (options, source) = troubled(&Gate::default(), false);
@@ -276,9 +279,9 @@ fn streams_that_could_not_be_announced_at_first_are_announced_later() {
     let trade = |instrument, n| Trade { instrument, ts_init: n, price: n };
     gate.shut();
     adapter.capture("decisions", &Decision(0)).unwrap();
-    // The writer stands before the store with it, and takes nothing more.
+    // The writer waits with it for the store, and takes nothing more.
     gate.await_waiting();
-    // Entries take the room of marks too.
+    // Entries use the same room as marks.
     for n in 1..=58 {
         adapter.capture("decisions", &Decision(n)).unwrap();
     }
@@ -305,7 +308,7 @@ fn streams_that_could_not_be_announced_at_first_are_announced_later() {
     assert_eq!(fold.missing, 5);
 }
 
-/// However much market data has come, entries have as much room as without it: nothing waits that would not have waited.
+/// Market data takes no room from entries: no entry waits that would not have waited without it.
 #[test]
 fn marks_take_no_room_from_entries() {
     let folder = tempfile::tempdir().unwrap();
@@ -315,12 +318,12 @@ fn marks_take_no_room_from_entries() {
     let mut adapter = lifecycle.adapter().unwrap().unwrap();
     gate.shut();
     adapter.capture("decisions", &Decision(0)).unwrap();
-    // The writer stands before the store with it, and takes nothing more.
+    // The writer waits with it for the store, and takes nothing more.
     gate.await_waiting();
     for n in 1..=1000 {
         adapter.capture("data", &Trade { instrument: "ES", ts_init: n, price: n }).unwrap();
     }
-    // Two lines each; one more would wait, until the run is halted.
+    // Two lines each. One more would wait until the run is halted.
     for n in 1..=32 {
         adapter.capture("decisions", &Decision(n)).unwrap();
     }
@@ -331,9 +334,9 @@ fn marks_take_no_room_from_entries() {
     assert_eq!((report.watermark, report.markers.unwrap().counts.gaps), (35, 1));
 }
 
-/// A store that hangs is waited for once, and the sidecar does not wait for it again.
+/// The close waits for a hanging store once. The sidecar does not wait for it again.
 #[test]
-fn a_sidecar_does_not_wait_for_a_writer_that_hangs() {
+fn a_hanging_writer_does_not_delay_the_sidecar() {
     let folder = tempfile::tempdir().unwrap();
     let gate = Gate::default();
     let (options, source) = troubled(&Gate::default(), false);
@@ -347,7 +350,7 @@ fn a_sidecar_does_not_wait_for_a_writer_that_hangs() {
     gate.await_waiting();
     drop(adapter);
     lifecycle.seal(UnixNanos::new(1)).unwrap_err();
-    // The opener's, and this one: the sidecar's thread has ended and let go of its backend.
+    // The opener's and this one. The sidecar's thread has ended and dropped its backend.
     drop(lifecycle);
     assert_eq!(Arc::strong_count(&source), 1);
     gate.open();

@@ -1,4 +1,4 @@
-//! Marks on their way: around the end of a ring, from taps that go, and without a ring.
+//! Marks on their way: around the end of a ring, from taps that leave, and without a ring.
 
 use std::path::Path;
 
@@ -13,9 +13,9 @@ use super::node::{
 };
 use crate::support::{Gate, PATIENCE, instance};
 
-/// Marks of two lines, some of them with one at each end of the ring.
+/// Marks of two lines. Some of them have a line at each end of the ring.
 #[test]
-fn marks_around_the_end_of_a_ring_are_whole() {
+fn marks_survive_the_end_of_the_ring() {
     let folder = tempfile::tempdir().unwrap();
     let markers = DataMarkerConfig { high_fidelity: vec!["NQ".to_owned()], ..roomy() };
     let config = config_of_small_rings(folder.path(), markers);
@@ -26,7 +26,7 @@ fn marks_around_the_end_of_a_ring_are_whole() {
         let instrument = if n % 2 == 0 { "NQ" } else { "ES" };
         adapter.capture("data", &Trade { instrument, ts_init: n, price: n }).unwrap();
         if n % 10 == 0 {
-            // For there to be room for the next ones.
+            // Makes room for the next ones.
             lifecycle.session().unwrap().writer().flush(PATIENCE).unwrap();
         }
     }
@@ -43,7 +43,7 @@ fn marks_around_the_end_of_a_ring_are_whole() {
 }
 
 #[test]
-fn what_a_tap_sheds_just_before_it_goes_is_told() {
+fn marks_shed_by_a_leaving_tap_are_reported() {
     let folder = tempfile::tempdir().unwrap();
     let gate = Gate::default();
     let options = on_gated_store(options(), &gate);
@@ -52,7 +52,7 @@ fn what_a_tap_sheds_just_before_it_goes_is_told() {
     let [mut first, mut second] = [(); 2].map(|()| lifecycle.adapter().unwrap().unwrap());
     let trade = |instrument, n| Trade { instrument, ts_init: n, price: n };
     second.capture("data", &trade("ES", 1)).unwrap();
-    // The writer knows its ring, and has emptied it.
+    // The writer knows the ring and has emptied it.
     lifecycle.session().unwrap().writer().flush(PATIENCE).unwrap();
     gate.shut();
     first.capture("decisions", &Decision(1)).unwrap();
@@ -64,7 +64,7 @@ fn what_a_tap_sheds_just_before_it_goes_is_told() {
     assert_eq!(report.markers.unwrap().counts.gaps, 1);
 }
 
-/// Each has its own numbers for streams, and its own counts.
+/// Each tap has its own numbers for streams, and its own counts.
 #[test]
 fn inline_taps_are_told_apart() {
     let folder = tempfile::tempdir().unwrap();
@@ -81,9 +81,9 @@ fn inline_taps_are_told_apart() {
     assert_eq!(counts(&run), [("ES".to_owned(), 3), ("NQ".to_owned(), 2)]);
 }
 
-/// Rings are numbered as the writer comes to know them, each so that no other has its number.
+/// The writer numbers rings when it first sees them. No two have the same number.
 #[test]
-fn taps_that_come_one_after_the_other_are_told_apart() {
+fn successive_taps_are_told_apart() {
     let folder = tempfile::tempdir().unwrap();
     let mut lifecycle = open_with(folder.path(), Some(roomy()), options());
     let run = run_path(folder.path(), &instance(), lifecycle.run_id().unwrap());
@@ -105,7 +105,7 @@ fn taps_that_come_one_after_the_other_are_told_apart() {
     assert_eq!(counts(&run), expected.map(|(instrument, count)| (instrument.to_owned(), count)));
 }
 
-/// How much of each stream was seen, in the order in which they came.
+/// How many data of each stream were seen, in order.
 fn counts(run: &Path) -> Vec<(String, u64)> {
     let reader = MarkerReader::open_sealed(&sidecar(run)).unwrap();
     let fold = reader.fold_before(u64::MAX).unwrap();

@@ -1,4 +1,5 @@
-//! A sidecar that cannot be made, one that was left behind, and none that was asked for: the run goes on.
+//! A sidecar that cannot be made, one that was left behind, and no sidecar: in each case the run
+//! goes on.
 
 use std::fs;
 use std::path::Path;
@@ -35,7 +36,7 @@ fn off_means_no_file() {
 }
 
 #[test]
-fn what_is_in_the_sidecars_place_stays_and_the_run_goes_on() {
+fn a_file_in_the_sidecars_place_stays() {
     let folder = tempfile::tempdir().unwrap();
     let garbage = |path: &Path| -> Box<dyn MarkerBackend> {
         fs::write(path, b"garbage").unwrap();
@@ -47,7 +48,7 @@ fn what_is_in_the_sidecars_place_stays_and_the_run_goes_on() {
     assert_run_is_whole(&lifecycle.seal(UnixNanos::new(1)).unwrap().unwrap());
     assert_eq!(fs::read(sidecar(&run)).unwrap(), b"garbage");
     drop(lifecycle);
-    // The next boot says so, and is kept from nothing.
+    // The next boot reports it and goes on.
     let mut lifecycle = open_in(folder.path(), None);
     let sweep = lifecycle.boot(&instance()).unwrap().unwrap();
     assert_eq!(sweep.skipped.len(), 1, "{sweep:?}");
@@ -55,7 +56,7 @@ fn what_is_in_the_sidecars_place_stays_and_the_run_goes_on() {
 }
 
 #[test]
-fn a_folder_that_takes_no_sidecar_keeps_no_run_from_being_recorded() {
+fn a_run_is_recorded_without_its_sidecar() {
     let folder = tempfile::tempdir().unwrap();
     let nowhere = |path: &Path| -> Box<dyn MarkerBackend> {
         Box::new(RedbMarkerBackend::new(path.join("no-such-folder/markers.redb")))
@@ -65,7 +66,7 @@ fn a_folder_that_takes_no_sidecar_keeps_no_run_from_being_recorded() {
     assert_run_is_whole(&lifecycle.seal(UnixNanos::new(1)).unwrap().unwrap());
 }
 
-/// A backend that panics, or hangs, when a sidecar is to be made.
+/// A backend that panics or hangs when it makes a sidecar.
 struct Unmakeable {
     gate: Gate,
     panics: bool,
@@ -92,7 +93,7 @@ impl MarkerBackend for Unmakeable {
 }
 
 #[test]
-fn a_sidecar_that_panics_while_it_is_made_keeps_no_run_from_being_recorded() {
+fn a_panicking_sidecar_does_not_stop_a_run() {
     let folder = tempfile::tempdir().unwrap();
     let opener = |_: &Path| -> Box<dyn MarkerBackend> {
         Box::new(Unmakeable { gate: Gate::default(), panics: true })
@@ -103,7 +104,7 @@ fn a_sidecar_that_panics_while_it_is_made_keeps_no_run_from_being_recorded() {
 }
 
 #[test]
-fn a_sidecar_that_hangs_while_it_is_made_keeps_no_run_from_being_recorded() {
+fn a_hanging_sidecar_does_not_stop_a_run() {
     let folder = tempfile::tempdir().unwrap();
     let gate = Gate::default();
     gate.shut();
@@ -111,7 +112,7 @@ fn a_sidecar_that_hangs_while_it_is_made_keeps_no_run_from_being_recorded() {
     let opener = move |_: &Path| -> Box<dyn MarkerBackend> {
         Box::new(Unmakeable { gate: hung.clone(), panics: false })
     };
-    // Waits as long as the run may take to start.
+    // It waits as long as the run may take to start.
     let mut lifecycle = open_with(folder.path(), Some(roomy()), with_opener(opener));
     record_ten(&lifecycle);
     assert_run_is_whole(&lifecycle.seal(UnixNanos::new(1)).unwrap().unwrap());
@@ -119,7 +120,7 @@ fn a_sidecar_that_hangs_while_it_is_made_keeps_no_run_from_being_recorded() {
 }
 
 #[test]
-fn extractors_that_cannot_be_made_keep_no_run_from_being_recorded() {
+fn failing_extractors_do_not_stop_a_run() {
     let folder = tempfile::tempdir().unwrap();
     let extractor_registry: Box<dyn Fn() -> Result<ExtractorRegistry, _>> =
         Box::new(|| Err("no extractors".into()));
@@ -131,7 +132,7 @@ fn extractors_that_cannot_be_made_keep_no_run_from_being_recorded() {
 
 /// A run that was left behind is recovered together with its sidecar.
 #[test]
-fn a_sidecar_that_was_left_behind_is_sealed_with_the_next_boot() {
+fn a_boot_seals_a_leftover_sidecar() {
     let folder = tempfile::tempdir().unwrap();
     let markers = DataMarkerConfig { safety_flush_interval: Duration::from_millis(1), ..roomy() };
     let mut lifecycle = open_in(folder.path(), Some(markers.clone()));
@@ -162,8 +163,8 @@ fn a_sidecar_that_was_left_behind_is_sealed_with_the_next_boot() {
     assert!(fs::exists(sidecar(&first)).unwrap());
 }
 
-/// How a boot seals a sidecar that was left behind beside a run of 12 entries, with a marker behind the entry
-/// `event_seq_before`. It is reported exactly if it is not taken for sound.
+/// How a boot seals a sidecar that was left beside a run of 12 entries, with a marker after entry
+/// `event_seq_before`. It is reported exactly if it is not sound.
 fn swept(
     event_seq_before: u64,
     change: impl FnOnce(&mut MarkerManifest),
@@ -199,9 +200,9 @@ fn swept(
     manifest.status
 }
 
-/// What cannot be believed is not sealed as sound, and whoever boots is told.
+/// An impossible sidecar is not sealed as sound, and the boot reports it.
 #[test]
-fn a_damaged_sidecar_that_was_left_behind_is_quarantined() {
+fn a_damaged_leftover_sidecar_is_quarantined() {
     assert_eq!(swept(12, |_| {}, |_| {}), RunStatus::CrashedRecovered);
     let damage = |path: &Path| {
         tamper::edit(path, |transaction| {
@@ -212,7 +213,7 @@ fn a_damaged_sidecar_that_was_left_behind_is_quarantined() {
 }
 
 #[test]
-fn a_sidecar_that_does_not_belong_to_its_run_is_quarantined() {
+fn a_foreign_sidecar_is_quarantined() {
     assert_eq!(swept(13, |_| {}, |_| {}), RunStatus::Quarantined, "behind the run's end");
     let of_another = |manifest: &mut MarkerManifest| manifest.run_id = run_id(1);
     assert_eq!(swept(12, of_another, |_| {}), RunStatus::Quarantined);

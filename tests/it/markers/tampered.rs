@@ -1,4 +1,4 @@
-//! Whatever is done to a sidecar, is found.
+//! Every change of a sidecar is found.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -47,7 +47,7 @@ fn findings(path: &Path) -> Vec<MarkerFinding> {
     verifier.beside(run_id(1), 9).run().findings
 }
 
-/// What is found in a sidecar whose rows were edited through stock redb.
+/// The findings for a sidecar whose rows were edited through stock redb.
 fn found(edit: impl FnOnce(&redb::WriteTransaction)) -> Vec<MarkerFinding> {
     let folder = tempfile::tempdir().unwrap();
     let path = sealed(folder.path(), &[sound()]);
@@ -56,12 +56,12 @@ fn found(edit: impl FnOnce(&redb::WriteTransaction)) -> Vec<MarkerFinding> {
     findings(&path)
 }
 
-/// What is found where the one block is replaced.
+/// The findings after its one block was replaced.
 fn found_with_block(change: impl FnOnce(&mut Vec<u8>)) -> Vec<MarkerFinding> {
     found(|transaction| tamper::marker_block(transaction, 1, change))
 }
 
-/// What is found where other markers, with sound hashes, stand in the place of the sound ones.
+/// The findings when other markers, with sound hashes, replace the sound ones.
 fn found_with(change: impl FnOnce(&mut Vec<Marker>)) -> Vec<MarkerFinding> {
     found_with_block(|block| {
         let mut markers = sound();
@@ -79,7 +79,7 @@ fn a_changed_byte() {
 
 #[test]
 fn a_marker_taken_for_one_of_another_kind() {
-    // The tag of the first record, which is no part of what is hashed: the key of the hash is.
+    // The tag of the first record. It is not hashed itself: it chooses the key of the hash.
     let found = found_with_block(|block| block[0] = 2);
     assert!(!found.is_empty(), "{found:?}");
 }
@@ -160,7 +160,7 @@ fn a_time_that_falls() {
 }
 
 #[test]
-fn a_stream_that_nobody_knows() {
+fn an_unknown_stream() {
     let found = found_with(|markers| markers[1] = hifi(2, 1, 2));
     assert_eq!(found, [MarkerFinding::UnknownStream { marker_seq: 2, slot: 2 }]);
 }
@@ -249,7 +249,7 @@ fn the_sidecar_of_another_run() {
     assert_eq!(report.findings, [MarkerFinding::WrongRun { expected, found }]);
 }
 
-/// What is found where the manifest says something else.
+/// The findings when the manifest says something else.
 fn found_with_manifest(change: impl FnOnce(&mut MarkerManifest)) -> Vec<MarkerFinding> {
     found(|transaction| {
         let mut table = transaction.open_table(META).unwrap();
@@ -278,7 +278,7 @@ fn a_manifest_without_a_class_that_was_marked() {
 }
 
 #[test]
-fn a_manifest_without_an_instrument_that_was_marked_with_high_fidelity() {
+fn an_unlisted_high_fidelity_instrument() {
     let found = found_with_manifest(|manifest| manifest.high_fidelity.clear());
     let identifier = stream(1).identifier;
     assert_eq!(found, [MarkerFinding::NotHighFidelity { slot: 1, identifier }]);
@@ -314,7 +314,7 @@ fn a_table_removed() {
     assert_eq!(uncounted.filter(|it| matches!(it, MarkerFinding::CountMismatch { .. })).count(), 3);
 }
 
-/// A source whose manifest is no longer there when it is asked for.
+/// A source whose manifest has disappeared when it is read.
 struct WithoutManifest(Arc<dyn MarkerSource>);
 
 impl MarkerSource for WithoutManifest {
@@ -339,7 +339,7 @@ fn a_manifest_removed() {
     let report = MarkerVerifier::new(source).run();
     let error = "the sidecar has no manifest".to_owned();
     assert_eq!(report.findings, [MarkerFinding::MarkersUnreadable { what: "the manifest", error }]);
-    // Without one, the file is not taken for a sealed sidecar in the first place.
+    // Without one, the file does not count as a sealed sidecar at all.
     tamper::edit(&path, |transaction| {
         transaction.open_table(META).unwrap().remove("manifest").unwrap().unwrap();
     });

@@ -15,7 +15,7 @@ use crate::support::raw::{self, RawKeyRow};
 use crate::support::{assert_matches, pages, tamper};
 
 #[test]
-fn an_index_that_leads_back_ends_the_look_up() {
+fn a_lookup_ends_when_the_index_leads_back() {
     let file = SealedFile::record(&[messages(1, 3), messages(4, 6)]);
     for back in [1, 3] {
         let mut asked = 0;
@@ -30,9 +30,9 @@ fn an_index_that_leads_back_ends_the_look_up() {
     }
 }
 
-/// An answer that leads on is looked after, however little it helps.
+/// An answer that leads on is followed, even if it helps little.
 #[test]
-fn an_index_that_leads_on_is_followed_to_its_end() {
+fn a_lookup_follows_the_index_to_its_end() {
     let file = SealedFile::record(&[messages(1, 3), messages(4, 6)]);
     let misled = Doctored::misled(file.open(), |from| (from <= 6).then_some(from.max(1)));
     let lookup = EventStoreReader::new(misled).lookup(IndexKind::CLIENT_ORDER_ID, "O-1");
@@ -61,7 +61,7 @@ fn indexed_by(rows: &[RawKeyRow]) -> SealedFile {
     file
 }
 
-/// Rows to search for from, each with the `seq` to be found: at the ends of blocks, and between.
+/// Rows to start searches from, each with the expected `seq`: at the ends of blocks, and between.
 fn questions(rows: &[RawKeyRow]) -> Vec<(RawKeyRow, Option<u64>)> {
     let answer = |wanted: RawKeyRow| {
         let at = rows.partition_point(|row| *row < wanted);
@@ -82,7 +82,7 @@ fn questions(rows: &[RawKeyRow]) -> Vec<(RawKeyRow, Option<u64>)> {
 /// Tier and row, as they stand in the tree.
 const SEPARATOR_BYTES: usize = 2 + 16;
 
-/// Where the inner pages of redb's trees have the first rows of blocks, by which they are searched.
+/// Where redb's inner pages have the first rows of blocks. Searches follow these.
 fn separators(path: &Path, rows: &[RawKeyRow]) -> Vec<u64> {
     let places_of = |block: &[RawKeyRow]| {
         let mut separator = 255_u16.to_le_bytes().to_vec();
@@ -93,7 +93,7 @@ fn separators(path: &Path, rows: &[RawKeyRow]) -> Vec<u64> {
     rows.chunks(KEY_BLOCK_ROWS_MAX).flat_map(places_of).collect()
 }
 
-/// Searches for everything. Returns how often that came to an error.
+/// Searches for everything. Returns how often that was an error.
 fn search(file: &SealedFile, questions: &[(RawKeyRow, Option<u64>)], change: &str) -> usize {
     let source = file.open();
     let mut errors = 0;
@@ -109,9 +109,9 @@ fn search(file: &SealedFile, questions: &[(RawKeyRow, Option<u64>)], change: &st
     errors
 }
 
-/// redb searches by what stands in its inner pages, and checks no checksum on the way.
+/// A search in redb follows its inner pages and checks no checksum on the way.
 #[test]
-fn a_search_in_a_damaged_tree_is_right_or_an_error() {
+fn a_damaged_tree_gives_no_wrong_answer() {
     let rows = rows();
     let (file, questions) = (indexed_by(&rows), questions(&rows));
     assert_eq!(search(&file, &questions, "no change"), 0);

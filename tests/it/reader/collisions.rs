@@ -12,9 +12,9 @@ use crate::support::Place;
 const CLIENT: IndexKind = IndexKind::CLIENT_ORDER_ID;
 const LIMITS: FrameLimits = FrameLimits { entries_max: 1_000, bytes_max: 256 << 10 };
 
-/// Two keys of 16 bytes with one hash, others for each `n`. XXH3 of such a key is a function of
-/// `16 + swap(low) + high + fold(low * high)`, where the halves are those of the key, each combined with
-/// a constant; so `(0, n)` and `(swap(n), 0)` give the same.
+/// Two keys of 16 bytes with one hash, different for each `n`. XXH3 of such a key is a function of
+/// `16 + swap(low) + high + fold(low * high)`. The halves are those of the key, each combined with
+/// a constant. So `(0, n)` and `(swap(n), 0)` have the same hash.
 fn colliding(n: u64) -> [Vec<u8>; 2] {
     let seed = u64::from(CLIENT.as_u16());
     let low = (0x1f67_b3b7_a4a4_4072_u64 ^ 0x78e5_c0cc_4ee6_79cb).wrapping_add(seed);
@@ -26,7 +26,7 @@ fn colliding(n: u64) -> [Vec<u8>; 2] {
     keys
 }
 
-/// A record without payload, with these keys, which need not be text.
+/// A record without payload, with these keys. Keys need not be text.
 fn record(keys: &[&[u8]]) -> Vec<Line> {
     let mut section = Vec::new();
     for key in keys {
@@ -45,9 +45,9 @@ fn record(keys: &[&[u8]]) -> Vec<Line> {
     lines
 }
 
-/// Whatever of two keys with one hash is mentioned first, in one entry, one frame, or in several.
+/// Either key may be mentioned first: in one entry, in one frame, or in several.
 #[test]
-fn each_key_of_a_hash_is_found_at_its_own_first_mention() {
+fn keys_with_equal_hashes_are_told_apart() {
     let [a, b] = colliding(1);
     let [c, d] = colliding(0x0123_4567_89ab_cdef);
     let never = colliding(77);

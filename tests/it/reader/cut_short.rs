@@ -1,4 +1,4 @@
-//! A sealed run that has lost its last frames: what is missing at its end is a gap like any other.
+//! A sealed run that has lost its last frames. What is missing at its end is a gap like any other.
 
 use tapline::IndexKind;
 use tapline::read::{Direction, EventStoreReader, ReadError};
@@ -9,13 +9,13 @@ use crate::support::message::messages;
 use crate::support::places::SealedFile;
 use crate::support::{Message, assert_matches, tamper};
 
-/// Nine entries in three frames, the last of which is lost.
+/// Nine entries in three frames. The last frame is lost.
 fn cut_short() -> (SealedFile, EventStoreReader) {
     tampered(|path| tamper::remove_frame(path, 7))
 }
 
 #[test]
-fn a_scan_ends_with_what_is_missing() {
+fn a_scan_ends_with_the_missing_entries() {
     let (_file, reader) = cut_short();
     assert_scan(&reader, &["1", "2", "3", "4", "5", "6", "entries 7 to 9 are missing"]);
     for direction in [Direction::Forward, Direction::Reverse] {
@@ -26,7 +26,7 @@ fn a_scan_ends_with_what_is_missing() {
 }
 
 #[test]
-fn what_is_missing_is_reported_within_the_range_asked_for() {
+fn missing_entries_are_reported_within_the_range() {
     let (_file, reader) = cut_short();
     let cases: [(u64, u64, &[&str]); 9] = [
         (5, 8, &["5", "6", "entries 7 to 8 are missing"]),
@@ -60,7 +60,7 @@ fn a_point_read_of_a_missing_entry_is_a_gap() {
 }
 
 #[test]
-fn a_run_without_any_frame_lacks_all_its_entries() {
+fn a_run_without_frames_lacks_all_entries() {
     let (_file, reader) = tampered(|path| {
         for first_seq in [1, 4, 7] {
             tamper::remove_frame(path, first_seq);
@@ -71,7 +71,7 @@ fn a_run_without_any_frame_lacks_all_its_entries() {
 }
 
 #[test]
-fn gaps_within_a_run_and_at_its_end_are_told_apart() {
+fn inner_and_final_gaps_are_told_apart() {
     let (_file, reader) = tampered(|path| {
         tamper::remove_frame(path, 1);
         tamper::remove_frame(path, 7);
@@ -81,7 +81,7 @@ fn gaps_within_a_run_and_at_its_end_are_told_apart() {
 }
 
 #[test]
-fn what_is_missing_is_an_error_behind_the_keys() {
+fn missing_entries_end_the_keys_with_an_error() {
     let keyed = |n: u64| vec![Message::nth(n).order(&format!("O-{n}"))];
     let file = SealedFile::record(&[keyed(1), keyed(2), keyed(3)]);
     tamper::remove_frame(&file.path, 3);
@@ -92,15 +92,15 @@ fn what_is_missing_is_an_error_behind_the_keys() {
 }
 
 #[test]
-fn there_is_no_plan_for_what_cannot_be_replayed() {
+fn an_incomplete_run_has_no_replay_plan() {
     let (_file, reader) = cut_short();
     assert_matches!(reader.replay_plan(), Err(ReadError::Gap { from: 7, to: 9 }));
     assert_eq!(reader.watermark().unwrap(), 6, "where the frames end");
 }
 
-/// The largest number is behind every entry there can be: a scan must not go on there for ever.
+/// No entry can come after the largest number. A scan must not go on there for ever.
 #[test]
-fn a_manifest_that_claims_all_numbers_has_an_end() {
+fn a_scan_ends_at_the_largest_number() {
     let (_file, reader) = tampered(|path| {
         let to = format!("\"high_watermark\":{}", u64::MAX);
         tamper::manifest(path, "\"high_watermark\":9", &to);
@@ -114,7 +114,7 @@ fn a_manifest_that_claims_all_numbers_has_an_end() {
     assert_eq!(reader.read(u64::MAX).unwrap(), None);
 }
 
-/// The manifest is asked for at the end, not on the way.
+/// The manifest is read at the end, not on the way.
 #[test]
 fn entries_are_read_without_the_manifest() {
     let file = SealedFile::record(&[messages(1, 3), messages(4, 6)]);

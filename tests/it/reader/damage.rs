@@ -1,4 +1,4 @@
-//! Damage is reported in its place, and what is sound behind it is still read.
+//! Damage is reported in its place, and sound entries after it are still read.
 
 use tapline::internals::error_chain;
 use tapline::read::{Direction, EventStoreReader, ReadError};
@@ -32,7 +32,7 @@ pub(super) fn ranged(
         Ok(entry) => entry.seq.to_string(),
         Err(error) => error_chain(&error),
     };
-    // One that does not end is cut off where a test can tell.
+    // A scan that never ends is cut off, so that the test can fail.
     reader.scan(from, to, direction).take(20).map(report).collect()
 }
 
@@ -45,7 +45,7 @@ pub(super) fn assert_scan(reader: &EventStoreReader, expected: &[&str]) {
 }
 
 #[test]
-fn a_changed_payload_is_a_hash_mismatch_and_the_scan_goes_on() {
+fn a_scan_goes_on_after_a_hash_mismatch() {
     let (_file, reader) = tampered(|path| {
         tamper::frame(path, 4, |frame| frame.records[1][64] ^= 1);
     });
@@ -55,21 +55,21 @@ fn a_changed_payload_is_a_hash_mismatch_and_the_scan_goes_on() {
     assert_scan(&reader, &["1", "2", "3", "4", mismatch, "6", "7", "8", "9"]);
 }
 
-/// Each try would find it missing, from itself to the entry before: a scan that went on would never end.
+/// Each try would find it missing, up to the entry before. A scan that went on would never end.
 #[test]
-fn a_frame_that_only_a_walk_comes_to_ends_the_scan() {
+fn an_unfindable_frame_ends_the_scan() {
     let file = SealedFile::record(&[messages(1, 3), messages(4, 6), messages(7, 9)]);
     let reader = EventStoreReader::new(Doctored::lost(file.open(), 4..=u64::MAX));
     let lost = "the run file is damaged: no search finds the frame at seq 4";
     assert_eq!(scan(&reader, Direction::Forward), ["1", "2", "3", lost]);
     assert_eq!(error_chain(&reader.read(4).unwrap_err()), lost);
-    // Its end is not where the log ends.
+    // It does not end where the log ends.
     assert_eq!(scan(&reader, Direction::Reverse), [lost]);
     assert_eq!(ranged(&reader, 2, 5, Direction::Reverse), [lost]);
 }
 
 #[test]
-fn a_reverse_scan_leaves_no_frame_out_that_only_a_walk_comes_to() {
+fn a_reverse_scan_reports_unfindable_frames() {
     let file = SealedFile::record(&[messages(1, 3), messages(4, 6), messages(7, 9)]);
     let reader = EventStoreReader::new(Doctored::lost(file.open(), 4..=6));
     let gap = "entries 4 to 6 are missing";
@@ -79,7 +79,7 @@ fn a_reverse_scan_leaves_no_frame_out_that_only_a_walk_comes_to() {
     assert_eq!(scan(&reader, Direction::Reverse), ["9", "8", "7", "6", "5", "4", gap]);
 }
 
-/// Each entry needs them: to ask anew for each would only take as many times as long.
+/// Each entry needs them. To try again for each would only take as many times as long.
 #[test]
 fn names_that_cannot_be_read_end_the_scan() {
     let file = SealedFile::record(&[messages(1, 3), messages(4, 6)]);
@@ -91,7 +91,7 @@ fn names_that_cannot_be_read_end_the_scan() {
 
 #[test]
 fn every_field_of_a_record_is_covered() {
-    // One byte of each field of the header that a record can be parsed with, and of the padding.
+    // One byte of each header field that leaves the record parsable, and one of the padding.
     for byte in [0, 8, 16, 28, 32] {
         let (_file, reader) = tampered(|path| {
             tamper::frame(path, 4, |frame| frame.records[1][byte] ^= 1);
@@ -126,7 +126,7 @@ fn a_malformed_record_is_reported_alone() {
 }
 
 #[test]
-fn missing_entries_are_a_gap_and_the_scan_goes_on() {
+fn a_scan_goes_on_after_a_gap() {
     let (_file, reader) = tampered(|path| tamper::remove_frame(path, 4));
     for seq in 4..=6 {
         assert_matches!(reader.read(seq), Err(ReadError::Gap { from, to: 6 }) if from == seq);
@@ -142,7 +142,7 @@ fn entries_missing_at_the_beginning_are_a_gap() {
 }
 
 #[test]
-fn a_gap_is_reported_within_the_range_asked_for() {
+fn a_gap_is_cut_to_the_range() {
     let (_file, reader) = tampered(|path| tamper::remove_frame(path, 4));
     for (from, to, gap) in [(5, 5, "5 to 5"), (5, 8, "5 to 6"), (2, 5, "4 to 5"), (4, 6, "4 to 6")]
     {
@@ -157,7 +157,7 @@ fn a_gap_is_reported_within_the_range_asked_for() {
 }
 
 #[test]
-fn a_frame_that_cannot_be_read_ends_the_scan() {
+fn an_unreadable_frame_ends_the_scan() {
     let (_file, reader) = tampered(|path| {
         tamper::frame_bytes(path, 4, |bytes| bytes.truncate(100));
     });
@@ -166,7 +166,7 @@ fn a_frame_that_cannot_be_read_ends_the_scan() {
     assert_eq!((&mut scan).take(3).flatten().count(), 3);
     assert_matches!(scan.next(), Some(Err(ReadError::Frame { first_seq: 4, .. })));
     assert!(scan.next().is_none());
-    // Behind it, the run can be read on.
+    // After it, the run can be read on.
     assert_eq!(ranged(&reader, 7, u64::MAX, Direction::Forward), ["7", "8", "9"]);
 }
 
@@ -180,7 +180,7 @@ fn a_frame_in_another_place_is_out_of_place() {
     assert_eq!(report[7], "the entry in place 8 says it is entry 7");
 }
 
-/// Exchanges two records and their hashes, and makes all that is stored follow.
+/// Exchanges two records and their hashes, and makes everything stored fit.
 fn swap(frame: &mut RawFrame) {
     frame.records.swap(0, 1);
     frame.reforge();
@@ -197,7 +197,7 @@ fn entries_that_changed_places_are_out_of_place() {
 }
 
 #[test]
-fn a_name_the_run_does_not_have_is_reported() {
+fn an_unknown_name_is_reported() {
     let (_file, reader) = tampered(|path| tamper::name(path, 1, None));
     assert_matches!(reader.read(2), Err(ReadError::UnknownName { seq: 2, id: 1 }));
     assert_eq!(scan(&reader, Direction::Forward).len(), 9);

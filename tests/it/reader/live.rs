@@ -18,7 +18,7 @@ fn seqs<E: std::fmt::Debug>(entries: impl Iterator<Item = Result<Entry, E>>) -> 
 }
 
 #[test]
-fn an_open_scan_goes_on_with_what_is_appended() {
+fn an_open_scan_continues_with_appended_entries() {
     for place in Place::all() {
         let mut store = place.open(1);
         let reader = EventStoreReader::new(store.reader().unwrap());
@@ -38,7 +38,7 @@ fn an_open_scan_goes_on_with_what_is_appended() {
 }
 
 #[test]
-fn names_that_come_later_are_known_to_an_open_scan() {
+fn an_open_scan_learns_later_names() {
     let mut store = Place::memory().open(1);
     let reader = EventStoreReader::new(store.reader().unwrap());
     let mut scan = reader.scan(1, u64::MAX, Direction::Forward);
@@ -50,7 +50,7 @@ fn names_that_come_later_are_known_to_an_open_scan() {
     }
 }
 
-/// A store whose run grows by a frame of `entries` after each look its reader takes, `frames` times.
+/// A store whose run grows by a frame of `entries` after each look of its reader, `frames` times.
 fn growing(frames: u64, entries: u64) -> (Arc<Mutex<Box<dyn EventStore>>>, EventStoreReader) {
     let mut store = Place::memory().open(1);
     let mut maker = FrameMaker::new();
@@ -68,9 +68,9 @@ fn growing(frames: u64, entries: u64) -> (Arc<Mutex<Box<dyn EventStore>>>, Event
     (store, EventStoreReader::new(Doctored::growing(source, meanwhile)))
 }
 
-/// What is committed between two looks at the store is not missing.
+/// Entries that are committed between two looks at the store are not missing.
 #[test]
-fn a_scan_meets_no_gap_where_the_run_grows_under_it() {
+fn a_growing_run_gives_a_scan_no_gap() {
     for (frames, entries) in [(1, 1), (1, 3), (2, 1), (3, 2)] {
         let end = 3 + frames * entries;
         for from in 1..=end {
@@ -84,7 +84,7 @@ fn a_scan_meets_no_gap_where_the_run_grows_under_it() {
 }
 
 #[test]
-fn a_reverse_scan_begins_at_a_watermark_where_the_run_grows_under_it() {
+fn a_reverse_scan_of_a_growing_run_is_whole() {
     for (frames, entries) in [(1, 1), (1, 3), (2, 1), (3, 2)] {
         for to in [4, 5, u64::MAX] {
             let (_store, reader) = growing(frames, entries);
@@ -97,7 +97,7 @@ fn a_reverse_scan_begins_at_a_watermark_where_the_run_grows_under_it() {
 }
 
 #[test]
-fn a_point_read_meets_no_gap_where_the_run_grows_under_it() {
+fn a_growing_run_gives_a_read_no_gap() {
     for (frames, entries) in [(1, 1), (1, 3), (2, 1), (3, 2)] {
         for seq in 1..=3 + frames * entries {
             let (_store, reader) = growing(frames, entries);
@@ -107,7 +107,8 @@ fn a_point_read_meets_no_gap_where_the_run_grows_under_it() {
     }
 }
 
-/// A store whose run gets its last three entries and is sealed after look number `look`, from 0, of its reader.
+/// A store whose run gets its last three entries and is sealed after the reader's look number
+/// `look`, from 0.
 fn ending_after(look: u32) -> EventStoreReader {
     let mut store = Place::memory().open(1);
     let mut maker = FrameMaker::new();
@@ -124,9 +125,10 @@ fn ending_after(look: u32) -> EventStoreReader {
     EventStoreReader::new(Doctored::growing(source, meanwhile))
 }
 
-/// Its manifest says where it ends as soon as it does, and by then what was looked for before may be there.
+/// The manifest says where a sealed run ends. Entries that an earlier look did not find may be
+/// there by then.
 #[test]
-fn nothing_is_missing_of_a_run_that_is_sealed_under_its_reader() {
+fn sealing_hides_nothing_from_a_reader() {
     for look in 0..8 {
         for from in 1..=7 {
             let reader = ending_after(look);
@@ -203,7 +205,7 @@ fn a_run_left_unsealed_is_closed_to_its_readers() {
     drop(store);
     assert_matches!(reader.watermark(), Err(ReadFault::Closed));
 
-    // Whoever recovers it finds it free, and what is sealed then is read.
+    // Recovery finds the file free, and the reader reads what is then sealed.
     let mut store = place.open(1);
     assert_matches!(reader.manifest(), Err(ReadFault::Closed));
     store.seal(RunStatus::CrashedRecovered, None).unwrap();
@@ -224,7 +226,7 @@ fn another_run_in_the_file_is_not_read() {
     assert_matches!(reader.watermark(), Err(ReadFault::Foreign { run_id: id, .. }) if id == run_id(2));
 }
 
-/// Each read is of the open file, or of the sealed one.
+/// Each read is of the open file or of the sealed one.
 #[test]
 fn reads_meet_no_error_while_the_run_is_closed() {
     for _ in 0..20 {

@@ -14,7 +14,7 @@ fn keyed(n: u64) -> Message {
 }
 
 #[test]
-fn all_keys_of_a_kind_are_walked_in_the_order_of_their_first_mention() {
+fn keys_come_in_order_of_first_mention() {
     for place in Place::all() {
         let mut store = place.open(1);
         let batches = [
@@ -61,7 +61,7 @@ fn keys_with_an_error_beside_a_sibling_key() {
     let key = |n: u64, seq: u64| (format!("O-{n:05}"), seq);
     assert_matches!(next(), Err(ReadError::HashMismatch { seq: 1 }));
     assert_eq!(next().unwrap(), key(2, 2));
-    // Which entry is the first to mention this key cannot be said: entry 1 is damaged.
+    // The first entry with this key is unknown, because entry 1 is damaged.
     assert_matches!(next(), Err(ReadError::HashMismatch { seq: 1 }));
     assert_eq!(next().unwrap(), key(3, 2));
     assert_eq!(next().unwrap(), key(4, 3));
@@ -69,7 +69,7 @@ fn keys_with_an_error_beside_a_sibling_key() {
 }
 
 #[test]
-fn a_lookup_does_not_answer_with_a_damaged_entry() {
+fn a_damaged_entry_answers_no_lookup() {
     let file = SealedFile::record(&[vec![keyed(1), keyed(2)]]);
     tamper::frame(&file.path, 1, |frame| frame.records[1][64] ^= 1);
     let reader = EventStoreReader::new(file.open());
@@ -88,7 +88,7 @@ fn a_lookup_that_is_led_nowhere_says_so() {
 }
 
 #[test]
-fn a_lookup_leads_to_the_first_entry_with_the_key() {
+fn a_lookup_finds_the_first_mention() {
     let mut store = Place::memory().open(1);
     let batch = [keyed(1), keyed(2), Message::nth(3).order("O-00002")];
     FrameMaker::new().append_all(&mut *store, &[batch.to_vec()]);

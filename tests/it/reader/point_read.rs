@@ -1,4 +1,4 @@
-//! Reads of single entries, which come out of frames that the reader keeps.
+//! Reads of single entries. They come out of frames that the reader keeps.
 
 use proptest::prelude::*;
 use tapline::internals::error_chain;
@@ -10,7 +10,7 @@ use crate::support::places::SealedFile;
 use crate::support::{FrameMaker, Message, Place, tamper};
 
 #[test]
-fn a_live_reader_reads_what_was_committed_after_its_last_read() {
+fn a_live_reader_sees_later_commits() {
     for place in Place::all() {
         let mut store = place.open(1);
         let reader = EventStoreReader::new(store.reader().unwrap());
@@ -30,9 +30,9 @@ fn a_live_reader_reads_what_was_committed_after_its_last_read() {
     }
 }
 
-/// A frame that a reader keeps must not keep a live run's pages; a sealed file's are there to stay.
+/// A kept frame must not hold a live run's pages. The pages of a sealed file stay anyway.
 #[test]
-fn a_frame_of_a_live_run_is_kept_in_memory_of_its_own() {
+fn kept_frames_of_live_runs_are_copies() {
     let lent_and_kept = |source: &dyn RunReader| {
         let (_, lent) = source.frame_at_or_before(1).unwrap().unwrap();
         let kept = source.detach(lent.clone());
@@ -49,7 +49,7 @@ fn a_frame_of_a_live_run_is_kept_in_memory_of_its_own() {
     assert_eq!(lent, kept);
 }
 
-/// Eight frames of three, damaged in every way a read can notice.
+/// Eight frames of three entries, damaged in every way that a read can notice.
 fn damaged() -> SealedFile {
     let batches: Vec<_> = (0..8).map(|n| messages(3 * n + 1, 3 * n + 3)).collect();
     let file = SealedFile::record(&batches);
@@ -75,9 +75,9 @@ fn read(reader: &EventStoreReader, seq: u64) -> String {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 30, failure_persistence: None, ..<_>::default() })]
 
-    /// However much is kept, and whatever was read before, a read comes to the same.
+    /// However much is kept, and whatever was read before, a read gives the same result.
     #[test]
-    fn what_is_kept_never_changes_what_is_read(seqs in prop::collection::vec(0_u64..30, 1..60)) {
+    fn kept_frames_never_change_a_read(seqs in prop::collection::vec(0_u64..30, 1..60)) {
         let file = damaged();
         let keeps_none = EventStoreReader::keeping(file.open(), 0);
         let keeps_two = EventStoreReader::keeping(file.open(), 2_500);

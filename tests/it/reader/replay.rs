@@ -56,7 +56,7 @@ fn an_anchor_past_the_watermark_is_corruption() {
 }
 
 #[test]
-fn an_anchor_that_cannot_be_decoded_is_an_error() {
+fn an_undecodable_anchor_is_an_error() {
     let file = SealedFile::record(&[messages(1, 5)]);
     tamper::meta(&file.path, "anchor", b"{");
     assert_matches!(

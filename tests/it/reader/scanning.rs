@@ -13,7 +13,7 @@ use crate::support::{FrameMaker, Message, Place};
 
 const DIRECTIONS: [Direction; 2] = [Direction::Forward, Direction::Reverse];
 
-/// Ten entries in frames of 1, 4, 2 and 3, on every kind of place.
+/// Ten entries in frames of 1, 4, 2 and 3, in every kind of place.
 fn on_every_place(check: impl Fn(EventStoreReader)) {
     for place in Place::all() {
         let mut store = place.open(1);
@@ -100,7 +100,7 @@ fn borrowed_and_owned_entries_are_the_same() {
 }
 
 #[test]
-fn a_point_read_finds_every_entry_and_nothing_else() {
+fn a_point_read_finds_exactly_the_entries() {
     on_every_place(|reader| {
         for seq in 1..=10 {
             let entry = reader.read(seq).unwrap().unwrap();
@@ -143,7 +143,7 @@ fn every_part_of_a_message_comes_back() {
             keys: entry.keys,
             identity: entry.identity,
         };
-        // A message without a domain time gets the one at which it was published.
+        // A message without a domain time gets its time of publishing.
         let ts_init = if message.ts_init == 0 { TS_PUBLISH } else { message.ts_init };
         assert_eq!(read, Message { ts_init, ..message });
         assert_eq!(entry.ts_publish.as_u64(), TS_PUBLISH);

@@ -1,4 +1,4 @@
-//! A sealed run that has lost its last frames is not restored from as if it were whole.
+//! A sealed run that has lost its last frames is not restored as if it were complete.
 
 use std::path::PathBuf;
 
@@ -18,8 +18,8 @@ use tapline::{ContentHash, RunStatus, SnapshotAnchor, UnixNanos};
 use crate::support::ledger::{Accounts, Ledger, accounts_at, bookings};
 use crate::support::{FrameMaker, Place, assert_matches, instance, run_id, tamper};
 
-/// Nine bookings in three frames, sealed as after a crash, with a snapshot at entry 3 if there is a ledger to
-/// keep it. Then the last frame is lost.
+/// Nine bookings in three frames, sealed as after a crash. If there is a ledger, it keeps a
+/// snapshot at entry 3. Then the last frame is lost.
 fn cut_short(ledger: Option<&Ledger>) -> (Place, PathBuf) {
     let place = Place::disk(DiskMode::Buffered);
     let mut store = place.open(1);
@@ -44,7 +44,7 @@ fn reader(path: &std::path::Path) -> EventStoreReader {
 }
 
 #[test]
-fn a_restore_fails_with_what_is_missing_and_touches_nothing() {
+fn restoring_an_incomplete_run_touches_nothing() {
     let anchored = Ledger::default();
     for (mut ledger, anchor) in
         [(Ledger::default(), None), (Ledger::with_vault(&anchored.vault), Some(&anchored))]

@@ -13,7 +13,7 @@ use crate::support::ledger::{BOOKING, Ledger, Unable, bookings};
 use crate::support::{FrameMaker, Message, Place, assert_matches};
 
 #[test]
-fn catching_up_applies_what_has_become_durable_and_nothing_twice() {
+fn catching_up_applies_each_durable_entry_once() {
     for place in Place::all() {
         let mut store = place.open(1);
         let reader = EventStoreReader::new(store.reader().unwrap());
@@ -70,7 +70,7 @@ fn a_restored_cache_is_followed_on_with() {
 }
 
 #[test]
-fn a_cache_that_did_not_take_an_entry_is_given_no_other_and_leaves_no_snapshot() {
+fn a_failed_entry_stops_the_follower() {
     let mut batch = bookings(1, 4);
     batch[2] = Message::new("bookings", BOOKING, 0, b"not a booking");
     let (_store, reader) = run_of(&[batch]);
@@ -87,7 +87,7 @@ fn a_cache_that_did_not_take_an_entry_is_given_no_other_and_leaves_no_snapshot()
 }
 
 #[test]
-fn a_run_that_cannot_be_read_leaves_the_state_where_it_was() {
+fn an_unreadable_run_leaves_the_state() {
     let (store, _) = run_of(&[bookings(1, 3)]);
     for part in [Part::Frames, Part::Names] {
         let reader = EventStoreReader::new(Doctored::broken(store.reader().unwrap(), part));
@@ -103,7 +103,7 @@ fn a_run_that_cannot_be_read_leaves_the_state_where_it_was() {
 }
 
 #[test]
-fn a_snapshot_that_cannot_be_made_or_kept_leaves_the_follower_going() {
+fn a_failed_snapshot_does_not_stop_following() {
     let (_store, reader) = run_of(&[bookings(1, 3)]);
     let follow = |unable| {
         let mut follower = CacheFollower::new(Ledger::unable(unable), reader.clone(), 0);
@@ -119,9 +119,9 @@ fn a_snapshot_that_cannot_be_made_or_kept_leaves_the_follower_going() {
     assert_matches!(error, FollowError::KeepBlob { seq: 3, .. });
 }
 
-/// To go on when the run comes past that place would leave out what is before it.
+/// To go on when the run passes that place would leave out the entries before it.
 #[test]
-fn a_state_from_behind_the_run_s_end_is_not_followed_on_with() {
+fn a_state_past_the_end_is_refused() {
     for applied_seq in [4, 7, u64::MAX - 1, u64::MAX] {
         let (mut store, reader) = run_of(&[bookings(1, 3)]);
         let mut follower = CacheFollower::new(Ledger::default(), reader, applied_seq);
@@ -144,7 +144,7 @@ fn a_state_from_behind_the_run_s_end_is_not_followed_on_with() {
 }
 
 #[test]
-fn a_state_at_the_run_s_end_is_followed_on_with() {
+fn a_state_at_the_end_is_followed() {
     let (mut store, reader) = run_of(&[bookings(1, 3)]);
     let mut follower = CacheFollower::new(Ledger::default(), reader, 3);
     assert_eq!(follower.catch_up().unwrap(), 3);

@@ -1,5 +1,5 @@
-//! Several threads record at once, a cache follows and takes snapshots meanwhile, and the run is cut
-//! behind each of its frames: every restore gives the state of exactly that place in the order.
+//! Several threads record at once, while a cache follows and takes snapshots. The run is cut after
+//! each of its frames. Every restore must give the state of exactly that place in the order.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -17,7 +17,7 @@ use crate::support::prefix::{Prefix, frame_ends};
 use crate::support::{Engine, Message, entries};
 
 /// Records each stream from a thread of its own. Meanwhile a cache follows, and takes a snapshot
-/// each `snapshot_every`th time it has caught up: their anchors, each with the state it stands for.
+/// each `snapshot_every`th time it has caught up. Returns the anchors, each with its state.
 fn record_and_follow(
     engine: &Engine,
     streams: &[Vec<Message>],
@@ -56,7 +56,7 @@ fn reader(source: &Arc<dyn RunReader>) -> EventStoreReader {
     EventStoreReader::new(Arc::clone(source))
 }
 
-/// The state at each entry, from 0: what the log says, without replay.
+/// The state at each entry, from 0, computed from the log without replay.
 fn states(source: &Arc<dyn RunReader>) -> Vec<Accounts> {
     let mut accounts = Accounts::default();
     let mut states = vec![accounts.clone()];
@@ -87,7 +87,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(24))]
 
     #[test]
-    fn a_snapshot_is_of_one_place_in_the_order_of_all_producers(
+    fn a_snapshot_has_one_place_in_order(
         amounts in vec(vec(0_u64..100, 1..60), 2..5),
         snapshot_every in 1_usize..4,
     ) {
@@ -106,7 +106,8 @@ proptest! {
         for end in frame_ends(&*source) {
             let usable = snapshots.iter().filter(|(anchor, _)| anchor.high_watermark <= end);
             let anchors: Vec<_> = usable.map(|(anchor, _)| anchor).collect();
-            // The first, the last, and none: any of them may have been recorded when the run was cut.
+            // The first, the last, and none: any of these anchors may be recorded when the run is
+            // cut.
             for anchor in [None, anchors.first(), anchors.last()] {
                 let state = restored(&source, end, anchor.copied(), &vault);
                 prop_assert_eq!(&state, &states[end as usize], "cut behind {}", end);

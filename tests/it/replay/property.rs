@@ -1,5 +1,5 @@
-//! Whatever is recorded, wherever snapshots are taken, and at whichever frame the process dies: the
-//! state after a restore is the one the live cache had at the last durable entry.
+//! Whatever is recorded, wherever snapshots are taken, and whichever frame is the last before a
+//! crash: a restore gives the state that the live cache had at the last durable entry.
 
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -17,16 +17,16 @@ enum Step {
     Commit(Vec<Recorded>),
     /// The cache that takes snapshots catches up.
     CatchUp,
-    /// It takes one, where it stands, and the run's anchor becomes that.
+    /// It takes a snapshot where it is, and that becomes the run's anchor.
     Snapshot,
-    /// The process dies, and a new one takes the run up and restores its caches.
+    /// The process dies. A new one reopens the run and restores its caches.
     Crash,
 }
 
 #[derive(Debug, Clone)]
 enum Recorded {
     Booking(u8, u64),
-    /// Nothing the cache knows.
+    /// Entries of an unknown type.
     Other,
 }
 
@@ -53,7 +53,7 @@ fn message(recorded: &Recorded) -> Message {
     }
 }
 
-/// A node: its run, the cache that is always up to date, and the one that lags and takes snapshots.
+/// A node: its run, a cache that is always up to date, and one that lags and takes snapshots.
 struct Node {
     place: Place,
     store: Box<dyn EventStore>,
@@ -90,7 +90,7 @@ impl Node {
         }
     }
 
-    /// A new process has what is on the disk and in the vault, and nothing else.
+    /// A new process has the disk and the vault, and nothing else.
     fn crash(&mut self) {
         let before = self.live.cache().accounts.clone();
         self.let_go();
@@ -104,7 +104,8 @@ impl Node {
         (self.live, self.lagging) = (follower(), follower());
     }
 
-    /// The caches of a process that is gone read its run no more, and keep nobody from taking it up.
+    /// The caches of a dead process no longer read its run, and do not stop others from reopening
+    /// it.
     fn let_go(&mut self) {
         let nowhere = Place::memory().open(1);
         let ledger = Ledger::with_vault(&self.lagging.cache().vault);

@@ -1,4 +1,4 @@
-//! A cache restored from a run's snapshot and the entries behind it.
+//! A cache restored from a run's snapshot and the entries after it.
 
 use std::sync::Arc;
 
@@ -15,7 +15,7 @@ use crate::support::ledger::{Accounts, BOOKING, Ledger, Unable, accounts_at, boo
 use crate::support::prefix::Prefix;
 use crate::support::{Message, assert_matches};
 
-/// Keeps the accounts at `at` and records the anchor. The ledger returned has nothing but the vault.
+/// Keeps the accounts at `at` and records the anchor. Returns a ledger with nothing but the vault.
 fn anchored(store: &mut dyn EventStore, at: u64) -> (Ledger, SnapshotAnchor) {
     let mut live = Ledger { accounts: accounts_at(at), ..Ledger::default() };
     let blob = live.to_blob().unwrap();
@@ -28,7 +28,7 @@ fn anchored(store: &mut dyn EventStore, at: u64) -> (Ledger, SnapshotAnchor) {
     (Ledger::with_vault(&live.vault), anchor)
 }
 
-/// Asserts that restoring fails, and that the cache was given nothing and has nothing.
+/// Asserts that restoring fails, and that the cache was given nothing and holds nothing.
 fn fails_untouched(ledger: &mut Ledger, reader: &EventStoreReader) -> RestoreError {
     let error = restore_snapshot_and_replay_tail(ledger, reader).unwrap_err();
     assert_eq!((&ledger.accounts, &ledger.given[..]), (&Accounts::default(), &[][..]));
@@ -50,7 +50,7 @@ fn the_tail_is_applied_on_top_of_the_snapshot() {
 }
 
 #[test]
-fn a_snapshot_at_the_last_entry_leaves_nothing_to_apply() {
+fn a_final_snapshot_leaves_nothing_to_apply() {
     let (mut store, reader) = run_of(&[bookings(1, 5)]);
     let (mut ledger, _) = anchored(&mut *store, 5);
     let report = restore_snapshot_and_replay_tail(&mut ledger, &reader).unwrap();
@@ -61,7 +61,7 @@ fn a_snapshot_at_the_last_entry_leaves_nothing_to_apply() {
 }
 
 #[test]
-fn without_an_anchor_the_run_is_applied_to_what_the_cache_holds() {
+fn without_an_anchor_all_entries_are_applied() {
     let (_store, reader) = run_of(&[bookings(4, 6)]);
     let mut ledger = Ledger { accounts: accounts_at(3), ..Ledger::default() };
     let report = restore_snapshot_and_replay_tail(&mut ledger, &reader).unwrap();
@@ -101,7 +101,7 @@ fn a_snapshot_that_is_not_there_is_named() {
 }
 
 #[test]
-fn a_snapshot_that_was_changed_is_not_taken_over() {
+fn a_changed_snapshot_is_refused() {
     let (mut store, reader) = run_of(&[bookings(1, 5)]);
     let (mut ledger, anchor) = anchored(&mut *store, 4);
     let forged = serde_json::to_vec(&accounts_at(3)).unwrap();
@@ -119,7 +119,7 @@ fn a_snapshot_that_was_changed_is_not_taken_over() {
 }
 
 #[test]
-fn what_the_cache_cannot_do_is_kept_as_the_source() {
+fn cache_errors_are_kept_as_sources() {
     for unable in [Unable::Load, Unable::TakeOver] {
         let (mut store, reader) = run_of(&[bookings(1, 5)]);
         let (mut ledger, _) = anchored(&mut *store, 4);
@@ -134,7 +134,7 @@ fn what_the_cache_cannot_do_is_kept_as_the_source() {
 }
 
 #[test]
-fn no_entry_behind_one_that_cannot_be_applied_touches_the_cache() {
+fn a_failed_entry_ends_the_restore() {
     let mut batches = [bookings(1, 3), bookings(4, 6)];
     batches[1][1] = Message::new("bookings", BOOKING, 0, b"not a booking");
     let (_store, reader) = run_of(&batches);
@@ -154,7 +154,7 @@ fn no_entry_behind_one_that_cannot_be_applied_touches_the_cache() {
 }
 
 #[test]
-fn a_run_that_cannot_be_read_says_how_far_the_cache_came() {
+fn a_read_error_says_the_applied_seq() {
     let (store, _) = run_of(&[bookings(1, 3), bookings(4, 6)]);
     let source = store.reader().unwrap();
     let broken = |part| EventStoreReader::new(Doctored::broken(source.clone(), part));
@@ -169,7 +169,7 @@ fn a_run_that_cannot_be_read_says_how_far_the_cache_came() {
 }
 
 #[test]
-fn an_anchor_past_the_watermark_is_not_restored_from() {
+fn an_anchor_past_the_watermark_is_refused() {
     let (mut store, _) = run_of(&[bookings(1, 3), bookings(4, 6)]);
     let (mut ledger, anchor) = anchored(&mut *store, 6);
     let prefix = Prefix { inner: store.reader().unwrap(), watermark: 3, anchor: Some(anchor) };

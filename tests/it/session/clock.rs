@@ -1,4 +1,4 @@
-//! The system's clock is set, back or ahead by years, between runs and within one.
+//! The system's clock is set, back or ahead by years, between runs and within a run.
 
 use std::path::Path;
 
@@ -22,7 +22,7 @@ enum End {
     InOrder,
 }
 
-/// Opens a run by a clock that shows `time`, ends it, and gives it with its parent.
+/// Opens a run when the clock shows `time`, and ends it. Returns the run and its parent.
 fn run_at(folder: &Path, time: u64, end: End) -> (RunId, Option<RunId>) {
     let mut lifecycle = lifecycle(folder);
     let clock = SimulatedClock::new(UnixNanos::new(time));
@@ -44,7 +44,7 @@ fn run_at(folder: &Path, time: u64, end: End) -> (RunId, Option<RunId>) {
 }
 
 #[test]
-fn runs_sort_as_they_came_and_each_continues_from_the_one_before() {
+fn runs_sort_and_continue_under_any_clock() {
     let folder = tempfile::tempdir().unwrap();
     let mut before: Option<RunId> = None;
     for time in [NOW, NOW - 30 * YEAR, 0, NOW + 100 * YEAR, NOW, NOW, NOW + 101 * YEAR] {
@@ -55,9 +55,9 @@ fn runs_sort_as_they_came_and_each_continues_from_the_one_before() {
     }
 }
 
-/// The run that ended in order has the later time, and is the older run all the same.
+/// The run that ended in order has the later time, but it is the older run.
 #[test]
-fn what_came_before_the_clock_was_set_back_is_no_later_than_what_came_after() {
+fn the_parent_is_older_despite_its_later_time() {
     let folder = tempfile::tempdir().unwrap();
     let (ended, _) = run_at(folder.path(), NOW, End::InOrder);
     let (cut_off, parent) = run_at(folder.path(), NOW - 20 * YEAR, End::CutOff);
@@ -72,7 +72,7 @@ fn what_came_before_the_clock_was_set_back_is_no_later_than_what_came_after() {
 }
 
 #[test]
-fn within_a_run_seq_goes_on_and_the_times_are_the_clocks() {
+fn seq_rises_though_the_clock_falls() {
     let folder = tempfile::tempdir().unwrap();
     let mut lifecycle = lifecycle(folder.path());
     let clock = SimulatedClock::new(UnixNanos::new(NOW));

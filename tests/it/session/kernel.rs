@@ -51,14 +51,14 @@ fn without_a_configuration_it_is_inert() {
 }
 
 #[test]
-fn a_kernel_records_through_what_was_injected() {
+fn a_kernel_records_through_an_injected_store() {
     let folder = tempfile::tempdir().unwrap();
     let config = EventStoreConfig::new(folder.path());
     let factory: KernelEventStoreFactory =
         Box::new(|| Ok(Box::new(EventStoreLifecycle::new(Some(config), options()))));
     let mut store = factory().unwrap();
     let bus = Rc::new(MessageBus::new());
-    // Nothing is tapped by mistake into nowhere.
+    // A tap without an open run would record nothing, so it is refused.
     assert_matches!(store.tap(&bus), Err(ProducerError::Closed));
     assert_matches!(store.adapter(), Err(ProducerError::Closed));
     store.open(&instance(), RegisteredComponents::default(), &Environment::Sandbox).unwrap();
@@ -96,7 +96,7 @@ fn a_tapped_bus_is_recorded_until_the_seal() {
     assert_eq!(report.watermark, 4);
     assert_eq!(report.manifest.end_ts_init, Some(UnixNanos::new(1_000)));
     assert_eq!(report.manifest.status, RunStatus::Ended);
-    // The bus goes on, untapped; a second seal has nothing to do.
+    // The bus goes on without a tap. A second seal has nothing to do.
     assert!(format!("{bus:?}").contains("tapped: false"), "{bus:?}");
     bus.publish("events.order", &Filled(3)).unwrap();
     assert_matches!(lifecycle.seal(UnixNanos::new(2_000)), Ok(None));
@@ -109,7 +109,7 @@ fn a_tapped_bus_is_recorded_until_the_seal() {
 }
 
 #[test]
-fn runs_follow_each_other_each_with_a_fresh_signal() {
+fn each_run_gets_a_fresh_signal() {
     let folder = tempfile::tempdir().unwrap();
     let mut lifecycle = lifecycle(folder.path());
     let first = open(&mut lifecycle).unwrap();
@@ -124,7 +124,7 @@ fn runs_follow_each_other_each_with_a_fresh_signal() {
 
     first_signal.fire(HaltReason::BackendError("too late".to_owned()));
     assert!(!lifecycle.is_halted());
-    // A halted run is left, and the next open sweeps it up and continues from it.
+    // A halted run is left open. The next open recovers it and continues it.
     lifecycle.halt().unwrap().fire(HaltReason::BackendError("the test says so".to_owned()));
     assert!(lifecycle.is_halted());
     assert_matches!(
@@ -139,7 +139,7 @@ fn runs_follow_each_other_each_with_a_fresh_signal() {
     assert_eq!(manifest.parent_run_id, Some(second));
 }
 
-/// The reader keeps the file open, so that no sweep can look into it.
+/// The reader keeps the file open, so that no sweep can read it.
 #[test]
 fn a_run_that_is_still_read_is_continued() {
     let folder = tempfile::tempdir().unwrap();
@@ -214,7 +214,7 @@ fn anchors_are_recorded_where_they_are_asked_for() {
 }
 
 #[test]
-fn the_node_is_told_once_that_a_run_is_halted() {
+fn a_halt_is_reported_to_the_node_once() {
     let folder = tempfile::tempdir().unwrap();
     let told = Arc::new(AtomicU64::new(0));
     let count = Arc::clone(&told);
@@ -239,12 +239,12 @@ fn the_node_is_told_once_that_a_run_is_halted() {
     assert!(bus.publish("events.order", &Filled(2)).is_err(), "the tap refuses");
     assert_matches!(lifecycle.seal(UnixNanos::new(1)), Err(CloseError::Halted(_)));
     assert_eq!(told.load(Ordering::SeqCst), 1);
-    // Cleared with the seal, halted or not: the node is told already.
+    // Cleared by the seal even after a halt, because the node knows already.
     assert!(format!("{bus:?}").contains("tapped: false"), "{bus:?}");
 }
 
 #[test]
-fn without_a_thread_a_submit_is_durable_when_it_returns() {
+fn an_inline_submit_is_durable_at_once() {
     let folder = tempfile::tempdir().unwrap();
     let config = EventStoreConfig::new(folder.path());
     let options = LifecycleOptions { is_inline: true, ..options() };

@@ -1,5 +1,5 @@
-//! Files in an instance's folder that are none of its runs, or cannot be looked into: they stay as they are, keep
-//! nobody from booting, and it is said what that means.
+//! Files in an instance's folder that are no runs of it, or cannot be read. They stay as they are
+//! and do not stop a boot, and the sweep says what is wrong with them.
 
 use std::fs;
 use std::path::Path;
@@ -21,8 +21,8 @@ use crate::support::files::assert_unchanged;
 use crate::support::ledger::Ledger;
 use crate::support::{FrameMaker, assert_matches, instance, run_id, tamper};
 
-/// Puts run `n` of another instance into this one's folder, as somebody does who copies files. Without a status it was
-/// left behind, in a file that is closed.
+/// Copies run `n` of another instance into this one's folder. Without a status it was left
+/// unsealed, in a closed file.
 fn copy_of_another(folder: &Path, n: u32, status: Option<RunStatus>) {
     let other: InstanceId = "node-2".parse().unwrap();
     let mut store = RedbBackend::with_disk_mode(folder, DiskMode::Buffered);
@@ -37,7 +37,7 @@ fn copy_of_another(folder: &Path, n: u32, status: Option<RunStatus>) {
 }
 
 #[test]
-fn a_run_of_another_instance_is_left_as_it_is() {
+fn a_foreign_run_is_left_unchanged() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
     leave(folder, 1, &cut());
@@ -57,7 +57,7 @@ fn a_run_of_another_instance_is_left_as_it_is() {
 }
 
 #[test]
-fn nothing_is_restored_or_replayed_from_a_run_of_another_instance() {
+fn a_foreign_run_is_never_replayed() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
     copy_of_another(folder, 1, Some(CrashedRecovered));
@@ -81,9 +81,9 @@ fn nothing_is_restored_or_replayed_from_a_run_of_another_instance() {
     );
 }
 
-/// Opened to be written, a file changes.
+/// Opening a file for writing changes it.
 #[test]
-fn a_file_that_is_not_taken_up_is_not_written_to() {
+fn a_skipped_file_is_not_written_to() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
     for n in 1..=3 {
@@ -111,10 +111,10 @@ fn a_file_that_is_not_taken_up_is_not_written_to() {
     );
 }
 
-/// To open a pipe, one waits for somebody at its other end.
+/// Opening a pipe waits for its other end.
 #[cfg(unix)]
 #[test]
-fn what_is_no_regular_file_is_waited_for_by_nobody() {
+fn a_pipe_as_run_file_does_not_block() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
     leave(folder, 1, &cut());
@@ -135,7 +135,7 @@ fn what_is_no_regular_file_is_waited_for_by_nobody() {
 }
 
 #[test]
-fn a_stray_file_with_a_name_of_no_time_does_not_set_the_clock() {
+fn a_stray_file_does_not_shift_ids() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
     leave(folder, 1, &cut());
@@ -151,13 +151,13 @@ fn a_stray_file_with_a_name_of_no_time_does_not_set_the_clock() {
 }
 
 #[test]
-fn a_newer_run_that_cannot_be_looked_into_is_named_and_then_its_place_is_taken() {
+fn an_unreadable_newer_run_is_passed_over() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
     leave(folder, 1, &cut());
     leave_closed(folder, 2, &cut());
     let looking = redb::ReadOnlyDatabase::open(path(folder, 2)).unwrap();
-    // A sweep by itself decides nothing.
+    // A sweep alone decides nothing.
     for _ in 0..2 {
         let swept = sweep(folder);
         assert_eq!((swept.parent_run_id, swept.passed_over), (Some(run_id(1)), vec![run_id(2)]));
@@ -176,9 +176,9 @@ fn a_newer_run_that_cannot_be_looked_into_is_named_and_then_its_place_is_taken()
     assert_eq!((swept.parent_run_id, swept.passed_over), (Some(opened), vec![]));
 }
 
-/// A node can tell what to do about it without reading the text.
+/// A node can tell what to do without reading the text.
 #[test]
-fn a_skipped_file_says_what_kind_of_wrong() {
+fn a_skipped_file_names_its_kind() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
     for n in 1..=3 {
@@ -196,7 +196,7 @@ fn a_skipped_file_says_what_kind_of_wrong() {
 }
 
 #[test]
-fn an_older_run_that_cannot_be_looked_into_is_not_passed_over() {
+fn an_unreadable_older_run_is_not_passed_over() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
     leave_closed(folder, 1, &cut());

@@ -1,5 +1,5 @@
-//! A run that was left in a file that had been closed, as one that halted is: redb by itself would open it as it is, and
-//! compare no checksums.
+//! A run that was left unsealed in a closed file, as after a halt. redb alone would open it as it
+//! is, without comparing checksums.
 
 use std::fs;
 
@@ -15,7 +15,8 @@ use crate::support::{Message, pages, run_id};
 const FRAMES: u64 = 24;
 const ENTRIES_PER_FRAME: u64 = 30;
 
-/// Frames of more than a page each, which have inner pages above them, and numbers that are those of no page.
+/// Frames of more than a page each, with inner pages above them, and numbers that are not those of
+/// pages.
 fn frames() -> Vec<Vec<Message>> {
     let frame = |nth: u64| {
         let first = nth * ENTRIES_PER_FRAME;
@@ -24,10 +25,10 @@ fn frames() -> Vec<Vec<Message>> {
     (0..FRAMES).map(frame).collect()
 }
 
-/// Each bit of what the frames from the middle of the run are found by. Of pages that are in use, it is missed, and the
-/// file stays as it is; nothing comes of one in an old page.
+/// Flips each bit by which the frames from the middle of the run are found. In a page that is in
+/// use, the flip is noticed and the file stays as it is. In an old page it has no effect.
 #[test]
-fn a_file_that_is_no_longer_as_it_was_closed_is_left_alone() {
+fn a_changed_closed_file_is_left_alone() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
     leave_closed(folder, 1, &frames());
@@ -38,7 +39,7 @@ fn a_file_that_is_no_longer_as_it_was_closed_is_left_alone() {
         .collect();
     assert!(!separators.is_empty(), "the frames have an inner page above them");
     let mut left_alone = 0;
-    // The numbers have two bytes; of the others, one bit each.
+    // The numbers have two bytes. Of the others, one bit each is flipped.
     let bits = (0..16).chain((2..8).map(|byte| 8 * byte));
     for bit in separators.iter().flat_map(|at| bits.clone().map(move |bit| 8 * at + bit)) {
         fs::write(&path, &as_left).unwrap();

@@ -10,7 +10,7 @@ use tapline::{InstanceId, UnixNanos};
 use super::{cut, leave, lifecycle, open};
 use crate::support::{instance, run_id};
 
-/// Who holds the lock, by the error.
+/// The holder of the lock, taken from the error.
 fn holder(error: SweepError) -> u32 {
     match error {
         SweepError::Lock(LockError::Held { holder, path, state }) => {
@@ -24,7 +24,7 @@ fn holder(error: SweepError) -> u32 {
 }
 
 #[test]
-fn one_lifecycle_at_a_time_and_the_other_is_told_who() {
+fn a_second_lifecycle_learns_who_holds_the_lock() {
     let folder = tempfile::tempdir().unwrap();
     let mut first = lifecycle(folder.path());
     let run = open(&mut first).unwrap();
@@ -37,7 +37,7 @@ fn one_lifecycle_at_a_time_and_the_other_is_told_who() {
     assert_eq!(holder(swept.unwrap_err()), std::process::id());
     assert_eq!(second.run_id(), None);
 
-    // No harm was done, and the folder is free afterwards.
+    // The folder was not harmed, and is free afterwards.
     let report = first.seal(UnixNanos::new(1)).unwrap().expect("the run was open");
     assert_eq!((report.watermark, report.manifest.run_id), (2, run));
     open(&mut second).unwrap();
@@ -53,7 +53,7 @@ fn other_instances_are_free() {
 }
 
 #[test]
-fn a_lock_file_that_nobody_holds_locks_nobody_out() {
+fn an_unheld_lock_file_locks_nobody_out() {
     let folder = tempfile::tempdir().unwrap();
     leave(folder.path(), 1, &cut());
     fs::write(folder.path().join("node-1/instance.lock"), "{\"process_id\":1}").unwrap();
@@ -61,10 +61,10 @@ fn a_lock_file_that_nobody_holds_locks_nobody_out() {
     assert_eq!(report.parent_run_id, Some(run_id(1)));
 }
 
-/// What it points to would be emptied.
+/// The lock would empty the file that the link points to.
 #[cfg(unix)]
 #[test]
-fn a_lock_file_that_is_a_link_is_refused() {
+fn a_link_as_lock_file_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     leave(folder.path(), 1, &cut());
     let (lock, notes) = (folder.path().join("node-1/instance.lock"), folder.path().join("notes"));
@@ -82,7 +82,7 @@ fn a_lock_file_that_is_a_link_is_refused() {
 
 #[cfg(unix)]
 #[test]
-fn a_lock_file_that_is_a_pipe_is_refused() {
+fn a_pipe_as_lock_file_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     leave(folder.path(), 1, &cut());
     let lock = folder.path().join("node-1/instance.lock");
@@ -92,7 +92,7 @@ fn a_lock_file_that_is_a_pipe_is_refused() {
     assert!(error_chain(&error).contains("it is no regular file"), "{error}");
 }
 
-/// Leaves a run behind, in a file that somebody holds as `tapline ls` does, for moments.
+/// Leaves a run behind, in a file that is held for a moment as `tapline ls` does.
 fn leave_held(folder: &Path) -> fs::File {
     leave(folder, 1, &cut());
     let file = fs::File::open(run_path(folder, &instance(), run_id(1))).unwrap();
@@ -101,7 +101,7 @@ fn leave_held(folder: &Path) -> fs::File {
 }
 
 #[test]
-fn a_file_that_somebody_looks_at_is_waited_for() {
+fn the_sweep_waits_for_a_brief_reader() {
     let folder = tempfile::tempdir().unwrap();
     let file = leave_held(folder.path());
     let looked = std::thread::spawn(move || {
@@ -114,7 +114,7 @@ fn a_file_that_somebody_looks_at_is_waited_for() {
 }
 
 #[test]
-fn a_file_that_stays_in_use_is_left_alone() {
+fn a_file_in_use_is_left_alone() {
     let folder = tempfile::tempdir().unwrap();
     let file = leave_held(folder.path());
     let report = recover_predecessors(folder.path(), &instance()).unwrap();

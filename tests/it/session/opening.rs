@@ -1,4 +1,4 @@
-//! Every way in which a run does not open, and what is left behind then.
+//! Every way in which opening a run fails, and what is left then.
 
 use std::fs;
 use std::path::Path;
@@ -31,7 +31,7 @@ fn over(
 }
 
 #[test]
-fn a_first_entry_that_is_not_durable_in_time() {
+fn a_late_first_entry_fails_the_open() {
     let folder = tempfile::tempdir().unwrap();
     let gate = Gate::default();
     gate.shut();
@@ -70,7 +70,7 @@ fn a_store_that_fails_at_the_first_entry() {
 }
 
 #[test]
-fn components_that_do_not_fit_into_the_first_entry() {
+fn too_many_components_fail_the_open() {
     let folder = tempfile::tempdir().unwrap();
     let mut lifecycle = EventStoreLifecycle::new(
         Some(EventStoreConfig::new(folder.path())),
@@ -92,7 +92,7 @@ fn components_that_do_not_fit_into_the_first_entry() {
 }
 
 #[test]
-fn a_failing_opener_and_a_failing_registry_are_boot_errors() {
+fn a_failing_opener_or_registry_fails_the_boot() {
     let folder = tempfile::tempdir().unwrap();
     let config = || Some(EventStoreConfig::new(folder.path()));
     let options = LifecycleOptions {
@@ -118,7 +118,7 @@ fn replaying(folder: &Path, n: u32) -> EventStoreLifecycle {
 }
 
 #[test]
-fn a_run_to_replay_from_must_be_there_and_in_order() {
+fn only_a_sound_run_can_be_replayed() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
     leave(folder, 1, &cut());

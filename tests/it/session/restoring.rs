@@ -1,4 +1,4 @@
-//! From run to run: what a node knew when it died is what it knows when it comes back.
+//! From run to run: a node comes back with what it knew when it died.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
@@ -15,7 +15,8 @@ use super::{cut, leave_child, lifecycle, open};
 use crate::support::ledger::{Accounts, Ledger, Vault, accounts_at, bookings};
 use crate::support::{FrameMaker, PATIENCE, assert_matches, instance, manifest, run_id};
 
-/// Leaves run `n` behind with bookings `to - 2` to `to + 4`, and a snapshot at its entry 3, of bookings 1 to `to`.
+/// Leaves run `n` with bookings `to - 2` to `to + 4`, and a snapshot of bookings 1 to `to` at its
+/// entry 3.
 fn leave_with_snapshot(folder: &Path, n: u32, parent: Option<u32>, ledger: &Ledger, to: u64) {
     let mut store = RedbBackend::with_disk_mode(folder, DiskMode::Buffered);
     let parent_run_id = parent.map(run_id);
@@ -34,11 +35,11 @@ fn accounts(to: u64, last_seq: u64) -> Accounts {
 }
 
 #[test]
-fn a_run_without_a_snapshot_is_restored_on_top_of_those_it_continues_from() {
+fn a_run_without_snapshot_needs_its_parents() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
     let mut ledger = Ledger::default();
-    // Older than the snapshot: must not matter.
+    // It is older than the snapshot and must not matter.
     leave_child(folder, 1, None, &[bookings(90, 99)]);
     leave_with_snapshot(folder, 2, Some(1), &ledger, 20); // bookings 1 to 24
     leave_child(folder, 3, Some(2), &[bookings(25, 27), bookings(28, 30)]);
@@ -54,7 +55,7 @@ fn a_run_without_a_snapshot_is_restored_on_top_of_those_it_continues_from() {
     assert_eq!(restored.runs[0].1.snapshot_seq, Some(3));
     assert_eq!(ledger.accounts, accounts(40, 10), "each once, and in order");
 
-    // The run that opens names it, and what was swept for the restore is not swept again.
+    // The new run names its parent. The restore has swept already, so opening does not sweep again.
     open(&mut lifecycle).unwrap();
     assert_eq!(lifecycle.parent_run_id(), Some(run_id(5)));
     assert_matches!(
@@ -64,7 +65,7 @@ fn a_run_without_a_snapshot_is_restored_on_top_of_those_it_continues_from() {
 }
 
 #[test]
-fn without_any_snapshot_all_is_replayed_from_the_first_run() {
+fn without_snapshots_all_runs_are_replayed() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
     leave_child(folder, 1, None, &[bookings(1, 5)]);
@@ -88,7 +89,7 @@ fn with_nothing_left_behind_nothing_is_restored() {
 }
 
 #[test]
-fn a_run_that_is_missing_from_the_line_is_named() {
+fn a_missing_parent_is_named() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
     leave_child(folder, 1, None, &cut());
@@ -110,7 +111,7 @@ fn runs_that_name_each_other_are_no_line() {
     let folder = folder.path();
     leave_child(folder, 1, Some(1), &cut());
     let mut lifecycle = lifecycle(folder);
-    // There was state, and where it came from cannot be told: the node must not begin without it.
+    // There was state, but its origin is unknown: the node must not begin without it.
     let mut ledger = Ledger::default();
     let error = lifecycle.restore_parent_cache(&instance(), &mut ledger).unwrap_err();
     assert_matches!(&error, OpenError::Restore(RestoreParentError::Circle { run_id: run })
@@ -119,7 +120,7 @@ fn runs_that_name_each_other_are_no_line() {
 }
 
 #[test]
-fn a_snapshot_that_is_gone_is_an_error_of_its_run() {
+fn a_lost_snapshot_fails_the_restore() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
     let mut ledger = Ledger::default();
@@ -131,7 +132,8 @@ fn a_snapshot_that_is_gone_is_an_error_of_its_run() {
     assert_eq!((&ledger.accounts, &ledger.given[..]), (&Accounts::default(), &[][..]));
 }
 
-/// Books `from` to `to` in a run of its own, takes a snapshot of them all if told so, and leaves the run open.
+/// Books `from` to `to` in a new run and leaves it open. If `with_snapshot`, takes a snapshot of
+/// all bookings.
 fn trade(lifecycle: &mut EventStoreLifecycle, from: u64, to: u64, vault: Option<&Vault>) {
     let session = lifecycle.session().unwrap();
     let mut producer = session.producers().producer().unwrap();
@@ -148,7 +150,8 @@ fn trade(lifecycle: &mut EventStoreLifecycle, from: u64, to: u64, vault: Option<
     }
 }
 
-/// Opens the next run, and expects that it continues run `parent`, with the state after bookings 1 to `to`.
+/// Opens the next run. Expects that it continues run `parent`, with the state after bookings 1 to
+/// `to`.
 #[track_caller]
 fn open_next(folder: &Path, vault: &Vault, parent: RunId, to: u64) -> (EventStoreLifecycle, RunId) {
     let mut lifecycle = lifecycle(folder);
@@ -164,7 +167,7 @@ fn open_next(folder: &Path, vault: &Vault, parent: RunId, to: u64) -> (EventStor
     (lifecycle, run)
 }
 
-/// What a failed start leaves: a run that is open and holds nothing.
+/// What a failed start leaves: an open run without content.
 fn fail(lifecycle: EventStoreLifecycle) {
     lifecycle.halt().unwrap().fire(HaltReason::BackendError("the start failed".to_owned()));
 }
@@ -187,10 +190,10 @@ fn a_run_that_ended_is_continued() {
     }
 }
 
-/// The start failed between its opening and its first snapshot: by a crash, or by an error that ended the program in
-/// order.
+/// The start failed after its opening and before its first snapshot: by a crash, or by an error
+/// that ended the program in order.
 #[test]
-fn a_start_that_failed_after_a_clean_end_loses_nothing() {
+fn a_failed_start_loses_nothing() {
     for crashes in [true, false] {
         let folder = tempfile::tempdir().unwrap();
         let folder = folder.path();
@@ -232,7 +235,7 @@ fn five_failed_starts_lose_nothing() {
     open_next(folder, &vault, newest, 12);
 }
 
-/// A cache that panics where it is told to.
+/// A cache that panics on request.
 struct Panicking(&'static str, Ledger);
 
 impl StateCache for Panicking {

@@ -80,7 +80,7 @@ fn every_row_of_the_table() {
 }
 
 #[test]
-fn a_second_sweep_finds_nothing_to_do_and_the_same_parent() {
+fn a_second_sweep_finds_the_same_parent() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
     leave(folder, 1, &cut());
@@ -95,7 +95,7 @@ fn a_second_sweep_finds_nothing_to_do_and_the_same_parent() {
 }
 
 #[test]
-fn both_topic_and_type_of_the_last_entry_make_an_end() {
+fn an_end_needs_topic_and_type() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
     let last = |topic: &str, payload_type: &str| {
@@ -105,7 +105,7 @@ fn both_topic_and_type_of_the_last_entry_make_an_end() {
     };
     leave(folder, 1, &last(RUN_ENDED_TOPIC, "OrderEvent"));
     leave(folder, 2, &last("events.order", RUN_ENDED_TYPE));
-    // Before the end there may be another.
+    // There may be another such entry before the end.
     let mut batches = ended();
     batches.push(vec![Message::nth(12)]);
     leave(folder, 3, &batches);
@@ -128,7 +128,7 @@ fn the_newest_sound_run_is_the_parent() {
 }
 
 #[test]
-fn a_run_that_ended_and_was_not_sealed_is_the_parent() {
+fn an_ended_unsealed_run_is_the_parent() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
     seal(folder, 1, CrashedRecovered);
@@ -139,7 +139,7 @@ fn a_run_that_ended_and_was_not_sealed_is_the_parent() {
 }
 
 #[test]
-fn a_run_that_somebody_looks_at_for_a_moment_is_waited_for() {
+fn a_run_in_brief_use_is_waited_for() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
     leave_closed(folder, 1, &cut());
@@ -154,7 +154,7 @@ fn a_run_that_somebody_looks_at_for_a_moment_is_waited_for() {
 }
 
 #[test]
-fn a_run_that_stays_in_use_is_skipped_until_it_is_free() {
+fn a_run_in_use_is_skipped() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
     leave_closed(folder, 1, &cut());
@@ -171,12 +171,12 @@ fn a_run_that_stays_in_use_is_skipped_until_it_is_free() {
 }
 
 #[test]
-fn a_file_damaged_beyond_opening_is_skipped_and_keeps_nobody_from_booting() {
+fn an_unopenable_file_does_not_stop_a_boot() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
     leave(folder, 1, &cut());
     leave(folder, 2, &cut());
-    // Neither of redb's two last commits can be read.
+    // Neither of redb's last two commits can be read.
     let mut bytes = fs::read(path(folder, 2)).unwrap();
     for byte in &mut bytes[4096..] {
         *byte ^= 0x5a;
@@ -189,7 +189,7 @@ fn a_file_damaged_beyond_opening_is_skipped_and_keeps_nobody_from_booting() {
 }
 
 #[test]
-fn files_that_are_no_runs_are_reported_and_left_alone() {
+fn foreign_files_are_reported_and_left_alone() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
     leave(folder, 1, &cut());
@@ -201,10 +201,10 @@ fn files_that_are_no_runs_are_reported_and_left_alone() {
     let instance_folder = folder.join("node-1");
     fs::write(instance_folder.join("notes.redb"), &whole).unwrap();
     fs::create_dir(path(folder, 6)).unwrap();
-    // No run, but not the sidecar that it should be either.
+    // It is no run. It is not the sidecar that it should be, either.
     let sidecar = format!("{}.markers.redb", run_id(1));
     fs::write(instance_folder.join(&sidecar), b"a sidecar").unwrap();
-    // Nobody's business.
+    // Files of others.
     fs::write(instance_folder.join("README"), b"").unwrap();
 
     let report = sweep(folder);
@@ -225,7 +225,7 @@ fn files_that_are_no_runs_are_reported_and_left_alone() {
 }
 
 #[test]
-fn what_was_never_made_into_a_run_is_cleared_away() {
+fn temporary_files_are_removed() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
     leave(folder, 1, &cut());
@@ -241,14 +241,14 @@ fn what_was_never_made_into_a_run_is_cleared_away() {
 }
 
 #[test]
-fn a_run_sealed_in_a_file_that_was_not_closed_is_closed() {
+fn a_sealed_but_unclosed_file_is_closed() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
     let mut store = RedbBackend::with_disk_mode(folder, DiskMode::Buffered);
     store.open_run(manifest(1)).unwrap();
     FrameMaker::new().append_all(&mut store, &cut());
     store.seal(CrashedRecovered, Some(UnixNanos::new(1_010))).unwrap();
-    // As a power cut leaves it between seal and close.
+    // A power cut between seal and close leaves it like this.
     let as_left = fs::read(path(folder, 1)).unwrap();
     drop(store);
     fs::write(path(folder, 1), as_left).unwrap();
@@ -261,7 +261,7 @@ fn a_run_sealed_in_a_file_that_was_not_closed_is_closed() {
 }
 
 #[test]
-fn an_instance_without_a_folder_has_nothing_to_sweep() {
+fn a_missing_folder_has_nothing_to_sweep() {
     let folder = tempfile::tempdir().unwrap();
     let report = sweep(&folder.path().join("not/there"));
     assert_eq!((report.recovered, report.parent_run_id, report.skipped), (vec![], None, vec![]));

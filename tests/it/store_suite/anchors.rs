@@ -1,4 +1,4 @@
-//! Recording a snapshot anchor: only forward, only on what is durable.
+//! Recording a snapshot anchor: only forward, and only for durable entries.
 
 use tapline::internals::run_path;
 use tapline::store::{AnchorError, DiskMode, EventStore, RedbBackend, open_sealed_file};
@@ -101,7 +101,7 @@ fn a_sealed_run_keeps_its_anchor(place: &Place) {
     let mut store = place.open(1);
     store.record_anchor(&anchor(6)).unwrap();
     store.seal(RunStatus::Ended, None).unwrap();
-    // Closed is what is wrong, also with an anchor that would not be allowed before.
+    // The error is that the run is closed, even for an anchor that would not be allowed anyway.
     for at in [1, 7, 1_000] {
         assert_matches!(store.record_anchor(&anchor(at)), Err(AnchorError::Closed));
     }
@@ -125,9 +125,9 @@ fn without_an_open_run_no_anchor_is_recorded(place: &Place) {
     assert_matches!(place.backend().record_anchor(&anchor(0)), Err(AnchorError::NoOpenRun));
 }
 
-/// It may have what this program does not know, or cannot read.
+/// It may contain fields that this program does not know or cannot read.
 #[test]
-fn a_run_that_was_taken_up_has_its_anchor_in_its_root_as_it_is_stored() {
+fn a_reopened_run_roots_its_stored_anchor() {
     let hash = ContentHash::of(b"");
     let known = format!(r#""high_watermark":4,"blob_ref":"b","content_hash":"{hash}""#);
     let of_a_later_version = format!(r#"{{{known},"taken_by":"node-1"}}"#);

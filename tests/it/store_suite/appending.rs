@@ -60,7 +60,7 @@ fn a_frame_ahead_of_the_log_is_refused_whole(place: &Place) {
     assert_eq!((contents(&*store), store.tail()), before);
 }
 
-/// In its place by `seq`, but built on another log: other entries before it, or other names.
+/// Its `seq`s fit, but it was built on another log, with other entries or names before it.
 fn a_frame_of_another_log_is_refused_whole(place: &Place) {
     let mut store = place.open(1);
     FrameMaker::new().append_all(&mut *store, &[messages(1, 3)]);
@@ -83,7 +83,7 @@ fn a_frame_that_repeats_the_log_is_refused_whole(place: &Place) {
     FrameMaker::new().append_all(&mut *store, &[messages(1, 3)]);
     let before = (contents(&*store), store.tail());
     for got in [1, 2, 3] {
-        // The frame's later entries would be new; it is refused all the same.
+        // The frame's later entries would be new. It is refused anyway.
         let repeat = [strange(), strange()].concat();
         assert_matches!(
             store.append(&FrameMaker::at(got).frame(&repeat)),
@@ -109,7 +109,7 @@ fn a_sealed_run_takes_no_frame(place: &Place) {
     store.seal(RunStatus::Ended, None).unwrap();
     let before = contents(&*store);
     assert_matches!(store.append(&maker.frame(&messages(4, 4))), Err(AppendError::Closed));
-    // Closed is what is wrong, also with a frame that would be out of order.
+    // The error is that the run is closed, even for a frame that would be out of order.
     assert_matches!(store.append(&FrameMaker::at(9).frame(&strange())), Err(AppendError::Closed));
     assert_eq!(contents(&*store), before);
 }

@@ -1,4 +1,4 @@
-//! What a backend that keeps runs in files does to the disk, and in which order.
+//! What a backend with files does to the disk, and in which order.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -11,11 +11,11 @@ use super::abandoned;
 use crate::support::files::assert_unchanged;
 use crate::support::{Place, assert_matches, instance, manifest, run_id};
 
-/// Writes down what is done, and lets it fail where it is told to.
+/// Writes down each operation, and lets it fail on request.
 #[derive(Debug, Default)]
 struct Notes {
     done: Mutex<Vec<(PathBuf, &'static str)>>,
-    /// How many syncs are still to fail.
+    /// How many more syncs fail.
     failing_syncs: Mutex<u32>,
     is_full: bool,
 }
@@ -49,7 +49,7 @@ impl Notes {
     }
 }
 
-/// A backend on `place` that is watched.
+/// A backend on `place` whose disk is watched.
 fn watched(place: &Place, notes: Notes) -> (RedbBackend, Arc<Notes>) {
     let notes = Arc::new(notes);
     let store = RedbBackend::with_disk_mode(place.folder(), DiskMode::Buffered);
@@ -60,9 +60,9 @@ fn path(place: &Place) -> PathBuf {
     run_path(place.folder(), &instance(), run_id(1))
 }
 
-/// After a failed sync the system may go on to read what is nowhere but in its memory.
+/// After a failed sync, the system may go on to serve data that exists only in its memory.
 #[test]
-fn a_run_that_was_left_is_read_from_the_disk() {
+fn a_reopened_run_is_read_from_disk() {
     let place = Place::disk(DiskMode::Buffered);
     abandoned(&place);
     let (mut store, notes) = watched(&place, Notes::default());
@@ -72,9 +72,9 @@ fn a_run_that_was_left_is_read_from_the_disk() {
     assert!(done.contains(&"read") && store.tail().unwrap().watermark == 9);
 }
 
-/// The first sync tells of writes of before, which nobody waits for any more.
+/// The first sync may report the failure of earlier writes, which nobody waits for any more.
 #[test]
-fn a_disk_that_takes_no_sync_is_an_error_of_its_run() {
+fn a_failed_sync_fails_the_run() {
     let place = Place::disk(DiskMode::Buffered);
     abandoned(&place);
     let failing = |syncs| Notes { failing_syncs: Mutex::new(syncs), ..Notes::default() };
@@ -90,9 +90,9 @@ fn a_disk_that_takes_no_sync_is_an_error_of_its_run() {
     assert_eq!(notes.done()[..3], ["sync", "sync", "drop cache"]);
 }
 
-/// Whoever made them may have died before they were.
+/// Whoever made the folders may have died before their names were durable.
 #[test]
-fn the_names_of_a_runs_folders_are_made_durable_also_where_they_were_there() {
+fn existing_folder_names_are_synced_too() {
     let place = Place::disk(DiskMode::Buffered);
     let base_dir = place.folder();
     for n in 1..=2 {
@@ -107,7 +107,7 @@ fn the_names_of_a_runs_folders_are_made_durable_also_where_they_were_there() {
 }
 
 #[test]
-fn a_run_for_which_there_is_no_room_is_told_with_its_file() {
+fn a_full_disk_names_the_file() {
     let place = Place::disk(DiskMode::Buffered);
     let (mut store, _) = watched(&place, Notes { is_full: true, ..Notes::default() });
     let error = store.open_run(manifest(1)).unwrap_err();

@@ -1,4 +1,4 @@
-//! Reading frames and names back, also while the run is recorded.
+//! Frames and names read back, also while the run is recorded.
 
 use tapline::internals::format::FrameView;
 use tapline::store::RunReader;
@@ -99,7 +99,7 @@ fn a_reader_follows_what_is_appended(place: &Place) {
 }
 
 fn a_large_frame_reads_back(place: &Place) {
-    // Large enough to go past the page cache where the place does that.
+    // Large enough to bypass the page cache where the place does that.
     let payload: Vec<u8> = (0..50_000_u32).map(|i| i.to_le_bytes()[0]).collect();
     let batch: Vec<Message> = (1..=4).map(|n| Message::new("large", "Blob", n, &payload)).collect();
     let mut store = place.open(1);

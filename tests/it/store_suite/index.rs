@@ -1,4 +1,4 @@
-//! The index: of every key, the first entry that mentions it.
+//! The index: for every key, the first entry that mentions it.
 
 use std::sync::Arc;
 
@@ -128,12 +128,12 @@ fn the_index_has_a_row_for_each_frame_and_key(place: &Place) {
     assert_eq!([0, 1, 2, 5, 6].map(indexed), [Some(1), Some(1), Some(5), Some(5), None]);
 }
 
-/// What one run after the other is found to hold, of each form in which the index is kept.
+/// Compares the runs' content for each form in which the index is kept.
 fn keys_are_found_before_and_after_the_seal(place: &Place) {
     let mut store = place.open(1);
     let mut maker = FrameMaker::new();
     let key = |n: u64| format!("O-{n}");
-    // Small frames, some of which are merged, and large ones, which are not.
+    // Small frames, some of which are merged, and large frames, which are not.
     let mut next = 1;
     for count in [1, 1, 1, 1, 1, 1, 1, 1, 1, 700, 20, 900, 3] {
         let batch: Vec<Message> =

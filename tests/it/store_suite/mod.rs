@@ -1,5 +1,5 @@
-//! How a store behaves, whatever it keeps its runs in: every behaviour is a function over a
-//! [`Place`], and each is run over memory and over redb in both disk modes.
+//! The behaviour of a store, whatever it is made of. Every behaviour is a function over a
+//! [`Place`]. Each runs over memory, and over redb in both disk modes.
 
 use crate::support::Place;
 
@@ -32,7 +32,7 @@ mod index;
 mod opening;
 mod sealing;
 
-/// A place with run 1 recorded, three frames of three entries each, and left unsealed.
+/// A place with an unsealed run 1 of three frames with three entries each.
 fn abandoned(place: &Place) {
     use crate::support::{FrameMaker, message::messages};
 

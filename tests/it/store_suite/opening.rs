@@ -1,4 +1,4 @@
-//! Opening a run: new, taken up after a crash, or refused.
+//! Opening a run: new, reopened after a crash, or refused.
 
 use tapline::store::{FileError, OpenRunError, RunOpening};
 use tapline::{Hash, RunManifest, RunStatus, UnixNanos};
@@ -149,7 +149,7 @@ fn a_run_is_open_only_once_at_a_time(place: &Place) {
     assert_matches!(place.backend().open_run(manifest(1)), Ok(RunOpening::CrashedPredecessor(_)));
 }
 
-/// As a follower does that outlives its node.
+/// Like a follower that outlives its node.
 fn a_held_reader_does_not_keep_a_run_in_use(place: &Place) {
     abandoned(place);
     let mut store = place.open(1);

@@ -1,4 +1,4 @@
-//! Sealing a run: once, with a terminal status, and with a manifest that sums it up.
+//! Sealing a run: once, with a final status, and with a manifest that sums it up.
 
 use tapline::store::SealError;
 use tapline::{Hash, RunStatus, UnixNanos};

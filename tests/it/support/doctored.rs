@@ -7,7 +7,7 @@ use tapline::internals::format::KeyBlockId;
 use tapline::store::{BackendFault, ReadFault, RunReader};
 use tapline::{Hash, RunManifest, SnapshotAnchor};
 
-/// What a [`Doctored`] reader can fail to read.
+/// What a [`Doctored`] reader cannot read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Part {
     Manifest,
@@ -17,19 +17,19 @@ pub(crate) enum Part {
     Anchor,
 }
 
-/// What the index answers to whoever asks from a place on.
+/// The answer of the index, given the `seq` to search from.
 type Answer = Box<dyn FnMut(u64) -> Option<u64> + Send>;
 
-/// A reader that fails or misleads at a chosen place, or lets the run grow, at a chosen moment.
+/// A reader that fails, misleads, or lets the run grow, at a chosen place or moment.
 pub(crate) struct Doctored {
     inner: Arc<dyn RunReader>,
     broken: Option<Part>,
     /// From this `seq` on, frames cannot be read.
     broken_from: u64,
     panics: bool,
-    /// A search does not come to the frames that begin here, a walk does.
+    /// A search does not find the frames that begin here, but a walk does.
     lost: Option<RangeInclusive<u64>>,
-    /// What the index says of every key.
+    /// The answer of the index for every key.
     answer: Option<Mutex<Answer>>,
     meanwhile: Mutex<Box<dyn FnMut() + Send>>,
 }
@@ -45,7 +45,7 @@ impl Doctored {
         Arc::new(Self { broken_from: seq, ..Self::sound(inner) })
     }
 
-    /// Comes past frames that begin at these `seq` only when it walks, as in a damaged tree.
+    /// Finds the frames that begin at these `seq` only by a walk, as in a damaged tree.
     pub(crate) fn lost(inner: Arc<dyn RunReader>, seq: RangeInclusive<u64>) -> Arc<Self> {
         Arc::new(Self { lost: Some(seq), ..Self::sound(inner) })
     }
@@ -55,7 +55,7 @@ impl Doctored {
         Arc::new(Self { broken_from: seq, panics: true, ..Self::sound(inner) })
     }
 
-    /// Has an index that says of every key what `answer` does, given the place to look from.
+    /// Answers for every key with `answer`, which gets the `seq` to search from.
     pub(crate) fn misled(
         inner: Arc<dyn RunReader>,
         answer: impl FnMut(u64) -> Option<u64> + Send + 'static,
@@ -63,7 +63,7 @@ impl Doctored {
         Arc::new(Self { answer: Some(Mutex::new(Box::new(answer))), ..Self::sound(inner) })
     }
 
-    /// Calls `meanwhile` after each look for a frame: when another thread might.
+    /// Calls `meanwhile` after each look for a frame, where another thread could act.
     pub(crate) fn growing(
         inner: Arc<dyn RunReader>,
         meanwhile: impl FnMut() + Send + 'static,

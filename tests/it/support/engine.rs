@@ -39,13 +39,13 @@ impl Engine {
         Self { writer, reader, halt }
     }
 
-    /// Closes the run in order; the final watermark.
+    /// Closes the run in order. Returns the final watermark.
     pub(crate) fn close(self) -> u64 {
         self.writer.close(&ended()).expect("nothing fails").watermark
     }
 }
 
-/// A message with nothing but topic and payload.
+/// A message with only topic and payload.
 pub(crate) fn draft<'a>(topic: &'a str, payload: &'a [u8]) -> EntryDraft<'a> {
     EntryDraft { topic, payload_type: "Test", payload, ..EntryDraft::default() }
 }
@@ -65,7 +65,7 @@ pub(crate) fn entries(reader: &Arc<dyn RunReader>) -> Vec<Entry> {
     entries
 }
 
-/// How many entries each topic has, when each topic's payloads are its own count from 0, in order.
+/// How many entries each topic has. Checks that each topic's payloads count from 0, in order.
 pub(crate) fn counts_by_topic(entries: &[Entry]) -> BTreeMap<String, u64> {
     let mut counts = BTreeMap::new();
     for entry in entries.iter().filter(|entry| entry.topic != "run.ended") {
@@ -76,5 +76,5 @@ pub(crate) fn counts_by_topic(entries: &[Entry]) -> BTreeMap<String, u64> {
     counts
 }
 
-/// Long enough for anything that is going to happen.
+/// Long enough for everything that is going to happen.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);

@@ -28,13 +28,13 @@ impl Fault {
     }
 }
 
-/// A backend that fails, or blocks, at a commit of choice; in memory unless it is said otherwise.
+/// A backend that fails or blocks at a chosen commit. It is in memory by default.
 pub(crate) struct FaultyStore {
     inner: Box<dyn EventStore>,
     commits: u64,
     fail_at: Option<(u64, Fault)>,
     gate: Option<Gate>,
-    /// Passed as the store is dropped.
+    /// Waits here when the store is dropped.
     _last_gate: LastGate,
 }
 
@@ -44,7 +44,7 @@ impl FaultyStore {
         Self { fail_at: Some((commit, fault)), ..Self::sound(in_memory()) }
     }
 
-    /// The same, and blocks before that while `gate` is shut.
+    /// The same, but blocks while `gate` is shut before it fails.
     pub(crate) fn failing_behind(gate: &Gate, commit: u64, fault: Fault) -> Self {
         Self { gate: Some(gate.clone()), ..Self::failing(commit, fault) }
     }
@@ -54,12 +54,12 @@ impl FaultyStore {
         Self::gated_before(in_memory(), gate)
     }
 
-    /// The same before the commits of `inner`.
+    /// Blocks before each commit of `inner` while `gate` is shut.
     pub(crate) fn gated_before(inner: Box<dyn EventStore>, gate: &Gate) -> Self {
         Self { gate: Some(gate.clone()), ..Self::sound(inner) }
     }
 
-    /// Blocks while `gate` is shut as it is dropped.
+    /// Blocks when it is dropped while `gate` is shut.
     pub(crate) fn gated_at_last(gate: &Gate) -> Self {
         Self { _last_gate: LastGate(Some(gate.clone())), ..Self::sound(in_memory()) }
     }
@@ -117,7 +117,8 @@ impl EventStore for FaultyStore {
     }
 }
 
-/// In a member of its own: what implements `Drop` cannot be built from another.
+/// In a field of its own, because struct update syntax does not work with a type that implements
+/// `Drop`.
 struct LastGate(Option<Gate>);
 
 impl Drop for LastGate {
@@ -148,7 +149,7 @@ impl Gate {
         self.0.1.notify_all();
     }
 
-    /// Blocks until somebody stands before the shut gate.
+    /// Blocks until another thread waits at the shut gate.
     pub(crate) fn await_waiting(&self) {
         let mut state = self.0.0.lock().expect("no panic");
         while !state.waiting {

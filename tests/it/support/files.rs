@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::time::SystemTime;
 
-/// A file as it is: to be compared with how it was.
+/// A file's state, for a comparison later.
 #[derive(PartialEq)]
 pub(crate) struct FileState {
     bytes: Vec<u8>,
@@ -21,7 +21,7 @@ impl FileState {
     }
 }
 
-/// Asserts that `read_only` leaves the file as it is, content and modification time.
+/// Asserts that `read_only` does not change the file's content or modification time.
 pub(crate) fn assert_unchanged<R>(path: &Path, read_only: impl FnOnce() -> R) -> R {
     let before = FileState::of(path);
     let outcome = read_only();

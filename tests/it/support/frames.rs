@@ -15,11 +15,10 @@ pub(crate) const TS_PUBLISH: u64 = 1_700_000_000_000_000_001;
 
 const LIMITS: FrameLimits = FrameLimits { entries_max: 1_000, bytes_max: 256 << 10 };
 
-/// Makes the frames of one run, of as many entries each as a test asks for.
+/// Makes the frames of one run, each with as many entries as a test wants.
 ///
-/// Records come out of the engine itself, in inline mode on a run of its own; they are then put
-/// together by the engine's frame builder. So the bytes are those of a run that was recorded with
-/// these batches.
+/// Records come out of the engine in inline mode, on a run of its own. Then the engine's frame
+/// builder puts them together. So the bytes are those of a run that was recorded in these batches.
 pub(crate) struct FrameMaker {
     press: RecordPress,
     builder: FrameBuilder,
@@ -45,7 +44,7 @@ impl FrameMaker {
         }
     }
 
-    /// Goes on behind `tail`.
+    /// Continues after `tail`.
     pub(crate) fn behind(tail: Tail) -> Self {
         Self {
             builder: FrameBuilder::new(LIMITS, tail.watermark + 1, tail.names),
@@ -93,7 +92,7 @@ impl FrameMaker {
 /// Makes the record of a message.
 struct RecordPress {
     producer: Producer,
-    /// Without it the producer's submits are refused.
+    /// Dropped, it would make the producer's submits fail.
     _writer: EventStoreWriter,
     reader: std::sync::Arc<dyn RunReader>,
 }

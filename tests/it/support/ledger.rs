@@ -9,7 +9,8 @@ use tapline::replay::{Applied, CacheError, StateCache};
 
 use super::Message;
 
-/// Accounts, each a fold of its bookings that depends on their order, and one of all bookings.
+/// Accounts. Each is a fold of its bookings that depends on their order. One more account folds all
+/// bookings.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Accounts {
     pub(crate) by_name: BTreeMap<String, u64>,
@@ -30,7 +31,7 @@ impl Accounts {
         self.last_seq = seq;
     }
 
-    /// Books what `payload` says; an error where it is no booking.
+    /// Books what `payload` says. Fails if it is no booking.
     pub(crate) fn book_payload(&mut self, seq: u64, payload: &[u8]) -> Result<(), CacheError> {
         let (account, amount) = serde_json::from_slice::<(String, u64)>(payload)?;
         self.book(seq, &account, amount);
@@ -61,10 +62,10 @@ pub(crate) fn accounts_at(to: u64) -> Accounts {
     accounts
 }
 
-/// Where ledgers keep their snapshots, by name. Survives them.
+/// Where ledgers keep their snapshots, by name. Survives the ledgers.
 pub(crate) type Vault = Arc<Mutex<BTreeMap<String, Vec<u8>>>>;
 
-/// What a ledger cannot do.
+/// What a ledger fails to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Unable {
     Load,

@@ -1,7 +1,7 @@
 use tapline::{EntryDraft, Headers, IndexKind, UnixNanos};
 use uuid::Uuid;
 
-/// A message to record, owned: an [`EntryDraft`] that stands alone.
+/// An owned message to record: an [`EntryDraft`] without borrows.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct Message {
     pub(crate) topic: String,
@@ -25,7 +25,7 @@ impl Message {
         }
     }
 
-    /// The `n`th of a row of messages that all differ.
+    /// The `n`th of a series of messages that all differ.
     pub(crate) fn nth(n: u64) -> Self {
         let payload = format!("{{\"n\":{n}}}");
         Self::new("events.order", "OrderEvent", 1_000 + n, payload.as_bytes())

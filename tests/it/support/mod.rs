@@ -1,6 +1,6 @@
-//! What several tests need, each helper once: engines and stores that fail, messages to record,
-//! frames built from them, places to record to, and a way to tamper with a sealed run behind the
-//! engine's back.
+//! Helpers that several tests share, each once: engines and stores that fail, messages to record,
+//! frames built from them, places to record to, and a way to tamper with a sealed run without the
+//! engine.
 
 pub(crate) mod doctored;
 mod engine;

@@ -1,11 +1,11 @@
-//! What redb goes by when it searches its trees, and damage to it.
+//! What redb searches its trees by, and damage to it.
 
 use std::fs::{self, File};
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::Path;
 
-/// Where the inner pages of redb's trees have `separator`, in bytes from the start of the file: once a page, in pages
-/// of earlier commits too.
+/// Where redb's inner pages have `separator`, in bytes from the start of the file. At most once a
+/// page; pages of earlier commits count too.
 pub(crate) fn separators(path: &Path, separator: &[u8]) -> Vec<u64> {
     const PAGE_BYTES: usize = 4096;
     const BRANCH: u8 = 2;

@@ -12,7 +12,7 @@ use tempfile::TempDir;
 
 use super::{FrameMaker, Message};
 
-/// Somewhere runs can be recorded to, and found again by a later backend.
+/// A place that runs can be recorded to, and where a later backend finds them.
 #[derive(Debug)]
 pub(crate) enum Place {
     /// Memory.

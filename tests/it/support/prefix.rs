@@ -5,15 +5,15 @@ use tapline::internals::format::{FrameView, KeyBlockId};
 use tapline::store::{ReadFault, RunReader};
 use tapline::{Hash, RunManifest, RunStatus, SnapshotAnchor};
 
-/// A run as a crash would have left it: its frames up to one of them, and an anchor.
+/// A run as a crash would have left it: its frames up to a chosen one, and an anchor.
 pub(crate) struct Prefix {
     pub(crate) inner: Arc<dyn RunReader>,
-    /// The last entry of the last frame there is.
+    /// The last entry of the last frame.
     pub(crate) watermark: u64,
     pub(crate) anchor: Option<SnapshotAnchor>,
 }
 
-/// The last entry of each frame of a run: where a crash can cut it.
+/// The last entry of each frame of a run. A crash can cut the run there.
 pub(crate) fn frame_ends(reader: &dyn RunReader) -> Vec<u64> {
     let mut ends = Vec::new();
     let mut next = 1;
@@ -27,7 +27,7 @@ pub(crate) fn frame_ends(reader: &dyn RunReader) -> Vec<u64> {
 
 impl RunReader for Prefix {
     fn manifest(&self) -> Result<RunManifest, ReadFault> {
-        // Also where the run it was cut from is sealed by now.
+        // The original may be sealed by now.
         Ok(RunManifest {
             status: RunStatus::Running,
             high_watermark: 0,

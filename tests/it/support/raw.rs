@@ -1,12 +1,12 @@
-//! Records and frames read and written straight from `docs/format.md`, without the library's
-//! `format` module: a second opinion on the layout, and the tool to forge frames with.
+//! Reads and writes records and frames straight from `docs/format.md`, without the library's
+//! `format` module. A second opinion about the layout, and the tool to forge frames.
 
 use std::collections::BTreeMap;
 
 const LINE: usize = 64;
 const HASH: usize = 32;
 
-/// A frame in its parts, none of which has to be right.
+/// The parts of a frame. None has to be right.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct RawFrame {
     pub(crate) magic: [u8; 4],
@@ -135,13 +135,13 @@ impl RawFrame {
         [header, records, [hashes, offsets, names].concat()]
     }
 
-    /// The root that follows from the other parts.
+    /// The root of the other parts.
     pub(crate) fn computed_root(&self) -> [u8; HASH] {
         let [header, _, sections] = self.parts();
         *blake3::hash(&[header, sections].concat()).as_bytes()
     }
 
-    /// Makes hashes, offsets and root follow from the records and names, as a forger would.
+    /// Makes hashes, offsets and root match the records and names, as a forger would.
     pub(crate) fn reforge(&mut self) {
         let mut offset = 0;
         self.hashes.clear();
@@ -249,12 +249,12 @@ pub(crate) fn key_block(rows: &[RawKeyRow]) -> Vec<u8> {
     rows.iter().flat_map(|row| row.number().to_le_bytes()).collect()
 }
 
-/// What the index has of a key.
+/// The hash of a key in the index.
 pub(crate) fn key_hash(kind: u16, key: &[u8]) -> u64 {
     twox_hash::XxHash3_64::oneshot_with_seed(kind.into(), key)
 }
 
-/// The index rows of a frame, in order, from the mentions in it: `seq`, kind and key, by `seq`.
+/// The index rows of a frame, in order. `mentions` are its mentions by `seq`: `seq`, kind and key.
 pub(crate) fn rows_of_frame<'a>(
     mentions: impl Iterator<Item = (u64, u16, &'a [u8])>,
 ) -> Vec<RawKeyRow> {

@@ -1,4 +1,4 @@
-//! Edits a run file behind the engine's back, through stock redb.
+//! Edits a run file without the engine, through stock redb.
 
 use std::path::Path;
 
@@ -11,7 +11,7 @@ pub(crate) const KEYS: TableDefinition<'_, (u16, u128), &[u8]> = TableDefinition
 pub(crate) const NAMES: TableDefinition<'_, u32, &str> = TableDefinition::new("names");
 pub(crate) const META: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("meta");
 
-// Of a sidecar, which has a `META` too.
+// The table of a sidecar, which has a `META` too.
 pub(crate) const MARKER_BLOCKS: TableDefinition<'_, u64, &[u8]> =
     TableDefinition::new("marker_blocks");
 pub(crate) const STREAMS: TableDefinition<'_, u32, &[u8]> = TableDefinition::new("streams");
@@ -48,7 +48,7 @@ pub(crate) fn frame_bytes(path: &Path, first_seq: u64, change: impl FnOnce(&mut 
     });
 }
 
-/// Edits the frame stored under `first_seq` in its parts. Nothing is made to fit the change.
+/// Edits the parts of the frame stored under `first_seq`. Adjusts nothing else.
 pub(crate) fn frame(path: &Path, first_seq: u64, change: impl FnOnce(&mut RawFrame)) {
     frame_bytes(path, first_seq, |bytes| {
         let mut frame = RawFrame::decode(bytes);
@@ -88,7 +88,7 @@ pub(crate) fn keys(path: &Path, change: impl FnOnce(&mut Vec<RawKeyRow>)) {
     });
 }
 
-/// Edits the bytes of the index's block, and says under which tier and row to store it.
+/// Edits the bytes of the index's block. `change` also returns the tier and row to store it under.
 pub(crate) fn key_block(path: &Path, change: impl FnOnce(&mut Vec<u8>) -> (u16, u128)) {
     edit(path, |transaction| {
         let mut table = transaction.open_table(KEYS).expect("the table opens");
@@ -102,7 +102,7 @@ pub(crate) fn key_block(path: &Path, change: impl FnOnce(&mut Vec<u8>) -> (u16, 
     });
 }
 
-/// The index's row that says: entry `seq` mentions this client order id.
+/// The index row for: entry `seq` mentions this client order id.
 pub(crate) fn order_row(key: &str, seq: u64) -> RawKeyRow {
     RawKeyRow { hash: raw::key_hash(1, key.as_bytes()), seq }
 }
@@ -127,7 +127,7 @@ pub(crate) fn meta(path: &Path, row: &str, value: &[u8]) {
     });
 }
 
-/// Replaces one piece of text in the stored manifest by another.
+/// Replaces one piece of text in the stored manifest.
 pub(crate) fn manifest(path: &Path, from: &str, to: &str) {
     edit(path, |transaction| {
         let mut table = transaction.open_table(META).expect("the table opens");

@@ -1,4 +1,4 @@
-//! Bytes of the file itself, changed below redb.
+//! Changed bytes in the file itself, below redb.
 
 use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -11,12 +11,12 @@ use tapline::store::open_sealed_file;
 
 use super::sealed;
 
-/// What became of a file with a changed byte.
+/// What happened with a changed byte.
 #[derive(Debug, PartialEq)]
 enum Outcome {
-    /// It does not open, redb panics on it, or the verifier has findings.
+    /// The file does not open, or redb panics, or the verifier has findings.
     Found,
-    /// It verifies, under the same root: what it holds is what was sealed.
+    /// It verifies with the same root, so it holds what was sealed.
     Intact,
 }
 
@@ -31,10 +31,10 @@ fn verify(path: &Path, root: Hash) -> Outcome {
     }
 }
 
-/// Every byte of every frame and of the manifest, and of the rows of names and index, wherever they
-/// lie in the file, is covered. What is left are redb's own bytes, most of them unused.
+/// Covers every byte of every frame and of the manifest, and of the rows of names and index,
+/// wherever they lie in the file. Only redb's own bytes are left, most of them unused.
 #[test]
-fn a_flipped_byte_of_what_is_stored_is_found() {
+fn every_flipped_stored_byte_is_found() {
     let file = sealed();
     let whole = fs::read(&file.path).unwrap();
     let source = file.open();
@@ -63,7 +63,7 @@ fn a_flipped_byte_of_what_is_stored_is_found() {
             for offset in (at..at + bytes.len()).step_by(step) {
                 let mut copy = whole.clone();
                 copy[offset] ^= 1 << (offset % 8);
-                // A file of its own, in case the last one is still locked after a panic.
+                // A new file, in case a panic has left the last one locked.
                 let _ = fs::remove_file(&damaged);
                 fs::write(&damaged, &copy).unwrap();
                 if verify(&damaged, file.sealed.root) == Outcome::Intact {

@@ -6,7 +6,7 @@ use super::{dangling, findings, unlinked, wrong_root};
 use crate::support::tamper;
 
 #[test]
-fn a_changed_root_breaks_the_chain_at_its_frame_and_the_next() {
+fn a_changed_root_breaks_two_links() {
     let found = findings(|path| tamper::frame(path, 4, |frame| frame.root[0] ^= 1));
     assert_eq!(found, [wrong_root(4), unlinked(7)]);
 }
@@ -18,7 +18,7 @@ fn a_changed_previous_root_breaks_the_chain() {
         let found = findings(|path| tamper::frame(path, first_seq, change));
         assert_eq!(found, [unlinked(first_seq), wrong_root(first_seq)]);
     }
-    // With its own root made to fit, the break moves on to the next frame as well.
+    // With its own root made to fit, the break moves on to the next frame.
     let found = findings(|path| {
         tamper::frame(path, 4, |frame| {
             change(frame);
@@ -29,7 +29,7 @@ fn a_changed_previous_root_breaks_the_chain() {
 }
 
 #[test]
-fn a_changed_first_seq_is_a_mismatch_and_breaks_the_chain() {
+fn a_changed_first_seq_breaks_the_chain() {
     let found = findings(|path| tamper::frame(path, 4, |frame| frame.first_seq = 5));
     let says_5 = Finding::SeqMismatch { stored_as: 4, says: 5 };
     let keys = [dangling("O-2", 5), dangling("O-6", 6)];

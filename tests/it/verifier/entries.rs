@@ -1,4 +1,4 @@
-//! Entries that were changed, moved, removed or made up.
+//! Entries that were changed, moved, removed or invented.
 
 use tapline::read::Finding;
 
@@ -17,10 +17,10 @@ fn a_changed_payload_is_a_hash_mismatch() {
 }
 
 #[test]
-fn a_changed_hash_is_a_hash_mismatch_and_breaks_the_chain() {
+fn a_changed_hash_breaks_the_chain() {
     let found = findings(|path| tamper::frame(path, 4, |frame| frame.hashes[2][0] ^= 1));
     let mismatch = Finding::HashMismatch { seq: 6 };
-    // Of the key it mentions, it is no witness any more.
+    // It no longer counts as a mention of its key.
     assert_eq!(found, [wrong_root(4), mismatch, dangling("O-6", 6)]);
 }
 
@@ -36,13 +36,13 @@ fn a_malformed_record_is_damage_to_its_frame() {
 fn a_frame_cut_short_is_damaged() {
     let found = findings(|path| tamper::frame_bytes(path, 4, |bytes| bytes.truncate(10)));
     let error = "frame has 10 bytes, but its header asks for 64";
-    // Its keys cannot be found in it, and the next frame not be linked to it.
+    // Its keys cannot be read, and the next frame cannot be linked to it.
     let keys = [dangling("O-2", 5), dangling("O-6", 6)];
     assert_eq!(found, [&[damaged(4, error), unlinked(7)], &keys[..]].concat());
 }
 
 #[test]
-fn a_changed_offset_is_damage_and_breaks_the_chain() {
+fn a_changed_offset_breaks_the_chain() {
     let found = findings(|path| {
         tamper::frame(path, 7, |frame| {
             let mut bytes = frame.clone();
@@ -58,7 +58,7 @@ fn a_changed_offset_is_damage_and_breaks_the_chain() {
 #[test]
 fn a_removed_frame_is_a_gap() {
     let found = findings(|path| tamper::remove_frame(path, 7));
-    // At the end only the manifest knows what is missing.
+    // At the end, only the manifest knows what is missing.
     let root = sealed_root_of_frame(4);
     let full = sealed_root_of_frame(7);
     assert_eq!(
@@ -126,8 +126,8 @@ fn entries_that_changed_places_say_so() {
     assert_eq!(found.len(), 3);
 }
 
-/// A record that was changed, with its hash and the root of its frame made to fit: the frame is in
-/// order, but it is not the one that the next frame, or the manifest, was made for.
+/// A record is changed, and its hash and its frame's root are made to fit. The frame is sound, but
+/// it is not the frame that the next one, or the manifest, was made for.
 #[test]
 fn a_forged_frame_breaks_the_chain_behind_it() {
     let forge = |frame: &mut RawFrame| {
@@ -173,7 +173,7 @@ fn an_entry_added_behind_the_end_is_found() {
 }
 
 #[test]
-fn a_row_that_is_no_frame_is_damage_wherever_it_is() {
+fn a_malformed_frame_is_damage_anywhere() {
     for key in [0, 5, 100] {
         let found = findings(|path| {
             tamper::edit(path, |transaction| {
@@ -186,9 +186,9 @@ fn a_row_that_is_no_frame_is_damage_wherever_it_is() {
     }
 }
 
-/// A frame that is sound by itself, within another one.
+/// A sound frame within another one.
 #[test]
-fn a_frame_one_too_many_is_no_place_that_says_something_else() {
+fn an_extra_frame_causes_no_other_finding() {
     let found = findings(|path| {
         let mut maker = FrameMaker::at(5);
         let frame = maker.frame(&[Message::nth(5)]);
@@ -199,6 +199,7 @@ fn a_frame_one_too_many_is_no_place_that_says_something_else() {
     });
     let error = "it begins before entry 7, which comes next".to_owned();
     let overlap = Finding::ChainBreak { first_seq: 5, error };
-    // What the frame around it has is there: nothing is missing before the next, and no name is another.
+    // The entries of the outer frame are there: nothing is missing before the next frame, and no
+    // name differs.
     assert_eq!(found, [overlap, unlinked(5), unlinked(7)]);
 }

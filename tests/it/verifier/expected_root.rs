@@ -1,4 +1,4 @@
-//! With the root that was printed at seal, every change is found, also one that fits together.
+//! The root that was printed at seal reveals every change, even a consistent one.
 
 use std::path::Path;
 
@@ -10,7 +10,7 @@ use super::{batches, sealed};
 use crate::support::places::SealedFile;
 use crate::support::{FrameMaker, Message, Place, hex, tamper};
 
-/// Finds exactly that the root is another, in a run that was changed so that it fits together.
+/// The run was changed consistently. Checks that the only finding is the other root.
 fn assert_only_root_differs(file: &SealedFile, change: impl FnOnce(&Path)) {
     let expected = file.sealed.root;
     let report = Verifier::new(file.open()).expect_root(expected).run(|_| {});
@@ -36,7 +36,7 @@ fn a_wrong_root_is_a_mismatch() {
 }
 
 #[test]
-fn a_run_that_is_not_sealed_has_no_root_to_match() {
+fn an_unsealed_run_has_no_root() {
     let mut store = Place::memory().open(1);
     FrameMaker::new().append_all(&mut *store, &batches());
     let expected = Hash::from_bytes([7; 32]);
@@ -63,7 +63,7 @@ fn anchor(blob_ref: &str) -> SnapshotAnchor {
 }
 
 #[test]
-fn an_anchor_that_was_added_changed_or_removed_gives_another_root() {
+fn any_change_of_the_anchor_changes_the_root() {
     let row = |blob_ref| serde_json::to_vec(&anchor(blob_ref)).unwrap();
     assert_only_root_differs(&sealed(), |path| tamper::meta(path, "anchor", &row("added")));
     let anchored = || {
@@ -80,7 +80,7 @@ fn an_anchor_that_was_added_changed_or_removed_gives_another_root() {
     });
 }
 
-/// An entry rewritten, with every hash up to the manifest's made to fit.
+/// An entry is rewritten, and every hash up to the manifest is made to fit.
 #[test]
 fn a_run_forged_throughout_has_another_root() {
     let file = sealed();

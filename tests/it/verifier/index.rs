@@ -1,4 +1,4 @@
-//! The index against the keys in the entries, both ways.
+//! The index and the keys in the entries are compared in both directions.
 
 use redb::ReadableTable;
 use tapline::IndexKind;
@@ -19,7 +19,7 @@ fn wrong(key: &str, indexed: u64, seq: u64) -> Finding {
     Finding::IndexWrongSeq { index_kind, key: key.to_owned(), indexed, seq }
 }
 
-/// A block that is damaged, by what it is stored under.
+/// The finding for a damaged block, by the key that it is stored under.
 fn damaged((tier, first): (u16, u128), error: &str) -> Finding {
     let (hash, seq) = (format!("{:016x}", first >> 64), (first & u128::from(u64::MAX)) as u64);
     Finding::IndexDamaged { tier, hash, seq, error: error.to_owned() }
@@ -62,7 +62,7 @@ fn kinds_are_named_as_the_manifest_does() {
 fn a_key_absent_from_the_index_is_missing() {
     let found = findings(|path| tamper::keys(path, |rows| remove(rows, "O-6", 6)));
     assert_eq!(found, [missing("O-6", 6)]);
-    // Two frames mention this one.
+    // Two frames mention this key.
     let found = findings(|path| {
         tamper::keys(path, |rows| {
             remove(rows, "O-2", 2);
@@ -77,7 +77,7 @@ fn a_key_absent_from_the_index_is_missing() {
 }
 
 #[test]
-fn an_index_that_is_gone_is_missing_key_by_key() {
+fn a_lost_index_misses_every_key() {
     let mut found = findings(|path| {
         tamper::edit(path, |transaction| {
             let mut table = transaction.open_table(tamper::KEYS).unwrap();
@@ -89,7 +89,7 @@ fn an_index_that_is_gone_is_missing_key_by_key() {
 }
 
 #[test]
-fn a_key_that_leads_to_a_later_mention_has_the_wrong_seq() {
+fn a_later_mention_is_a_wrong_seq() {
     let found = findings(|path| tamper::keys(path, |rows| remove(rows, "O-2", 2)));
     assert_eq!(found, [wrong("O-2", 5, 2)]);
     // Within a frame only the first mention counts.
@@ -100,7 +100,7 @@ fn a_key_that_leads_to_a_later_mention_has_the_wrong_seq() {
 }
 
 #[test]
-fn a_key_that_points_to_an_entry_without_it_is_dangling() {
+fn a_row_to_another_entry_is_dangling() {
     for seq in [3, 8] {
         let found = findings(|path| {
             tamper::keys(path, |rows| {
@@ -113,13 +113,13 @@ fn a_key_that_points_to_an_entry_without_it_is_dangling() {
 }
 
 #[test]
-fn a_key_that_points_to_a_damaged_entry_is_dangling() {
+fn a_row_to_a_damaged_entry_is_dangling() {
     let found = findings(|path| tamper::frame(path, 4, |frame| frame.records[2][8] ^= 1));
     let mismatch = Finding::HashMismatch { seq: 6 };
     assert_eq!(found, [mismatch, dangling("O-6", 6)]);
 }
 
-/// What is found when the three rows of the index are stored as these blocks.
+/// The findings when the three rows of the index are stored as these blocks.
 fn found_of_blocks(
     blocks: impl FnOnce([RawKeyRow; 3]) -> Vec<((u16, u128), Vec<u8>)>,
 ) -> Vec<Finding> {
@@ -150,7 +150,7 @@ fn rows_out_of_order_are_damage() {
 }
 
 #[test]
-fn blocks_that_are_not_where_they_belong_are_damage() {
+fn misplaced_blocks_are_damage() {
     let mut row = 0;
     let found = found_of_blocks(|rows| {
         row = rows[1].number();
@@ -171,7 +171,7 @@ fn blocks_that_are_not_where_they_belong_are_damage() {
         vec![((255, a.number()), outer), ((255, row), inner)]
     });
     assert_eq!(found, [damaged((255, row), OVERLAP)]);
-    // Cut in two it is as good as in one.
+    // Two blocks are as good as one.
     let found = found_of_blocks(|[a, b, c]| {
         let (one, two) = (raw::key_block(&[a, b]), raw::key_block(&[c]));
         vec![((255, a.number()), one), ((255, c.number()), two)]
@@ -180,7 +180,7 @@ fn blocks_that_are_not_where_they_belong_are_damage() {
 }
 
 #[test]
-fn a_block_of_no_whole_rows_is_damage_and_its_keys_are_missing() {
+fn a_block_without_whole_rows_is_damage() {
     for cut in [0, 1, 15, 17, 47] {
         let mut first = (0, 0);
         let found = found_of_blocks(|rows| {
@@ -193,9 +193,9 @@ fn a_block_of_no_whole_rows_is_damage_and_its_keys_are_missing() {
     }
 }
 
-/// While a run is recorded, the blocks of large tiers do not reach across certain hashes.
+/// While a run is recorded, no block of a large tier crosses a segment.
 #[test]
-fn a_block_across_the_cuts_of_its_tier_is_damage() {
+fn a_block_across_two_segments_is_damage() {
     let place = Place::disk(tapline::store::DiskMode::Buffered);
     FrameMaker::new().append_all(&mut *place.open(1), &batches()[1..2]);
     let (instance, run_id) = (crate::support::instance(), crate::support::run_id(1));
@@ -212,7 +212,7 @@ fn a_block_across_the_cuts_of_its_tier_is_damage() {
         let report = tapline::read::Verifier::new(reader).run(|_| {});
         found.extend(report.findings.into_iter().filter(|f| *f == damaged((tier, row), TIER)));
     }
-    // In tier 5 the highest six bits of all hashes of a block are the same; there is no tier 6.
+    // In tier 5, all hashes of a block share their highest six bits. There is no tier 6.
     let tiers = found.iter().map(|finding| match finding {
         Finding::IndexDamaged { tier, .. } => *tier,
         other => panic!("{other}"),
@@ -235,9 +235,9 @@ fn remove_row(path: &std::path::Path, row: RawKeyRow) {
     });
 }
 
-/// More rows than are compared at a time, with one missing among the first and one among the last.
+/// More rows than are compared at a time. One of the first and one of the last are missing.
 #[test]
-fn what_is_missing_of_a_large_index_is_named_wherever_it_is() {
+fn missing_rows_of_a_large_index_are_named() {
     const KEYS: usize = 16;
     const ENTRIES: usize = 500;
     let key = |entry: usize, n: usize| format!("K-{entry}-{n}");

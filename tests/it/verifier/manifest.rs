@@ -1,4 +1,4 @@
-//! The manifest against the entries.
+//! The manifest is compared with the entries.
 
 use tapline::read::Finding;
 
@@ -24,7 +24,7 @@ fn a_changed_end_is_a_mismatch() {
 }
 
 #[test]
-fn a_start_that_is_not_the_run_s_is_a_mismatch() {
+fn a_wrong_start_time_is_a_mismatch() {
     let found = findings(|path| {
         tamper::manifest(path, "\"start_ts_init\":1700000000000000001", "\"start_ts_init\":5");
     });
@@ -44,7 +44,7 @@ fn a_changed_root_is_a_mismatch() {
     assert_eq!(super::verify(&file).findings, [mismatch("frames_root", "none", &root)]);
 }
 
-/// Makes the frame stored under `first_seq` one that cannot be decoded.
+/// Makes the frame stored under `first_seq` undecodable.
 fn cut(path: &std::path::Path, first_seq: u64) {
     tamper::frame_bytes(path, first_seq, |bytes| bytes.truncate(10));
 }
@@ -55,9 +55,9 @@ fn cut_short(first_seq: u64) -> Finding {
 }
 
 #[test]
-fn a_damaged_last_frame_leaves_nothing_to_compare_the_end_with() {
+fn a_damaged_last_frame_hides_the_end() {
     assert_eq!(findings(|path| cut(path, 7)), [cut_short(7)]);
-    // What does not hang on the end is compared all the same.
+    // Fields that do not depend on the end are still compared.
     let found = findings(|path| {
         cut(path, 7);
         tamper::manifest(path, "\"start_ts_init\":1700000000000000001", "\"start_ts_init\":5");
@@ -66,13 +66,13 @@ fn a_damaged_last_frame_leaves_nothing_to_compare_the_end_with() {
 }
 
 #[test]
-fn an_entry_in_a_lost_frame_may_have_had_the_largest_time() {
+fn a_lost_frame_may_explain_the_end_time() {
     let late = Message { ts_init: 5_000, ..Message::nth(4) };
     let file = SealedFile::record(&[messages(1, 3), vec![late], messages(5, 6)]);
     tamper::remove_frame(&file.path, 4);
     let lost = [Finding::Gap { from: 4, to: 4 }, unlinked(5)];
     assert_eq!(verify(&file).findings, lost);
-    // That of the entries that are there is no larger than the manifest says.
+    // The entries that are left have no larger time than the manifest says.
     tamper::manifest(&file.path, "\"end_ts_init\":5000", "\"end_ts_init\":1005");
     let found = verify(&file).findings;
     assert_eq!(found, [&lost[..], &[mismatch("end_ts_init", "1005", "1006")]].concat());

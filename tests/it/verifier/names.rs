@@ -32,14 +32,14 @@ fn a_removed_name_is_a_mismatch() {
     assert_eq!(found, [name_mismatch(1, None, Some("OrderEvent"))]);
 }
 
-/// Writes `value` at `offset` of an entry, and makes the frame follow.
+/// Writes `value` at `offset` of an entry, and makes the frame fit.
 fn forge(frame: &mut RawFrame, index: usize, offset: usize, value: u32) {
     frame.records[index][offset..offset + 4].copy_from_slice(&value.to_le_bytes());
     frame.reforge();
 }
 
 #[test]
-fn an_entry_with_a_name_the_run_does_not_have_is_found() {
+fn an_unknown_name_in_an_entry_is_found() {
     let before = RawFrame::decode(&sealed().open().frame_at_or_before(7).unwrap().unwrap().1);
     // Bytes 28 to 31 are the topic, 32 to 35 the payload type.
     for offset in [28, 32] {
@@ -53,7 +53,7 @@ fn an_entry_with_a_name_the_run_does_not_have_is_found() {
 }
 
 #[test]
-fn a_name_used_before_the_frame_that_brings_it_is_found() {
+fn a_name_used_too_early_is_found() {
     let file =
         SealedFile::record(&[messages(1, 3), vec![Message::new("later", "Later", 1_004, b"")]]);
     tamper::frame(&file.path, 1, |frame| forge(frame, 2, 28, 3));
@@ -62,27 +62,27 @@ fn a_name_used_before_the_frame_that_brings_it_is_found() {
     assert_eq!(found[1..], [unlinked(4)]);
 }
 
-/// Names that come with a frame of their own: numbers 2 and 3 with entry 4, 4 and 5 with entry 5.
+/// Names that a frame brings itself: numbers 2 and 3 with entry 4, numbers 4 and 5 with entry 5.
 fn named() -> SealedFile {
     let names = |n: u64| vec![Message::new(&format!("topic {n}"), &format!("Type{n}"), n, b"")];
     SealedFile::record(&[messages(1, 3), names(4), names(5)])
 }
 
-/// Nobody can say which numbers those behind it have.
+/// The numbers of the names after it are unknown.
 #[test]
-fn a_lost_frame_takes_its_names_with_it_and_no_others() {
+fn a_lost_frame_loses_only_its_names() {
     let file = named();
     tamper::remove_frame(&file.path, 4);
     let lost = [Finding::Gap { from: 4, to: 4 }, unlinked(5)];
     assert_eq!(verify(&file).findings, lost);
-    // Those before it are compared all the same.
+    // The names before it are still compared.
     tamper::name(&file.path, 1, Some("OtherEvent"));
     let other = name_mismatch(1, Some("OtherEvent"), Some("OrderEvent"));
     assert_eq!(verify(&file).findings, [&lost[..], &[other]].concat());
 }
 
 #[test]
-fn a_damaged_frame_takes_its_names_with_it_and_no_others() {
+fn a_damaged_frame_loses_only_its_names() {
     for (first_seq, behind) in [(4, vec![unlinked(5)]), (5, vec![])] {
         let file = named();
         tamper::frame_bytes(&file.path, first_seq, |bytes| bytes.truncate(10));

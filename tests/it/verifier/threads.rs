@@ -1,4 +1,5 @@
-//! Threads share the work; what they find together is what one finds alone. [`verify`] compares them.
+//! Threads share the work. Together they find what one thread finds alone; [`verify`] compares
+//! them.
 
 use std::fs;
 use std::num::NonZero;
@@ -23,7 +24,8 @@ use crate::support::{FrameMaker, Message, Place, tamper};
 
 const FRAMES: u64 = 150;
 
-/// More frames than one thread takes at a time, of one to three entries, with a new name now and then.
+/// More frames than one thread takes at a time. They have one to three entries, and sometimes a new
+/// name.
 fn batches() -> Vec<Vec<Message>> {
     let mut next = 1;
     (0..FRAMES)
@@ -67,7 +69,7 @@ fn frames_of_very_different_lengths_are_all_found() {
     assert_eq!((report.findings, report.entries_scanned), (vec![], lens.iter().sum()));
 }
 
-/// Something done to one frame. What needs a frame that can be decoded comes first.
+/// Damage to one frame. The kinds that need a frame that can be decoded come first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Damage {
     Payload,
@@ -120,13 +122,13 @@ fn damage() -> impl Strategy<Value = Damage> {
     ]
 }
 
-/// Whatever is done to frames, wherever they lie.
+/// Any damage to frames, wherever they lie.
 #[test]
 fn any_damage_is_found_alike() {
     let file = SealedFile::record(&batches());
     let damaged = file.path.with_file_name("damaged.redb");
     let config = Config { cases: 60, failure_persistence: None, ..<_>::default() };
-    // One damage a frame.
+    // One kind of damage for each frame.
     let damages = prop::collection::btree_map(0..FRAMES as usize, damage(), 1..5);
     let checked = TestRunner::new(config).run(&damages, |damages| {
         fs::copy(&file.path, &damaged).unwrap();
@@ -142,7 +144,7 @@ fn any_damage_is_found_alike() {
 }
 
 #[test]
-fn what_follows_an_unreadable_place_is_not_reported() {
+fn nothing_after_an_unreadable_place_is_reported() {
     let file = SealedFile::record(&batches());
     tamper::frame(&file.path, 298, |frame| frame.records[0][64] ^= 1);
     for first_seq in [1, 50, 96, 97, 98, 193, 250] {
@@ -155,7 +157,7 @@ fn what_follows_an_unreadable_place_is_not_reported() {
     }
 }
 
-/// Threads look at a growing run at different times, which is no gap.
+/// Threads look at a growing run at different times. That causes no gap.
 #[test]
 fn a_run_that_grows_meanwhile_is_clean() {
     let mut store = Place::memory().open(1);
@@ -180,7 +182,7 @@ fn a_run_that_grows_meanwhile_is_clean() {
     });
 }
 
-/// A file that makes a library panic must not pass for a sound one because another thread met it.
+/// A file that makes a library panic must not pass for sound because another thread met the panic.
 #[test]
 fn a_panic_of_the_store_is_passed_on() {
     let file = SealedFile::record(&batches());

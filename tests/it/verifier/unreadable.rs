@@ -1,4 +1,4 @@
-//! A part that the store cannot read is one finding; the rest is verified all the same.
+//! A part that the store cannot read is one finding. The rest is still verified.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use crate::support::tamper;
 
 fn verify_without(part: Part) -> VerifyReport {
     let file = sealed();
-    // One more thing to be found, whatever else cannot be read.
+    // One more finding, whatever else cannot be read.
     tamper::frame(&file.path, 1, |frame| frame.records[0][64] ^= 1);
     let source: Arc<dyn RunReader> = Doctored::broken(file.open(), part);
     verify_source(&source)
@@ -24,7 +24,7 @@ fn unreadable(what: &'static str) -> Finding {
 const DAMAGE: Finding = Finding::HashMismatch { seq: 1 };
 
 #[test]
-fn an_unreadable_manifest_leaves_the_entries_to_be_verified() {
+fn entries_are_verified_without_a_manifest() {
     let report = verify_without(Part::Manifest);
     assert_eq!(report.findings, [unreadable("manifest"), DAMAGE]);
     assert_eq!((report.run_id, report.status, report.root), (None, None, None));
@@ -57,9 +57,9 @@ fn an_unreadable_anchor_is_found() {
     assert_eq!(report.findings, [DAMAGE, Finding::AnchorUnreadable { error }]);
 }
 
-/// What cannot be read is no reason to call manifest, names or anchor wrong.
+/// Unreadable parts do not make manifest, names or anchor wrong.
 #[test]
-fn an_end_that_cannot_be_read_is_compared_with_nothing() {
+fn an_unreadable_end_is_not_compared() {
     let file = sealed();
     let source: Arc<dyn RunReader> = Doctored::broken_from(file.open(), 7);
     assert_eq!(verify_source(&source).findings, [unreadable("frames")]);

@@ -1,4 +1,4 @@
-//! What a node had seen at an entry, out of a catalog.
+//! What a node had seen at an entry, from a catalog.
 
 use tapline::internals::error_chain;
 use tapline::markers::{MarkerBackend, MarkerBatch, MarkerReader, RedbMarkerBackend};
@@ -66,7 +66,8 @@ fn gap(from: u64, to: u64) -> Marker {
     Marker::Gap(MarkerGap { from, to, reason: MarkerGapReason::Overflow })
 }
 
-/// Quotes of instrument 0 at the times 1001 to 1010, three of them at 1004; of instrument 1 from 1005 on.
+/// Quotes of instrument 0 at the times 1001 to 1010, three of them at 1004, and of instrument 1
+/// from 1005 on.
 fn catalog() -> MemoryCatalog {
     let times = [1001, 1002, 1003, 1004, 1004, 1004, 1005, 1008, 1010];
     let quotes = |from: u64| {
@@ -97,7 +98,7 @@ fn bids(at_entry: &StreamAtEntry) -> Vec<i64> {
 }
 
 #[test]
-fn the_records_up_to_the_cursor_and_no_others() {
+fn a_join_gives_records_up_to_the_cursor() {
     // Stream 0 stands at 1003 before entry 5 and at 1008 before entry 9; stream 1 begins behind 5.
     let markers = sidecar(vec![
         cursor(1, 4, 0, 3),
@@ -122,7 +123,7 @@ fn the_records_up_to_the_cursor_and_no_others() {
 }
 
 #[test]
-fn records_of_one_time_are_told_apart_by_high_fidelity_markers_alone() {
+fn high_fidelity_tells_equal_times_apart() {
     let cursors = |marker_seq| cursor(marker_seq, 4, 0, 4);
     let markers = sidecar(vec![cursors(1)]);
     let at_5 = &join_at_entry(&markers, &catalog(), 5, 0).unwrap()[0];
@@ -134,13 +135,13 @@ fn records_of_one_time_are_told_apart_by_high_fidelity_markers_alone() {
     let markers = sidecar(before.iter().chain(&at_1004).cloned().collect());
     let at_5 = &join_at_entry(&markers, &catalog(), 5, 0).unwrap()[0];
     assert_eq!((bids(at_5), at_5.uncertain), (vec![4, 5], 0));
-    // Without those before, the cursor counts records that have no marker, perhaps at 1004 too.
+    // Without those before, the cursor counts records without markers, which may be at 1004 too.
     let markers = sidecar(at_1004.to_vec());
     let at_5 = &join_at_entry(&markers, &catalog(), 5, 0).unwrap()[0];
     assert_eq!((bids(at_5), at_5.uncertain), (vec![4, 5, 6], 3));
 }
 
-/// Where the markers do not tell how many records of the last time had been seen, none is left out.
+/// Where the markers do not tell how many records of the last time were seen, all are kept.
 #[test]
 fn what_high_fidelity_markers_do_not_tell_is_uncertain() {
     let marker = |marker_seq, same_ts_ordinal| hifi(marker_seq, 4, 1004, same_ts_ordinal);

@@ -1,4 +1,4 @@
-//! What of the market data asked for a catalog has, and what is missing.
+//! Which part of the requested market data a catalog has, and which is missing.
 
 use tapline_catalog::{
     Coverage, DataRequest, DataSlice, EmptyCatalog, MarketDataClass, MissingData, PlanError,
@@ -13,9 +13,9 @@ fn range(from: u64, to: u64) -> TimeRange {
 }
 
 #[test]
-fn what_slices_leave_uncovered_is_missing() {
+fn uncovered_time_is_missing() {
     type Case<'a> = (&'a [(u64, u64)], &'a [(u64, u64)]);
-    // Asked for: 10 to 20. What the slices cover, and what is missing.
+    // Requested: 10 to 20. What the slices cover, and what is missing.
     let cases: [Case; 12] = [
         (&[], &[(10, 20)]),
         (&[(10, 20)], &[]),
@@ -54,14 +54,14 @@ fn the_ends_of_time_can_be_covered_and_missing() {
 }
 
 #[test]
-fn a_slice_is_cut_to_what_was_asked_for() {
+fn a_slice_is_cut_to_the_request() {
     let coverage = Coverage::of(range(10, 20), vec![slice("ES", range(5, 12))]);
     let cut = DataSlice { range: range(10, 12), ..slice("ES", range(5, 12)) };
     assert_eq!(coverage.slices, [cut]);
 }
 
 #[test]
-fn everything_required_that_is_missing_is_reported_at_once() {
+fn all_missing_required_data_is_reported_together() {
     let catalog = MemoryCatalog::with(&[("ES", range(10, 14)), ("NQ", range(0, 100))]);
     let optional = DataRequest { required: false, ..request("CL", range(10, 20)) };
     let inputs = ReplayInputs {
@@ -93,7 +93,7 @@ fn everything_required_that_is_missing_is_reported_at_once() {
 }
 
 #[test]
-fn what_is_missing_but_not_required_can_be_looked_up() {
+fn missing_optional_data_is_listed() {
     let catalog = MemoryCatalog::with(&[("ES", range(10, 14))]);
     let optional = DataRequest { required: false, ..request("ES", range(10, 20)) };
     let inputs = ReplayInputs { data: vec![optional], ..ReplayInputs::entries(1, 5) };
@@ -119,7 +119,7 @@ fn entries_alone_need_no_catalog() {
 }
 
 #[test]
-fn a_catalog_that_cannot_say_what_it_has_is_an_error() {
+fn a_failing_catalog_plan_is_an_error() {
     let catalog = MemoryCatalog { fails_to_plan: true, ..MemoryCatalog::default() };
     let inputs =
         ReplayInputs { data: vec![request("ES", range(1, 1))], ..ReplayInputs::entries(1, 1) };

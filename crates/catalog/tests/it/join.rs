@@ -17,7 +17,7 @@ fn quotes(quotes: &[(u64, i64)]) -> Vec<Option<MarketRecord>> {
     quotes.iter().map(|(ts_init, bid)| Some(quote(*ts_init, *bid))).collect()
 }
 
-/// What the replay hands out: `entry <seq>`, or instrument and bid; an error ends it.
+/// What the replay returns: `entry <seq>`, or instrument and bid. An error ends it.
 fn replay(
     reader: &EventStoreReader,
     catalog: &MemoryCatalog,
@@ -46,7 +46,7 @@ fn everything(data: Vec<DataRequest>) -> ReplayInputs {
 }
 
 #[test]
-fn records_come_before_the_first_entry_that_is_not_before_them() {
+fn records_precede_entries_of_their_time() {
     // Entry 3 is of an earlier time than entry 2, and stays behind it.
     let reader = runs::of(&[10, 30, 20, 40]);
     let catalog = MemoryCatalog::default().and(
@@ -101,7 +101,7 @@ fn records_of_one_time_come_in_the_order_of_the_requests_and_of_the_catalog() {
 }
 
 #[test]
-fn slices_follow_each_other_and_empty_ones_are_passed_over() {
+fn empty_slices_are_skipped() {
     let catalog = MemoryCatalog::default()
         .and(slice("ES", TimeRange::new(60, 100)), &quotes(&[(60, 4)]))
         .and(slice("ES", TimeRange::new(0, 19)), &quotes(&[(5, 1), (19, 2)]))
@@ -126,7 +126,7 @@ fn only_the_entries_asked_for_are_replayed() {
 }
 
 #[test]
-fn a_record_that_cannot_be_loaded_ends_the_replay_in_its_place() {
+fn an_unloadable_record_ends_the_replay() {
     let mut records = quotes(&[(5, 1), (10, 2)]);
     records.push(None);
     let catalog = MemoryCatalog::default().and(slice("ES", ALL), &records);
@@ -139,7 +139,7 @@ fn a_record_that_cannot_be_loaded_ends_the_replay_in_its_place() {
 }
 
 #[test]
-fn a_slice_that_is_gone_ends_the_replay_in_its_place() {
+fn a_lost_slice_ends_the_replay() {
     let catalog = MemoryCatalog::with(&[("ES", TimeRange::new(50, 100))])
         .and(slice("ES", TimeRange::new(0, 49)), &quotes(&[(5, 1)]));
     let (items, error) = replay(&runs::of(&[3]), &catalog, &everything(vec![request("ES", ALL)]));
@@ -148,9 +148,10 @@ fn a_slice_that_is_gone_ends_the_replay_in_its_place() {
 }
 
 #[test]
-fn records_out_of_order_or_outside_their_slice_are_refused() {
+fn misplaced_records_are_refused() {
     let (first, second) = (TimeRange::new(10, 49), TimeRange::new(50, 100));
-    // Records of the two slices; how many come out; the time refused, and what could follow there.
+    // Records of the two slices, how many are returned, the time that is refused, and what could
+    // follow there.
     let cases = [
         (vec![(20, 1), (19, 2)], vec![], 1, 19, TimeRange::new(20, 49)),
         (vec![(9, 1)], vec![], 0, 9, first),

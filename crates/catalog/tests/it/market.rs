@@ -8,19 +8,19 @@ use tapline_catalog::{
     ReplayCatalog, SliceRecords, TimeRange,
 };
 
-/// Quotes of `instrument` over a stretch of time, required.
+/// A request for quotes of `instrument` in a range of time, required.
 pub(crate) fn request(instrument: &str, range: TimeRange) -> DataRequest {
     let (class, instrument) = (MarketDataClass::Quote, instrument.to_owned());
     DataRequest { class, instrument, range, required: true }
 }
 
-/// The slice with quotes of `instrument` over a stretch of time.
+/// The slice with quotes of `instrument` in a range of time.
 pub(crate) fn slice(instrument: &str, range: TimeRange) -> DataSlice {
     let slice_ref = format!("{instrument}@{}", range.from);
     DataSlice { class: MarketDataClass::Quote, instrument: instrument.to_owned(), range, slice_ref }
 }
 
-/// The quote of a time, with a bid to tell it by.
+/// The quote of a time. Its bid identifies it.
 pub(crate) fn quote(ts_init: u64, bid_price: i64) -> MarketRecord {
     MarketRecord::Quote(Quote {
         ts_event: UnixNanos::new(ts_init),
@@ -36,7 +36,7 @@ pub(crate) fn quote(ts_init: u64, bid_price: i64) -> MarketRecord {
 #[derive(Debug, Default)]
 pub(crate) struct MemoryCatalog {
     pub(crate) slices: Vec<DataSlice>,
-    /// By `slice_ref`, as they are: neither sorted nor cut. `None` is a record that cannot be read.
+    /// By `slice_ref`, as given: neither sorted nor cut. `None` is a record that cannot be read.
     pub(crate) records: BTreeMap<String, Vec<Option<MarketRecord>>>,
     pub(crate) fails_to_plan: bool,
 }

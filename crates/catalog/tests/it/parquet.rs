@@ -1,4 +1,4 @@
-//! A catalog of market data in Parquet files, written here with the library that reads them.
+//! A catalog of market data in Parquet files. The tests write them by the library that reads them.
 
 mod damage;
 mod rows;
@@ -19,7 +19,7 @@ use tapline_catalog::{
 };
 use tempfile::TempDir;
 
-/// A catalog in a folder of its own.
+/// A catalog in its own folder.
 struct Catalog {
     folder: TempDir,
     catalog: ParquetCatalog,
@@ -32,7 +32,7 @@ impl Catalog {
         Self { folder, catalog }
     }
 
-    /// The path of a file of class and instrument ES, whose folder is made.
+    /// The path of a file for the class and instrument ES. Makes its folder.
     fn path(&self, class: &str, name: &str) -> PathBuf {
         let folder = self.folder.path().join(class).join("ES");
         fs::create_dir_all(&folder).unwrap();
@@ -57,7 +57,7 @@ impl Catalog {
         slice.clone()
     }
 
-    /// All records of that slice, or the error of the first that has one.
+    /// All records of that slice, or the first error.
     fn load(
         &self,
         class: MarketDataClass,
@@ -69,7 +69,7 @@ impl Catalog {
 
 const QUOTE: [&str; 6] = ["ts_init", "ts_event", "bid_price", "ask_price", "bid_size", "ask_size"];
 
-/// What is asked for of instrument ES.
+/// The request for instrument ES.
 fn of(class: MarketDataClass, range: TimeRange) -> DataRequest {
     DataRequest { class, instrument: "ES".to_owned(), range, required: true }
 }

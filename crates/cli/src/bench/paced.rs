@@ -99,7 +99,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn events_are_due_evenly_to_the_last_of_the_longest_bench() {
+    fn events_are_due_evenly_in_the_longest_bench() {
         assert_eq!(due_after(0, 3), Duration::ZERO);
         assert_eq!(due_after(1, 3), Duration::from_nanos(333_333_333));
         assert_eq!(due_after(3, 3), Duration::from_secs(1));

@@ -66,7 +66,7 @@ fn lengths(batches: &[Batch]) -> Vec<usize> {
 }
 
 #[test]
-fn a_reader_that_panics_says_so_and_hands_over_what_it_has() {
+fn a_panicking_reader_hands_over_its_lines() {
     let (ended, handed) = deal_to_two(lines(21, 100).chain(Broken), None);
     let said = ended.unwrap_err().to_string();
     assert_eq!(said, "thread reader panicked: as asked; what came after is not recorded");
@@ -74,7 +74,7 @@ fn a_reader_that_panics_says_so_and_hands_over_what_it_has() {
 }
 
 #[test]
-fn a_batch_has_a_number_of_small_messages_or_of_bytes() {
+fn a_batch_is_limited_by_count_and_bytes() {
     let (ended, handed) = deal_to_two(lines(1200, 10), None);
     ended.unwrap();
     for batches in handed {
@@ -88,7 +88,7 @@ fn a_batch_has_a_number_of_small_messages_or_of_bytes() {
 }
 
 #[test]
-fn the_rate_is_that_of_all_producers_together() {
+fn the_rate_covers_all_producers() {
     let (ended, handed) = deal_to_two(lines(100, 10), Some(10.0));
     ended.unwrap();
     let dealt = handed.iter().flatten().flat_map(|batch| &batch.messages);
@@ -146,7 +146,7 @@ fn publish_handed(
 }
 
 #[test]
-fn a_bad_line_that_ends_recording_takes_none_from_other_producers() {
+fn a_bad_line_costs_other_producers_nothing() {
     let (ended, [of_0, of_1]) = deal_to_two(lines(1200, 10), None);
     ended.unwrap();
     let (bad_lines, stop) = (BadLines::new(true), StopFlag::default());

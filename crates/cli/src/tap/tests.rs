@@ -7,7 +7,7 @@ use super::{Recorder, StopFlag};
 use crate::meter::AckMeter;
 
 #[test]
-fn a_thread_that_panics_is_a_failure_and_stops_the_recording() {
+fn a_panicking_thread_stops_the_recording() {
     let folder = tempfile::tempdir().unwrap();
     let config = EventStoreConfig::new(folder.path());
     let session = RunSession::builder(config, "node-1".parse().unwrap()).open().unwrap();

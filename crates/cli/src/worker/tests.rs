@@ -34,7 +34,7 @@ fn assert_dies(script: &str, numbers: &[u64], error: &str) {
 }
 
 #[test]
-fn lines_are_heard_in_order() {
+fn lines_arrive_in_order() {
     assert_eq!(work_soon("seq 1 1000"), ((1..=1000).collect(), Ok(())));
     assert_eq!(work_soon("true"), (vec![], Ok(())));
 }
@@ -50,7 +50,7 @@ fn a_worker_that_dies() {
 }
 
 #[test]
-fn what_breaks_off_is_no_line() {
+fn an_incomplete_line_is_ignored() {
     assert_dies("echo 5; printf 12; kill -ABRT $$", &[5], "worker aborted (signal 6)");
 }
 
@@ -68,7 +68,7 @@ fn a_worker_that_hangs() {
 }
 
 #[test]
-fn the_time_counts_while_it_talks() {
+fn the_limit_counts_while_a_worker_writes() {
     let (numbers, ended) = work("exec yes 1", Duration::from_millis(300));
     assert!(numbers.len() > 1000 && ended.is_err_and(|error| error.starts_with("timed out")));
 }

@@ -1,4 +1,5 @@
-//! Files that are damaged, or not what the layout says: the error has the file and what is wrong.
+//! Files that are damaged or do not follow the layout. The error names the file and says what is
+//! wrong.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -10,14 +11,15 @@ use crate::assert_matches;
 
 const ALL: TimeRange = TimeRange::new(0, 99);
 
-/// The error of loading the one file of quotes, after checking that it names the file.
+/// The error of loading the one file of quotes. Checks that it names the file.
 fn error_of(catalog: &Catalog, path: &Path) -> ParquetCatalogError {
     let error = catalog.load(MarketDataClass::Quote, ALL).unwrap_err();
     assert!(error.to_string().contains(&path.display().to_string()), "{error}");
     *error.downcast().expect("the catalog's own error")
 }
 
-/// A new file each time: some file systems write one that is cut to nothing to the disk at once.
+/// A new file each time: some file systems write a file to the disk at once when it is truncated to
+/// nothing.
 fn rewrite(path: &Path, bytes: &[u8]) {
     fs::remove_file(path).unwrap();
     fs::write(path, bytes).unwrap();
@@ -36,7 +38,7 @@ fn fields() -> Vec<String> {
 }
 
 #[test]
-fn a_file_that_is_cut_off_is_reported_wherever_it_is_cut() {
+fn a_file_cut_anywhere_is_reported() {
     let catalog = Catalog::new();
     let path = catalog.quotes(ALL, &(0..50).collect::<Vec<_>>());
     let whole = fs::read(&path).unwrap();
@@ -49,10 +51,10 @@ fn a_file_that_is_cut_off_is_reported_wherever_it_is_cut() {
     }
 }
 
-/// Parquet has no hash over a file: a changed value cannot be told from a right one. Whatever byte
-/// is changed, the rows come out, or an error with the file's name.
+/// Parquet has no hash over a file, so a changed value looks like a right one. With any byte
+/// changed, rows come out, or an error that names the file.
 #[test]
-fn a_changed_byte_is_an_error_or_another_value_but_never_a_crash() {
+fn a_changed_byte_never_panics() {
     let catalog = Catalog::new();
     let path = catalog.quotes(ALL, &(0..50).collect::<Vec<_>>());
     let whole = fs::read(&path).unwrap();
@@ -82,7 +84,7 @@ fn a_file_that_is_gone_is_reported() {
 }
 
 #[test]
-fn a_column_that_is_missing_or_of_another_form_is_reported() {
+fn a_missing_or_wrong_column_is_reported() {
     let cases = [
         ("required int64 bid", "is missing"),
         ("required double bid_price", "is DOUBLE, not INT64"),
@@ -107,7 +109,7 @@ fn a_column_that_is_missing_or_of_another_form_is_reported() {
 }
 
 #[test]
-fn a_value_that_cannot_be_is_reported_with_its_row() {
+fn an_impossible_value_is_reported_with_its_row() {
     let good = vec![1, 2, 3];
     let cases = [
         ("ts_init", vec![1, 2, -1], 2, "-1", "below 0"),
@@ -152,7 +154,7 @@ fn an_aggressor_that_is_none_is_reported() {
 }
 
 #[test]
-fn rows_that_are_not_sorted_are_reported_also_outside_what_was_asked_for() {
+fn unsorted_rows_are_reported_anywhere() {
     let (catalog, path) = with_file(&fields(), &vec![vec![10, 20, 19, 30]; QUOTE.len()]);
     for range in [ALL, TimeRange::new(30, 40)] {
         let error = catalog.load(MarketDataClass::Quote, range).unwrap_err();
@@ -165,7 +167,7 @@ fn rows_that_are_not_sorted_are_reported_also_outside_what_was_asked_for() {
 }
 
 #[test]
-fn rows_outside_what_the_name_states_are_reported() {
+fn rows_outside_the_named_range_are_reported() {
     let (catalog, path) = with_file(&fields(), &vec![vec![10, 20, 100]; QUOTE.len()]);
     assert_matches!(
         error_of(&catalog, &path),

@@ -1,4 +1,4 @@
-//! What is in a file comes out, row for row.
+//! The content of a file is read back row for row.
 
 use parquet::basic::Compression;
 use tapline::UnixNanos;
@@ -13,10 +13,10 @@ use crate::runs;
 const ALL: TimeRange = TimeRange::new(0, 1_000_000);
 
 #[test]
-fn quotes_trades_and_bars_come_out_as_they_were_written() {
+fn all_classes_read_back_as_written() {
     let catalog = Catalog::new();
     let (ts_event, ts_init) = (UnixNanos::new(7), UnixNanos::new(9));
-    // In another order than they are asked for, with one column more, required and optional.
+    // In another order than they are requested, with one more column, required and optional.
     Table::new(&[
         "required int64 ask_size (INTEGER(64,false))",
         "required int64 bid_size",
@@ -56,9 +56,9 @@ fn quotes_trades_and_bars_come_out_as_they_were_written() {
     assert_eq!(bars, [MarketRecord::Bar(bar)]);
 }
 
-/// Rows in groups, pages and batches of other sizes than each other.
+/// Row groups, pages and batches have different sizes.
 #[test]
-fn files_of_many_row_groups_and_pages_come_out_whole() {
+fn files_of_many_row_groups_read_back() {
     for compression in [Compression::UNCOMPRESSED, Compression::SNAPPY] {
         for optional in ["required", "optional"] {
             let catalog = Catalog::new();

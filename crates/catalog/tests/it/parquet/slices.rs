@@ -1,4 +1,4 @@
-//! Which files cover what was asked for, by their names.
+//! Which files cover a request, by their names.
 
 use std::fs;
 
@@ -17,7 +17,7 @@ fn typed(error: &CatalogError) -> &ParquetCatalogError {
 #[test]
 fn gaps_between_files_are_found() {
     let catalog = Catalog::new();
-    // One after the other, without a row at its end, and one behind a gap.
+    // The files are adjacent. One has no row at its end, and one comes after a gap.
     catalog.quotes(TimeRange::new(10, 19), &[12]);
     catalog.quotes(TimeRange::new(20, 29), &[]);
     catalog.quotes(TimeRange::new(40, 49), &[40]);
@@ -38,7 +38,7 @@ fn gaps_between_files_are_found() {
 }
 
 #[test]
-fn an_instrument_that_is_not_there_is_missing_as_a_whole() {
+fn an_unknown_instrument_is_missing() {
     let catalog = Catalog::new();
     let range = TimeRange::new(5, 45);
     let data = vec![of(MarketDataClass::Trade, range)];
@@ -48,7 +48,7 @@ fn an_instrument_that_is_not_there_is_missing_as_a_whole() {
 }
 
 #[test]
-fn a_catalog_that_is_not_there_is_an_error() {
+fn a_missing_catalog_is_an_error() {
     let catalog = Catalog::new();
     let root = catalog.folder.path().join("nowhere");
     let error = ParquetCatalog::new(&root)
@@ -77,7 +77,7 @@ fn an_instrument_cannot_lead_out_of_its_folder() {
 }
 
 #[test]
-fn a_file_that_does_not_say_what_it_covers_is_reported() {
+fn a_file_without_a_range_is_reported() {
     for name in ["x", "1", "1-", "-2", "2-1", "1-2-3", "01-2", "+1-2", "1-18446744073709551616"] {
         let catalog = Catalog::new();
         let path = catalog.path("quote", &format!("{name}.parquet"));
