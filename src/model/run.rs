@@ -9,7 +9,7 @@ use super::UnixNanos;
 ///
 /// Written `<start_ts_init>-<8 hex digits>`. Ordered by start time, then by the digits. They tell
 /// apart two runs that start in the same nanosecond.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct RunId {
     start: UnixNanos,
@@ -59,6 +59,13 @@ impl RunId {
 impl fmt::Display for RunId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}-{:08x}", self.start, self.suffix)
+    }
+}
+
+/// As `Display`, so that an id in a debug output can be found among the files.
+impl fmt::Debug for RunId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
     }
 }
 
@@ -189,6 +196,12 @@ mod tests {
 
     fn id(text: &str) -> RunId {
         text.parse().unwrap()
+    }
+
+    #[test]
+    fn debug_shows_the_id_as_printed() {
+        let id = id("1700000000000000000-0000c0de");
+        assert_eq!(format!("{id:?}"), "1700000000000000000-0000c0de");
     }
 
     #[test]
