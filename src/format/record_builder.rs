@@ -246,16 +246,28 @@ impl RecordBuilder {
 /// Appends to the payload. Fails once the record would grow too large.
 impl io::Write for RecordBuilder {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.write_all(bytes)?;
+        Ok(bytes.len())
+    }
+
+    // The default loops over `write`, which a serializer would pay for with every fragment.
+    #[inline]
+    fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.write_payload(bytes);
         match &self.rejected {
-            None => Ok(bytes.len()),
-            Some(error) => Err(io::Error::new(io::ErrorKind::FileTooLarge, error.clone())),
+            None => Ok(()),
+            Some(error) => Err(too_large(error)),
         }
     }
 
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
     }
+}
+
+#[cold]
+fn too_large(error: &RecordLimitError) -> io::Error {
+    io::Error::new(io::ErrorKind::FileTooLarge, error.clone())
 }
 
 /// The record that announces `name` in a producer's ring. It is never stored.
@@ -323,5 +335,8 @@ mod tests {
         assert_eq!(builder.payload_len(), 256 - LINE_BYTES);
         let error = builder.write(&[3]).expect_err("one byte more");
         assert_eq!(error.kind(), io::ErrorKind::FileTooLarge);
+        let error = builder.write_all(&[3]).expect_err("it stays refused");
+        assert_eq!(error.kind(), io::ErrorKind::FileTooLarge);
+        assert_eq!(builder.payload_len(), 256 - LINE_BYTES);
     }
 }
