@@ -7,6 +7,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 
+use tapline::bus::BusError;
 use tapline::read::{Direction, Verifier};
 use tapline::store::open_sealed_file;
 use tapline::{
@@ -29,7 +30,7 @@ fn answer(
     tap: BusCaptureAdapter,
     inbox: &Receiver<Uuid>,
     outbox: &Sender<Uuid>,
-) -> Result<(), String> {
+) -> Result<(), BusError> {
     let bus = Rc::new(MessageBus::new());
     bus.set_tap(Box::new(tap));
     let outbox = outbox.clone();
@@ -45,7 +46,7 @@ fn answer(
             break;
         }
         let answer = Answer { id: Uuid::from_u128(received.as_u128() + 1), to: Some(received) };
-        bus.publish(topic, &answer).map_err(|error| error.to_string())?;
+        bus.publish(topic, &answer)?;
     }
     Ok(())
 }

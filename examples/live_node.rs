@@ -169,7 +169,7 @@ fn main() -> Result<(), Box<dyn Error>> {
                 if let Err(error) =
                     tap.map_err(Into::into).and_then(|tap| trade(account, number, tap, stop))
                 {
-                    eprintln!("{account} stops: {error}");
+                    eprintln!("{account} stops: {error:?}");
                 }
             });
         }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 use tapline::bus::{BusError, MessageBus, TapRefusal};
 use tapline::capture::CaptureError;
-use tapline::internals::{RUN_STARTED_TOPIC, is_run_ended};
+use tapline::internals::{RUN_STARTED_TOPIC, error_chain, is_run_ended};
 use tapline::session::RUN_STARTED_TYPE;
 
 use super::batch::{BATCHES_WAITING, Batch, Dealt};
@@ -247,7 +247,7 @@ fn publish(bus: &MessageBus, message: &InputMessage) -> Result<(), Refusal> {
     };
     match error {
         BusError::Refused { source } if is_encode_error(&source) => {
-            let what = source.to_string();
+            let what = error_chain(source.cause());
             Err(Refusal::Bad(BadLine { line: message.line, column: 1, what }))
         }
         _ => Err(Refusal::Final),
