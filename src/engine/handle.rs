@@ -23,11 +23,10 @@ use crate::sync::Arc;
 #[derive(Debug)]
 pub struct EventStoreWriter {
     engine: Engine,
-    /// Until the run is closed: what is left to be ended. `None` within in inline mode.
     ending: Ending,
 }
 
-/// What ends with the handle.
+/// Who has to end before the handle may go.
 #[derive(Debug)]
 enum Ending {
     /// The writer thread.

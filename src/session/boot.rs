@@ -1,6 +1,10 @@
 use super::{EventStoreConfig, OpenError};
 use crate::model::{InstanceId, REPLAY_FLAG, RunId};
-use crate::runs::{InstanceLock, SkippedFile, SweepError, SweepReport, check_replay_run, sweep};
+use crate::replay::StateCache;
+use crate::runs::{
+    InstanceLock, ParentRestore, RestoreParentError, SkippedFile, SweepError, SweepReport,
+    check_replay_run, restore_parent, sweep,
+};
 use crate::store::run_path;
 
 /// An instance's folder that is ready for recording: locked and swept. The run that the next one
@@ -49,6 +53,16 @@ impl Boot {
         };
         let instance_id = instance_id.clone();
         Ok(Self { instance_id, sweep, parent_run_id, flags, passed_over, _lock: lock })
+    }
+
+    /// Brings `cache` to the state of the run that the next one continues. `None` if there is none.
+    pub(super) fn restore(
+        &self,
+        config: &EventStoreConfig,
+        cache: &mut dyn StateCache,
+    ) -> Result<Option<ParentRestore>, RestoreParentError> {
+        let restore = |run_id| restore_parent(&config.base_dir, &self.instance_id, run_id, cache);
+        self.parent_run_id.map(restore).transpose()
     }
 
     /// Refuses where a file that nobody could look into may hold what happened last: what can be

@@ -7,7 +7,7 @@ use crate::markers::ExtractorRegistry;
 use crate::model::{InstanceId, RegisteredComponents};
 use crate::protocol::HaltReason;
 use crate::replay::StateCache;
-use crate::runs::{ParentRestore, restore_parent};
+use crate::runs::ParentRestore;
 
 /// Opens a run safely, which is also the shortest way. Made by [`RunSession::builder`].
 ///
@@ -92,7 +92,8 @@ impl SessionBuilder {
     /// `run_started_timeout`; twice that where the store hangs.
     pub fn open(self) -> Result<RunSession, OpenError> {
         let boot = self.boot()?;
-        self.open_booted(boot)
+        let Self { config, components, environment, options, .. } = self;
+        RunSession::open(boot, &config, components, &environment, &options)
     }
 
     /// Brings `cache` to the node's last state, opens the run, and takes a first snapshot. From
@@ -110,13 +111,8 @@ impl SessionBuilder {
         cache: &mut dyn StateCache,
     ) -> Result<(RunSession, Option<ParentRestore>), OpenError> {
         let boot = self.boot()?;
-        boot.check_whole()?;
-        let (base_dir, instance_id) = (&self.config.base_dir, &self.instance_id);
-        let restore = |run_id| restore_parent(base_dir, instance_id, run_id, cache);
-        let restored = boot.parent_run_id.map(restore).transpose()?;
-        let mut session = self.open_booted(boot)?;
-        session.take_first_snapshot(cache)?;
-        Ok((session, restored))
+        let Self { config, components, environment, options, .. } = self;
+        RunSession::restore_and_open(boot, &config, components, &environment, &options, cache)
     }
 
     fn boot(&self) -> Result<Boot, OpenError> {
@@ -125,10 +121,5 @@ impl SessionBuilder {
             boot.start_fresh();
         }
         Ok(boot)
-    }
-
-    fn open_booted(&self, boot: Boot) -> Result<RunSession, OpenError> {
-        let components = self.components.clone();
-        RunSession::open(boot, &self.config, components, &self.environment, &self.options)
     }
 }

@@ -10,7 +10,7 @@ use crate::engine::{CloseError, CloseReport, ProducerError, SnapshotAnchorer};
 use crate::model::{InstanceId, RegisteredComponents, RunId, UnixNanos, error_chain};
 use crate::protocol::HaltSignal;
 use crate::replay::StateCache;
-use crate::runs::{ParentRestore, SweepReport, restore_parent};
+use crate::runs::{ParentRestore, SweepReport};
 
 /// A node's runs, one after the other, for a kernel that opens and seals them: see
 /// [`KernelEventStore`]. A node without such a kernel opens a [`RunSession`].
@@ -90,49 +90,24 @@ impl EventStoreLifecycle {
         cache: &mut dyn StateCache,
     ) -> Result<Option<ParentRestore>, OpenError> {
         self.seal_left_over();
-        let opened = self.restored_run(instance_id, components, environment, cache);
-        if opened.is_err() {
-            self.state = State::Idle;
-        }
-        let (session, restored) = opened?.unzip();
-        if let Some(session) = session {
-            self.state = State::Open(Box::new(session));
-        }
-        Ok(restored.flatten())
-    }
-
-    /// What was restored, and the run that continues it with its first snapshot taken.
-    fn restored_run(
-        &mut self,
-        instance_id: &InstanceId,
-        components: RegisteredComponents,
-        environment: &Environment,
-        cache: &mut dyn StateCache,
-    ) -> Result<Option<(RunSession, Option<ParentRestore>)>, OpenError> {
-        self.booted(instance_id)?.map_or(Ok(()), Boot::check_whole)?;
-        let restored = self.restore_parent_cache(instance_id, cache)?;
-        let session = self.new_run(instance_id, components, environment)?;
-        let with_snapshot = |mut session: RunSession| {
-            session.take_first_snapshot(cache)?;
-            Ok((session, restored))
-        };
-        session.map(with_snapshot).transpose()
-    }
-
-    /// A run on the folder that is held then; `None` without a configuration. What a failed attempt
-    /// leaves behind is for the sweep of the next one.
-    fn new_run(
-        &mut self,
-        instance_id: &InstanceId,
-        components: RegisteredComponents,
-        environment: &Environment,
-    ) -> Result<Option<RunSession>, OpenError> {
-        self.booted(instance_id)?;
-        let booted = std::mem::replace(&mut self.state, State::Idle);
-        let (Some(config), State::Booted(boot)) = (&self.config, booted) else {
+        let Some((boot, config)) = self.take_boot(instance_id)?.zip(self.config.as_ref()) else {
             return Ok(None);
         };
-        RunSession::open(*boot, config, components, environment, &self.options).map(Some)
+        let options = &self.options;
+        let (session, restored) =
+            RunSession::restore_and_open(boot, config, components, environment, options, cache)?;
+        self.state = State::Open(Box::new(session));
+        Ok(restored)
+    }
+
+    /// The folder for the next run; `None` without a configuration. If the run does not open, the
+    /// folder is released, and the next attempt sweeps again.
+    fn take_boot(&mut self, instance_id: &InstanceId) -> Result<Option<Boot>, OpenError> {
+        self.booted(instance_id)?;
+        Ok(match std::mem::replace(&mut self.state, State::Idle) {
+            State::Booted(boot) => Some(*boot),
+            State::Idle | State::Open(_) => None,
+        })
     }
 
     /// The open run, with its producers and its read side.
@@ -183,11 +158,11 @@ impl KernelEventStore for EventStoreLifecycle {
             // The next run will continue this open one, so its state is not complete yet.
             return Err(OpenError::RunOpen { open: session.run_id() });
         }
-        let parent = self.booted(instance_id)?.and_then(|boot| boot.parent_run_id);
-        let Some((config, parent)) = self.config.as_ref().zip(parent) else {
+        self.booted(instance_id)?;
+        let Some((boot, config)) = self.boot_held().zip(self.config.as_ref()) else {
             return Ok(None);
         };
-        Ok(Some(restore_parent(&config.base_dir, instance_id, parent, cache)?))
+        Ok(boot.restore(config, cache)?)
     }
 
     fn open(
@@ -197,7 +172,8 @@ impl KernelEventStore for EventStoreLifecycle {
         environment: &Environment,
     ) -> Result<(), OpenError> {
         self.seal_left_over();
-        if let Some(session) = self.new_run(instance_id, components, environment)? {
+        if let Some((boot, config)) = self.take_boot(instance_id)?.zip(self.config.as_ref()) {
+            let session = RunSession::open(boot, config, components, environment, &self.options)?;
             self.state = State::Open(Box::new(session));
         }
         Ok(())

@@ -22,7 +22,7 @@ use crate::model::{
 use crate::protocol::{HaltReason, HaltSignal};
 use crate::read::EventStoreReader;
 use crate::replay::{CacheFollower, StateCache};
-use crate::runs::{RUN_ENDED_TOPIC, RUN_ENDED_TYPE};
+use crate::runs::{ParentRestore, RUN_ENDED_TOPIC, RUN_ENDED_TYPE};
 use crate::store::{RunReader, run_path, sidecar_path};
 
 /// One run that is being recorded, from its manifest and `RunStarted` to `RunEnded` and its seal.
@@ -144,6 +144,23 @@ impl RunSession {
         }
     }
 
+    /// Restores `cache` from the run that `boot` continues, opens the next one, and takes its first
+    /// snapshot.
+    pub(super) fn restore_and_open(
+        boot: Boot,
+        config: &EventStoreConfig,
+        components: RegisteredComponents,
+        environment: &Environment,
+        options: &LifecycleOptions,
+        cache: &mut dyn StateCache,
+    ) -> Result<(Self, Option<ParentRestore>), OpenError> {
+        boot.check_whole()?;
+        let restored = boot.restore(config, cache)?;
+        let mut session = Self::open(boot, config, components, environment, options)?;
+        session.take_first_snapshot(cache)?;
+        Ok((session, restored))
+    }
+
     /// Waits until the first entry is durable. If it takes too long, halts the run.
     fn start(&self, run_started: &EntryDraft<'_>, timeout: Duration) -> Result<(), OpenError> {
         let mut producer = self.writer.producer()?;
@@ -248,10 +265,7 @@ impl RunSession {
     }
 
     /// Takes the snapshot that makes this run restorable without the runs before it.
-    pub(super) fn take_first_snapshot(
-        &mut self,
-        cache: &mut dyn StateCache,
-    ) -> Result<(), OpenError> {
+    fn take_first_snapshot(&mut self, cache: &mut dyn StateCache) -> Result<(), OpenError> {
         let anchor = self.follow(cache).record_snapshot(&self.writer.snapshot_anchorer())?;
         self.restored_seq = anchor.high_watermark;
         Ok(())
