@@ -1,5 +1,6 @@
 //! One durable commit: a sealed frame from memory to disk. Files grow as they do in use, and begin
-//! anew after a gigabyte; opening files is not timed, nor is building frames where they have no keys.
+//! anew after a gigabyte; opening files is not timed, nor is building frames where they have no
+//! keys.
 
 mod support;
 

@@ -12,7 +12,8 @@ const RECORDS: usize = 64;
 
 fn hash(c: &mut Criterion) {
     let mut group = c.benchmark_group("hash");
-    // 4 lines are the 256-byte message of the design notes; 5 are a header and 256 bytes of payload.
+    // 4 lines are the 256-byte message of the design notes; 5 are a header and 256 bytes of
+    // payload.
     for lines in [1, 2, 4, 5, 9, 16] {
         let record_bytes = lines * LINE_BYTES;
         let buffer: Vec<u8> = (0..=u8::MAX).cycle().take(RECORDS * record_bytes).collect();

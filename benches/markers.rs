@@ -1,7 +1,9 @@
-//! What the data-marker sidecar costs: a tap, for each piece of market data that passes it, and the entries beside them.
+//! What the data-marker sidecar costs: a tap, for each piece of market data that passes it, and the
+//! entries beside them.
 //!
-//! Everything is measured in turns, with and without a sidecar, so that what else the machine does falls on both. A figure
-//! is the median of many turns, with the least and the most; what counts is the difference of the medians.
+//! Everything is measured in turns, with and without a sidecar, so that what else the machine does
+//! falls on both. A figure is the median of many turns, with the least and the most; what counts is
+//! the difference of the medians.
 
 use std::collections::VecDeque;
 use std::hint::black_box;
@@ -152,8 +154,8 @@ fn tap_cost(folder: &Path, turns: u64) {
     }
 }
 
-/// Entries a second with one piece of market data before each, as fast as they are taken; and the time that ten pieces and an
-/// entry behind them take until it is durable.
+/// Entries a second with one piece of market data before each, as fast as they are taken; and the
+/// time that ten pieces and an entry behind them take until it is durable.
 fn beside_entries(folder: &Path, rounds: usize, entries: u64) {
     let mut per_s = [const { Vec::new() }; 2];
     let mut ack_us = [const { Vec::new() }; 2];
@@ -173,8 +175,9 @@ fn beside_entries(folder: &Path, rounds: usize, entries: u64) {
     print_ratios(ratios, shed);
 }
 
-/// Entries at a fixed rate, each behind ten pieces of market data: the time from when an entry is due to its durability.
-/// Many short rounds: what a shared machine does to one of them does less to the median of their ratios.
+/// Entries at a fixed rate, each behind ten pieces of market data: the time from when an entry is
+/// due to its durability. Many short rounds: what a shared machine does to one of them does less to
+/// the median of their ratios.
 fn at_a_rate(folder: &Path, rounds: usize, entries: u64) {
     let mut p50_us = [const { Vec::new() }; 2];
     let mut p99_us = [const { Vec::new() }; 2];
@@ -196,7 +199,8 @@ fn at_a_rate(folder: &Path, rounds: usize, entries: u64) {
 
 const MODES: [&str; 2] = ["off", "on"];
 
-/// Measures a node without a sidecar and one with it, in each round, and which comes first changes; the markers that were shed.
+/// Measures a node without a sidecar and one with it, in each round, and which comes first changes;
+/// the markers that were shed.
 fn in_turns(folder: &Path, rounds: usize, mut measure: impl FnMut(usize, &mut Node)) -> u64 {
     let mut shed = 0;
     for round in 0..rounds {

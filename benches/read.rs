@@ -1,5 +1,5 @@
-//! Reading a sealed run of a quarter of a gigabyte, out of the page cache: all of it in order, all of it
-//! to verify, and entry by entry. Every hash is checked each time.
+//! Reading a sealed run of a quarter of a gigabyte, out of the page cache: all of it in order, all
+//! of it to verify, and entry by entry. Every hash is checked each time.
 
 mod support;
 
@@ -112,8 +112,8 @@ fn verify(c: &mut Criterion, run: &Run) {
     group.finish();
 }
 
-/// Entries of one frame; of all frames, which are all kept; and of all frames while one is kept, so that
-/// nearly each read takes a frame from the store.
+/// Entries of one frame; of all frames, which are all kept; and of all frames while one is kept, so
+/// that nearly each read takes a frame from the store.
 fn point(c: &mut Criterion, run: &Run) {
     let mut group = c.benchmark_group("point_read");
     group.sample_size(10);

@@ -1,8 +1,9 @@
-//! A node to copy from: two threads that trade, a ledger that follows the log and is snapshotted, an
-//! order that is durable before it is sent, an end on Ctrl-C, and a start that goes on with the state
-//! that the last one left, however that ended.
+//! A node to copy from: two threads that trade, a ledger that follows the log and is snapshotted,
+//! an order that is durable before it is sent, an end on Ctrl-C, and a start that goes on with the
+//! state that the last one left, however that ended.
 //!
-//! `cargo run --release --example live_node`, again and again; end it with Ctrl-C, or with `kill -9`.
+//! `cargo run --release --example live_node`, again and again; end it with Ctrl-C, or with
+//! `kill -9`.
 
 use std::collections::BTreeMap;
 use std::error::Error;

@@ -35,7 +35,8 @@
 //! The modules, from a node's side to the disk and back:
 //!
 //! - [`session`]: configuration, and a run from its opening to its seal.
-//! - [`bus`]: the message bus of one thread, and the tap that sees every message before any handler.
+//! - [`bus`]: the message bus of one thread, and the tap that sees every message before any
+//!   handler.
 //! - [`capture`]: which message types are captured, and how.
 //! - [`engine`]: producers, tickets, the writer.
 //! - [`store`]: where runs are kept. [`read`]: reading and verifying them.

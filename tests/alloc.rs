@@ -41,8 +41,8 @@ fn capturing_allocates_nothing() {
     let instance: InstanceId = "alloc".parse().expect("a valid id");
     let start = UnixNanos::new(1);
     store.open_run(RunManifest::new(instance, RunId::generate(start), start)).expect("new");
-    // The writer thread runs on, collecting and hashing, but has nothing to commit meanwhile: what a
-    // commit allocates is the store's business.
+    // The writer thread runs on, collecting and hashing, but has nothing to commit meanwhile: what
+    // a commit allocates is the store's business.
     let config = WriterConfig {
         max_batch_latency: Some(Duration::from_secs(10)),
         ..WriterConfig::default()

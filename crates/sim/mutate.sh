@@ -1,15 +1,17 @@
 #!/usr/bin/env bash
-# The test of the simulator: each weakening below changes a line of the engine, and a campaign has to fail.
+# The test of the simulator: each weakening below changes a line of the engine, and a campaign has
+# to fail.
 #
 #   crates/sim/mutate.sh              all weakenings
 #   crates/sim/mutate.sh folder       those whose name has "folder" in it
 #
-# Prints a line for each: OK and what was found, or FAIL if nothing was, if the weakening no longer changes anything,
-# or if it no longer compiles. Ends with status 1 if any failed.
+# Prints a line for each: OK and what was found, or FAIL if nothing was, if the weakening no longer
+# changes anything, or if it no longer compiles. Ends with status 1 if any failed.
 #
-# Not in the list: that ids ascend whatever the clock shows, and that names are believed before ids. Since both are so,
-# each suffices in these histories; tests/it/session/clock.rs and the tests of src/runs/lineage.rs hold each. Nor that
-# retention keeps the head, which is one of the newest in these histories: the tests of src/runs/retention.rs hold that.
+# Not in the list: that ids ascend whatever the clock shows, and that names are believed before ids.
+# Since both are so, each suffices in these histories; tests/it/session/clock.rs and the tests of
+# src/runs/lineage.rs hold each. Nor that retention keeps the head, which is one of the newest in
+# these histories: the tests of src/runs/retention.rs hold that.
 set -euo pipefail
 
 pattern=${1:-}

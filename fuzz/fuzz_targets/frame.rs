@@ -1,5 +1,5 @@
-//! Any bytes, read as a frame and as a record: nothing panics, every way to check a frame comes to the
-//! same, and a frame that was changed passes only if somebody has put in its hashes anew.
+//! Any bytes, read as a frame and as a record: nothing panics, every way to check a frame comes to
+//! the same, and a frame that was changed passes only if somebody has put in its hashes anew.
 
 #![no_main]
 

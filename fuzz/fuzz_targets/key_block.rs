@@ -1,5 +1,5 @@
-//! Any bytes, read as a block of the index, and blocks of sorted rows: the checks and the search come to
-//! what the plainest way comes to.
+//! Any bytes, read as a block of the index, and blocks of sorted rows: the checks and the search
+//! come to what the plainest way comes to.
 
 #![no_main]
 
@@ -86,8 +86,8 @@ fuzz_target!(|input: Input| {
     }
 });
 
-/// Whether sorted rows may be one block of a tier: there are tiers 0 to 5 and 255, the hashes of tier 4
-/// are divided by their highest three bits, those of tier 5 by their highest six.
+/// Whether sorted rows may be one block of a tier: there are tiers 0 to 5 and 255, the hashes of
+/// tier 4 are divided by their highest three bits, those of tier 5 by their highest six.
 fn fits(numbers: &[u128], tier: u16) -> bool {
     let bits = match tier {
         0..=3 | 255 => 0,

@@ -1,5 +1,5 @@
-//! Any bytes, read as a manifest and as an anchor: no panic, and no more memory than the bytes are worth.
-//! What can be read is written so that it reads back the same.
+//! Any bytes, read as a manifest and as an anchor: no panic, and no more memory than the bytes are
+//! worth. What can be read is written so that it reads back the same.
 
 #![no_main]
 

@@ -1,5 +1,5 @@
-//! A sidecar of any rows, in a store that gives them back as they are: scan, fold and verifier never panic and always end, and
-//! what verifies says the same when it is written anew.
+//! A sidecar of any rows, in a store that gives them back as they are: scan, fold and verifier
+//! never panic and always end, and what verifies says the same when it is written anew.
 
 #![no_main]
 
@@ -13,7 +13,8 @@ use tapline::internals::format::{MarkerCodec, decode_marker_manifest};
 use tapline::markers::{MarkerReader, MarkerSource, MarkerStoreError, MarkerVerifier};
 use tapline::{Marker, MarkerManifest, RunId};
 
-/// The rows, as they are. Where `honest`, blocks get hashes that fit what is in them, as far as they can be decoded.
+/// The rows, as they are. Where `honest`, blocks get hashes that fit what is in them, as far as
+/// they can be decoded.
 #[derive(Debug, Arbitrary)]
 struct Rows {
     honest: bool,

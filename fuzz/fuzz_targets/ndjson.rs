@@ -1,6 +1,6 @@
-//! Any bytes, plain or compressed, read as the program reads NDJSON: every line that is not blank is a
-//! message or a bad line, under its number; no line is held in memory that is longer than a line may be;
-//! and a message has what `serde_json` finds in the line.
+//! Any bytes, plain or compressed, read as the program reads NDJSON: every line that is not blank
+//! is a message or a bad line, under its number; no line is held in memory that is longer than a
+//! line may be; and a message has what `serde_json` finds in the line.
 
 #![no_main]
 

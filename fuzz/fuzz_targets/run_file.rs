@@ -1,5 +1,6 @@
-//! A run file that was changed, or any bytes in its place: what is ours never panics, whatever redb does;
-//! and where the verifier, which knows the root, finds nothing, all that can be read is as it was sealed.
+//! A run file that was changed, or any bytes in its place: what is ours never panics, whatever redb
+//! does; and where the verifier, which knows the root, finds nothing, all that can be read is as it
+//! was sealed.
 
 #![no_main]
 

@@ -1,6 +1,6 @@
-//! A run whose rows were changed, in a store that gives them back as they are: reading and verifying it
-//! never panics and always ends, the findings do not depend on threads, and where there are none, with
-//! the root known, all that can be read is as it was sealed.
+//! A run whose rows were changed, in a store that gives them back as they are: reading and
+//! verifying it never panics and always ends, the findings do not depend on threads, and where
+//! there are none, with the root known, all that can be read is as it was sealed.
 
 #![no_main]
 

@@ -50,8 +50,9 @@ impl Content {
         })
     }
 
-    /// Reads all that can be read of a run that is damaged, past every error that a scan goes on behind. Asks nothing more when
-    /// that has taken [`PATIENCE`]: for one question redb may need seconds.
+    /// Reads all that can be read of a run that is damaged, past every error that a scan goes on
+    /// behind. Asks nothing more when that has taken [`PATIENCE`]: for one question redb may need
+    /// seconds.
     pub fn read_what_there_is(source: &Arc<dyn RunReader>) {
         let began = Instant::now();
         let is_patient = || began.elapsed() < PATIENCE;

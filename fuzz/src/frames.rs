@@ -48,7 +48,8 @@ impl Payload {
     }
 }
 
-/// Small, so that what passes them is met; and large enough for records of more than a BLAKE3 chunk.
+/// Small, so that what passes them is met; and large enough for records of more than a BLAKE3
+/// chunk.
 const RECORD_LIMITS: RecordLimits =
     RecordLimits { record_bytes_max: 2 << 10, keys_max: 4, key_bytes_max: 40 };
 
@@ -109,7 +110,8 @@ impl Stream {
         }
     }
 
-    /// The next frame, of as many of the messages as fit, which are returned with it; `None` where none does.
+    /// The next frame, of as many of the messages as fit, which are returned with it; `None` where
+    /// none does.
     pub fn frame<'a>(
         &mut self,
         stretch: &'a Stretch,
@@ -165,8 +167,8 @@ impl Stream {
     }
 }
 
-/// Gives a frame that parses the hashes that its records have, and the root that follows: what somebody
-/// can do who wants damage not to be noticed. The places are those of `docs/format.md`.
+/// Gives a frame that parses the hashes that its records have, and the root that follows: what
+/// somebody can do who wants damage not to be noticed. The places are those of `docs/format.md`.
 pub fn reforge(bytes: &mut [u8], record_hashes: &[Hash]) {
     let lines = u32::from_le_bytes(bytes[20..24].try_into().expect("four bytes")) as usize;
     let hashes = LINE_BYTES + lines * LINE_BYTES;

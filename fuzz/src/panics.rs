@@ -1,5 +1,6 @@
-//! Panics of redb. It takes some damage of a file for impossible; the program reads files in a process of
-//! their own for that reason. Here such a panic is told from one of tapline's, which is a finding.
+//! Panics of redb. It takes some damage of a file for impossible; the program reads files in a
+//! process of their own for that reason. Here such a panic is told from one of tapline's, which is
+//! a finding.
 
 use std::any::Any;
 use std::backtrace::Backtrace;
@@ -11,8 +12,8 @@ use std::sync::{Mutex, PoisonError};
 #[derive(Debug)]
 pub struct Fault(#[expect(dead_code, reason = "shown where it was not expected")] String);
 
-/// From now on, a panic that comes from redb unwinds; any other ends the process, as libFuzzer's hook has it.
-/// Each place in redb that panics is named once on stderr.
+/// From now on, a panic that comes from redb unwinds; any other ends the process, as libFuzzer's
+/// hook has it. Each place in redb that panics is named once on stderr.
 pub fn forgive_redb() {
     let abort = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |panic| {

@@ -1,4 +1,5 @@
-//! The rows of a run file without the file: to be changed where redb would not let a changed page through.
+//! The rows of a run file without the file: to be changed where redb would not let a changed page
+//! through.
 
 use std::collections::BTreeMap;
 
@@ -87,7 +88,8 @@ impl RunReader for Rows {
         Ok(self.names.range(from..).map(|(id, name)| (*id, name.clone())).collect())
     }
 
-    /// The smallest `seq` of all blocks: what a search that trusts their order finds where it holds.
+    /// The smallest `seq` of all blocks: what a search that trusts their order finds where it
+    /// holds.
     fn indexed(&self, hash: u64, from: u64) -> Result<Option<u64>, ReadFault> {
         let wanted = KeyRow::new(hash, from);
         let found = self.blocks.values().filter_map(|block| {

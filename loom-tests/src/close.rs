@@ -1,5 +1,5 @@
-//! [`RunGate`] with [`LaneState`](crate::protocol::LaneState): a push that races with the end of the
-//! run is in the log or refused, never both, never neither, whatever ends the run.
+//! [`RunGate`] with [`LaneState`](crate::protocol::LaneState): a push that races with the end of
+//! the run is in the log or refused, never both, never neither, whatever ends the run.
 //!
 //! Two or three threads. Exhaustive, except where two producers race, which is bounded to 3
 //! preemptions (4 were tried too: more than 400 000 executions each, 18 s).
@@ -118,8 +118,8 @@ fn nobody_hears_a_falsehood_when_a_halt_races_with_close() {
     assert_eq!(seen, BTreeSet::from([[NotPushed], [Accepted], [Refused], [Halted]].map(Vec::from)));
 }
 
-/// As a tap does that was cleared too late: it finds the run ended and halts the node. What raced with
-/// the close is in the log or refused all the same.
+/// As a tap does that was cleared too late: it finds the run ended and halts the node. What raced
+/// with the close is in the log or refused all the same.
 ///
 /// 12 646 executions, 0.4 s.
 #[test]
@@ -159,7 +159,8 @@ fn a_waiter_for_the_end_is_woken() {
     assert_eq!(slept, BTreeSet::from([false, true]));
 }
 
-/// Who waits for the writer's answer, and finds it closing without one, gives up: an answer that was given before is seen.
+/// Who waits for the writer's answer, and finds it closing without one, gives up: an answer that
+/// was given before is seen.
 ///
 /// 6 executions.
 #[test]

@@ -1,6 +1,7 @@
 //! [`HaltSignal`]: one reason, told once, visible to all who see the halt, and nobody sleeps on.
 //!
-//! Two threads, three where reasons compete, exhaustive: at most 94 executions each, together 0.01 s.
+//! Two threads, three where reasons compete, exhaustive: at most 94 executions each, together 0.01
+//! s.
 
 use std::collections::BTreeSet;
 use std::sync::Mutex;
@@ -63,8 +64,8 @@ fn a_halted_run_has_a_reason() {
     assert_eq!(halted, BTreeSet::from([false, true]));
 }
 
-/// Who sees the halt sees all that the halting thread did before. Waiters rely on it: one that wakes
-/// because of a halt asks once more whether its message became durable before that.
+/// Who sees the halt sees all that the halting thread did before. Waiters rely on it: one that
+/// wakes because of a halt asks once more whether its message became durable before that.
 #[test]
 fn who_sees_the_halt_sees_what_came_before() {
     let halted = explore(|| {
@@ -84,7 +85,8 @@ fn who_sees_the_halt_sees_what_came_before() {
     assert_eq!(halted, BTreeSet::from([false, true]));
 }
 
-/// A waiter for something that will never come is woken by the halt. Missed, it would be a deadlock.
+/// A waiter for something that will never come is woken by the halt. Missed, it would be a
+/// deadlock.
 #[test]
 fn a_halt_wakes_waiters() {
     let slept = explore(|| {

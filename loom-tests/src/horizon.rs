@@ -1,5 +1,5 @@
-//! [`OrderClock`]: merged by the horizon rule, an effect is never taken in an earlier round than its
-//! cause, and never before it.
+//! [`OrderClock`]: merged by the horizon rule, an effect is never taken in an earlier round than
+//! its cause, and never before it.
 //!
 //! The shared counter, since loom cannot see the cycle counter. Two producers and two rounds, or a
 //! chain of three producers and one round, under a writer that ends with a last round over what is
@@ -23,7 +23,8 @@ fn signal() -> Signal {
 }
 
 /// A producer that submits `name` once it has learnt of its `cause`, and tells of it. If it has not
-/// heard of the cause when it looks, it submits nothing; loom tries both. Returns what it submitted.
+/// heard of the cause when it looks, it submits nothing; loom tries both. Returns what it
+/// submitted.
 fn spawn_producer(
     clock: &Arc<OrderClock>,
     mut ring: Pusher<Message>,

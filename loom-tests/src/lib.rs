@@ -1,7 +1,7 @@
 //! Loom models of what the engine's threads say to each other through memory.
 //!
-//! `cargo test -p loom-tests` runs them; no flag is needed. What is checked are the production files
-//! of `src/protocol`, included here as they are: they take atomics, locks and fences from
+//! `cargo test -p loom-tests` runs them; no flag is needed. What is checked are the production
+//! files of `src/protocol`, included here as they are: they take atomics, locks and fences from
 //! `crate::sync`, which in this crate is made of loom's types. One module is one protocol, one test
 //! one property of it. `mutate.sh` weakens the production files one line at a time and checks that
 //! the model of the property notices.

@@ -1,9 +1,10 @@
-//! [`MarkStamp`]: a mark of market data that goes by the stamp of the data before it still stands behind every entry that
-//! caused it, and before every entry it caused.
+//! [`MarkStamp`]: a mark of market data that goes by the stamp of the data before it still stands
+//! behind every entry that caused it, and before every entry it caused.
 //!
-//! A feed that marks data w and then x, and another producer's entry y, under a writer of two rounds, the
-//! second when both are done. The writer looks into the two rings in either order: into that of the cause first is what
-//! finds a cause that is not there yet. Exhaustive, but for the model of three producers.
+//! A feed that marks data w and then x, and another producer's entry y, under a writer of two
+//! rounds, the second when both are done. The writer looks into the two rings in either order: into
+//! that of the cause first is what finds a cause that is not there yet. Exhaustive, but for the
+//! model of three producers.
 
 use std::collections::BTreeSet;
 
@@ -44,8 +45,8 @@ fn part(part: impl FnOnce(Producer) + 'static) -> Part {
     Box::new(part)
 }
 
-/// Each producer does its part, under a writer that does a round, and one when they are done; it looks into their rings in
-/// the order given. What was taken.
+/// Each producer does its part, under a writer that does a round, and one when they are done; it
+/// looks into their rings in the order given. What was taken.
 fn run(order: &'static [char], parts: Vec<Part>) -> String {
     let clock = Arc::new(OrderClock::counter());
     let latest_entry = Arc::new(LatestEntry::new());
@@ -115,7 +116,8 @@ fn so_it_does_when_the_cause_is_looked_for_first() {
     assert_eq!(seen, orders(&["wy", "yw", "wyx", "ywx"]));
 }
 
-/// The latest entry that the feed finds is not the one that caused its data, but one that was noted after that.
+/// The latest entry that the feed finds is not the one that caused its data, but one that was noted
+/// after that.
 ///
 /// At most 2 preemptions: 10 968 executions, 1.5 s.
 #[test]

@@ -69,7 +69,8 @@ fn the_watermark_only_rises() {
     assert_eq!(seen.len(), 10, "all rising series of three out of 0, 1, 2: {seen:?}");
 }
 
-/// Whom a reader tells what it has seen durable finds the watermark no lower, and the entries there.
+/// Whom a reader tells what it has seen durable finds the watermark no lower, and the entries
+/// there.
 #[test]
 fn the_watermark_can_be_passed_on() {
     let seen = explore(|| {

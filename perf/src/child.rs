@@ -26,7 +26,8 @@ pub(crate) fn answer(spec: &str, measure: impl Fn(&Spec) -> Result<Outcome>) -> 
     Ok(())
 }
 
-/// Ends the process after `deadline`: a system that hangs must not keep the others from being measured.
+/// Ends the process after `deadline`: a system that hangs must not keep the others from being
+/// measured.
 fn give_up_after(deadline: Duration) {
     std::thread::spawn(move || {
         std::thread::sleep(deadline);

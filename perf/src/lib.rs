@@ -1,8 +1,8 @@
-//! The laboratory: measures tapline, what it is compared with, and the limits of the machine, all with
-//! the same code and each in a process of its own.
+//! The laboratory: measures tapline, what it is compared with, and the limits of the machine, all
+//! with the same code and each in a process of its own.
 //!
-//! The program is [`main`]. A system that cannot be part of this workspace implements [`System`] in a
-//! program of its own, whose `main` calls [`child_main`].
+//! The program is [`main`]. A system that cannot be part of this workspace implements [`System`] in
+//! a program of its own, whose `main` calls [`child_main`].
 
 #![expect(clippy::cast_sign_loss, reason = "seconds and ratios are never negative")]
 

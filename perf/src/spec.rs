@@ -58,14 +58,16 @@ pub struct Settings {
     pub ring_lines: usize,
     /// tapline: the writer spins when idle, instead of yielding and sleeping.
     pub spin: bool,
-    /// Databases behind a channel: the most rows in one commit, where not as each is used by default.
+    /// Databases behind a channel: the most rows in one commit, where not as each is used by
+    /// default.
     pub rows_per_commit: Option<usize>,
     /// tapline: bytes of frames that its reader keeps, where not its default.
     pub keep_bytes: Option<usize>,
 }
 
 impl Settings {
-    /// Bytes a message takes in whole lines, as tapline lays it out: a header line, then key and payload.
+    /// Bytes a message takes in whole lines, as tapline lays it out: a header line, then key and
+    /// payload.
     pub fn record_bytes(&self) -> usize {
         const LINE: usize = 64;
         const KEY_HEADER: usize = 4;
@@ -148,8 +150,8 @@ impl Measure {
     }
 }
 
-/// When producers stop pushing: at the first of both, so that slow systems write shorter runs in the
-/// same time.
+/// When producers stop pushing: at the first of both, so that slow systems write shorter runs in
+/// the same time.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Stop {
     /// After so many entries, of all producers together.

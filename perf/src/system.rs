@@ -1,4 +1,5 @@
-//! What is measured: a system that takes messages and makes them durable, seen alike whichever it is.
+//! What is measured: a system that takes messages and makes them durable, seen alike whichever it
+//! is.
 
 use std::path::Path;
 
@@ -23,7 +24,8 @@ pub trait System: Sized {
     /// error that caused it.
     fn close(self) -> Result<Closed>;
 
-    /// Opens, for reading, what was closed in `dir`. An error where nothing is kept that can be read.
+    /// Opens, for reading, what was closed in `dir`. An error where nothing is kept that can be
+    /// read.
     fn reader(dir: &Path, settings: &Settings) -> Result<Box<dyn Reader>>;
 }
 
@@ -32,8 +34,8 @@ pub trait Lane: Send {
     /// Pushes one message; returns when it is accepted. Waits where there is no room.
     fn push(&mut self, message: &Message<'_>) -> Result<()>;
 
-    /// How many of the messages pushed through this lane are durable, in the order they were pushed.
-    /// Polled without pause: a load or two.
+    /// How many of the messages pushed through this lane are durable, in the order they were
+    /// pushed. Polled without pause: a load or two.
     fn durable(&self) -> u64;
 }
 

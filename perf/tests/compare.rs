@@ -1,5 +1,5 @@
-//! The comparison from end to end: every workload on every system of this workspace, a thousand entries
-//! each, everything read back.
+//! The comparison from end to end: every workload on every system of this workspace, a thousand
+//! entries each, everything read back.
 
 use std::fs;
 use std::path::Path;

@@ -27,7 +27,8 @@ pub enum BusError {
         /// The endpoint.
         endpoint: String,
     },
-    /// Nobody waits for this response. The tap has not seen it, unless it was the tap that cancelled the request.
+    /// Nobody waits for this response. The tap has not seen it, unless it was the tap that
+    /// cancelled the request.
     #[error("no request with correlation id {correlation_id} is pending")]
     UnknownCorrelation {
         /// The response's correlation id.

@@ -118,7 +118,8 @@ impl MessageBus {
     /// subscribed. Returns how many there were and what the tap did with the message.
     ///
     /// The tap sees the message also when nobody subscribed. Allocates only for a topic that is
-    /// new, or whose subscribers have changed; a bus of more than 65 536 topics looks each up anew from time to time.
+    /// new, or whose subscribers have changed; a bus of more than 65 536 topics looks each up anew
+    /// from time to time.
     pub fn publish(&self, topic: &str, message: &dyn Any) -> Result<Published, BusError> {
         let captured = self.tap.pass(|tap| tap.on_publish(topic, message))?;
         let handlers = self.subscriptions.borrow_mut().handlers(topic);

@@ -3,8 +3,8 @@ use std::rc::Rc;
 
 use super::{Handler, topic_matches};
 
-/// The topics whose subscribers are remembered: as many as a tap takes by default (`names_max`). When there are more, all are
-/// forgotten and found again as they come.
+/// The topics whose subscribers are remembered: as many as a tap takes by default (`names_max`).
+/// When there are more, all are forgotten and found again as they come.
 pub(super) const CACHED_TOPICS_MAX: usize = 65_536;
 
 /// Names one subscription of one bus. Never used again, also after the subscription is gone.

@@ -7,7 +7,8 @@ use crate::engine::{Durability, Producer, SubmitError};
 use crate::markers::{MarkerTap, Observed};
 use crate::model::Captured;
 
-/// Captures messages of one thread: looks up the encoder, encodes into the producer's record, pushes.
+/// Captures messages of one thread: looks up the encoder, encodes into the producer's record,
+/// pushes.
 ///
 /// Installed as the tap of a [`MessageBus`](crate::bus::MessageBus), or called directly.
 #[derive(Debug)]

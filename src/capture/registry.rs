@@ -42,9 +42,9 @@ impl EncoderRegistry {
         self.insert::<T>(Slot::Message(Arc::new(encoder)))
     }
 
-    /// Captures what `E`, an envelope around other messages, contains: payload type, bytes and index
-    /// keys are those of the message inside, which needs an encoder of its own. Up to eight envelopes around each other are
-    /// opened; what is in more is not captured.
+    /// Captures what `E`, an envelope around other messages, contains: payload type, bytes and
+    /// index keys are those of the message inside, which needs an encoder of its own. Up to eight
+    /// envelopes around each other are opened; what is in more is not captured.
     pub fn register_envelope<E: 'static>(
         &mut self,
         unwrap: impl for<'a> Fn(&'a E) -> &'a (dyn Any + 'static) + Send + Sync + 'static,

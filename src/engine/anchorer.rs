@@ -28,9 +28,10 @@ impl SnapshotAnchorer {
         self.request(None, blob_ref, content_hash)
     }
 
-    /// Records an anchor at entry `high_watermark`, the last one whose effect the snapshot contains.
-    /// What was submitted before this call is made durable first. Refused where the entry is not
-    /// durable then, or lies before the last anchor. Blocks as [`record`](Self::record) does.
+    /// Records an anchor at entry `high_watermark`, the last one whose effect the snapshot
+    /// contains. What was submitted before this call is made durable first. Refused where the entry
+    /// is not durable then, or lies before the last anchor. Blocks as [`record`](Self::record)
+    /// does.
     pub fn record_at(
         &self,
         high_watermark: u64,

@@ -20,13 +20,13 @@ pub struct ConfigError {
     pub allowed: String,
 }
 
-/// How the writer waits when there is nothing to do. Producers do not wake it, unless their ring is full: the wait decides
-/// how soon an entry is noticed, and what an idle node costs.
+/// How the writer waits when there is nothing to do. Producers do not wake it, unless their ring is
+/// full: the wait decides how soon an entry is noticed, and what an idle node costs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "kind")]
 pub enum WaitStrategy {
-    /// Never gives up its core, but to hand a frame to the committer thread and to wait for it. For a
-    /// core of its own.
+    /// Never gives up its core, but to hand a frame to the committer thread and to wait for it. For
+    /// a core of its own.
     Spin,
     /// Spins, then yields its core to others, then sleeps for a while at a time.
     Park {
@@ -35,8 +35,8 @@ pub enum WaitStrategy {
         /// Rounds to yield before sleeping.
         yields: u32,
         /// How long to sleep at a time, in microseconds: what an entry that comes after a pause can
-        /// wait before it is noticed. Default 50, which costs an idle node about a quarter of a core
-        /// on a virtual machine.
+        /// wait before it is noticed. Default 50, which costs an idle node about a quarter of a
+        /// core on a virtual machine.
         park_us: u64,
     },
 }
@@ -54,7 +54,8 @@ impl Default for WaitStrategy {
 /// Settings of the writer and of the producers' rings.
 ///
 /// Every field has a default; a missing one deserializes to it, and a name that is none is ignored.
-/// Durations are whole milliseconds in JSON and TOML, or microseconds where the name says so. [`EventStoreWriter::spawn`](super::EventStoreWriter::spawn) validates all of them.
+/// Durations are whole milliseconds in JSON and TOML, or microseconds where the name says so.
+/// [`EventStoreWriter::spawn`](super::EventStoreWriter::spawn) validates all of them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct WriterConfig {
@@ -64,8 +65,8 @@ pub struct WriterConfig {
     #[serde(rename = "halt_threshold_ms", with = "duration_ms")]
     pub halt_threshold: Duration,
     /// How long `close` and `Drop` wait for the writer before they halt the run. 1 ms to 1 h.
-    /// Default 30 s: several full rings on a slow disk, and the sorting of the index, 65 ns a key. Of a
-    /// close that took longer, the run may still be sealed afterwards.
+    /// Default 30 s: several full rings on a slow disk, and the sorting of the index, 65 ns a key.
+    /// Of a close that took longer, the run may still be sealed afterwards.
     #[serde(rename = "close_timeout_ms", with = "duration_ms")]
     pub close_timeout: Duration,
     /// Lines (64 bytes each) in each producer's ring. 64 to 16 777 216. Default 32 768 (2 MiB): a
@@ -77,20 +78,21 @@ pub struct WriterConfig {
     pub record_bytes_max: usize,
     /// Distinct topics and payload types one producer can use. 2 to 1 048 576. Default 65 536.
     pub names_max: usize,
-    /// Bytes of one topic or payload type. 1 to 4 096, and no more than a record can hold. Default 1 024.
+    /// Bytes of one topic or payload type. 1 to 4 096, and no more than a record can hold. Default
+    /// 1 024.
     pub name_bytes_max: usize,
     /// Index keys on one entry. 0 to 1 024. Default 16.
     pub keys_per_entry_max: usize,
     /// Bytes of one index key. 1 to 4 096. Default 256.
     pub key_bytes_max: usize,
-    /// Producers at one time. One that is dropped keeps its place until the writer has taken what it pushed. 1 to 65 536.
-    /// Default 1 024. Inline mode has no rings, and no limit.
+    /// Producers at one time. One that is dropped keeps its place until the writer has taken what
+    /// it pushed. 1 to 65 536. Default 1 024. Inline mode has no rings, and no limit.
     pub producers_max: usize,
     /// Entries in one commit. 1 to 1 048 576. Default 65 536.
     pub batch_entries_max: usize,
-    /// Bytes in one commit. 4 KiB to 32 MiB less one page, what redb's cache can take whole. Default
-    /// 4 MiB less one page: 8 % more throughput than with half of it, and redb stores a value in a
-    /// power-of-two run of pages, so a few bytes more would take twice the space.
+    /// Bytes in one commit. 4 KiB to 32 MiB less one page, what redb's cache can take whole.
+    /// Default 4 MiB less one page: 8 % more throughput than with half of it, and redb stores a
+    /// value in a power-of-two run of pages, so a few bytes more would take twice the space.
     pub batch_bytes_max: usize,
     /// How long the first entry of a batch may wait for company. None (default): not at all, what
     /// comes while a commit is under way makes the next batch. Up to 10 s.
@@ -107,8 +109,8 @@ pub struct WriterConfig {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub writer_core: Option<usize>,
     /// Frames of at least so many bytes are committed on a thread of their own, while the writer
-    /// collects and hashes the next one. Smaller ones are not worth waking another thread for; above
-    /// `batch_bytes_max` there is no such thread. 0 to 128 MiB. Default 256 KiB.
+    /// collects and hashes the next one. Smaller ones are not worth waking another thread for;
+    /// above `batch_bytes_max` there is no such thread. 0 to 128 MiB. Default 256 KiB.
     pub overlap_bytes_min: usize,
     /// The core the committer thread is pinned to. None (default): not pinned.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -175,7 +177,8 @@ impl WriterConfig {
         Ok(())
     }
 
-    /// The longest name that a record can hold. A ring has room for it twice: the largest record is what fits behind that.
+    /// The longest name that a record can hold. A ring has room for it twice: the largest record is
+    /// what fits behind that.
     fn longest_name(&self) -> usize {
         NAME_BYTES_MAX.min(self.record_bytes_max - LINE_BYTES)
     }
@@ -278,7 +281,8 @@ mod tests {
         WriterConfig { record_bytes_max: config.record_bytes_max, ..too_large }
     }
 
-    /// Bytes of a frame with nothing but a record as large as allowed, and the names it brings, as long as allowed.
+    /// Bytes of a frame with nothing but a record as large as allowed, and the names it brings, as
+    /// long as allowed.
     fn frame_bytes(config: &WriterConfig) -> usize {
         let mut builder = RecordBuilder::new(config.record_limits());
         let payload = vec![0; config.record_bytes_max - LINE_BYTES];

@@ -1,5 +1,5 @@
-//! Who runs the writer. There is one writer; a thread of its own drives it, or whoever has something
-//! for it does so on their own thread.
+//! Who runs the writer. There is one writer; a thread of its own drives it, or whoever has
+//! something for it does so on their own thread.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::thread::{JoinHandle, Thread};

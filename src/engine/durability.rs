@@ -22,8 +22,8 @@ impl Durability {
         Self { shared, producer, state }
     }
 
-    /// True once the message of `ticket` is durable; false for a ticket of another run. One load for
-    /// a ticket of its own producer, a short lock for another.
+    /// True once the message of `ticket` is durable; false for a ticket of another run. One load
+    /// for a ticket of its own producer, a short lock for another.
     pub fn is_durable(&self, ticket: Ticket) -> bool {
         if !self.shared.issued(ticket) {
             false

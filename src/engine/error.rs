@@ -100,7 +100,8 @@ pub enum CloseError {
     /// The `RunEnded` draft does not fit into a record. The run is left unsealed.
     #[error("the final entry does not fit")]
     Draft(#[from] RecordLimitError),
-    /// Topic or payload type of the `RunEnded` draft is empty or too long. The run is left unsealed.
+    /// Topic or payload type of the `RunEnded` draft is empty or too long. The run is left
+    /// unsealed.
     #[error("the final entry's topic or payload type has {bytes} bytes: allowed are 1 to {max}")]
     NameLength {
         /// Bytes of the name.
@@ -140,8 +141,9 @@ pub enum SubmitError {
         /// The setting `halt_threshold`.
         threshold: Duration,
     },
-    /// The run is closed, closing or halted. A submit that waits for room when that happens returns it then; one that
-    /// races with `close` waits for the writer's verdict, which comes when all that was accepted is durable.
+    /// The run is closed, closing or halted. A submit that waits for room when that happens returns
+    /// it then; one that races with `close` waits for the writer's verdict, which comes when all
+    /// that was accepted is durable.
     #[error("the run takes no more messages: it is closed or halted")]
     Closed,
     /// The message does not fit into a record. The run goes on.

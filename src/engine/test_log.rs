@@ -15,8 +15,9 @@ pub(super) fn payloads(reader: &dyn RunReader) -> Vec<Vec<u8>> {
     payloads
 }
 
-/// How often a stress test does what it would do `times` times. Divided by `TAPLINE_STRESS_DIVISOR`, for where
-/// everything takes much longer than usual, as under a sanitizer.
+/// How often a stress test does what it would do `times` times. Divided by
+/// `TAPLINE_STRESS_DIVISOR`, for where everything takes much longer than usual, as under a
+/// sanitizer.
 pub(super) fn stress(times: u64) -> u64 {
     let divisor = std::env::var("TAPLINE_STRESS_DIVISOR");
     times / divisor.map_or(1, |divisor| divisor.parse().expect("a number above 0"))

@@ -6,8 +6,8 @@
 //! up to 16 at once with AVX-512. The result is the ordinary BLAKE3 of each record.
 //!
 //! `blake3::platform` is public, but that crate does not promise to keep it. So `Cargo.toml` has an
-//! upper bound for its version, only [`hash_blocks`] uses it, and a property test compares the result
-//! with stock BLAKE3.
+//! upper bound for its version, only [`hash_blocks`] uses it, and a property test compares the
+//! result with stock BLAKE3.
 
 use blake3::platform::{MAX_SIMD_DEGREE, Platform};
 

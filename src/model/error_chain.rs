@@ -2,8 +2,8 @@ use std::error::Error;
 
 /// The text of `error` and of all its sources, outermost first: `A: B: C`.
 ///
-/// The errors of this crate leave their sources out of their own texts. Errors of other crates often
-/// end with the text of their source; such a source is not shown twice.
+/// The errors of this crate leave their sources out of their own texts. Errors of other crates
+/// often end with the text of their source; such a source is not shown twice.
 pub(crate) fn error_chain(error: &dyn Error) -> String {
     let mut chain = error.to_string();
     let mut next = error.source();

@@ -77,7 +77,8 @@ impl FromStr for Hash {
 pub struct Fingerprint(blake3::Hasher);
 
 impl Fingerprint {
-    /// Adds `bytes` to what is hashed. The result depends on the bytes, not on how they were divided.
+    /// Adds `bytes` to what is hashed. The result depends on the bytes, not on how they were
+    /// divided.
     pub fn update(&mut self, bytes: &[u8]) -> &mut Self {
         self.0.update(bytes);
         self

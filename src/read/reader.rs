@@ -107,8 +107,8 @@ impl EventStoreReader {
     /// All keys of `kind`, in the order of their first mention. This scans the run and holds a few
     /// frames in memory. To find one key, use [`lookup`](Self::lookup).
     ///
-    /// A damaged or missing entry is an error in its place, as in a [`Scan`]. So is a key that cannot
-    /// be looked up. The other keys of its entry are still returned.
+    /// A damaged or missing entry is an error in its place, as in a [`Scan`]. So is a key that
+    /// cannot be looked up. The other keys of its entry are still returned.
     pub fn keys(
         &self,
         kind: IndexKind,

@@ -49,7 +49,8 @@ mod imp {
     #[inline]
     #[expect(unsafe_code, reason = "a processor instruction without a safe wrapper")]
     pub(super) fn fence_loads() {
-        // SAFETY: `lfence` belongs to SSE2, which every x86-64 processor has, and touches no memory.
+        // SAFETY: `lfence` belongs to SSE2, which every x86-64 processor has, and touches no
+        // memory.
         unsafe { _mm_lfence() }
     }
 

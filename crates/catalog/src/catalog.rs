@@ -11,8 +11,8 @@ pub type CatalogError = Box<dyn Error + Send + Sync + 'static>;
 /// The records of a slice, in the order of their `ts_init`.
 pub type SliceRecords = Box<dyn Iterator<Item = Result<MarketRecord, CatalogError>> + Send>;
 
-/// A stretch of time, in Unix nanoseconds of `ts_init`. Both ends belong to it; one that ends before
-/// it begins is empty.
+/// A stretch of time, in Unix nanoseconds of `ts_init`. Both ends belong to it; one that ends
+/// before it begins is empty.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct TimeRange {
     /// Its first instant.

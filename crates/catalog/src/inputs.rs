@@ -8,8 +8,8 @@ use crate::market_data::MarketDataClass;
 pub struct ReplayInputs {
     /// The first entry. Entries count from 1, so 0 means the same as 1.
     pub from_seq: u64,
-    /// The last entry; `u64::MAX` for the run's last. Below `from_seq` no entry is replayed, but the
-    /// market data is, whole.
+    /// The last entry; `u64::MAX` for the run's last. Below `from_seq` no entry is replayed, but
+    /// the market data is, whole.
     pub to_seq: u64,
     /// The market data. Where two records have the same `ts_init`, that of the earlier request in
     /// this list comes first.
@@ -71,8 +71,8 @@ pub struct PlannedInputs {
 
 impl ReplayInputs {
     /// The entries of a range alone, without market data. Both ends belong to it, as in
-    /// [`EventStoreReader::scan`](tapline::EventStoreReader::scan): from 0 it begins with entry 1, and with `to_seq` below `from_seq`
-    /// it is empty.
+    /// [`EventStoreReader::scan`](tapline::EventStoreReader::scan): from 0 it begins with entry 1,
+    /// and with `to_seq` below `from_seq` it is empty.
     pub const fn entries(from_seq: u64, to_seq: u64) -> Self {
         Self { from_seq, to_seq, data: Vec::new() }
     }

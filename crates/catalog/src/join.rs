@@ -43,7 +43,8 @@ pub enum JoinError {
         /// The catalog's error.
         source: CatalogError,
     },
-    /// A record is before the one ahead of it, or outside its slice: there is no order to replay in.
+    /// A record is before the one ahead of it, or outside its slice: there is no order to replay
+    /// in.
     #[error(
         "a {class} of {instrument} in {slice_ref} is at {ts_init}, but only {allowed} can follow \
          there; sort the slice by ts_init and let slices not overlap"
@@ -68,8 +69,8 @@ pub enum JoinError {
 /// - A record comes before the first entry, in that order, whose `ts_init` is not before the
 ///   record's: at the same time **market data comes before entries**, since an entry may have been
 ///   caused by it.
-/// - Records come in the order of their `ts_init`; at the same time that of the earlier request comes
-///   first, and those of one request come as the catalog has them.
+/// - Records come in the order of their `ts_init`; at the same time that of the earlier request
+///   comes first, and those of one request come as the catalog has them.
 ///
 /// Ends with the first error. In memory are one frame of the run, and of each request one slice as
 /// the catalog reads it.

@@ -1,4 +1,5 @@
-//! The demo's market data. It passes the taps uncaptured, and is marked where the run has a sidecar.
+//! The demo's market data. It passes the taps uncaptured, and is marked where the run has a
+//! sidecar.
 
 use tapline::capture::RegisterError;
 use tapline::markers::{DataPoint, Extractor, ExtractorRegistry};

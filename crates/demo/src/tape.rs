@@ -13,7 +13,8 @@ const LEVELS: [i64; 10] = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9];
 /// Quotes between two snapshots of the book.
 const QUOTES_A_DEPTH: u64 = 64;
 
-/// What the venue tells everybody: quotes and book changes as its price moves, trades, and bars of them.
+/// What the venue tells everybody: quotes and book changes as its price moves, trades, and bars of
+/// them.
 pub(super) struct Tape {
     mid_ticks: i64,
     quotes: u64,

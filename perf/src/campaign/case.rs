@@ -94,8 +94,8 @@ impl Case {
     }
 }
 
-/// As the workloads have it where they say nothing else: every system as it comes, the producers from
-/// the first core on, the writer on the last.
+/// As the workloads have it where they say nothing else: every system as it comes, the producers
+/// from the first core on, the writer on the last.
 pub(crate) fn settings(producers: usize, payload_bytes: usize, keys: bool) -> Result<Settings> {
     let writer = WriterConfig::default();
     Ok(Settings {

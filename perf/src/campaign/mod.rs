@@ -23,8 +23,8 @@ use crate::systems::SystemId;
 pub(crate) struct Campaign {
     /// Where systems keep their files meanwhile.
     pub(crate) scratch: Scratch,
-    /// How often each system makes each measurement. They take turns, and so do the cases of a workload, so
-    /// that what changes on the machine meanwhile touches all.
+    /// How often each system makes each measurement. They take turns, and so do the cases of a
+    /// workload, so that what changes on the machine meanwhile touches all.
     pub(crate) repeat: u32,
     /// Read everything back after each measurement and compare.
     pub(crate) check: bool,
@@ -48,8 +48,8 @@ impl Campaign {
         Ok(Results { cases })
     }
 
-    /// Every system once, in turns from the first to the last and back, so that none always comes after
-    /// the same other one.
+    /// Every system once, in turns from the first to the last and back, so that none always comes
+    /// after the same other one.
     fn repeat_case(&self, exe: &Path, result: &mut CaseResult, repetition: u32) {
         let CaseResult { case, systems } = result;
         let mut in_turn: Vec<&mut SystemResult> =

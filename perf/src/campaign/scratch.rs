@@ -21,7 +21,8 @@ impl Scratch {
         &self.0
     }
 
-    /// Waits until what was deleted is settled on the disk: it is not the next measurement's to pay for.
+    /// Waits until what was deleted is settled on the disk: it is not the next measurement's to pay
+    /// for.
     pub(crate) fn settle(&self) -> Result<()> {
         let synced = fs::File::open(&self.0).and_then(|folder| folder.sync_all());
         synced.with_context(|| format!("cannot sync {}", self.0.display()))

@@ -28,8 +28,8 @@ pub(super) struct RunArgs {
     nautilus: Option<PathBuf>,
 }
 
-/// Where `perf/peers/nautilus/build.sh` has put its program: beside this one, where all is built into one
-/// folder, or else into its own.
+/// Where `perf/peers/nautilus/build.sh` has put its program: beside this one, where all is built
+/// into one folder, or else into its own.
 fn built_nautilus() -> Option<PathBuf> {
     const NAME: &str = "nautilus-peer";
     let beside = std::env::current_exe().ok().map(|exe| exe.with_file_name(NAME));
@@ -87,7 +87,8 @@ pub(super) struct SystemArgs {
     /// Let tapline's writer spin when idle, instead of yielding and sleeping
     #[arg(long)]
     spin: bool,
-    /// `fjall`, `sqlite` and `redb-rows`: the most rows in one commit [default: what is pending; redb: 100]
+    /// `fjall`, `sqlite` and `redb-rows`: the most rows in one commit [default: what is pending;
+    /// redb: 100]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=8192))]
     rows_per_commit: Option<u32>,
     /// The writer's core, or `none` [default: the last, where there are two or more]

@@ -39,8 +39,8 @@ enum Command {
     },
 }
 
-/// Runs the program with the process's arguments. Exit codes: 0 all right, 1 a measurement failed, 2 it
-/// could not do its work.
+/// Runs the program with the process's arguments. Exit codes: 0 all right, 1 a measurement failed,
+/// 2 it could not do its work.
 pub fn main() -> ExitCode {
     // Measured end to end as the program it is: see `systems::TAPLINE_PROGRAM`.
     let name = std::env::args_os().next();

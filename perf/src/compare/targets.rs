@@ -109,8 +109,8 @@ fn latency(judge: &Judge<'_>) -> Vec<Judged> {
             .at_most(1_000.0, above_hiccups),
         w3("ack p50, times one bare 4 KiB pwrite + fdatasync")
             .at_most(1.3, of(F::AckP50, BareBlock, F::CommitP50)),
-        // What is accepted while a sync is under way waits for its end: one that does nothing but sync,
-        // back to back, acknowledges half a sync later than a sync takes.
+        // What is accepted while a sync is under way waits for its end: one that does nothing but
+        // sync, back to back, acknowledges half a sync later than a sync takes.
         w3("ack p50, times the ack of one that only writes 4 KiB blocks")
             .at_most(1.3, of(F::AckP50, BareBlock, F::AckP50)),
         w3("ack p50, times lower than nautilus's").at_least(10.0, lower(F::AckP50)),
@@ -219,8 +219,8 @@ mod tests {
 
     #[test]
     fn ratios_are_taken_between_neighbours_in_time() {
-        // The machine slows down by half, twice: each pair has the ratio 50, which the ratio of medians
-        // of other pairs would not show.
+        // The machine slows down by half, twice: each pair has the ratio 50, which the ratio of
+        // medians of other pairs would not show.
         let judged = judge(&results(&[
             ("W1", Tapline, F::DurablePerS, [400.0, 200.0, 100.0]),
             ("W1", Nautilus, F::DurablePerS, [8.0, 4.0, 2.0]),

@@ -19,7 +19,8 @@ pub(crate) const RECOVERY: &str = "recovery";
 /// The file of real messages, from the root of the source tree.
 const REAL_FILE: &str = "../shared/data/esh4-mbo-2023-12-25.ndjson.zst";
 
-/// Enough for all frames of W8's run: the databases keep their pages, in their cache or the system's.
+/// Enough for all frames of W8's run: the databases keep their pages, in their cache or the
+/// system's.
 const READER_KEEPS_BYTES: usize = 1 << 30;
 
 /// How long things take.
@@ -88,8 +89,8 @@ impl Scale {
     };
 }
 
-/// The cases of `workload`, and why there are none where that is so. `real_file` is what W9 records; the
-/// sample beside the source tree where it is not given.
+/// The cases of `workload`, and why there are none where that is so. `real_file` is what W9
+/// records; the sample beside the source tree where it is not given.
 pub(crate) fn cases(
     workload: &str,
     scale: &Scale,

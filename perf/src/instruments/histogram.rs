@@ -50,8 +50,8 @@ impl Latencies {
         self.0.saturating_record(nanos.min(NANOS_MAX));
     }
 
-    /// Records a delay, as what it does to messages that come every `interval`: the first of them is
-    /// late by the whole of it, the next one by `interval` less, and so on.
+    /// Records a delay, as what it does to messages that come every `interval`: the first of them
+    /// is late by the whole of it, the next one by `interval` less, and so on.
     #[inline]
     pub(crate) fn record_delay(&mut self, delay: u64, interval: u64) {
         let delay = delay.min(NANOS_MAX);

@@ -9,10 +9,10 @@ use crate::system::Lane;
 
 /// Measures, for a sample of one producer's messages, the time from acceptance to durability.
 ///
-/// The producer's own thread looks at the durable count (one load) between its readings of the clock
-/// while it waits for the next message to be due. A message that becomes durable during a push is
-/// therefore noticed at the next look: figures are too high by up to the length of a push, or, at
-/// rates that leave no time to wait, by up to one interval between messages.
+/// The producer's own thread looks at the durable count (one load) between its readings of the
+/// clock while it waits for the next message to be due. A message that becomes durable during a
+/// push is therefore noticed at the next look: figures are too high by up to the length of a push,
+/// or, at rates that leave no time to wait, by up to one interval between messages.
 #[derive(Debug)]
 pub(super) struct AckProbe {
     /// Every how many messages one is sampled.

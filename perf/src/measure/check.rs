@@ -9,8 +9,8 @@ use crate::outcome::Outcome;
 use crate::spec::Spec;
 use crate::system::System;
 
-/// Reads everything back: every message of every producer once and in its order, with its bytes, its
-/// place gap-free from 1, and its key, if it has one, leading to that place.
+/// Reads everything back: every message of every producer once and in its order, with its bytes,
+/// its place gap-free from 1, and its key, if it has one, leading to that place.
 pub(super) fn everything_is_stored<S: System>(spec: &Spec, outcome: &Outcome) -> Result<()> {
     let mut reader = S::reader(&spec.dir, &spec.settings)?;
     let payload = payload(&spec.settings);

@@ -1,8 +1,8 @@
 //! What a push costs its caller, and how soon an entry is durable, at a fixed rate.
 //!
 //! Measured open-loop, see [`super::pacing`]. The producers' threads do nothing else, so everything
-//! that delays them, the machine's own pauses included, is in the figures; those pauses are measured
-//! beside, on the same cores and in the same way, to tell the two apart.
+//! that delays them, the machine's own pauses included, is in the figures; those pauses are
+//! measured beside, on the same cores and in the same way, to tell the two apart.
 
 use anyhow::{Context, Result, ensure};
 
@@ -86,8 +86,8 @@ struct Measured {
     over_time: Samples,
     /// From acceptance until durable, of a sample, see [`AckProbe`].
     acks: Acks,
-    /// By how much a wait that began in time ended late, before the push: what the machine did. A pause
-    /// that falls into a push is in `capture` instead.
+    /// By how much a wait that began in time ended late, before the push: what the machine did. A
+    /// pause that falls into a push is in `capture` instead.
     hiccup: Latencies,
     /// Messages sent, with those of the warm-up.
     sent: u64,

@@ -48,8 +48,8 @@ impl Schedule {
 /// Waits until `due`, reading the clock continuously and calling `poll` with every reading but the
 /// last; at least once, also when it is late already.
 ///
-/// Returns by how much the first reading from `due` on is late, which on a machine without pauses is
-/// part of a reading's own time; `None` when it was late before it began to wait.
+/// Returns by how much the first reading from `due` on is late, which on a machine without pauses
+/// is part of a reading's own time; `None` when it was late before it began to wait.
 #[inline]
 pub(crate) fn wait_until(clock: &TickClock, due: u64, mut poll: impl FnMut(u64)) -> Option<u64> {
     let mut now = clock.now();

@@ -15,8 +15,8 @@ pub(crate) fn payload(settings: &Settings) -> Vec<u8> {
 pub(super) struct Key([u8; KEY_BYTES]);
 
 impl Key {
-    /// The key of message `number`: `O-` and 16 hexadecimal digits, scattered over the whole range as
-    /// order ids are, the same number always the same.
+    /// The key of message `number`: `O-` and 16 hexadecimal digits, scattered over the whole range
+    /// as order ids are, the same number always the same.
     #[inline]
     pub(super) fn of(&mut self, number: u64) -> &str {
         const DIGITS: &[u8; 16] = b"0123456789abcdef";

@@ -83,8 +83,8 @@ struct Passes<'a> {
 }
 
 impl Passes<'_> {
-    /// Calls `read` with the numbers of messages; the first pass warms the caches, the second is to be
-    /// measured. With one producer, entry n is message n - 1.
+    /// Calls `read` with the numbers of messages; the first pass warms the caches, the second is to
+    /// be measured. With one producer, entry n is message n - 1.
     fn warm_and_measured(&self, mut read: impl FnMut(u64, bool) -> Result<()>) -> Result<()> {
         for is_warm in [false, true] {
             let mut random = Random(0x2545_f491_4f6c_dd1d);

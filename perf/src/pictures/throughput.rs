@@ -55,8 +55,8 @@ fn draw_line_chart(dir: &Path, name: &str, chart: &LineChart<'_>) -> Result<()> 
     }
 }
 
-/// The medians of `figure` along `x`, of the saturated cases without keys that `belongs` takes beside
-/// the first of them.
+/// The medians of `figure` along `x`, of the saturated cases without keys that `belongs` takes
+/// beside the first of them.
 fn lines(
     results: &Results,
     figure: Figure,

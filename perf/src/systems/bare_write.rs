@@ -1,6 +1,6 @@
-//! The limits of the disk: one thread that writes and syncs as many bytes as messages would take, in
-//! the same natural batches as an engine, or one block a commit however many messages wait, and does
-//! nothing else. No message is copied anywhere.
+//! The limits of the disk: one thread that writes and syncs as many bytes as messages would take,
+//! in the same natural batches as an engine, or one block a commit however many messages wait, and
+//! does nothing else. No message is copied anywhere.
 
 mod file;
 

@@ -14,8 +14,8 @@ const NAP: Duration = Duration::from_micros(50);
 
 /// Pushes into a ring that has been found full: waits for room, up to `halt_threshold`.
 ///
-/// Spins, yields the core, then sleeps for [`NAP`] at a time: on a machine with few cores the writer
-/// may be waiting for this one.
+/// Spins, yields the core, then sleeps for [`NAP`] at a time: on a machine with few cores the
+/// writer may be waiting for this one.
 #[cold]
 pub(super) fn push_when_room(
     ring: &mut RingProducer<Line>,

@@ -15,14 +15,15 @@ pub(crate) enum Announced {
     NoRoom,
 }
 
-/// The part of a producer that tells of market data. It never waits: where there is no room, marks are shed.
+/// The part of a producer that tells of market data. It never waits: where there is no room, marks
+/// are shed.
 #[derive(Debug)]
 pub(super) struct Marks {
     stamp: MarkStamp,
     /// Marks that were shed so far.
     shed: u64,
-    /// Lines that marks leave free: as many as entries have in a run without marks, so that none ever waits, or halts the
-    /// run, for a mark.
+    /// Lines that marks leave free: as many as entries have in a run without marks, so that none
+    /// ever waits, or halts the run, for a mark.
     reserve_lines: usize,
     /// Lines that marks may fill before the ring is asked again.
     room_lines: usize,
@@ -136,8 +137,8 @@ impl Marks {
     }
 }
 
-/// The lines of a ring that has `ring_lines` for entries. Marks have as many: 2 MiB by default, 160 ms of 200 000 marks a
-/// second while the writer waits for a disk.
+/// The lines of a ring that has `ring_lines` for entries. Marks have as many: 2 MiB by default, 160
+/// ms of 200 000 marks a second while the writer waits for a disk.
 pub(super) fn lines_with_room_for_marks(ring_lines: usize) -> usize {
     2 * ring_lines
 }

@@ -203,8 +203,9 @@ impl Producer {
         self.finish_push()
     }
 
-    /// The first message of a topic or payload type. What announces them goes ahead of it, with its stamp and in one
-    /// push: a message that is refused brings no name, and the writer never has a name without a message.
+    /// The first message of a topic or payload type. What announces them goes ahead of it, with its
+    /// stamp and in one push: a message that is refused brings no name, and the writer never has a
+    /// name without a message.
     #[cold]
     fn push_with_names(
         &mut self,

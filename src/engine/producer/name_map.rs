@@ -1,10 +1,11 @@
 use std::collections::HashMap;
 
-/// Texts to values. The look-up is on the path of every message: a text of which no other has the ends is found by them,
-/// most often in the first slot.
+/// Texts to values. The look-up is on the path of every message: a text of which no other has the
+/// ends is found by them, most often in the first slot.
 #[derive(Debug)]
 pub(crate) struct NameMap<V> {
-    /// By their ends, each in the first free slot from where these lead. At least half of the slots are free.
+    /// By their ends, each in the first free slot from where these lead. At least half of the slots
+    /// are free.
     slots: Box<[Option<Named<V>>]>,
     /// What leaves as many bits of 64 as number the slots.
     shift: u32,
@@ -91,8 +92,8 @@ fn slot_of<V>(ends: Ends, slots: &[Option<Named<V>>], shift: u32) -> usize {
     slot
 }
 
-/// The first and the last eight bytes of a name: topics differ near their end, instruments near their beginning. Of a
-/// name of up to sixteen bytes they are all there is.
+/// The first and the last eight bytes of a name: topics differ near their end, instruments near
+/// their beginning. Of a name of up to sixteen bytes they are all there is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Ends {
     head: u64,
@@ -114,7 +115,8 @@ impl Ends {
     /// All of them in the highest bits.
     #[inline]
     fn mixed(self) -> u64 {
-        // Multiplied by 2^64 / the golden ratio; of a product only the highest bits depend on all (Knuth, vol. 3, 6.4).
+        // Multiplied by 2^64 / the golden ratio; of a product only the highest bits depend on all
+        // (Knuth, vol. 3, 6.4).
         const MIX: u64 = 0x9E37_79B9_7F4A_7C15;
         (self.head ^ self.tail.rotate_left(32) ^ self.len as u64).wrapping_mul(MIX)
     }
@@ -131,7 +133,8 @@ const _: () = assert!(SLOTS_MIN.is_power_of_two());
 mod tests {
     use super::*;
 
-    /// Names that differ in one byte, wherever it is, are told apart, also when all have been looked up before.
+    /// Names that differ in one byte, wherever it is, are told apart, also when all have been
+    /// looked up before.
     #[test]
     fn names_of_all_lengths_are_told_apart() {
         let mut map = NameMap::default();
@@ -168,7 +171,8 @@ mod tests {
         names.iter().map(passed).max().expect("there are names")
     }
 
-    /// Names that differ in a few letters only, as topics of many instruments do, wherever these stand.
+    /// Names that differ in a few letters only, as topics of many instruments do, wherever these
+    /// stand.
     #[test]
     fn names_of_one_pattern_do_not_crowd() {
         let patterns: [(&str, &str); 4] = [

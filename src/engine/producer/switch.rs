@@ -15,11 +15,11 @@ thread_local! {
 ///
 /// A push is complete for its own thread while it still sits in the core's store buffer. The cycle
 /// counter does not wait for that buffer, so a second push, through another ring, could be stamped
-/// before the first can be seen, and be taken in a round that missed the first. A thread that keeps to
-/// one producer, as it should, pays one comparison; pushes of one ring keep their order anyway.
+/// before the first can be seen, and be taken in a round that missed the first. A thread that keeps
+/// to one producer, as it should, pays one comparison; pushes of one ring keep their order anyway.
 ///
-/// (An address can be that of a producer that is gone. To get a new one takes a lock, which is a full
-/// fence as well.)
+/// (An address can be that of a producer that is gone. To get a new one takes a lock, which is a
+/// full fence as well.)
 #[inline]
 pub(super) fn order_after_other_producers(state: &LaneState) {
     let this = std::ptr::from_ref(state).addr();
@@ -29,8 +29,9 @@ pub(super) fn order_after_other_producers(state: &LaneState) {
     }
 }
 
-/// Before something is told that takes no stamp, or goes by one that was taken long ago, as a mark of market data may:
-/// makes the next [`order_after_other_producers`] of this thread order what it has pushed by then, through whichever producers.
+/// Before something is told that takes no stamp, or goes by one that was taken long ago, as a mark
+/// of market data may: makes the next [`order_after_other_producers`] of this thread order what it
+/// has pushed by then, through whichever producers.
 #[inline]
 pub(super) fn note_other_producers(state: &LaneState) {
     if LAST.get() != std::ptr::from_ref(state).addr() {

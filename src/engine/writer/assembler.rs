@@ -115,8 +115,8 @@ impl Assembler {
     }
 }
 
-/// The largest `ts_init` of what is recorded already; `None` for a new run. It stands nowhere but in
-/// the entries, so a run that goes on after a crash is read once.
+/// The largest `ts_init` of what is recorded already; `None` for a new run. It stands nowhere but
+/// in the entries, so a run that goes on after a crash is read once.
 fn ts_init_max(reader: &dyn RunReader) -> Result<Option<UnixNanos>, ReadFault> {
     let (mut max, mut from) = (None, 0);
     while let Some((first_seq, bytes)) = reader.frame_at_or_after(from)? {

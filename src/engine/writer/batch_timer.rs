@@ -8,8 +8,8 @@ pub(super) struct BatchTimer {
     began: Option<Instant>,
     /// When the commit that is under way began.
     commit_began: Option<Instant>,
-    /// How long the last commit took: the next one has to begin that much earlier for its first entry
-    /// to be durable in time.
+    /// How long the last commit took: the next one has to begin that much earlier for its first
+    /// entry to be durable in time.
     last_commit: Duration,
 }
 

@@ -102,7 +102,8 @@ impl Collector {
         }
     }
 
-    /// Everything given to the store is durable: tells each producer, and wakes whoever waits for it.
+    /// Everything given to the store is durable: tells each producer, and wakes whoever waits for
+    /// it.
     pub(super) fn publish_durable(&mut self, halt: &HaltSignal) {
         let mut is_news = false;
         for lane in &mut self.lanes {

@@ -107,8 +107,8 @@ impl Committer {
         &mut **self.store.as_mut().expect("asked for between two commits")
     }
 
-    /// Commits the sealed frame in `builder`, which then holds the empty frame that follows it. Only
-    /// while no frame is on its way.
+    /// Commits the sealed frame in `builder`, which then holds the empty frame that follows it.
+    /// Only while no frame is on its way.
     pub(super) fn begin(&mut self, builder: &mut FrameBuilder) -> Result<Begun, AppendError> {
         let Some(frame) = builder.sealed() else {
             return Ok(Begun::Durable(None));

@@ -11,8 +11,8 @@ pub(super) struct DedupWindow {
     capacity: usize,
 }
 
-/// Number of the payload type, and the message's id: a command and its acknowledgement may go by the
-/// same id and are two messages.
+/// Number of the payload type, and the message's id: a command and its acknowledgement may go by
+/// the same id and are two messages.
 type Identity = (u32, u128);
 
 impl DedupWindow {

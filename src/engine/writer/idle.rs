@@ -27,7 +27,8 @@ impl Idle {
                     self.idle_rounds = self.idle_rounds.saturating_add(1);
                     std::thread::yield_now();
                 } else {
-                    // Commands unpark the thread; producers, who must not make a system call, do not.
+                    // Commands unpark the thread; producers, who must not make a system call, do
+                    // not.
                     std::thread::park_timeout(Duration::from_micros(park_us));
                 }
             }

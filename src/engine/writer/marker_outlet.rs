@@ -22,8 +22,8 @@ pub(crate) struct MarkerOutlet {
     shed_in_all: Arc<AtomicU64>,
 }
 
-/// Lines of announcements that may wait, 64 MiB: of 16 taps with as many streams as are allowed by default. There are
-/// only more where taps come and go while the sidecar hangs.
+/// Lines of announcements that may wait, 64 MiB: of 16 taps with as many streams as are allowed by
+/// default. There are only more where taps come and go while the sidecar hangs.
 const WAITING_LINES_MAX: usize = 1 << 20;
 
 /// The end of the sidecar's thread.
@@ -47,8 +47,8 @@ pub(crate) fn marker_channel(lines: usize) -> (MarkerOutlet, MarkerInlet) {
 }
 
 impl MarkerOutlet {
-    /// Sends a mark on, as one of `lane`, with its place in the order: behind the entry `event_seq_before`. Sheds it
-    /// where there is no room.
+    /// Sends a mark on, as one of `lane`, with its place in the order: behind the entry
+    /// `event_seq_before`. Sheds it where there is no room.
     pub(super) fn forward(&mut self, mark: RingRecord<'_>, lane: u32, event_seq_before: u64) {
         let header = MarkHeader {
             seq: U64::new(event_seq_before),
@@ -89,7 +89,8 @@ impl MarkerOutlet {
     /// Counts marks that did not come this far.
     pub(super) fn add_shed(&mut self, marks: u64) {
         self.shed += marks;
-        // Relaxed: what is pushed later is pushed with Release, and the end of the writer is told through a lock.
+        // Relaxed: what is pushed later is pushed with Release, and the end of the writer is told
+        // through a lock.
         self.shed_in_all.store(self.shed, Ordering::Relaxed);
     }
 
@@ -105,7 +106,8 @@ impl MarkerOutlet {
 }
 
 impl MarkerInlet {
-    /// Marks that were shed, at least as many as all that was taken from the ring knew of; all, once the writer has ended.
+    /// Marks that were shed, at least as many as all that was taken from the ring knew of; all,
+    /// once the writer has ended.
     pub(crate) fn shed_in_all(&self) -> u64 {
         self.shed_in_all.load(Ordering::Relaxed)
     }

@@ -1,5 +1,5 @@
-//! What the engine asks of the system for its threads. None of it is needed for anything but speed: a
-//! refusal is a warning or nothing.
+//! What the engine asks of the system for its threads. None of it is needed for anything but speed:
+//! a refusal is a warning or nothing.
 
 /// Pins the calling thread, which is the `role` of the run.
 pub(in crate::engine) fn pin(role: &str, core: Option<usize>) {
@@ -19,9 +19,9 @@ pub(in crate::engine) fn pin(role: &str, core: Option<usize>) {
     }
 }
 
-/// From now on the calling thread sleeps about as long as it asks to. Linux otherwise lets a sleep take
-/// up to 50 µs longer, as much as the writer sleeps at a time: measured 298 against 240 µs from submit to
-/// durable on an idle engine.
+/// From now on the calling thread sleeps about as long as it asks to. Linux otherwise lets a sleep
+/// take up to 50 µs longer, as much as the writer sleeps at a time: measured 298 against 240 µs
+/// from submit to durable on an idle engine.
 pub(in crate::engine) fn sleep_as_asked() {
     #[cfg(target_os = "linux")]
     {

@@ -11,7 +11,8 @@ use crate::sync::CycleCounter;
 /// each stamp of the round relative to that. The error is that of the rate (below 50 parts in a
 /// million after the first 2 ms, below 1 after a second) over the few milliseconds a round spans.
 ///
-/// A thread may be interrupted between the two clocks, for longer than a round takes: such readings are made again.
+/// A thread may be interrupted between the two clocks, for longer than a round takes: such readings
+/// are made again.
 #[derive(Debug)]
 pub(in crate::engine) struct PublishTime {
     counter: CycleCounter,

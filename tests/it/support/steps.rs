@@ -119,8 +119,8 @@ impl DiskProbe for Steps {
     }
 }
 
-/// A store each of whose calls is two steps: one before it is done, one after. The anchor that fails
-/// is refused, without a halt.
+/// A store each of whose calls is two steps: one before it is done, one after. The anchor that
+/// fails is refused, without a halt.
 pub(crate) struct SteppedStore(pub(crate) Box<dyn EventStore>, pub(crate) Steps);
 
 impl EventStore for SteppedStore {

@@ -25,8 +25,8 @@ impl ParquetCatalog {
     }
 
     /// Where the files of a class and instrument are. Bytes of the instrument other than ASCII
-    /// letters, digits, `-`, `_` and `.`, and a `.` in front, are written as `%` and two hexadecimal
-    /// digits: `BTC/USD` is `BTC%2FUSD`.
+    /// letters, digits, `-`, `_` and `.`, and a `.` in front, are written as `%` and two
+    /// hexadecimal digits: `BTC/USD` is `BTC%2FUSD`.
     pub fn folder(&self, class: MarketDataClass, instrument: &str) -> PathBuf {
         self.root.join(relative_folder(class, instrument))
     }

@@ -94,8 +94,8 @@ impl IntegerColumns {
         self.rows_read - (self.len() - index) as u64
     }
 
-    /// Reads the next batch in place of the present one. False at the end of the file. After an error
-    /// there is nothing to be read.
+    /// Reads the next batch in place of the present one. False at the end of the file. After an
+    /// error there is nothing to be read.
     pub(super) fn next_batch(&mut self) -> Result<bool, ParquetCatalogError> {
         let path = self.path.clone();
         guard(&path, || self.read_batch())
@@ -161,8 +161,8 @@ impl IntegerColumns {
     }
 }
 
-/// The library takes some damage for impossible and panics; here that is one more way in which a file
-/// cannot be read. What it was reading is not used again.
+/// The library takes some damage for impossible and panics; here that is one more way in which a
+/// file cannot be read. What it was reading is not used again.
 fn guard<T>(
     path: &Path,
     read: impl FnOnce() -> Result<T, ParquetCatalogError>,

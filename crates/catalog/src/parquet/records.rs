@@ -23,8 +23,8 @@ const fn columns_of(class: MarketDataClass) -> &'static [&'static str] {
     }
 }
 
-/// The rows of one file within a stretch of time, in their order. Checks that the file is sorted and
-/// covers what its name states, as far as it is read.
+/// The rows of one file within a stretch of time, in their order. Checks that the file is sorted
+/// and covers what its name states, as far as it is read.
 pub(super) struct Records {
     columns: IntegerColumns,
     class: MarketDataClass,

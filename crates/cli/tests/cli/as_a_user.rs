@@ -1,4 +1,5 @@
-//! The program as somebody whom permissions keep from something, which is nobody who is root, as tests often are.
+//! The program as somebody whom permissions keep from something, which is nobody who is root, as
+//! tests often are.
 
 use std::fs::Permissions;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
@@ -11,7 +12,8 @@ use crate::support::{PROGRAM, Sandbox, program};
 /// The user and the group that own nothing.
 const NOBODY: u32 = 65_534;
 
-/// Makes the runs in `sandbox` somebody else's, and gives the program as that user, from a place where they may start it.
+/// Makes the runs in `sandbox` somebody else's, and gives the program as that user, from a place
+/// where they may start it.
 pub(crate) fn as_a_user(sandbox: &Sandbox) -> Command {
     if std::fs::metadata("/proc/self").expect("it is there").uid() != 0 {
         return program();
@@ -21,8 +23,8 @@ pub(crate) fn as_a_user(sandbox: &Sandbox) -> Command {
         std::fs::set_permissions(path, Permissions::from_mode(0o755)).expect("it is ours");
     };
     let copy = sandbox.path("tapline");
-    // Not by this process: what it starts on another thread meanwhile would have the copy open for writing, and a file that
-    // somebody writes cannot be run.
+    // Not by this process: what it starts on another thread meanwhile would have the copy open for
+    // writing, and a file that somebody writes cannot be run.
     let copied = Command::new("cp").arg(PROGRAM).arg(&copy).status().expect("`cp` is there");
     assert!(copied.success());
     open_to_all(&copy);

@@ -1,4 +1,5 @@
-//! The system's clock is set while the program runs, and between its runs; as it seems to the program by libfaketime.
+//! The system's clock is set while the program runs, and between its runs; as it seems to the
+//! program by libfaketime.
 
 use std::path::Path;
 use std::process::Command;
@@ -14,8 +15,8 @@ use crate::support::{
 const LIBRARY: &str = "/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1";
 const YEAR_NS: u64 = 365 * 24 * 3_600_000_000_000;
 
-/// `tapline record` reading stdin, which sees the time as the file at `offset` says; `None`, having said why, where
-/// that cannot be done.
+/// `tapline record` reading stdin, which sees the time as the file at `offset` says; `None`, having
+/// said why, where that cannot be done.
 fn record_by_clock(sandbox: &Sandbox, offset: &Path) -> Option<Command> {
     if !Path::new(LIBRARY).exists() {
         println!("skipped: there is no {LIBRARY}");

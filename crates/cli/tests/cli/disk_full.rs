@@ -102,7 +102,8 @@ fn four_producers_and_a_limit_on_file_size() {
     let input = large_input(&sandbox);
     let runs = sandbox.runs();
     let ran = record_with_file_limit(&input, &runs, 8192, &["--producers", "4"]);
-    // All lines are one producer's; the others have nothing to do, and must not keep the end waiting.
+    // All lines are one producer's; the others have nothing to do, and must not keep the end
+    // waiting.
     let report = assert_disk_refused(ran, "File too large (os error 27)");
     assert_nothing_reported_is_missing(&runs, &report);
 }
@@ -127,7 +128,8 @@ fn no_room_for_an_empty_run() {
     assert_eq!(left, ["instance.lock"], "a run that could not be opened left nothing else");
 }
 
-/// Fills the disk up in either disk mode: the recording halts, and with room it is recovered, whole.
+/// Fills the disk up in either disk mode: the recording halts, and with room it is recovered,
+/// whole.
 fn assert_recovers_once_there_is_room(disk: &SmallDisk, input: &Path) {
     for mode in ["direct", "buffered"] {
         disk.fill();

@@ -1,5 +1,5 @@
-//! The disk goes away under a recording: it ends with the reason, and what was reported durable is there where
-//! anything is.
+//! The disk goes away under a recording: it ends with the reason, and what was reported durable is
+//! there where anything is.
 
 use serde_json::{Value, json};
 use tapline::RunStatus;

@@ -1,4 +1,5 @@
-//! Small file systems, for tests that fill or break them. What cannot be mounted is said, and the test skipped.
+//! Small file systems, for tests that fill or break them. What cannot be mounted is said, and the
+//! test skipped.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -23,7 +24,8 @@ impl SmallDisk {
         )
     }
 
-    /// ext4 on a loop device, which after an error lets nothing be written any more, as most are mounted.
+    /// ext4 on a loop device, which after an error lets nothing be written any more, as most are
+    /// mounted.
     pub(crate) fn ext4(sandbox: &Sandbox) -> Option<Self> {
         let image = sandbox.file("ext4.image", b"");
         let file = std::fs::File::options().write(true).open(&image).expect("it is ours");
@@ -64,8 +66,8 @@ impl SmallDisk {
         std::fs::remove_file(self.ballast()).expect("it is ours");
     }
 
-    /// Has the kernel find an error, by which an ext4 becomes read-only; false, having said why, where it cannot be
-    /// asked to.
+    /// Has the kernel find an error, by which an ext4 becomes read-only; false, having said why,
+    /// where it cannot be asked to.
     #[must_use]
     pub(crate) fn break_down(&self) -> bool {
         let mounts = std::fs::read_to_string("/proc/mounts").expect("it is there");

@@ -39,7 +39,8 @@ fn a_rate_is_that_of_all_producers_however_the_lines_are_dealt() {
         let ran = sandbox.record_file(&input, &["--producers", "16", "--rate", "500"]).exits(0);
         let elapsed_s = ran.json()["elapsed_s"].as_f64().expect("a number");
         assert_eq!(ran.report().entries, 500);
-        // The last one is due after 499/500 s. Each thread with a sixteenth of the rate would take 16 s.
+        // The last one is due after 499/500 s. Each thread with a sixteenth of the rate would take
+        // 16 s.
         assert!((0.99..8.0).contains(&elapsed_s), "{elapsed_s} s");
     }
 }

@@ -1,4 +1,5 @@
-//! Ctrl-C, SIGTERM and SIGHUP end a recording in order; one that is stopped and goes on loses nothing.
+//! Ctrl-C, SIGTERM and SIGHUP end a recording in order; one that is stopped and goes on loses
+//! nothing.
 
 #![cfg(unix)]
 
@@ -13,8 +14,8 @@ use crate::support::{
     tapline,
 };
 
-/// `tapline record`, with signals as they are by default. What a script has in the background, as tests may be, ignores
-/// some, and so does what it starts.
+/// `tapline record`, with signals as they are by default. What a script has in the background, as
+/// tests may be, ignores some, and so does what it starts.
 fn record(sandbox: &Sandbox) -> Command {
     let record = sandbox.command("record");
     // SIGHUP, SIGINT and SIGTERM.
@@ -27,7 +28,8 @@ fn record(sandbox: &Sandbox) -> Command {
     with_defaults
 }
 
-/// One of the masks of signals that the system has of a process: signal n is bit n - 1. `None` where it does not say.
+/// One of the masks of signals that the system has of a process: signal n is bit n - 1. `None`
+/// where it does not say.
 fn signals(process: &str, mask: &str) -> Option<u64> {
     let status = std::fs::read_to_string(format!("/proc/{process}/status")).ok()?;
     let mask = status.lines().find_map(|line| line.strip_prefix(mask))?;
@@ -177,7 +179,8 @@ fn a_recording_that_ignores_sigint_is_not_ended_by_it() {
 #[test]
 fn a_recording_that_is_stopped_goes_on_where_it_was() {
     const PAUSES: u64 = 6;
-    // All of them fit a pipe of 64 KiB: it is fed while nobody reads, and on a busy machine nothing may have been read before.
+    // All of them fit a pipe of 64 KiB: it is fed while nobody reads, and on a busy machine nothing
+    // may have been read before.
     const LINES_A_PAUSE: u64 = 180;
     let sandbox = Sandbox::new();
     let args = ["--input", "-", "--producers", "3", "--halt-threshold-ms", "50"];

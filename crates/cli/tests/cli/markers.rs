@@ -154,7 +154,8 @@ fn the_demo_marks_all_it_sees() {
     tapline(["verify".as_ref(), run.as_os_str()]).exits(0);
 }
 
-/// A recording of real input that is killed: its sidecar is sealed with it, and holds nothing that the run does not.
+/// A recording of real input that is killed: its sidecar is sealed with it, and holds nothing that
+/// the run does not.
 #[test]
 fn a_killed_recording_leaves_a_sidecar_that_fits() {
     let Some(input) = shared_data("esh4-mbo-2023-12-25.ndjson.zst") else { return };
@@ -171,7 +172,8 @@ fn a_killed_recording_leaves_a_sidecar_that_fits() {
     let verdict = crate::support::run(program().arg("verify").arg(run).arg("--json"), b"");
     let verdict = verdict.exits(0).json();
     assert_eq!(verdict["markers"]["status"], "CrashedRecovered");
-    // Line n is entry n + 1, and every line of this input is market data, marked ahead of its entry.
+    // Line n is entry n + 1, and every line of this input is market data, marked ahead of its
+    // entry.
     let all = markers(run, &["--json"]).exits(0).json();
     let seen: u64 = streams(&all).iter().map(|row| row[1].as_u64().unwrap()).sum();
     let entries = verdict["entries_scanned"].as_u64().unwrap();

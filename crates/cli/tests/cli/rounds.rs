@@ -1,4 +1,5 @@
-//! Recordings of real input that something befalls at random instants, one after the other in one instance.
+//! Recordings of real input that something befalls at random instants, one after the other in one
+//! instance.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -60,8 +61,8 @@ impl Rounds {
         Some(Self { sandbox, input, messages, random: Random::new(), tally })
     }
 
-    /// As many rounds as the environment variable says, or else `rounds`. `befall` does to a recording what it
-    /// has in mind; then the recording ends by itself or has been killed.
+    /// As many rounds as the environment variable says, or else `rounds`. `befall` does to a
+    /// recording what it has in mind; then the recording ends by itself or has been killed.
     pub(crate) fn play(
         mut self,
         variable: &str,
@@ -93,7 +94,8 @@ impl Rounds {
         Running::start(command.arg("--producers").arg(producers.to_string()))
     }
 
-    /// What the recording left is an exact prefix, with all that was reported; the next one continues from it.
+    /// What the recording left is an exact prefix, with all that was reported; the next one
+    /// continues from it.
     fn check(&mut self, ran: &Ran, producers: u64, runs_before: usize) {
         let reported = durable_reported(&ran.stderr);
         let runs = self.sandbox.run_files();
@@ -149,8 +151,9 @@ impl Rounds {
         assert_eq!(&next["parent_run_id"], parent);
     }
 
-    /// Each message is market data too, and seen just before it is captured: of one producer, what had been seen is
-    /// as many messages as there are entries before, of which the run's start is one.
+    /// Each message is market data too, and seen just before it is captured: of one producer, what
+    /// had been seen is as many messages as there are entries before, of which the run's start is
+    /// one.
     fn check_sidecar(&mut self, run: &Path, watermark: u64, producers: u64) {
         let sidecar = run.with_extension("markers.redb");
         if !sidecar.exists() {

@@ -183,7 +183,8 @@ pub(crate) fn recover(runs: &Path) -> Ran {
     tapline(["recover".as_ref(), runs.as_os_str(), "--json".as_ref()])
 }
 
-/// The last watermark that was reported on stderr (`--durable-every-ms`) before the program ended; 0 for none.
+/// The last watermark that was reported on stderr (`--durable-every-ms`) before the program ended;
+/// 0 for none.
 pub(crate) fn durable_reported(stderr: &str) -> u64 {
     // The last line may have been cut off.
     let whole = stderr.rsplit_once('\n').map_or("", |(lines, _)| lines);
@@ -191,8 +192,8 @@ pub(crate) fn durable_reported(stderr: &str) -> u64 {
     watermarks.max().unwrap_or(0)
 }
 
-/// The path of a file of real input, in a folder beside the repository or in `TAPLINE_SHARED_DATA`; says
-/// so and gives `None` where it is absent.
+/// The path of a file of real input, in a folder beside the repository or in `TAPLINE_SHARED_DATA`;
+/// says so and gives `None` where it is absent.
 pub(crate) fn shared_data(name: &str) -> Option<PathBuf> {
     let beside = || concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/data").into();
     let path =

@@ -1,7 +1,8 @@
-//! Whatever is changed in a sealed run is found, or was in bytes that nobody can read; and nothing that
-//! is changed crashes the program or lets it hang.
+//! Whatever is changed in a sealed run is found, or was in bytes that nobody can read; and nothing
+//! that is changed crashes the program or lets it hang.
 //!
-//! By default a small sample. The full one, 5 000 bits, 500 lengths and every page, takes some minutes:
+//! By default a small sample. The full one, 5 000 bits, 500 lengths and every page, takes some
+//! minutes:
 //!
 //! ```text
 //! TAPLINE_TAMPER=full cargo test --release --test cli tamper -- --nocapture
@@ -27,8 +28,8 @@ use crate::support::{Report, Sandbox, program, run, shared_data};
 const PAGE_BYTES: usize = 4096;
 const LINES: usize = 4_000;
 
-/// The bit of redb's header that says that the file is open: with it, a sealed run looks like one that
-/// was left behind by a crash.
+/// The bit of redb's header that says that the file is open: with it, a sealed run looks like one
+/// that was left behind by a crash.
 const LEFT_OPEN_BIT: u64 = 9 * 8 + 1;
 
 /// What is done to a run.
@@ -292,8 +293,8 @@ fn every_change_is_found_or_cannot_be_seen() {
         (0..sample.flips).map(|_| Change::Flip { bit: draw.below(bytes * 8) }).collect();
     assert_counts("bits flipped", &original.try_out_all(&sandbox, &flips), false);
 
-    // The inner pages of redb's trees, of which there are few: what leads a search astray, or a walk round in
-    // circles, is there.
+    // The inner pages of redb's trees, of which there are few: what leads a search astray, or a
+    // walk round in circles, is there.
     let is_branch = |page: &[u8]| page[0] == 2;
     let pages = (0_u64..).zip(original.bytes.chunks(PAGE_BYTES));
     let branches: Vec<u64> =

@@ -1,5 +1,5 @@
-//! Nobody reads what the program writes, or there is no room for it: that hides nothing that was found, and costs no
-//! message.
+//! Nobody reads what the program writes, or there is no room for it: that hides nothing that was
+//! found, and costs no message.
 
 use std::io::PipeWriter;
 use std::path::PathBuf;

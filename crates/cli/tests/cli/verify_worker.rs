@@ -1,6 +1,8 @@
-//! `verify` looks into a file in a process of its own: whatever becomes of that process, is a finding.
+//! `verify` looks into a file in a process of its own: whatever becomes of that process, is a
+//! finding.
 //!
-//! A file of which another process has a lease makes whoever opens it hang, for as long as one likes to look at it.
+//! A file of which another process has a lease makes whoever opens it hang, for as long as one
+//! likes to look at it.
 
 #![cfg(target_os = "linux")]
 
@@ -15,8 +17,8 @@ use serde_json::{Value, json};
 use crate::running::{Running, wait_until};
 use crate::support::{Sandbox, numbered_lines, program, run};
 
-/// A run file that nobody comes to read. Who has the lease does not give it up when the system asks for it, and has 45
-/// seconds for that.
+/// A run file that nobody comes to read. Who has the lease does not give it up when the system asks
+/// for it, and has 45 seconds for that.
 struct Endless {
     path: PathBuf,
     holder: Child,

@@ -1,5 +1,5 @@
-//! nautilus-event-store behind the few calls the comparison makes: one fresh run written through its
-//! `EventStoreWriter` over its `RedbBackend`, then the sealed file read back through its
+//! nautilus-event-store behind the few calls the comparison makes: one fresh run written through
+//! its `EventStoreWriter` over its `RedbBackend`, then the sealed file read back through its
 //! `EventStoreReader` and `Verifier`.
 //!
 //! # Settings
@@ -22,10 +22,11 @@
 //! # Differences to a live node
 //!
 //! A node submits through `BusCaptureAdapter`, which looks up an encoder by the message's type and
-//! then makes the very call [`Producer::submit_as`] makes; the payload here is encoded already. A node
-//! also puts a `RunStarted` entry first. Here it is left out, so that the caller's k-th entry has
-//! seq k. `RunEnded` cannot be left out: `EventStoreWriter::close` takes it. It is the last entry of
-//! the file; [`Engine::watermark`] before closing does not count it, and [`Sealed::scan`] leaves it out.
+//! then makes the very call [`Producer::submit_as`] makes; the payload here is encoded already. A
+//! node also puts a `RunStarted` entry first. Here it is left out, so that the caller's k-th entry
+//! has seq k. `RunEnded` cannot be left out: `EventStoreWriter::close` takes it. It is the last
+//! entry of the file; [`Engine::watermark`] before closing does not count it, and [`Sealed::scan`]
+//! leaves it out.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -61,8 +62,8 @@ pub(crate) struct Engine {
     path: PathBuf,
 }
 
-/// Where entries are submitted from; clones go to other threads, and all of them must be gone before
-/// [`Engine::close`].
+/// Where entries are submitted from; clones go to other threads, and all of them must be gone
+/// before [`Engine::close`].
 #[derive(Clone, Debug)]
 pub(crate) struct Producer {
     writer: Arc<EventStoreWriter>,
@@ -70,7 +71,8 @@ pub(crate) struct Producer {
     clock: &'static AtomicTime,
 }
 
-/// A topic and payload type as the crate holds them: interned, so that an entry carries two pointers.
+/// A topic and payload type as the crate holds them: interned, so that an entry carries two
+/// pointers.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Label {
     topic: Topic,
@@ -101,7 +103,8 @@ impl Engine {
             config_hash: identity.config_hash,
             registered_components: RegisteredComponents::default(),
             seed: identity.seed,
-            // The comparison's messages are numbered from 0, and their numbers stand for their times.
+            // The comparison's messages are numbered from 0, and their numbers stand for their
+            // times.
             start_ts_init: 0.into(),
             end_ts_init: None,
             high_watermark: 0,
@@ -157,14 +160,14 @@ impl Engine {
 
 impl Producer {
     /// Submits one entry, and waits for room when the channel is full. It returns when the entry is
-    /// queued, not when it is durable, and is not told the entry's seq: with one producer that is the
-    /// count of its submits, as none is dropped.
+    /// queued, not when it is durable, and is not told the entry's seq: with one producer that is
+    /// the count of its submits, as none is dropped.
     ///
-    /// Waiting is 100 µs of sleep between two tries. After `halt_threshold` of it the run halts: this
-    /// submit and all later ones fail.
+    /// Waiting is 100 µs of sleep between two tries. After `halt_threshold` of it the run halts:
+    /// this submit and all later ones fail.
     ///
-    /// The names are interned before, as a node has them. The payload is copied once, the key allocated
-    /// once; the key's index is the one for client order ids.
+    /// The names are interned before, as a node has them. The payload is copied once, the key
+    /// allocated once; the key's index is the one for client order ids.
     pub(crate) fn submit_as(
         &self,
         Label { topic, payload_type }: Label,

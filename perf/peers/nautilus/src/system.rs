@@ -39,8 +39,8 @@ impl System for Nautilus {
     fn open(dir: &Path, settings: &Settings) -> Result<(Self, Vec<NautilusLane>)> {
         let options = Options { halt_threshold: PATIENCE };
         let core = settings.cores.writer;
-        // It cannot be told where its writer runs, but a thread inherits the core of the one that starts
-        // it.
+        // It cannot be told where its writer runs, but a thread inherits the core of the one that
+        // starts it.
         let engine = std::thread::scope(|scope| {
             let opening = scope.spawn(|| {
                 pin(core)?;
@@ -102,8 +102,8 @@ impl Lane for NautilusLane {
         self.producer.submit_as(self.label, number, payload, key)
     }
 
-    /// The crate tells how much is durable of all producers' entries together, and no entry's seq. So with
-    /// several producers this lane's count is known only when nothing is pending.
+    /// The crate tells how much is durable of all producers' entries together, and no entry's seq.
+    /// So with several producers this lane's count is known only when nothing is pending.
     #[inline]
     fn durable(&self) -> u64 {
         let watermark = self.producer.watermark();

@@ -10,9 +10,9 @@ pub(super) const BLOCK: usize = 4096;
 /// Bytes that get their place on the disk at a time.
 const ALLOCATED_AT_ONCE: u64 = 1 << 30;
 
-/// A file whose blocks are allocated before they are written, and written past the page cache, where
-/// the system can do that. As with a log that grows, no block was written before: the file system
-/// has to note of each that it now is.
+/// A file whose blocks are allocated before they are written, and written past the page cache,
+/// where the system can do that. As with a log that grows, no block was written before: the file
+/// system has to note of each that it now is.
 #[derive(Debug)]
 pub(super) struct PreparedFile {
     file: File,

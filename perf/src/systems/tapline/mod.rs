@@ -20,8 +20,8 @@ use crate::system::{Closed, Lane, Message, Reader, System};
 const INSTANCE: &str = "perf";
 const KEY_KIND: IndexKind = IndexKind::CLIENT_ORDER_ID;
 
-/// The domain time that a message's number is stored as. Numbers begin with 0, which as a time would
-/// mean that the message has none.
+/// The domain time that a message's number is stored as. Numbers begin with 0, which as a time
+/// would mean that the message has none.
 fn ts_init_of(number: u64) -> UnixNanos {
     UnixNanos::new(number + 1)
 }

@@ -1,5 +1,5 @@
-//! The `tapline` program end to end: file in, sealed run out. The program is linked into this one and
-//! started under its own name.
+//! The `tapline` program end to end: file in, sealed run out. The program is linked into this one
+//! and started under its own name.
 
 use std::fs;
 use std::path::Path;

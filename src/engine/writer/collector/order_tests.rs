@@ -1,6 +1,6 @@
-//! One total order that respects happens-before, on real threads: a token wanders between producers,
-//! and whoever has it submits the next number before passing it on. So every message is caused by
-//! the one before, which usually another producer submitted, and the log must count up.
+//! One total order that respects happens-before, on real threads: a token wanders between
+//! producers, and whoever has it submits the next number before passing it on. So every message is
+//! caused by the one before, which usually another producer submitted, and the log must count up.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
@@ -197,8 +197,8 @@ fn an_effect_never_precedes_its_cause_by_the_shared_counter() {
     }
 }
 
-/// A thread may have several producers. What it pushes through one and then through another is cause
-/// and effect all the same.
+/// A thread may have several producers. What it pushes through one and then through another is
+/// cause and effect all the same.
 #[test]
 fn one_thread_with_two_producers_keeps_its_order() {
     let messages = stress(500_000);
