@@ -4,12 +4,10 @@
 
 use std::error::Error;
 use std::rc::Rc;
-use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 
 use tapline::bus::BusError;
-use tapline::read::{Direction, Verifier};
-use tapline::store::open_sealed_file;
+use tapline::read::Direction;
 use tapline::{
     BusCaptureAdapter, Encoder, EncoderRegistry, EventStoreConfig, EventStoreReader, Headers,
     MessageBus, RunSession,
@@ -78,11 +76,11 @@ fn main() -> Result<(), Box<dyn Error>> {
     let report = session.seal()?;
     println!("{} entries in {}, root {}", report.watermark, path.display(), report.root);
 
-    let source = open_sealed_file(&path)?;
-    let verified = Verifier::new(Arc::clone(&source)).expect_root(report.root).run(|_| {});
+    let reader = EventStoreReader::open_sealed_file(&path)?;
+    let verified = reader.verifier().expect_root(report.root).run(|_| {});
     assert!(verified.is_clean(), "{:?}", verified.findings);
     let mut previous = None;
-    for entry in EventStoreReader::new(source).scan(1, u64::MAX, Direction::Forward) {
+    for entry in reader.scan(1, u64::MAX, Direction::Forward) {
         let entry = entry?;
         if entry.payload_type == "Answer" {
             let id = Uuid::from_slice(&entry.payload)?;

@@ -15,7 +15,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use tapline::read::EntryRef;
-use tapline::replay::{Applied, CacheError, SnapshotError};
+use tapline::replay::{Applied, CacheError, FollowError};
 use tapline::{
     BusCaptureAdapter, CacheFollower, ContentHash, Encoder, EncoderRegistry, EventStoreConfig,
     InstanceId, MessageBus, RunSession, SnapshotAnchorer, StateCache,
@@ -124,7 +124,7 @@ fn follow(
     follower: &mut CacheFollower<Ledger>,
     anchorer: &SnapshotAnchorer,
     stop: &AtomicBool,
-) -> Result<(), SnapshotError> {
+) -> Result<(), FollowError> {
     let mut taken = Instant::now();
     while !stop.load(Ordering::Relaxed) {
         std::thread::sleep(FOLLOW_EVERY);

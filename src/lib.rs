@@ -44,6 +44,20 @@
 //! - [`runs`]: an instance's runs as a whole: what a crash left, which continues which, retention.
 //! - [`markers`]: which market data the node had seen, in a file beside the run.
 
+// Much that is public behind `internals` is not reachable without it.
+#![cfg_attr(not(feature = "internals"), allow(dead_code, unreachable_pub))]
+
+/// Re-exports what is public with the feature `internals` alone.
+macro_rules! internal {
+    ($($tree:tt)*) => {
+        #[cfg(feature = "internals")]
+        pub use $($tree)*;
+        #[cfg(not(feature = "internals"))]
+        #[allow(unused_imports)]
+        pub(crate) use $($tree)*;
+    };
+}
+
 pub mod bus;
 pub mod capture;
 pub mod engine;
@@ -57,11 +71,7 @@ pub mod runs;
 pub mod session;
 pub mod store;
 
-// Without `internals` part of it is unused, and none of it is public.
-#[cfg_attr(
-    not(feature = "internals"),
-    allow(dead_code, unreachable_pub, unused_imports, clippy::struct_field_names)
-)]
+#[cfg_attr(not(feature = "internals"), allow(unused_imports, clippy::struct_field_names))]
 mod format;
 mod model;
 mod protocol;
@@ -71,7 +81,8 @@ pub use bus::{BusTap, MessageBus, Published};
 pub use capture::{BusCaptureAdapter, Encoder, EncoderRegistry};
 pub use engine::{Durability, Producer, Producers, SnapshotAnchorer, SubmitError};
 pub use model::*;
-pub use protocol::{HaltOutcome, HaltReason, HaltSignal};
+internal!(protocol::HaltOutcome);
+pub use protocol::{HaltReason, HaltSignal};
 pub use read::EventStoreReader;
 pub use replay::{CacheFollower, StateCache};
 pub use session::{Environment, EventStoreConfig, KernelEventStore, LifecycleOptions, RunSession};

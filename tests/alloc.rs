@@ -152,6 +152,6 @@ fn marking_market_data_allocates_nothing() {
     assert_eq!((change.allocations, change.reallocations), (0, 0), "{change:?}");
 
     let report = lifecycle.seal(UnixNanos::new(1)).expect("sealed").expect("it was open");
-    let counts = report.markers.expect("it has a sidecar").counts;
+    let counts = report.markers.expect("it has a sidecar");
     assert_eq!((counts.dict, counts.gaps), (3, 0), "{counts:?}");
 }

@@ -66,6 +66,9 @@ impl Published {
 }
 
 impl MessageBus {
+    /// The topic under which a tap records responses, which have a correlation id but no topic.
+    pub const RESPONSE_TOPIC: &str = "data.response";
+
     /// A bus without tap, subscribers and endpoints.
     pub fn new() -> Self {
         Self::default()
@@ -97,7 +100,7 @@ impl MessageBus {
     }
 
     /// Subscribes `handler` to every topic that `pattern` matches, now and later: `*` stands for
-    /// any run of characters, `?` for one, see [`topic_matches`](super::topic_matches).
+    /// any run of characters, also none, and `?` for exactly one.
     ///
     /// Patterns may overlap, and a handler subscribed twice is called twice. A publish whose
     /// handlers are being called does not reach it.

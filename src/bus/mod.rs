@@ -68,9 +68,9 @@ mod tests;
 
 pub use error::BusError;
 pub use message_bus::{MessageBus, Published};
-pub use pattern::topic_matches;
+internal!(pattern::topic_matches);
 pub use subscriptions::SubscriptionId;
-pub use tap::{BusTap, DATA_RESPONSE_TOPIC, TapId, TapRefusal};
+pub use tap::{BusTap, TapId, TapRefusal};
 pub use timer::TimeEvent;
 
 use std::any::Any;

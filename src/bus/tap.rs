@@ -6,9 +6,6 @@ use uuid::Uuid;
 use crate::model::Captured;
 use crate::sync::{AtomicU64, Ordering};
 
-/// The topic under which a tap records responses, which have a correlation id but no topic.
-pub const DATA_RESPONSE_TOPIC: &str = "data.response";
-
 /// Sees every message before any handler does, and decides whether handlers may see it. It answers
 /// what it did with the message, which the bus hands to the caller.
 ///

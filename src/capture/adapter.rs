@@ -1,7 +1,7 @@
 use std::any::Any;
 use std::sync::Arc;
 
-use super::recent::RecentCaptures;
+use super::recent_captures::RecentCaptures;
 use super::{CaptureCounts, CaptureError, EncodeError, EncoderRegistry};
 use crate::engine::{Durability, Producer, SubmitError};
 use crate::markers::{MarkerTap, Observed};

@@ -3,7 +3,7 @@ use std::any::Any;
 use uuid::Uuid;
 
 use super::BusCaptureAdapter;
-use crate::bus::{BusTap, DATA_RESPONSE_TOPIC, TapRefusal};
+use crate::bus::{BusTap, MessageBus, TapRefusal};
 use crate::model::Captured;
 
 /// The topic of a sent message is its endpoint; of a response, the data-response topic.
@@ -21,6 +21,6 @@ impl BusTap for BusCaptureAdapter {
         _correlation_id: Uuid,
         message: &dyn Any,
     ) -> Result<Captured, TapRefusal> {
-        self.capture_any(DATA_RESPONSE_TOPIC, message).map_err(TapRefusal::new)
+        self.capture_any(MessageBus::RESPONSE_TOPIC, message).map_err(TapRefusal::new)
     }
 }

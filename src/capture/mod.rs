@@ -6,7 +6,7 @@ mod bus_tap;
 mod counts;
 mod encoder;
 mod error;
-mod recent;
+mod recent_captures;
 mod registry;
 
 pub use adapter::BusCaptureAdapter;
@@ -15,5 +15,7 @@ pub use encoder::Encoder;
 pub use error::{CaptureError, EncodeError};
 pub use registry::EncoderRegistry;
 
-pub use crate::format::{RecordBuilder, RecordLimitError};
+pub use crate::format::RecordBuilder;
 pub use crate::model::type_map::RegisterError;
+
+internal!(crate::format::RecordLimitError);

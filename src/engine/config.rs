@@ -55,7 +55,7 @@ impl Default for WaitStrategy {
 ///
 /// Every field has a default; a missing one deserializes to it, and a name that is none is ignored.
 /// Durations are whole milliseconds in JSON and TOML, or microseconds where the name says so.
-/// [`EventStoreWriter::spawn`](super::EventStoreWriter::spawn) validates all of them.
+/// Opening a run validates all of them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct WriterConfig {

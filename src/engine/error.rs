@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use super::ConfigError;
 use crate::format::RecordLimitError;
-use crate::model::{Hash, MarkerManifest, RunManifest};
+use crate::model::{Hash, MarkerCounts, RunManifest};
 use crate::protocol::{HaltReason, RegisterError};
 use crate::store::{AnchorError, ReadFault, SealError};
 
@@ -97,18 +97,10 @@ pub enum CloseError {
     /// The run is halted.
     #[error("the run is halted: {0}")]
     Halted(HaltReason),
-    /// The `RunEnded` draft does not fit into a record. The run is left unsealed.
-    #[error("the final entry does not fit")]
-    Draft(#[from] RecordLimitError),
-    /// Topic or payload type of the `RunEnded` draft is empty or too long. The run is left
-    /// unsealed.
-    #[error("the final entry's topic or payload type has {bytes} bytes: allowed are 1 to {max}")]
-    NameLength {
-        /// Bytes of the name.
-        bytes: usize,
-        /// The setting `name_bytes_max`.
-        max: usize,
-    },
+    /// The `RunEnded` draft does not fit into a record, or its names are empty or too long. The run
+    /// is left unsealed.
+    #[error("the final entry cannot be recorded")]
+    Draft(#[from] SubmitError),
     /// The store refused to seal.
     #[error(transparent)]
     Seal(#[from] SealError),
@@ -124,7 +116,7 @@ pub struct CloseReport {
     /// The manifest as sealed.
     pub manifest: RunManifest,
     /// What is in its data-marker sidecar; `None` where it has none that is sound.
-    pub markers: Option<MarkerManifest>,
+    pub markers: Option<MarkerCounts>,
 }
 
 /// Why a message was not accepted.

@@ -3,6 +3,7 @@ use std::time::Duration;
 
 use super::command::{Command, LastRecord, Reply};
 use super::driver::{Engine, WriterParts};
+use super::lone_record::lone_record;
 use super::producer::Producer;
 use super::shared::{Machine, Shared};
 use super::writer::{Assembler, Committer, MarkerOutlet};
@@ -10,7 +11,6 @@ use super::{
     AnchorRequestError, CloseError, CloseReport, ProducerError, SnapshotAnchorer, SpawnError,
     WaitError, WriterConfig,
 };
-use crate::format::{RecordBuilder, RecordTag};
 use crate::model::{Clock, ContentHash, EntryDraft, SnapshotAnchor, Ticket};
 use crate::protocol::{HaltReason, HaltSignal};
 use crate::store::EventStore;
@@ -193,20 +193,10 @@ impl EventStoreWriter {
         reply.take().unwrap_or_else(halted)
     }
 
-    /// Builds the last record outside any ring.
     fn last_record(&self, draft: &EntryDraft<'_>) -> Result<LastRecord, CloseError> {
         let Shared { config, clock, .. } = &*self.engine.shared;
-        let max = config.name_bytes_max;
-        for bytes in [draft.topic.len(), draft.payload_type.len()] {
-            if bytes == 0 || bytes > max {
-                return Err(CloseError::NameLength { bytes, max });
-            }
-        }
-        let mut builder = RecordBuilder::new(config.record_limits());
-        builder.fill(draft);
-        let tag = RecordTag { stamp: 0, ts_publish: clock.now(), topic_id: 0, type_id: 0 };
         Ok(LastRecord {
-            lines: builder.finish(tag)?.to_vec(),
+            lines: lone_record(draft, config, clock.now())?,
             topic: draft.topic.to_owned(),
             payload_type: draft.payload_type.to_owned(),
         })
@@ -258,7 +248,7 @@ impl Drop for EventStoreWriter {
 pub struct Producers(Engine);
 
 impl Producers {
-    /// A new producer, see [`EventStoreWriter::producer`].
+    /// A new producer, for any thread.
     pub fn producer(&self) -> Result<Producer, ProducerError> {
         Producer::connect(self.0.clone())
     }

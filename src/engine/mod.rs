@@ -8,7 +8,7 @@
 //! handle      the way in from outside: starts, waits, closes
 //! ```
 //!
-//! [`EventStoreWriter`] is the handle. The hot path is `producer/mod.rs`, `writer/mod.rs`,
+//! `EventStoreWriter` is the handle. The hot path is `producer/mod.rs`, `writer/mod.rs`,
 //! `writer/collector.rs` and `writer/lane.rs`, over the protocol in `crate::protocol`.
 
 mod anchorer;
@@ -18,6 +18,7 @@ mod driver;
 mod durability;
 mod error;
 mod handle;
+mod lone_record;
 mod producer;
 mod shared;
 mod writer;
@@ -31,13 +32,18 @@ pub use anchorer::SnapshotAnchorer;
 pub use config::{ConfigError, WaitStrategy, WriterConfig};
 pub use durability::Durability;
 pub use error::{
-    AnchorRequestError, CloseError, CloseReport, ProducerError, SpawnError, SubmitError, WaitError,
+    AnchorRequestError, CloseError, CloseReport, ProducerError, SubmitError, WaitError,
 };
-pub use handle::{EventStoreWriter, Producers};
+pub use handle::Producers;
 pub use producer::Producer;
+
+// A node starts the engine by opening a run.
+internal!(error::SpawnError);
+internal!(handle::EventStoreWriter);
 
 pub(crate) use config::{check_range, duration_ms};
 pub(crate) use handle::{Drive, Setup};
+pub(crate) use lone_record::lone_record;
 pub(crate) use producer::{Announced, NameMap};
 pub(crate) use shared::Shared;
 pub(crate) use writer::{MarkerInlet, MarkerOutlet, marker_channel};

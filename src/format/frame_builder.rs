@@ -3,7 +3,7 @@
 use zerocopy::little_endian::{U16, U32, U64};
 use zerocopy::{FromBytes, IntoBytes};
 
-use super::frame::{FrameHeader, MAGIC, OFFSET_BYTES, VERSION, root_of};
+use super::frame_view::{FrameHeader, MAGIC, OFFSET_BYTES, VERSION, root_of};
 use super::hash::BatchHasher;
 use super::{FrameView, KeyRow, LINE_BYTES, Line, RecordHeader, RecordView, key_hash};
 use crate::model::{Hash, UnixNanos};

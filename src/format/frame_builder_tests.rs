@@ -1,7 +1,7 @@
 //! How much fits into a frame.
 
-use super::frame::NAME_LEN_BYTES;
 use super::frame_builder::{FRAME_OVERHEAD_BYTES, PER_RECORD_BYTES};
+use super::frame_view::NAME_LEN_BYTES;
 use super::record_builder::name_record;
 use super::{FrameBuilder, FrameLimits, LINE_BYTES, Line, RecordStamp};
 use crate::model::{Hash, UnixNanos};

@@ -5,12 +5,12 @@
 const _: () = assert!(usize::BITS >= 64, "run files are read on 64-bit machines");
 
 mod data_mark;
-mod frame;
 mod frame_builder;
 #[cfg(test)]
 mod frame_builder_tests;
+mod frame_view;
 #[cfg(test)]
-mod frame_tests;
+mod frame_view_tests;
 mod hash;
 mod key_block;
 mod key_merge;
@@ -20,8 +20,8 @@ mod marker_block;
 mod record;
 mod record_builder;
 
-pub use frame::{Frame, FrameError, FrameView};
 pub use frame_builder::{FrameBuilder, FrameKeys, FrameLimits, RecordStamp, SealedFrame};
+pub use frame_view::{Frame, FrameError, FrameView};
 pub use hash::{BATCH_LINES_MAX, BatchHasher};
 pub use key_block::{
     KEY_BLOCK_ROWS_MAX, KEY_ROW_BYTES, KEY_TIER_FACTOR, KeyBlock, KeyBlockError, KeyBlockId,

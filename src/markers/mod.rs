@@ -28,16 +28,17 @@ mod store;
 mod verifier;
 
 pub use config::DataMarkerConfig;
-pub use error::MarkerStoreError;
 pub use extractor::{DataPoint, Extractor};
 pub use extractor_registry::ExtractorRegistry;
-pub use finding::MarkerFinding;
-pub use reader::{MarkerFold, MarkerReader};
-pub use redb_store::{RedbMarkerBackend, open_sealed_markers};
-pub use store::{MarkerBackend, MarkerBatch, MarkerSource};
-pub use verifier::{MarkerVerifier, MarkerVerifyReport};
+// `tapline-catalog` exports what reads sidecars.
+internal!(error::MarkerStoreError);
+internal!(finding::MarkerFinding);
+internal!(reader::{MarkerFold, MarkerReader});
+internal!(verifier::{MarkerVerifier, MarkerVerifyReport});
+internal!(redb_store::{RedbMarkerBackend, open_sealed_markers});
+internal!(store::{MarkerBackend, MarkerBatch, MarkerSource});
 
-pub use crate::format::MarkerBlockError;
+internal!(crate::format::MarkerBlockError);
 
 pub(crate) use marker_tap::{MarkerScope, MarkerTap, Observed};
 pub(crate) use sidecar_thread::SidecarThread;

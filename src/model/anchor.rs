@@ -3,7 +3,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use super::Hash;
+use super::{Hash, ParseError};
 
 /// Ties a snapshot to a place in the log. The cache keeps the snapshot.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -20,13 +20,6 @@ pub struct SnapshotAnchor {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct ContentHash(Hash);
-
-/// A text that is no content hash.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{text:?} is not a content hash; expected \"blake3:\" and 64 hexadecimal digits")]
-pub struct ContentHashError {
-    text: String,
-}
 
 impl ContentHash {
     /// Hashes `content`.
@@ -47,18 +40,17 @@ impl fmt::Display for ContentHash {
 }
 
 impl FromStr for ContentHash {
-    type Err = ContentHashError;
+    type Err = ParseError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        text.strip_prefix("blake3:")
-            .and_then(|hex| hex.parse().ok())
-            .map(Self)
-            .ok_or_else(|| ContentHashError { text: text.to_owned() })
+        text.strip_prefix("blake3:").and_then(|hex| hex.parse().ok()).map(Self).ok_or_else(|| {
+            ParseError::new(text, "a content hash", "\"blake3:\" and 64 hexadecimal digits")
+        })
     }
 }
 
 impl TryFrom<String> for ContentHash {
-    type Error = ContentHashError;
+    type Error = ParseError;
 
     fn try_from(text: String) -> Result<Self, Self::Error> {
         text.parse()

@@ -1,6 +1,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use super::ParseError;
+
 /// A BLAKE3 hash. `Display` of it is 64 lower-case hexadecimal digits; [`FromStr`] reads them, in
 /// either case.
 #[derive(Clone, Copy, PartialEq, Eq, std::hash::Hash)]
@@ -55,20 +57,13 @@ impl fmt::Debug for Hash {
     }
 }
 
-/// A text that is no hash.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{text:?} is not a hash; expected 64 hexadecimal digits")]
-pub struct HashError {
-    text: String,
-}
-
 impl FromStr for Hash {
-    type Err = HashError;
+    type Err = ParseError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         blake3::Hash::from_hex(text)
             .map(|hash| Self(hash.into()))
-            .map_err(|_| HashError { text: text.to_owned() })
+            .map_err(|_| ParseError::new(text, "a hash", "64 hexadecimal digits"))
     }
 }
 

@@ -9,27 +9,32 @@ mod identity;
 mod index;
 mod manifest;
 mod marker;
+mod parse_error;
 mod retention;
 mod run;
 mod ticket;
 mod time;
 pub(crate) mod type_map;
 
-pub use anchor::{ContentHash, ContentHashError, SnapshotAnchor};
-pub use clock::{Clock, SimulatedClock};
+pub use anchor::{ContentHash, SnapshotAnchor};
+pub use clock::SimulatedClock;
 pub use entry::{Entry, EntryDraft, Headers};
 pub(crate) use error_chain::error_chain;
-pub use hash::{Fingerprint, Hash, HashError};
+pub use hash::{Fingerprint, Hash};
 pub use identity::{RegisteredComponents, RunIdentity};
 pub use index::{IndexKind, IndexKindError, IndexKinds};
 pub(crate) use manifest::REPLAY_FLAG;
 pub use manifest::RunManifest;
-pub use marker::{
-    DataCursorSnapshot, DataMarkerClass, HiFiMarker, Marker, MarkerCounts, MarkerGap,
-    MarkerGapReason, MarkerManifest, StreamCursor, StreamDictEntry,
-};
+pub use marker::{DataMarkerClass, MarkerCounts};
+pub use parse_error::ParseError;
 pub use retention::RetentionMode;
-pub use run::{InstanceId, InstanceIdError, RunId, RunIdError, RunStatus};
+pub use run::{InstanceId, RunId, RunStatus};
 pub use ticket::{Captured, NotCaptured, Ticket};
 pub use time::UnixNanos;
 pub(crate) use type_map::TypeMap;
+
+internal!(marker::{
+    DataCursorSnapshot, HiFiMarker, Marker, MarkerGap, MarkerGapReason, MarkerManifest, StreamCursor,
+    StreamDictEntry,
+});
+internal!(clock::Clock);

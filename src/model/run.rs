@@ -3,7 +3,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use super::UnixNanos;
+use super::{ParseError, UnixNanos};
 
 /// Names one run: one session of one node instance with one binary and one configuration.
 ///
@@ -14,13 +14,6 @@ use super::UnixNanos;
 pub struct RunId {
     start: UnixNanos,
     suffix: u32,
-}
-
-/// A text that is no run id.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{text:?} is not a run id; expected <start_ts_init>-<8 hex digits>")]
-pub struct RunIdError {
-    text: String,
 }
 
 impl RunId {
@@ -70,7 +63,7 @@ impl fmt::Debug for RunId {
 }
 
 impl FromStr for RunId {
-    type Err = RunIdError;
+    type Err = ParseError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let parse = || {
@@ -84,12 +77,12 @@ impl FromStr for RunId {
             let start = UnixNanos::new(start.parse().ok()?);
             Some(Self { start, suffix: u32::from_str_radix(suffix, 16).ok()? })
         };
-        parse().ok_or_else(|| RunIdError { text: text.to_owned() })
+        parse().ok_or_else(|| ParseError::new(text, "a run id", "<start_ts_init>-<8 hex digits>"))
     }
 }
 
 impl TryFrom<String> for RunId {
-    type Error = RunIdError;
+    type Error = ParseError;
 
     fn try_from(text: String) -> Result<Self, Self::Error> {
         text.parse()
@@ -108,16 +101,9 @@ impl From<RunId> for String {
 #[serde(try_from = "String", into = "String")]
 pub struct InstanceId(String);
 
-/// A text that is no instance id.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "{text:?} is not an instance id; expected 1 to 128 characters out of A-Z a-z 0-9 . _ - that do not begin with a dot"
-)]
-pub struct InstanceIdError {
-    text: String,
-}
-
 impl InstanceId {
+    const FORM: &str = "1 to 128 characters out of A-Z a-z 0-9 . _ - that do not begin with a dot";
+
     /// The id as text.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -125,7 +111,7 @@ impl InstanceId {
 }
 
 impl FromStr for InstanceId {
-    type Err = InstanceIdError;
+    type Err = ParseError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let allowed = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-');
@@ -134,13 +120,13 @@ impl FromStr for InstanceId {
         if valid {
             Ok(Self(text.to_owned()))
         } else {
-            Err(InstanceIdError { text: text.to_owned() })
+            Err(ParseError::new(text, "an instance id", Self::FORM))
         }
     }
 }
 
 impl TryFrom<String> for InstanceId {
-    type Error = InstanceIdError;
+    type Error = ParseError;
 
     fn try_from(text: String) -> Result<Self, Self::Error> {
         text.parse()

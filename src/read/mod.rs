@@ -20,4 +20,4 @@ pub use reader::{EventStoreReader, ReplayPlan};
 pub use scan::{Direction, Scan};
 pub use verifier::Verifier;
 
-pub use crate::format::{FrameError, RecordError};
+internal!(crate::format::{FrameError, RecordError});

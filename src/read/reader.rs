@@ -1,12 +1,13 @@
+use std::path::Path;
 use std::sync::Arc;
 
 use super::lookup::Keys;
 use super::lookup::first_mention;
 use super::point_read::PointRead;
 use super::scan::{Beyond, KnownSeal, sealed_watermark};
-use super::{Direction, KeyMention, ReadError, Scan};
-use crate::model::{Entry, IndexKind, RunManifest, SnapshotAnchor};
-use crate::store::{ReadFault, RunReader};
+use super::{Direction, KeyMention, ReadError, Scan, Verifier};
+use crate::model::{Entry, IndexKind, InstanceId, RunId, RunManifest, SnapshotAnchor};
+use crate::store::{OpenSealedError, ReadFault, RunReader, open_sealed, open_sealed_file};
 
 /// Reads one run, sealed or live. Checks the hash of every entry that it reads.
 ///
@@ -29,6 +30,21 @@ pub struct ReplayPlan {
 }
 
 impl EventStoreReader {
+    /// A reader of the sealed run `run_id` of an instance. Does not change the file. Refuses a file
+    /// that holds another run.
+    pub fn open_sealed(
+        base_dir: &Path,
+        instance_id: &InstanceId,
+        run_id: RunId,
+    ) -> Result<Self, OpenSealedError> {
+        open_sealed(base_dir, instance_id, run_id).map(Self::new)
+    }
+
+    /// A reader of the sealed run in the file at `path`. Does not change the file.
+    pub fn open_sealed_file(path: &Path) -> Result<Self, OpenSealedError> {
+        open_sealed_file(path).map(Self::new)
+    }
+
     /// A reader over a store's read side.
     pub fn new(source: Arc<dyn RunReader>) -> Self {
         Self { source, seal: Arc::default(), point: Arc::default() }
@@ -39,6 +55,11 @@ impl EventStoreReader {
     /// microsecond. Any other read takes as long as reading the frame. 0 keeps none.
     pub fn keeping(source: Arc<dyn RunReader>, bytes: usize) -> Self {
         Self { source, seal: Arc::default(), point: Arc::new(PointRead::new(bytes)) }
+    }
+
+    /// Verifies the run.
+    pub fn verifier(&self) -> Verifier {
+        Verifier::new(Arc::clone(&self.source))
     }
 
     /// The manifest.

@@ -79,15 +79,6 @@ pub enum FollowError {
         /// The cache's error.
         source: CacheError,
     },
-}
-
-/// Why a snapshot was not taken and recorded.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum SnapshotError {
-    /// The cache could not be brought up to date, or not be snapshotted.
-    #[error(transparent)]
-    Follow(#[from] FollowError),
     /// The run did not take the anchor. The snapshot is kept, and nothing names it.
     #[error("the snapshot at entry {seq} was not recorded")]
     Anchor {
@@ -154,11 +145,11 @@ impl<C: StateCache> CacheFollower<C> {
     pub fn record_snapshot(
         &mut self,
         anchorer: &SnapshotAnchorer,
-    ) -> Result<SnapshotAnchor, SnapshotError> {
+    ) -> Result<SnapshotAnchor, FollowError> {
         self.catch_up()?;
         let SnapshotAnchor { high_watermark: seq, blob_ref, content_hash } = self.snapshot()?;
         let recorded = anchorer.record_at(seq, &blob_ref, content_hash);
-        recorded.map_err(|source| SnapshotError::Anchor { seq, source })
+        recorded.map_err(|source| FollowError::Anchor { seq, source })
     }
 
     /// The last applied `seq`. The state belongs to this place in the run.

@@ -7,7 +7,7 @@ mod progress;
 mod restore;
 mod state_cache;
 
-pub use follower::{CacheFollower, FollowError, SnapshotError};
+pub use follower::{CacheFollower, FollowError};
 pub use progress::ReplayError;
 pub use restore::{RestoreError, RestoreReport, restore_snapshot_and_replay_tail};
 pub use state_cache::{Applied, CacheError, StateCache};

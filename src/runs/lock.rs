@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use super::sweep_error::SweepError;
 use crate::model::{InstanceId, UnixNanos};
 use crate::store::make_folder;
 
@@ -21,44 +22,20 @@ pub(crate) struct InstanceLock {
     file: File,
 }
 
-/// Why an instance's folder could not be locked.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum LockError {
-    /// Another process, or another lifecycle of this one, has it.
-    #[error("{path} is locked by {holder}{state}; end that one first, or use another instance id")]
-    Held {
-        /// The lock file.
-        path: PathBuf,
-        /// Who has it.
-        holder: LockHolder,
-        /// If the holder still runs.
-        state: HolderState,
-    },
-    /// The folder or the lock file could not be made, or the lock file is no regular file.
-    #[error("cannot lock {path}")]
-    Io {
-        /// The folder or file.
-        path: PathBuf,
-        /// The system's error.
-        source: io::Error,
-    },
-}
-
 /// The holder of a lock.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct LockHolder {
+#[derive(Debug, Serialize, Deserialize)]
+struct LockHolder {
     /// Number of the process; 0 if it did not say.
-    pub process_id: u32,
+    process_id: u32,
     /// Its program.
-    pub program: String,
+    program: String,
     /// When it took the lock.
-    pub since: UnixNanos,
+    since: UnixNanos,
 }
 
 /// If the holder of a lock still runs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum HolderState {
+#[derive(Debug, PartialEq, Eq)]
+enum HolderState {
     /// It runs.
     Running,
     /// It is gone, but a process that it started has inherited the file and still holds the lock.
@@ -113,6 +90,11 @@ impl LockHolder {
         })
     }
 
+    fn holds(&self, path: PathBuf, state: HolderState) -> SweepError {
+        let process_id = Some(self.process_id).filter(|id| *id != 0);
+        SweepError::Locked { path, process_id, holder: format!("{self}{state}") }
+    }
+
     fn state(&self) -> HolderState {
         let processes = Path::new("/proc");
         // Without an entry for this process, there is no list to look into.
@@ -130,11 +112,11 @@ impl LockHolder {
 impl InstanceLock {
     /// Locks the folder of `instance_id` below `base_dir`. Makes the folder if it is missing. Does
     /// not wait.
-    pub(crate) fn acquire(base_dir: &Path, instance_id: &InstanceId) -> Result<Self, LockError> {
+    pub(crate) fn acquire(base_dir: &Path, instance_id: &InstanceId) -> Result<Self, SweepError> {
         let folder = base_dir.join(instance_id.as_str());
         let at = |path: &Path| {
             let path = path.to_owned();
-            move |source| LockError::Io { path, source }
+            move |source| SweepError::Lock { path, source }
         };
         make_folder(&folder).map_err(at(&folder))?;
         let path = folder.join(FILE);
@@ -143,9 +125,9 @@ impl InstanceLock {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
                 let holder = LockHolder::read(&file);
-                return Err(LockError::Held { path, state: holder.state(), holder });
+                return Err(holder.holds(path, holder.state()));
             }
-            Err(TryLockError::Error(source)) => return Err(LockError::Io { path, source }),
+            Err(TryLockError::Error(source)) => return Err(SweepError::Lock { path, source }),
         }
         // The line is for people. The lock holds without it.
         let _ = write_holder(&file, &LockHolder::this_process());
@@ -274,11 +256,8 @@ mod tests {
         if cfg!(target_os = "linux") {
             assert_eq!((holder.state(), this.state()), (HolderState::Gone, HolderState::Running));
         }
-        let error = LockError::Held {
-            path: "runs/node-1/instance.lock".into(),
-            state: HolderState::Gone,
-            holder: LockHolder { process_id: 4711, ..holder },
-        };
+        let holder = LockHolder { process_id: 4711, ..holder };
+        let error = holder.holds("runs/node-1/instance.lock".into(), HolderState::Gone);
         let said = "runs/node-1/instance.lock is locked by process 4711 (node), since \
                     2024-02-29T23:59:59Z, which no longer runs: a process that it started has \
                     inherited the lock; end that one first, or use another instance id";

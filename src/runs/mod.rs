@@ -16,28 +16,29 @@ mod lineage;
 mod lock;
 mod reclaim;
 mod recovery;
-mod restore;
+mod restore_parents;
 mod retention;
 mod skipped;
 pub(crate) mod sweep;
+mod sweep_error;
 
 #[cfg(feature = "internals")]
 pub(crate) use folder::run_files;
 pub use folder::{RunListing, list_runs};
 pub(crate) use lock::InstanceLock;
-pub use lock::{HolderState, LockError, LockHolder};
-pub use reclaim::ReclaimError;
 pub(crate) use recovery::RUN_ENDED_TOPIC;
-pub use recovery::RUN_ENDED_TYPE;
 #[cfg(feature = "internals")]
 pub(crate) use recovery::is_run_ended;
-pub use restore::{ParentRestore, ReplayRunError, RestoreParentError};
-pub(crate) use restore::{check_replay_run, restore_parent};
+pub use restore_parents::{ParentRestore, RestoreParentError};
+pub(crate) use restore_parents::{check_replay_run, restore_parent};
 pub use retention::{
     KeepReason, PlannedRun, ReclaimReason, RetentionDecision, RetentionError, RetentionPlan,
 };
-pub use skipped::{SkipKind, SkipReason, SkippedFile};
+pub use skipped::{SkipKind, SkippedFile};
 #[cfg(feature = "internals")]
 pub(crate) use sweep::recover_predecessors_with;
 pub(crate) use sweep::sweep;
-pub use sweep::{RecoveredRun, SweepError, SweepReport, recover_predecessors};
+pub use sweep::{RecoveredRun, SweepReport, recover_predecessors};
+pub use sweep_error::SweepError;
+
+internal!(recovery::RUN_ENDED_TYPE);

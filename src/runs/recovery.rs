@@ -173,7 +173,7 @@ pub(super) fn recover_sidecar(run: &Path, run_id: RunId, watermark: u64) -> Opti
         Ok(Err(error)) => SkipReason::from(&error),
         Err(panic) => SkipReason::new(SkipKind::Damaged, panic),
     };
-    Some(SkippedFile { path, error })
+    Some(error.at(path))
 }
 
 #[cfg(test)]

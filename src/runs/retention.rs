@@ -60,7 +60,7 @@ pub struct PlannedRun {
     pub(super) sealed: Option<SealedFacts>,
 }
 
-/// Why no plan could be made.
+/// Why no plan could be made, or a run of a plan was not removed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum RetentionError {
@@ -75,6 +75,42 @@ pub enum RetentionError {
     /// [`RetentionMode::Bounded`] is to keep 0 runs.
     #[error("at least one run is to be kept: keep_last is 0")]
     KeepsNone,
+    /// By now the plan would be another.
+    #[error("{path} is to be kept by now: {reason}")]
+    Kept {
+        /// The run file.
+        path: PathBuf,
+        /// Why it is kept.
+        reason: KeepReason,
+    },
+    /// The file is gone, or holds another run than when the plan was made.
+    #[error("{path} is not what it was when the plan was made; make a new plan")]
+    Changed {
+        /// The run file.
+        path: PathBuf,
+    },
+    /// The run can no longer be read.
+    #[error("a run that cannot be read is not removed")]
+    Unreadable {
+        /// What is wrong.
+        source: OpenSealedError,
+    },
+    /// The restore point that makes the run dispensable is none any more.
+    #[error("{path} is kept: state can no longer be restored from {restore_point}")]
+    RestorePointLost {
+        /// The run file.
+        path: PathBuf,
+        /// The file of the restore point.
+        restore_point: PathBuf,
+    },
+    /// The system did not remove the file.
+    #[error("cannot remove {path}")]
+    Remove {
+        /// The run file, or its sidecar.
+        path: PathBuf,
+        /// The system's error.
+        source: io::Error,
+    },
 }
 
 /// What retention says of a run.

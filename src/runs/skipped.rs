@@ -1,7 +1,6 @@
-use std::fmt;
 use std::path::PathBuf;
 
-use serde::{Serialize, Serializer};
+use serde::Serialize;
 
 use crate::markers::MarkerStoreError;
 use crate::model::error_chain;
@@ -12,19 +11,22 @@ use crate::store::{BackendFault, FileError, OpenSealedError, ReadFault};
 pub struct SkippedFile {
     /// The file.
     pub path: PathBuf,
+    /// What a node can do about it.
+    pub kind: SkipKind,
     /// What is wrong with it.
-    pub error: SkipReason,
+    pub error: String,
 }
 
-/// Why a sweep skipped a file. It is shown and serialized as a text.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SkipReason {
-    kind: SkipKind,
+/// Why a sweep skipped a file, before it is said which.
+#[derive(Debug)]
+pub(super) struct SkipReason {
+    pub(super) kind: SkipKind,
     text: String,
 }
 
 /// What a node can do about a skipped file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum SkipKind {
     /// Another process has it open: try again when that process has closed it.
@@ -45,21 +47,8 @@ impl SkipReason {
         Self { kind, text: text.into() }
     }
 
-    /// What a node can do about it.
-    pub fn kind(&self) -> SkipKind {
-        self.kind
-    }
-}
-
-impl fmt::Display for SkipReason {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.text)
-    }
-}
-
-impl Serialize for SkipReason {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&self.text)
+    pub(super) fn at(self, path: PathBuf) -> SkippedFile {
+        SkippedFile { path, kind: self.kind, error: self.text }
     }
 }
 

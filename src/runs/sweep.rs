@@ -1,12 +1,12 @@
-use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use super::folder::{RunListing, list_runs, read_sealed, remove_temporary_files};
 use super::lineage::{self, RunFacts};
-use super::lock::{InstanceLock, LockError};
+use super::lock::InstanceLock;
 use super::recovery::{RecoverError, Recovered, recover_run, recover_sidecar};
 use super::skipped::{SkipKind, SkipReason, SkippedFile};
+use super::sweep_error::SweepError;
 use crate::model::{Hash, InstanceId, RunId, RunManifest, RunStatus};
 use crate::read::Finding;
 use crate::store::{DiskMode, FileError, OpenRunError, OpenSealedError, guarded};
@@ -61,26 +61,8 @@ pub struct RecoveredRun {
     pub findings: Vec<Finding>,
 }
 
-/// Why no sweep could be made.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum SweepError {
-    /// The instance's folder is not free.
-    #[error(transparent)]
-    Lock(#[from] LockError),
-    /// The instance's folder could not be listed.
-    #[error("cannot list the runs in {path}")]
-    List {
-        /// The folder.
-        path: PathBuf,
-        /// The system's error.
-        source: io::Error,
-    },
-}
-
 /// How far a sweep has come with one file.
 #[derive(Debug, Clone, Copy)]
-#[cfg_attr(not(feature = "internals"), allow(dead_code, unreachable_pub))]
 pub struct SweepProgress<'a> {
     /// The file.
     pub path: &'a Path,
@@ -171,14 +153,14 @@ impl SweepReport {
         // Where the run ends is unknown.
         let sidecar = run_id.and_then(|run_id| recover_sidecar(&path, run_id, u64::MAX));
         self.skipped.extend(sidecar);
-        self.skipped.push(SkippedFile { path, error });
+        self.skipped.push(error.at(path));
     }
 }
 
 /// True if a file that was skipped for this reason may hold the run that it is named after. A name
 /// whose time no clock shows is not believed.
 fn may_hold(run_id: RunId, reason: &SkipReason) -> bool {
-    reason.kind() != SkipKind::Foreign && run_id.is_of_a_clock()
+    reason.kind != SkipKind::Foreign && run_id.is_of_a_clock()
 }
 
 /// The manifest of a run. If the run was left behind, recovers it first.

@@ -2,8 +2,8 @@ use super::{EventStoreConfig, OpenError};
 use crate::model::{InstanceId, REPLAY_FLAG, RunId};
 use crate::replay::StateCache;
 use crate::runs::{
-    InstanceLock, ParentRestore, RestoreParentError, SkippedFile, SweepError, SweepReport,
-    check_replay_run, restore_parent, sweep,
+    InstanceLock, ParentRestore, RestoreParentError, SkippedFile, SweepReport, check_replay_run,
+    restore_parent, sweep,
 };
 use crate::store::run_path;
 
@@ -36,7 +36,7 @@ impl Boot {
     ) -> Result<Self, OpenError> {
         config.validate()?;
         let base_dir = &config.base_dir;
-        let lock = InstanceLock::acquire(base_dir, instance_id).map_err(SweepError::from)?;
+        let lock = InstanceLock::acquire(base_dir, instance_id)?;
         let sweep = sweep(base_dir, instance_id, config.disk_mode, |progress| {
             let (path, scanned) = (progress.path.display(), progress.entries_scanned);
             tracing::info!("recovering {path}: {scanned} entries scanned");
@@ -45,7 +45,7 @@ impl Boot {
             tracing::warn!("{} is left alone: {}", skipped.path.display(), skipped.error);
         }
         let (parent_run_id, flags, passed_over) = if let Some(run_id) = config.replay_from_run_id {
-            check_replay_run(base_dir, instance_id, run_id)?;
+            check_replay_run(base_dir, instance_id, run_id).map_err(OpenError::ReplayRun)?;
             (Some(run_id), vec![REPLAY_FLAG.to_owned()], None)
         } else {
             let passed_over = newest_passed_over(config, instance_id, &sweep);

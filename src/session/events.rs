@@ -7,7 +7,7 @@ use crate::model::{RegisteredComponents, RunId, RunManifest};
 /// Topic of a run's first entry.
 pub(crate) const RUN_STARTED_TOPIC: &str = "run.started";
 /// Payload type of a run's first entry.
-pub const RUN_STARTED_TYPE: &str = "RunStarted";
+pub(crate) const RUN_STARTED_TYPE: &str = "RunStarted";
 
 #[derive(Serialize)]
 struct RunStarted<'a> {

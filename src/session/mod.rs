@@ -18,7 +18,6 @@ pub use config::EventStoreConfig;
 pub use environment::Environment;
 #[cfg(feature = "internals")]
 pub(crate) use events::RUN_STARTED_TOPIC;
-pub use events::RUN_STARTED_TYPE;
 pub use kernel::{KernelEventStore, KernelEventStoreFactory};
 pub use lifecycle::EventStoreLifecycle;
 pub use open_error::OpenError;

@@ -4,8 +4,8 @@ use std::time::Duration;
 use crate::engine::{ConfigError, ProducerError, SpawnError, SubmitError};
 use crate::model::RunId;
 use crate::protocol::HaltReason;
-use crate::replay::SnapshotError;
-use crate::runs::{ReplayRunError, RestoreParentError, SkippedFile, SweepError};
+use crate::replay::FollowError;
+use crate::runs::{RestoreParentError, SkippedFile, SweepError};
 use crate::store::OpenRunError;
 
 /// Why a run could not be opened. If the failure fired the run's halt signal, the reason is here
@@ -42,8 +42,8 @@ pub enum OpenError {
         file: SkippedFile,
     },
     /// The run to replay from is none that can be. No new run was opened.
-    #[error(transparent)]
-    ReplayRun(#[from] ReplayRunError),
+    #[error("cannot replay the run that replay_from_run_id names")]
+    ReplayRun(#[source] RestoreParentError),
     /// The encoders could not be made. No new run was opened.
     #[error("the encoder registry could not be made")]
     Encoders(#[source] Box<dyn Error + Send + Sync>),
@@ -78,7 +78,7 @@ pub enum OpenError {
     /// The first snapshot was not taken. The run is left for the next start, which restores the
     /// same state.
     #[error("the run's first snapshot was not taken")]
-    FirstSnapshot(#[from] SnapshotError),
+    FirstSnapshot(#[from] FollowError),
     /// The run halted before it was open.
     #[error("the run halted while it was opened: {0}")]
     HaltedDuringBoot(HaltReason),

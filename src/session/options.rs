@@ -33,7 +33,7 @@ pub struct LifecycleOptions {
     pub on_halt: std::sync::Arc<OnHalt>,
     /// True: records without a writer thread. Each submit commits on its own thread and is durable
     /// when it returns. For deterministic simulation; see
-    /// [`EventStoreWriter::inline`](crate::engine::EventStoreWriter::inline).
+    /// `EventStoreWriter::inline`.
     pub is_inline: bool,
 }
 

@@ -12,9 +12,8 @@ use crate::bus::{MessageBus, TapId};
 use crate::capture::{BusCaptureAdapter, CaptureCounts, EncoderRegistry};
 use crate::engine::{
     CloseError, CloseReport, Drive, EventStoreWriter, ProducerError, Producers, Setup, SpawnError,
-    SubmitError, WaitError, WriterConfig,
+    SubmitError, WaitError, lone_record,
 };
-use crate::format::{RecordBuilder, RecordTag};
 use crate::markers::MarkerScope;
 use crate::model::{
     Clock, EntryDraft, RegisteredComponents, RunId, RunManifest, Ticket, UnixNanos, error_chain,
@@ -66,6 +65,9 @@ impl Drop for Taps {
 }
 
 impl RunSession {
+    /// The payload type of the first entry of every run.
+    pub const STARTED_TYPE: &str = RUN_STARTED_TYPE;
+
     /// Opens a new run in a folder that was locked and swept for it.
     pub(super) fn open(
         boot: Boot,
@@ -100,7 +102,8 @@ impl RunSession {
             ..EntryDraft::default()
         };
         // This too is checked before the file is made.
-        check_fits(&run_started, &config.writer).map_err(|source| refused(source, &halt))?;
+        lone_record(&run_started, &config.writer, run_started.ts_init)
+            .map_err(|source| refused(source, &halt))?;
 
         let path = run_path(&config.base_dir, &manifest.instance_id, manifest.run_id);
         store.open_run(manifest)?;
@@ -251,17 +254,16 @@ impl RunSession {
         self.writer.flush(timeout)
     }
 
-    /// The read side of the run while it is recorded. Once the run is sealed, it reads the sealed
-    /// file.
-    pub fn reader(&self) -> Arc<dyn RunReader> {
-        Arc::clone(&self.reader)
+    /// Reads the run while it is recorded. Once the run is sealed, it reads the sealed file.
+    pub fn reader(&self) -> EventStoreReader {
+        EventStoreReader::new(Arc::clone(&self.reader))
     }
 
     /// Keeps `cache` up with this run. The cache is either the one that
     /// [`restore_and_open`](super::SessionBuilder::restore_and_open) has restored, or one with the
     /// state before the run.
     pub fn follow<C: StateCache>(&self, cache: C) -> CacheFollower<C> {
-        CacheFollower::new(cache, EventStoreReader::new(self.reader()), self.restored_seq)
+        CacheFollower::new(cache, self.reader(), self.restored_seq)
     }
 
     /// Takes the snapshot that makes this run restorable without the runs before it.
@@ -306,7 +308,7 @@ impl RunSession {
             payload: &payload,
             ..EntryDraft::default()
         })?;
-        report.markers = self.sidecar.and_then(Sidecar::seal);
+        report.markers = self.sidecar.and_then(Sidecar::seal).map(|sealed| sealed.counts);
         Ok(report)
     }
 }
@@ -327,21 +329,6 @@ fn marker_scope(
             None
         }
     }
-}
-
-/// Checks that the settings allow `draft`.
-fn check_fits(draft: &EntryDraft<'_>, config: &WriterConfig) -> Result<(), SubmitError> {
-    let max = config.name_bytes_max;
-    for bytes in [draft.topic.len(), draft.payload_type.len()] {
-        if bytes > max {
-            return Err(SubmitError::NameLength { bytes, max });
-        }
-    }
-    let mut record = RecordBuilder::new(config.record_limits());
-    record.fill(draft);
-    let tag = RecordTag { stamp: 0, ts_publish: draft.ts_init, topic_id: 0, type_id: 0 };
-    record.finish(tag)?;
-    Ok(())
 }
 
 /// Halts a run whose first entry was refused.

@@ -82,7 +82,7 @@ pub trait RunReader: Send + Sync {
     /// The manifest.
     fn manifest(&self) -> Result<RunManifest, ReadFault>;
 
-    /// The run's root, as [`SealedRun::root`]; `None` while it is not sealed.
+    /// The run's root, as the seal gave it; `None` while it is not sealed.
     fn root(&self) -> Result<Option<Hash>, ReadFault>;
 
     /// The durable watermark.

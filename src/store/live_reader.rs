@@ -4,8 +4,8 @@ use std::sync::OnceLock;
 use bytes::Bytes;
 
 use super::container::{Container, Snapshots};
-use super::redb_open::{check_held, open_sealed_reader};
 use super::redb_reader::RedbReader;
+use super::sealed_run::{check_held, open_sealed_reader};
 use super::{FileError, OpenSealedError, ReadFault, RunReader};
 use crate::format::KeyBlockId;
 use crate::model::{Hash, InstanceId, RunId, RunManifest, SnapshotAnchor};

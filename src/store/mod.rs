@@ -4,8 +4,6 @@
 pub(crate) mod container;
 mod cursor;
 mod directory;
-// Public for `internals` alone.
-#[cfg_attr(not(feature = "internals"), allow(dead_code, unreachable_pub))]
 pub(crate) mod disk_probe;
 mod error;
 mod event_store;
@@ -15,9 +13,9 @@ mod live_reader;
 mod memory;
 mod redb_backend;
 mod redb_keys;
-mod redb_open;
 mod redb_reader;
 mod redb_tables;
+mod sealed_run;
 
 #[cfg(feature = "internals")]
 pub(crate) use container::changed_since_closed;
@@ -26,13 +24,17 @@ pub(crate) use directory::{
     RUN_SUFFIX, SIDECAR_SUFFIX, TEMPORARY_EXTENSION, make_folder, run_path, sidecar_path, sync_name,
 };
 pub(crate) use disk_probe::{DiskOp, DiskProbe};
-pub use error::{AnchorError, AppendError, OpenRunError, OpenSealedError, ReadFault, SealError};
-pub use event_store::{EventStore, RunOpening, RunReader, SealedRun, Tail};
+pub use error::{OpenRunError, OpenSealedError, ReadFault};
+pub use event_store::{EventStore, RunReader};
 pub use fault::BackendFault;
 pub(crate) use guard::{guarded, panic_text};
-pub use memory::{MemoryBackend, MemoryDisk};
+pub use memory::MemoryBackend;
 pub use redb_backend::RedbBackend;
-pub(crate) use redb_open::check_held;
-pub use redb_open::{open_sealed, open_sealed_file};
+pub(crate) use sealed_run::check_held;
 
-pub use crate::format::ManifestError;
+// To make a store of one's own takes the format too, which is no part of the interface.
+internal!(error::{AnchorError, AppendError, SealError});
+internal!(event_store::{RunOpening, SealedRun, Tail});
+internal!(memory::MemoryDisk);
+internal!(sealed_run::{open_sealed, open_sealed_file});
+internal!(crate::format::ManifestError);

@@ -7,9 +7,9 @@ use super::cursor::RunCursor;
 use super::directory::{make_folder, run_path, sync_folder_names};
 use super::live_reader::LiveReader;
 use super::redb_keys::{KeyWriter, sort_blocks};
-use super::redb_open::left_manifest;
 use super::redb_reader::RedbReader;
 use super::redb_tables::{ANCHOR_ROW, MANIFEST_ROW, write_frame, write_meta, write_new_run};
+use super::sealed_run::left_manifest;
 use super::{
     AnchorError, AppendError, DiskMode, DiskOp, EventStore, FileError, OpenRunError, ReadFault,
     RunOpening, RunReader, SealError, SealedRun, Tail,
@@ -78,7 +78,7 @@ impl RedbBackend {
     /// sealed as quarantined.
     ///
     /// If the run is [`Sealed`](OpenRunError::Sealed) but its file was not closed, this only closes
-    /// the file. Then [`open_sealed`](super::open_sealed) opens it.
+    /// the file. Then it opens as a sealed run.
     pub fn reopen(
         &mut self,
         instance_id: &InstanceId,

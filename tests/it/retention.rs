@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 
 use tapline::internals::run_path;
 use tapline::runs::{
-    KeepReason, PlannedRun, ReclaimError, ReclaimReason, RetentionDecision, RetentionError,
-    RetentionPlan, recover_predecessors,
+    KeepReason, PlannedRun, ReclaimReason, RetentionDecision, RetentionError, RetentionPlan,
+    recover_predecessors,
 };
 use tapline::store::{DiskMode, EventStore};
 use tapline::{
@@ -107,7 +107,7 @@ impl Runs {
     }
 }
 
-fn apply(plan: &RetentionPlan) -> Vec<(&PlannedRun, Result<(), ReclaimError>)> {
+fn apply(plan: &RetentionPlan) -> Vec<(&PlannedRun, Result<(), RetentionError>)> {
     let mut removed = Vec::new();
     plan.apply(|run, outcome| removed.push((run, outcome))).unwrap();
     removed
@@ -164,7 +164,7 @@ fn applied_the_plan_removes_runs_with_their_sidecars() {
     assert!(apply(&runs.plan(SNAPSHOT)).is_empty());
     // An old plan does no harm.
     for (_, outcome) in apply(&plan) {
-        assert_matches!(outcome, Err(ReclaimError::Changed { .. }));
+        assert_matches!(outcome, Err(RetentionError::Changed { .. }));
     }
     assert_eq!(runs.files(), runs.files_of([3, 4]));
 }
@@ -307,7 +307,7 @@ fn a_run_started_since_keeps_its_parents() {
     let [(run, Err(error))] = &apply(&plan)[..] else { panic!("one run is refused") };
     assert_eq!(run.path, runs.path(1));
     let reason = KeepReason::NeededBy { run_id: run_id(3) };
-    assert_matches!(error, ReclaimError::Kept { reason: found, .. } if *found == reason);
+    assert_matches!(error, RetentionError::Kept { reason: found, .. } if *found == reason);
     assert!(runs.path(1).exists());
 }
 
@@ -317,7 +317,7 @@ fn a_run_that_changed_since_stays() {
     let plan = runs.plan(SNAPSHOT);
     tamper::manifest(&runs.path(1), "\"Ended\"", "\"CrashedRecovered\"");
     let outcomes = apply(&plan);
-    assert_matches!(&outcomes[0].1, Err(ReclaimError::Changed { path }) if *path == runs.path(1));
+    assert_matches!(&outcomes[0].1, Err(RetentionError::Changed { path }) if *path == runs.path(1));
     assert_matches!(&outcomes[1].1, Ok(()));
     assert_eq!(runs.files(), runs.files_of([1, 3, 4]));
 }
@@ -331,7 +331,7 @@ fn without_its_restore_point_a_plan_removes_nothing() {
         let no_restore_point = KeepReason::NoRestorePoint;
         assert_matches!(
             outcome,
-            Err(ReclaimError::Kept { reason, .. }) if reason == no_restore_point
+            Err(RetentionError::Kept { reason, .. }) if reason == no_restore_point
         );
     }
     assert_eq!(runs.files(), runs.files_of(1..=4));
@@ -352,7 +352,7 @@ fn a_lost_restore_point_keeps_the_rest() {
     assert_matches!(&outcomes[0], Ok(()));
     assert_matches!(
         &outcomes[1],
-        Err(ReclaimError::RestorePointLost { restore_point, .. }) if *restore_point == runs.path(3)
+        Err(RetentionError::RestorePointLost { restore_point, .. }) if *restore_point == runs.path(3)
     );
     assert_eq!(runs.files(), runs.files_of(2..=4));
 }
@@ -366,7 +366,7 @@ fn an_unremovable_file_does_not_stop_the_rest() {
     let outcomes = apply(&plan);
     assert_matches!(
         &outcomes[0].1,
-        Err(ReclaimError::Remove { path, .. }) if *path == runs.sidecar(1)
+        Err(RetentionError::Remove { path, .. }) if *path == runs.sidecar(1)
     );
     assert_matches!(&outcomes[1].1, Ok(()));
     assert_eq!(runs.files(), runs.files_of([1, 3, 4]));

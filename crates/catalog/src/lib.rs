@@ -2,6 +2,7 @@
 //!
 //! - [`ReplayInputs`]: entries of a run and records of a catalog in one order.
 //! - [`join_at_entry`]: what of each stream the node had seen when it captured an entry.
+//! - [`sidecar`]: the data markers beside a run, read and verified.
 //!
 //! A [`ReplayCatalog`] says which market data there is, and loads it. With the feature `parquet`
 //! (on by default), `ParquetCatalog` is one over a folder of Parquet files.
@@ -15,6 +16,7 @@ mod join;
 mod market_data;
 #[cfg(feature = "parquet")]
 mod parquet;
+pub mod sidecar;
 
 pub use at_entry::{MarkerJoinError, StreamAtEntry, join_at_entry};
 pub use catalog::{

@@ -9,7 +9,7 @@ use tapline::read::ReadError;
 use tapline::runs::{RetentionError, SweepError};
 use tapline::session::OpenError;
 use tapline::store::OpenSealedError;
-use tapline::{HaltReason, IndexKindError, InstanceIdError};
+use tapline::{HaltReason, IndexKindError, ParseError};
 
 use super::snapshots::KeepError;
 
@@ -65,7 +65,7 @@ pub(super) enum CliError {
     #[error("what was captured did not become durable")]
     NotDurable(#[from] WaitError),
     #[error(transparent)]
-    Instance(#[from] InstanceIdError),
+    Instance(#[from] ParseError),
     #[error(transparent)]
     Kind(#[from] IndexKindError),
     #[error("{0}")]

@@ -1,7 +1,6 @@
 use clap::Args as ClapArgs;
 use serde::Serialize;
 use tapline::read::EventStoreReader;
-use tapline::store::open_sealed_file;
 
 use super::Outcome;
 use super::error::CliError;
@@ -33,7 +32,7 @@ struct Mention<'a> {
 
 pub(super) fn run(args: &Args) -> Result<Outcome, CliError> {
     let path = args.place.resolve(&args.run)?;
-    let reader = EventStoreReader::new(open_sealed_file(&path)?);
+    let reader = EventStoreReader::open_sealed_file(&path)?;
     let manifest = reader.manifest().map_err(|error| CliError::read(&path, error))?;
     let Some(kind) = manifest.index_kinds.get(&args.kind) else {
         let known: Vec<&str> = manifest.index_kinds.iter().map(|(name, _)| name).collect();

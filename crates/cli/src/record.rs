@@ -264,7 +264,7 @@ fn finish(args: &Args, session: RunSession, recorded: Recorded) -> (Report, Resu
         ack_ns: (&recorded.ack_ns).into(),
         halted: halt.reason().map(Into::into),
         portfolio,
-        markers: markers.map(|markers| markers.counts),
+        markers,
         path,
     };
     let closed = match error {

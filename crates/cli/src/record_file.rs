@@ -6,10 +6,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
+use tapline::RunSession;
 use tapline::bus::{BusError, MessageBus, TapRefusal};
 use tapline::capture::CaptureError;
 use tapline::internals::{RUN_STARTED_TOPIC, error_chain, is_run_ended};
-use tapline::session::RUN_STARTED_TYPE;
 
 use super::batch::{BATCHES_WAITING, Batch, Dealt};
 use super::error::CliError;
@@ -206,7 +206,7 @@ pub(super) fn next_message(
 fn is_lifecycle(message: &InputMessage) -> bool {
     let (topic, payload_type) = (&*message.topic, &*message.payload_type);
     is_run_ended(topic, payload_type)
-        || (topic == RUN_STARTED_TOPIC && payload_type == RUN_STARTED_TYPE)
+        || (topic == RUN_STARTED_TOPIC && payload_type == RunSession::STARTED_TYPE)
 }
 
 /// One producer's thread: publishes its messages in order, each when it is due. Ends when all are

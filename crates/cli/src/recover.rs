@@ -99,7 +99,7 @@ fn print_text(out: &mut Output, swept: &SweepReport) {
             out.line(format_args!("  {finding}"));
         }
     }
-    for SkippedFile { path, error } in &swept.skipped {
+    for SkippedFile { path, error, .. } in &swept.skipped {
         out.line(format_args!("{}: left alone: {error}", path.display()));
     }
     for run_id in &swept.passed_over {

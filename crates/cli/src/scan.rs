@@ -2,7 +2,6 @@ use clap::Args as ClapArgs;
 use tapline::bus::topic_matches;
 use tapline::internals::error_chain;
 use tapline::read::{Direction, EntryRef, EventStoreReader};
-use tapline::store::open_sealed_file;
 
 use super::Outcome;
 use super::error::CliError;
@@ -39,7 +38,7 @@ pub(super) struct Args {
 
 pub(super) fn run(args: &Args) -> Result<Outcome, CliError> {
     let path = args.place.resolve(&args.run)?;
-    let reader = EventStoreReader::new(open_sealed_file(&path)?);
+    let reader = EventStoreReader::open_sealed_file(&path)?;
     let kinds = reader.manifest().map_err(|error| CliError::read(&path, error))?.index_kinds;
     let direction = if args.reverse { Direction::Reverse } else { Direction::Forward };
     let wanted = |entry: &EntryRef<'_>| {

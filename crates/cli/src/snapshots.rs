@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use tapline::SnapshotAnchorer;
 use tapline::internals::panic_text;
-use tapline::replay::{CacheFollower, FollowError, SnapshotError, StateCache};
+use tapline::replay::{CacheFollower, FollowError, StateCache};
 
 use super::error::CliError;
 use super::tap::StopFlag;
@@ -19,8 +19,6 @@ const FOLLOW_EVERY: Duration = Duration::from_millis(20);
 pub(super) enum KeepError {
     #[error(transparent)]
     Follow(#[from] FollowError),
-    #[error(transparent)]
-    Snapshot(#[from] SnapshotError),
     #[error("its thread panicked: {0}")]
     Panicked(String),
 }

@@ -1,7 +1,7 @@
 use serde::de::DeserializeOwned;
+use tapline::RunSession;
 use tapline::read::EntryRef;
 use tapline::replay::{Applied, CacheError, StateCache};
-use tapline::session::RUN_STARTED_TYPE;
 
 use super::portfolio::Portfolio;
 use super::snapshot_folder::SnapshotFolder;
@@ -38,7 +38,7 @@ impl StateCache for PortfolioCache {
     fn apply(&mut self, entry: &EntryRef<'_>) -> Result<Applied, CacheError> {
         let portfolio = &mut self.portfolio;
         match entry.payload_type() {
-            RUN_STARTED_TYPE => portfolio.run_started(),
+            RunSession::STARTED_TYPE => portfolio.run_started(),
             "SubmitOrder" => portfolio.submitted(decode(entry)?)?,
             "CancelOrder" => portfolio.cancel_requested(&decode(entry)?),
             "OrderAccepted" => portfolio.accepted(decode(entry)?)?,

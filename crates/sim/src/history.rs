@@ -13,7 +13,6 @@ use std::time::Duration;
 
 use fastrand::Rng;
 use tapline::internals::{error_chain, run_files};
-use tapline::read::EventStoreReader;
 use tapline::replay::StateCache;
 use tapline::runs::RetentionPlan;
 use tapline::session::{
@@ -247,7 +246,7 @@ impl<'a> Node<'a> {
     /// Checks that everything is in the log, once and in order, and is found by its key.
     fn read(&mut self) -> Result<(), String> {
         let session = self.lifecycle()?.session().ok_or("no run is open")?;
-        let reader = EventStoreReader::new(session.reader());
+        let reader = session.reader();
         match check_log(&reader, &self.model) {
             Err(error) if self.tape.struck() == 0 => Err(error),
             _ => Ok(()),

@@ -1,5 +1,6 @@
 use super::name_map::NameMap;
 use crate::engine::SubmitError;
+use crate::engine::lone_record::check_name;
 
 /// A producer's own numbers for topics and payload types, in the order of first use. The writer
 /// keeps the same table, built from the announcements that travel in the ring.
@@ -38,7 +39,7 @@ impl LocalNames {
                 *id = known;
                 continue;
             }
-            self.check_length(name)?;
+            check_name(name, self.name_bytes_max)?;
             let at = numbered.new.iter().position(|new| *new == name).unwrap_or_else(|| {
                 numbered.new.push(name);
                 numbered.new.len() - 1
@@ -49,14 +50,6 @@ impl LocalNames {
             return Err(SubmitError::TooManyNames { max: self.names_max });
         }
         Ok(numbered)
-    }
-
-    fn check_length(&self, name: &str) -> Result<(), SubmitError> {
-        let (bytes, max) = (name.len(), self.name_bytes_max);
-        if bytes == 0 || bytes > max {
-            return Err(SubmitError::NameLength { bytes, max });
-        }
-        Ok(())
     }
 
     /// Notes names that have been announced.

@@ -4,7 +4,7 @@ use std::path::Path;
 use redb::{Database, WriteTransaction};
 
 use super::file::ContainerFile;
-use super::header::shrink_regions;
+use super::redb_header::shrink_regions;
 use super::{FileConfig, FileError, Growth, commit};
 use crate::store::DiskOp;
 use crate::store::directory::{TEMPORARY_EXTENSION, sync_name};

@@ -15,11 +15,11 @@ mod create;
 mod error;
 mod file;
 mod fill_ahead;
-mod header;
+mod redb_header;
 mod reopen;
 
 #[cfg(feature = "internals")]
-pub(crate) use header::changed_since_closed;
+pub(crate) use redb_header::changed_since_closed;
 
 pub use error::FileError;
 pub use file::DiskMode;

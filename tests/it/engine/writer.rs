@@ -6,7 +6,7 @@ use tapline::engine::{
     CloseError, EventStoreWriter, ProducerError, SpawnError, WaitError, WaitStrategy, WriterConfig,
 };
 use tapline::store::{EventStore, MemoryBackend, MemoryDisk, RunOpening};
-use tapline::{Clock, ContentHash, EntryDraft, HaltSignal, RunStatus, UnixNanos};
+use tapline::{Clock, ContentHash, EntryDraft, HaltSignal, RunStatus, SubmitError, UnixNanos};
 use uuid::Uuid;
 
 use super::defaults;
@@ -268,10 +268,10 @@ fn close_refuses_a_last_entry_without_topic() {
     let engine = Engine::start(WriterConfig { name_bytes_max: 8, ..defaults() });
     let reader = engine.reader.clone();
     let outcome = engine.writer.close(&draft("too long a topic", b""));
-    assert_matches!(outcome, Err(CloseError::NameLength { bytes: 16, max: 8 }));
+    assert_matches!(outcome, Err(CloseError::Draft(SubmitError::NameLength { bytes: 16, max: 8 })));
     assert_eq!(reader.manifest().expect("memory").status, RunStatus::Running);
     let outcome = Engine::start(defaults()).writer.close(&draft("", b""));
-    assert_matches!(outcome, Err(CloseError::NameLength { bytes: 0, .. }));
+    assert_matches!(outcome, Err(CloseError::Draft(SubmitError::NameLength { bytes: 0, .. })));
     let engine = Engine::start(WriterConfig { name_bytes_max: 9, ..defaults() });
     assert_eq!(engine.close(), 1, "`run.ended` has nine bytes");
 }

@@ -135,7 +135,7 @@ fn an_overload_sheds_markers_and_never_entries() {
     drop(adapter);
     let report = lifecycle.seal(UnixNanos::new(1)).unwrap().unwrap();
     assert_eq!(report.watermark, decisions + 2);
-    let counts = report.markers.expect("it was sealed").counts;
+    let counts = report.markers.expect("it was sealed");
     assert!(counts.gaps >= 1, "{counts:?}");
 
     let (mut next, mut hifi, mut missing) = (1, 0, 0);
@@ -242,7 +242,7 @@ fn a_gap_comes_before_later_markers() {
     // While the first tap still exists.
     let sealed = lifecycle.seal(UnixNanos::new(1)).unwrap().unwrap();
     drop((first, second));
-    assert_eq!(sealed.markers.unwrap().counts.gaps, 1);
+    assert_eq!(sealed.markers.unwrap().gaps, 1);
     let reader = MarkerReader::open_sealed(&sidecar(&run)).unwrap();
     // RunStarted is entry 1.
     assert_eq!(reader.fold_before(2).unwrap().missing, 1);
@@ -261,7 +261,7 @@ fn an_inline_tap_reports_shed_marks() {
         adapter.capture("data", &Trade { instrument, ts_init: n, price: n }).unwrap();
     }
     drop(adapter);
-    let counts = lifecycle.seal(UnixNanos::new(1)).unwrap().unwrap().markers.unwrap().counts;
+    let counts = lifecycle.seal(UnixNanos::new(1)).unwrap().unwrap().markers.unwrap();
     assert_eq!((counts.dict, counts.gaps), (1, 1), "{counts:?}");
 }
 
@@ -294,7 +294,7 @@ fn streams_are_announced_once_there_is_room() {
     adapter.capture("data", &trade("ES", 7)).unwrap();
     drop(adapter);
     let report = lifecycle.seal(UnixNanos::new(1)).unwrap().unwrap();
-    let counts = report.markers.expect("it was sealed").counts;
+    let counts = report.markers.expect("it was sealed");
     assert_eq!((counts.dict, counts.gaps), (2, 1), "{counts:?}");
     let reader = MarkerReader::new(source.lock().unwrap().take().unwrap());
     let fold = reader.fold_before(u64::MAX).unwrap();
@@ -331,7 +331,7 @@ fn marks_take_no_room_from_entries() {
     drop(adapter);
     let report = lifecycle.seal(UnixNanos::new(1)).unwrap().unwrap();
     // RunStarted and RunEnded are two.
-    assert_eq!((report.watermark, report.markers.unwrap().counts.gaps), (35, 1));
+    assert_eq!((report.watermark, report.markers.unwrap().gaps), (35, 1));
 }
 
 /// The close waits for a hanging store once. The sidecar does not wait for it again.

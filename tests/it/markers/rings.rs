@@ -31,7 +31,7 @@ fn marks_survive_the_end_of_the_ring() {
         }
     }
     drop(adapter);
-    let counts = lifecycle.seal(UnixNanos::new(1)).unwrap().unwrap().markers.unwrap().counts;
+    let counts = lifecycle.seal(UnixNanos::new(1)).unwrap().unwrap().markers.unwrap();
     assert_eq!((counts.hifi, counts.gaps), (500, 0), "{counts:?}");
     let reader = MarkerReader::open_sealed(&sidecar(&run)).unwrap();
     for (half, marker) in (1..).zip(reader.hifi(0..=u64::MAX)) {
@@ -61,7 +61,7 @@ fn marks_shed_by_a_leaving_tap_are_reported() {
     drop((first, second));
     gate.open();
     let report = lifecycle.seal(UnixNanos::new(1)).unwrap().unwrap();
-    assert_eq!(report.markers.unwrap().counts.gaps, 1);
+    assert_eq!(report.markers.unwrap().gaps, 1);
 }
 
 /// Each tap has its own numbers for streams, and its own counts.

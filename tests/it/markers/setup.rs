@@ -194,7 +194,7 @@ fn swept(
     } else {
         assert_eq!((sweep.skipped.len(), manifest.counts.gaps), (1, 0));
         assert_eq!(sweep.skipped[0].path, sidecar(&run));
-        let error = sweep.skipped[0].error.to_string();
+        let error = sweep.skipped[0].error.clone();
         assert!(error.contains("Quarantined"), "{error}");
     }
     manifest.status

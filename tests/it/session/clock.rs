@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use tapline::internals::run_path;
-use tapline::read::{EventStoreReader, Verifier};
+use tapline::read::Verifier;
 use tapline::session::{Environment, KernelEventStore};
 use tapline::store::open_sealed_file;
 use tapline::{HaltReason, RegisteredComponents, RunId, RunStatus, SimulatedClock, UnixNanos};
@@ -29,7 +29,7 @@ fn run_at(folder: &Path, time: u64, end: End) -> (RunId, Option<RunId>) {
     let environment = Environment::Backtest(clock.clone());
     lifecycle.open(&instance(), RegisteredComponents::default(), &environment).unwrap();
     let opened = (lifecycle.run_id().unwrap(), lifecycle.parent_run_id());
-    let run_started = EventStoreReader::new(lifecycle.session().unwrap().reader()).read(1);
+    let run_started = lifecycle.session().unwrap().reader().read(1);
     let shown = run_started.unwrap().expect("it is durable").ts_init;
     assert_eq!(shown.as_u64(), time, "whatever the run's id says");
     match end {

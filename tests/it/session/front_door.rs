@@ -5,8 +5,8 @@ use std::path::Path;
 use std::rc::Rc;
 
 use tapline::engine::WaitError;
-use tapline::read::{Direction, EventStoreReader};
-use tapline::runs::{LockError, SweepError};
+use tapline::read::Direction;
+use tapline::runs::SweepError;
 use tapline::session::{KernelEventStore, OpenError};
 use tapline::store::{OpenSealedError, open_sealed_file};
 use tapline::{
@@ -34,10 +34,7 @@ const BOOKED: Booking = Booking { account: "odd", amount: 1 };
 fn a_second_session_of_an_instance_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let first = open(folder.path()).unwrap();
-    assert_matches!(
-        open(folder.path()).err(),
-        Some(OpenError::Sweep(SweepError::Lock(LockError::Held { .. })))
-    );
+    assert_matches!(open(folder.path()).err(), Some(OpenError::Sweep(SweepError::Locked { .. })));
     assert_eq!(first.seal().unwrap().watermark, 2, "the first one is as it was");
     open(folder.path()).unwrap();
 }
@@ -174,7 +171,7 @@ fn an_encoder_without_ts_init_gives_the_time() {
     session.tap(&bus).unwrap();
     let ticket = bus.publish("bookings", &BOOKED).unwrap().ticket().unwrap();
     session.wait_durable(ticket, PATIENCE).unwrap();
-    let reader = EventStoreReader::new(session.reader());
+    let reader = session.reader();
     let entries: Vec<_> =
         reader.scan(1, u64::MAX, Direction::Forward).map(|entry| entry.unwrap()).collect();
     let booked = entries.iter().find(|entry| entry.payload_type == BOOKING).unwrap();

@@ -3,7 +3,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use tapline::internals::{error_chain, run_path};
-use tapline::runs::{HolderState, LockError, SweepError, recover_predecessors};
+use tapline::runs::{SweepError, recover_predecessors};
 use tapline::session::{KernelEventStore, OpenError};
 use tapline::{InstanceId, UnixNanos};
 
@@ -13,11 +13,10 @@ use crate::support::{instance, run_id};
 /// The holder of the lock, taken from the error.
 fn holder(error: SweepError) -> u32 {
     match error {
-        SweepError::Lock(LockError::Held { holder, path, state }) => {
+        SweepError::Locked { path, process_id, holder } => {
             assert!(path.ends_with("node-1/instance.lock"));
-            assert_ne!(state, HolderState::Gone);
-            assert!(!holder.program.is_empty() && holder.since > UnixNanos::default());
-            holder.process_id
+            assert!(holder.contains("since 20") && !holder.contains("no longer runs"), "{holder}");
+            process_id.expect("a process id")
         }
         other => panic!("{other}"),
     }
@@ -73,7 +72,7 @@ fn a_link_as_lock_file_is_refused() {
         fs::remove_file(&lock).ok();
         std::os::unix::fs::symlink(target, &lock).unwrap();
         let error = recover_predecessors(folder.path(), &instance()).unwrap_err();
-        assert!(matches!(error, SweepError::Lock(LockError::Io { .. })), "{error}");
+        assert!(matches!(error, SweepError::Lock { .. }), "{error}");
         assert!(error_chain(&error).contains("it is no regular file"), "{error}");
     }
     assert_eq!(fs::read_to_string(&notes).unwrap(), "not to be lost");
@@ -130,6 +129,6 @@ fn a_folder_that_cannot_be_made_is_named() {
     let base = folder.path().join("a file");
     fs::write(&base, b"").unwrap();
     let error = recover_predecessors(&base, &instance()).unwrap_err();
-    assert!(matches!(error, SweepError::Lock(LockError::Io { .. })), "{error}");
+    assert!(matches!(error, SweepError::Lock { .. }), "{error}");
     assert!(error.to_string().contains("a file"), "{error}");
 }

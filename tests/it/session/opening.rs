@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use tapline::internals::{error_chain, run_path};
-use tapline::runs::{ReplayRunError, recover_predecessors};
+use tapline::runs::{RestoreParentError, recover_predecessors};
 use tapline::session::{
     EventStoreConfig, EventStoreLifecycle, KernelEventStore, LifecycleOptions, OpenError,
 };
@@ -137,10 +137,10 @@ fn only_a_sound_run_can_be_replayed() {
     };
     assert_matches!(
         refused(9),
-        ReplayRunError::Open { source: OpenSealedError::File(FileError::NotFound { .. }), .. }
+        RestoreParentError::Open { source: OpenSealedError::File(FileError::NotFound { .. }), .. }
     );
-    assert_matches!(refused(2), ReplayRunError::Quarantined { .. });
-    assert_matches!(refused(3), ReplayRunError::Damaged { .. });
+    assert_matches!(refused(2), RestoreParentError::Quarantined { .. });
+    assert_matches!(refused(3), RestoreParentError::Damaged { .. });
     assert_eq!(runs(), before, "no run was opened");
 
     let mut lifecycle = replaying(folder, 1);

@@ -161,11 +161,7 @@ fn a_run_in_use_is_skipped() {
     let looking = redb::ReadOnlyDatabase::open(path(folder, 1)).unwrap();
     let report = sweep(folder);
     assert_eq!((report.recovered, report.parent_run_id), (vec![], None));
-    assert!(
-        report.skipped[0].error.to_string().contains("is in use by"),
-        "{}",
-        report.skipped[0].error
-    );
+    assert!(report.skipped[0].error.contains("is in use by"), "{}", report.skipped[0].error);
     drop(looking);
     assert_eq!(sweep(folder).parent_run_id, Some(run_id(1)));
 }
@@ -216,10 +212,10 @@ fn foreign_files_are_reported_and_left_alone() {
     let notes = "notes.redb".into();
     assert_eq!(skipped, [notes, sidecar.into(), name(2), name(3), name(4), name(5), name(6)]);
     for file in &report.skipped {
-        assert!(!file.error.to_string().is_empty());
+        assert!(!file.error.is_empty());
     }
-    assert_eq!(report.skipped[0].error.to_string(), "its name is not that of a run");
-    let error = report.skipped[5].error.to_string();
+    assert_eq!(report.skipped[0].error, "its name is not that of a run");
+    let error = report.skipped[5].error.clone();
     assert!(error.contains("does not hold run"), "{error}");
     assert_eq!(fs::read(path(folder, 3)).unwrap(), b"this is no run file");
 }

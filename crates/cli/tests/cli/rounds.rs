@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use tapline::RunSession;
 use tapline::markers::MarkerReader;
 use tapline::runs::RUN_ENDED_TYPE;
-use tapline::session::RUN_STARTED_TYPE;
 use tapline::{Entry, RunStatus};
 
 use crate::running::Running;
@@ -181,7 +181,9 @@ impl Rounds {
         let mut next: Vec<_> = (0..producers).map(of).collect();
         let mut heads: Vec<Option<&Message>> = next.iter_mut().map(Iterator::next).collect();
         for entry in entries {
-            if entry.payload_type == RUN_STARTED_TYPE || entry.payload_type == RUN_ENDED_TYPE {
+            if entry.payload_type == RunSession::STARTED_TYPE
+                || entry.payload_type == RUN_ENDED_TYPE
+            {
                 continue;
             }
             let is_payload = |head: Option<&Message>| {

@@ -7,9 +7,9 @@ use std::process::{Command, Output, Stdio};
 
 use serde::Deserialize;
 use serde_json::Value;
+use tapline::RunSession;
 use tapline::read::{Direction, EventStoreReader};
 use tapline::runs::RUN_ENDED_TYPE;
-use tapline::session::RUN_STARTED_TYPE;
 use tapline::store::open_sealed_file;
 use tapline::{Entry, RunManifest};
 use tempfile::TempDir;
@@ -227,7 +227,7 @@ pub(crate) fn entries(path: &Path) -> Vec<Entry> {
 pub(crate) fn captured(path: &Path) -> Vec<Entry> {
     let mut entries = entries(path);
     let last = entries.pop().expect("a last entry");
-    assert_eq!(entries.remove(0).payload_type, RUN_STARTED_TYPE);
+    assert_eq!(entries.remove(0).payload_type, RunSession::STARTED_TYPE);
     assert_eq!(last.payload_type, RUN_ENDED_TYPE);
     entries
 }
