@@ -12,7 +12,7 @@ use crate::sync::{AtomicU64, CachePadded, CycleCounter, Ordering};
 /// taken, and so before the writer looked into the rings. The writer sees y too.
 ///
 /// One case has no such read: a thread that pushes y and then x through two producers of its own.
-/// There a fence between the two pushes does it, see `engine/producer/switch.rs`.
+/// There a fence between the two pushes does it, see `engine/producer/switch_fence.rs`.
 #[derive(Debug)]
 pub(crate) enum OrderClock {
     /// The processor's cycle counter. Two stamps can only be equal if two cores take them within

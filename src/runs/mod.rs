@@ -9,15 +9,15 @@
 //! | which run does the next one continue? | `lineage.rs` |
 //! | how does a node get its state back? | `restore.rs` |
 //! | which runs may be removed? | `retention.rs` |
-//! | how are they removed? | `reclaim.rs` |
+//! | how are they removed? | `retention_apply.rs` |
 
 mod folder;
 mod lineage;
 mod lock;
-mod reclaim;
 mod recovery;
 mod restore_parents;
 mod retention;
+mod retention_apply;
 mod skipped;
 pub(crate) mod sweep;
 mod sweep_error;

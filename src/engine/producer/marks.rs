@@ -1,4 +1,4 @@
-use super::switch::{note_other_producers, order_after_other_producers};
+use super::switch_fence::{note_other_producers, order_after_other_producers};
 use crate::engine::Shared;
 use crate::format::{DataMark, Line, MarkedRecord, stream_mark};
 use crate::model::DataMarkerClass;

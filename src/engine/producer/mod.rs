@@ -4,7 +4,7 @@ mod full_ring;
 mod marks;
 mod name_map;
 mod names;
-mod switch;
+mod switch_fence;
 
 use rtrb::RingBuffer;
 
@@ -19,7 +19,7 @@ use crate::sync::Arc;
 use full_ring::push_when_room;
 use marks::{Marks, lines_with_room_for_marks};
 use names::{LocalNames, Numbered};
-use switch::order_after_other_producers;
+use switch_fence::order_after_other_producers;
 
 pub(crate) use marks::Announced;
 pub(crate) use name_map::NameMap;
