@@ -7,7 +7,7 @@
 //! | what does a boot do with runs that a crash left? | `sweep.rs` |
 //! | how is one of them sealed? | `recovery.rs` |
 //! | which run does the next one continue? | `lineage.rs` |
-//! | how does a node get its state back? | `restore.rs` |
+//! | how does a node get its state back? | `restore_parents.rs` |
 //! | which runs may be removed? | `retention.rs` |
 //! | how are they removed? | `retention_apply.rs` |
 
