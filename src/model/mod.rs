@@ -15,6 +15,7 @@ mod run;
 mod ticket;
 mod time;
 pub(crate) mod type_map;
+mod unreadable_run;
 
 pub use anchor::{ContentHash, SnapshotAnchor};
 pub use clock::SimulatedClock;
@@ -32,6 +33,7 @@ pub use run::{InstanceId, RunId, RunStatus};
 pub use ticket::{Captured, NotCaptured, Ticket};
 pub use time::UnixNanos;
 pub(crate) use type_map::TypeMap;
+pub use unreadable_run::OnUnreadableRun;
 
 internal!(marker::{
     DataCursorSnapshot, HiFiMarker, Marker, MarkerGap, MarkerGapReason, MarkerManifest, StreamCursor,

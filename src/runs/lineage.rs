@@ -20,7 +20,8 @@
 //! - **A failed start loses nothing.** A run that failed before its first snapshot is the head,
 //!   though it holds nothing yet. Its manifest names its parent, so restoring goes back to the
 //!   nearest run with a snapshot, past any number of failed starts.
-//! - **A quarantined run is no head**: its entries are not to be trusted.
+//! - **A quarantined run is no head**: its entries are not to be trusted. If it is the newest, a
+//!   start refuses, unless it was told to pass it over: it may hold what happened last.
 //! - **A replay is no head**: a node that replays another run records nothing that really happened.
 //! - **Names are believed before ids.** Ids ascend with time, so the run with the largest id is the
 //!   newest. But if a sound run names another one as its parent, it came after that one, whatever
@@ -94,14 +95,18 @@ fn newest_child(parent: RunId, runs: &[RunFacts]) -> Option<RunId> {
     runs.iter().filter(is_child).map(|run| run.run_id).max()
 }
 
-/// The runs out of `unknown` that would be the head if they turned out to be sound. Nobody could
-/// read these runs yet.
+/// The runs that would be the head if they were sound: those out of `unknown`, which nobody could
+/// read yet, and quarantined ones, whose entries are not to be trusted. Such a run may hold what
+/// happened last.
 pub(super) fn passed_over(known: &[RunFacts], unknown: &[RunId]) -> Vec<RunId> {
+    let is_quarantined = |run: &&RunFacts| run.status == RunStatus::Quarantined && !run.is_replay;
+    let quarantined = known.iter().filter(is_quarantined).map(|run| run.run_id);
     let would_be_head = |run_id: &RunId| {
-        let with_it = [known, &[RunFacts::cut_off(*run_id)]].concat();
+        let others = known.iter().filter(|run| run.run_id != *run_id).copied();
+        let with_it: Vec<RunFacts> = others.chain([RunFacts::cut_off(*run_id)]).collect();
         head(&with_it) == Some(*run_id)
     };
-    unknown.iter().copied().filter(would_be_head).collect()
+    unknown.iter().copied().chain(quarantined).filter(would_be_head).collect()
 }
 
 #[cfg(test)]
@@ -187,6 +192,12 @@ mod tests {
         assert_eq!(passed_over(&known, &[id(1), id(7)]), [id(7)]);
         assert_eq!(passed_over(&known, &[id(6), id(7)]), [id(6), id(7)], "each by itself");
         assert_eq!(passed_over(&[], &[id(1)]), [id(1)]);
+        // Quarantined runs too.
+        let known = [run(2, Ended), child(5, Quarantined, 2)];
+        assert_eq!(passed_over(&known, &[]), [id(5)]);
+        assert_eq!(passed_over(&[known[0], known[1], child(6, Ended, 2)], &[]), []);
+        assert_eq!(passed_over(&[known[0], replay(known[1])], &[]), []);
+        assert_eq!(passed_over(&[run(1, Quarantined)], &[id(3)]), [id(3), id(1)]);
         // Another run continues it, so it is older, whatever the ids say.
         assert_eq!(passed_over(&[run(2, Ended), child(3, Ended, 9)], &[id(9)]), []);
     }

@@ -24,16 +24,16 @@ pub struct SweepReport {
     /// Only runs whose files could be read are considered. One of the others may be newer and hold
     /// what happened last: [`passed_over`](Self::passed_over) names it.
     pub parent_run_id: Option<RunId>,
-    /// Runs that would be [`parent_run_id`](Self::parent_run_id) if they turned out to be sound.
-    /// Nobody could read their files, see [`skipped`](Self::skipped). That may last for a moment
-    /// (in use, not permitted, an error of the disk) or for good (damaged).
+    /// Runs that would be [`parent_run_id`](Self::parent_run_id) if they were sound. Nobody could
+    /// read their files, see [`skipped`](Self::skipped), or they are quarantined. The former may
+    /// last for a moment (in use, not permitted, an error of the disk) or for good (damaged).
     ///
     /// A sweep alone decides nothing: the next one looks again. **But a live run that opens now
     /// takes their place for good**: it is newer, so nothing will continue them, even if they can
     /// be read again. They are then recovered and sealed like any other run, and their entries stay
     /// readable, but no node's state contains them. The new run has the feature flag
-    /// `passed-over=<run id>` in its manifest for each of them. A node that must not go on from an
-    /// older state checks this before it opens.
+    /// `passed-over=<run id>` in its manifest for each of them. So opening a run refuses while there
+    /// are any, unless [`OnUnreadableRun::PassOver`](crate::OnUnreadableRun::PassOver) is set.
     pub passed_over: Vec<RunId>,
     /// The newest run of all. The next run gets a later id. The name of a file that could not be
     /// read counts too, unless no clock ever shows its time (from the year 2262 on): one stray file

@@ -1,9 +1,9 @@
 use super::{EventStoreConfig, OpenError};
-use crate::model::{InstanceId, REPLAY_FLAG, RunId};
+use crate::model::{InstanceId, OnUnreadableRun, REPLAY_FLAG, RunId};
 use crate::replay::StateCache;
 use crate::runs::{
-    InstanceLock, ParentRestore, RestoreParentError, SkippedFile, SweepReport, check_replay_run,
-    restore_parent, sweep,
+    InstanceLock, ParentRestore, RestoreParentError, SkipKind, SkippedFile, SweepReport,
+    check_replay_run, restore_parent, sweep,
 };
 use crate::store::run_path;
 
@@ -16,7 +16,7 @@ pub(super) struct Boot {
     pub(super) parent_run_id: Option<RunId>,
     /// The feature flags for the manifest of the next run: how it began.
     pub(super) flags: Vec<String>,
-    /// A file that may hold what happened last, if there is one that nobody could look into.
+    /// A run that may hold what happened last and cannot be continued, if there is one.
     passed_over: Option<(RunId, SkippedFile)>,
     _lock: InstanceLock,
 }
@@ -48,7 +48,7 @@ impl Boot {
             check_replay_run(base_dir, instance_id, run_id).map_err(OpenError::ReplayRun)?;
             (Some(run_id), vec![REPLAY_FLAG.to_owned()], None)
         } else {
-            let passed_over = newest_passed_over(config, instance_id, &sweep);
+            let passed_over = passed_over(config, instance_id, &sweep);
             (sweep.parent_run_id, passed_over_flags(&sweep), passed_over)
         };
         let instance_id = instance_id.clone();
@@ -65,15 +65,21 @@ impl Boot {
         self.parent_run_id.map(restore).transpose()
     }
 
-    /// Refuses where a file that nobody could look into may hold what happened last: what can be
-    /// restored would be older, and once a run has opened on top of it nothing brings that back.
-    pub(super) fn check_whole(&self) -> Result<(), OpenError> {
-        match &self.passed_over {
-            Some((run_id, file)) => {
-                Err(OpenError::PassedOver { run_id: *run_id, file: file.clone() })
-            }
-            None => Ok(()),
+    /// Refuses if a run that cannot be continued may hold what happened last: what can be restored
+    /// would be older, and once a run has opened in its place, nothing brings that back. The node
+    /// may say that this is what it wants, but not of a run in another version of the format.
+    pub(super) fn check_whole(&self, config: &EventStoreConfig) -> Result<(), OpenError> {
+        let Some((run_id, file)) = &self.passed_over else { return Ok(()) };
+        let may_pass_over = file.kind != SkipKind::OtherVersion;
+        if may_pass_over && config.on_unreadable_run == OnUnreadableRun::PassOver {
+            tracing::error!(
+                "run {run_id} may hold what happened last, and is passed over for good: {}: {}",
+                file.path.display(),
+                file.error
+            );
+            return Ok(());
         }
+        Err(OpenError::PassedOver { run_id: *run_id, file: file.clone() })
     }
 
     /// From now on the next run continues none.
@@ -86,25 +92,28 @@ impl Boot {
     }
 }
 
-/// The newest run that was passed over, with its file.
-fn newest_passed_over(
+/// The run that was passed over and its file, if there is one. Of several: one that another version
+/// of the program can read, or else the newest.
+fn passed_over(
     config: &EventStoreConfig,
     instance_id: &InstanceId,
     sweep: &SweepReport,
 ) -> Option<(RunId, SkippedFile)> {
-    let run_id = sweep.passed_over.iter().copied().max()?;
-    let path = run_path(&config.base_dir, instance_id, run_id);
-    let file = sweep.skipped.iter().find(|skipped| skipped.path == path)?;
-    Some((run_id, file.clone()))
+    let with_file = |run_id: &RunId| {
+        let path = run_path(&config.base_dir, instance_id, *run_id);
+        let skipped = sweep.skipped.iter().find(|skipped| skipped.path == path).cloned();
+        let quarantined = || SkippedFile {
+            path,
+            kind: SkipKind::Damaged,
+            error: "it is quarantined: `tapline verify` says what is wrong".to_owned(),
+        };
+        (*run_id, skipped.unwrap_or_else(quarantined))
+    };
+    let runs = sweep.passed_over.iter().map(with_file);
+    runs.max_by_key(|(run_id, file)| (file.kind == SkipKind::OtherVersion, *run_id))
 }
 
 /// A run that opens now takes the place of those that were passed over.
 fn passed_over_flags(sweep: &SweepReport) -> Vec<String> {
-    for run_id in &sweep.passed_over {
-        tracing::error!(
-            "run {run_id} cannot be looked into, and may hold what happened last: \
-             the next run does not continue from it, and once that is open none will"
-        );
-    }
     sweep.passed_over.iter().map(|run_id| format!("{PASSED_OVER_FLAG}={run_id}")).collect()
 }

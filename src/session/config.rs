@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::engine::{ConfigError, WriterConfig, check_range, duration_ms};
 use crate::markers::DataMarkerConfig;
-use crate::model::{IndexKinds, RetentionMode, RunId, RunIdentity};
+use crate::model::{IndexKinds, OnUnreadableRun, RetentionMode, RunId, RunIdentity};
 use crate::store::DiskMode;
 
 /// Everything that can be set about the event store. Round-trips through JSON and TOML; a missing
@@ -23,6 +23,10 @@ pub struct EventStoreConfig {
     /// The run to replay, instead of the newest sound one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub replay_from_run_id: Option<RunId>,
+    /// What a start does if it cannot continue the run that may hold what happened last. Default:
+    /// it refuses.
+    #[serde(default)]
+    pub on_unreadable_run: OnUnreadableRun,
     /// The data-marker sidecar, see [`markers`](crate::markers). `None`: no sidecar.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub data_markers: Option<DataMarkerConfig>,
@@ -57,6 +61,7 @@ impl EventStoreConfig {
             identity: RunIdentity::default(),
             retention: RetentionMode::default(),
             replay_from_run_id: None,
+            on_unreadable_run: OnUnreadableRun::default(),
             data_markers: None,
             run_started_timeout: default_run_started_timeout(),
             index_kinds: Vec::new(),

@@ -17,9 +17,8 @@ pub trait KernelEventStore {
     /// run, however it ended, or the run that was configured to be replayed. `Ok(None)` if there is
     /// none. Called before [`open`](Self::open). A panic of the cache goes on to the caller.
     ///
-    /// A run that cannot be read does not keep a node from starting. Then the state may be older
-    /// than the last one. [`SweepReport::passed_over`](crate::runs::SweepReport::passed_over) names
-    /// such runs.
+    /// Refused, like [`open`](Self::open), if the run that may hold what happened last cannot be
+    /// continued: see [`OnUnreadableRun`](crate::OnUnreadableRun).
     fn restore_parent_cache(
         &mut self,
         instance_id: &InstanceId,

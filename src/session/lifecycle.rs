@@ -45,8 +45,8 @@ impl EventStoreLifecycle {
     /// long sweep logs its progress: about once a second while it checks entries, and at the few
     /// moments at which redb reports it while it repairs a file.
     ///
-    /// If a run that may hold what happened last could not be read, this logs it and goes on:
-    /// [`SweepReport::passed_over`].
+    /// If a run that may hold what happened last cannot be continued, this goes on
+    /// ([`SweepReport::passed_over`]), but restoring and opening refuse.
     pub fn boot(&mut self, instance_id: &InstanceId) -> Result<Option<&SweepReport>, OpenError> {
         Ok(self.booted(instance_id)?.map(|boot| &boot.sweep))
     }
@@ -80,7 +80,8 @@ impl EventStoreLifecycle {
     /// [`restore_parent_cache`](KernelEventStore::restore_parent_cache) and
     /// [`open`](KernelEventStore::open), and makes the new run restorable by itself.
     ///
-    /// Refused if the file of a newer run cannot be looked into. After an error no run is open and
+    /// Refused if a newer run cannot be continued (see
+    /// [`OnUnreadableRun`](crate::OnUnreadableRun)). After an error no run is open and
     /// the folder is released: the next attempt sweeps again and restores the same state.
     pub fn restore_and_open(
         &mut self,
@@ -162,6 +163,7 @@ impl KernelEventStore for EventStoreLifecycle {
         let Some((boot, config)) = self.boot_held().zip(self.config.as_ref()) else {
             return Ok(None);
         };
+        boot.check_whole(config)?;
         Ok(boot.restore(config, cache)?)
     }
 

@@ -5,7 +5,7 @@ use crate::engine::{ConfigError, ProducerError, SpawnError, SubmitError};
 use crate::model::RunId;
 use crate::protocol::HaltReason;
 use crate::replay::FollowError;
-use crate::runs::{RestoreParentError, SkippedFile, SweepError};
+use crate::runs::{RestoreParentError, SkipKind, SkippedFile, SweepError};
 use crate::store::OpenRunError;
 
 /// Why a run could not be opened. If the failure fired the run's halt signal, the reason is here
@@ -29,11 +29,10 @@ pub enum OpenError {
     /// nothing was to be restored yet.
     #[error(transparent)]
     Restore(#[from] RestoreParentError),
-    /// A run may hold what happened last, and nobody could look into its file. No run was opened.
+    /// A run may hold what happened last, and cannot be continued. No run was opened.
     #[error(
-        "run {run_id} may hold what happened last, and cannot be looked into: {}: {}; see to that \
-         file and start again, or move it away to go on from an older state",
-        file.path.display(), file.error
+        "run {run_id} may hold what happened last, and cannot be continued: {}: {}; {}",
+        file.path.display(), file.error, what_to_do(file.kind)
     )]
     PassedOver {
         /// The newest such run.
@@ -93,6 +92,21 @@ impl OpenError {
             | Self::HaltedDuringBoot(reason)
             | Self::Producer(ProducerError::Halted(reason)) => Some(reason),
             _ => None,
+        }
+    }
+}
+
+/// What helps against a run that cannot be continued.
+fn what_to_do(kind: SkipKind) -> &'static str {
+    match kind {
+        SkipKind::OtherVersion => "start the version of the program that wrote it",
+        SkipKind::InUse | SkipKind::Io => {
+            "see to that file and start again, or go on from an older state for good with \
+             on_unreadable_run set to pass_over"
+        }
+        SkipKind::Damaged | SkipKind::Foreign => {
+            "put a copy in its place and start again, or go on from an older state for good with \
+             on_unreadable_run set to pass_over"
         }
     }
 }

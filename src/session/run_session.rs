@@ -77,6 +77,7 @@ impl RunSession {
         options: &LifecycleOptions,
     ) -> Result<Self, OpenError> {
         config.validate()?;
+        boot.check_whole(config)?;
         let encoders = (options.encoder_registry)().map_err(OpenError::Encoders)?;
         let scope = marker_scope(config, options, &encoders);
         let mut store = (options.backend_opener)(config).map_err(OpenError::Backend)?;
@@ -157,7 +158,7 @@ impl RunSession {
         options: &LifecycleOptions,
         cache: &mut dyn StateCache,
     ) -> Result<(Self, Option<ParentRestore>), OpenError> {
-        boot.check_whole()?;
+        boot.check_whole(config)?;
         let restored = boot.restore(config, cache)?;
         let mut session = Self::open(boot, config, components, environment, options)?;
         session.take_first_snapshot(cache)?;

@@ -8,9 +8,10 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use tapline::session::{KernelEventStore, OpenError};
+use tapline::runs::SkipKind;
+use tapline::session::{Environment, KernelEventStore, OpenError};
 use tapline::store::RedbBackend;
-use tapline::{EventStoreConfig, RunSession, UnixNanos};
+use tapline::{EventStoreConfig, OnUnreadableRun, RegisteredComponents, RunSession, UnixNanos};
 use tempfile::TempDir;
 
 use super::node::{
@@ -18,7 +19,7 @@ use super::node::{
 };
 use crate::support::ledger::{Ledger, Vault};
 use crate::support::steps::{Failure, SteppedCache, Steps};
-use crate::support::{FaultyStore, Gate, PATIENCE, assert_matches, instance};
+use crate::support::{FaultyStore, Gate, PATIENCE, assert_matches, instance, tamper};
 
 /// So many steps can fail at least, or these tests try nothing.
 const STEPS_MIN: u64 = 60;
@@ -299,7 +300,53 @@ fn a_damaged_newest_run_is_not_passed_over() {
     assert_has(&node.ledger, TRADED, "as the run before left it");
 }
 
-/// The kernel decides for itself: the report of its boot says so.
+/// By every door, whatever is wrong with the newest run. What may be passed over is passed over by
+/// name only, and what another version can read never is.
+#[test]
+fn every_door_refuses_a_newest_run_it_cannot_continue() {
+    type Spoil = fn(&Path);
+    let cases: [(Spoil, SkipKind); 4] = [
+        (|path| fs::write(path, b"this is no run file").unwrap(), SkipKind::Damaged),
+        (|path| fs::write(path, b"").unwrap(), SkipKind::Damaged),
+        // Quarantined by the sweep.
+        (|path| tamper::frame_bytes(path, 1, |bytes| bytes[200] ^= 1), SkipKind::Damaged),
+        (|path| tamper::meta(path, "format", &9_u64.to_le_bytes()), SkipKind::OtherVersion),
+    ];
+    for (spoil, kind) in cases {
+        let (folder, vault, path) = crashed_child();
+        spoil(&path);
+        let refused = |error: OpenError| match error {
+            OpenError::PassedOver { file, .. } => {
+                assert_eq!((file.path, file.kind), (path.clone(), kind));
+            }
+            other => panic!("{other}"),
+        };
+        let mut ledger = Ledger::with_vault(&vault);
+        let steps = Steps::default();
+        refused(builder(folder.path(), &steps).open().err().unwrap());
+        refused(builder(folder.path(), &steps).restore_and_open(&mut ledger).err().unwrap());
+        let mut kernel = lifecycle(folder.path(), &steps);
+        refused(kernel.restore_parent_cache(&instance(), &mut ledger).unwrap_err());
+        refused(
+            kernel
+                .open(&instance(), RegisteredComponents::default(), &Environment::Live)
+                .unwrap_err(),
+        );
+        assert_eq!(kernel.run_id(), None);
+
+        let mut config = EventStoreConfig::new(folder.path());
+        config.on_unreadable_run = OnUnreadableRun::PassOver;
+        let opened = RunSession::builder(config, instance()).open();
+        if kind == SkipKind::OtherVersion {
+            refused(opened.err().unwrap());
+        } else {
+            let flags = opened.unwrap().reader().manifest().unwrap().feature_flags;
+            assert!(flags[0].starts_with("passed-over="), "{flags:?}");
+        }
+    }
+}
+
+/// The report of its boot says so.
 #[test]
 fn a_kernel_is_told_of_a_run_passed_over() {
     let (folder, _vault, path) = crashed_child();

@@ -13,7 +13,7 @@ use tapline::session::{
 use tapline::store::{
     DiskMode, EventStore, FileError, OpenRunError, OpenSealedError, ReadFault, RedbBackend,
 };
-use tapline::{InstanceId, RunManifest, RunStatus, UnixNanos};
+use tapline::{InstanceId, OnUnreadableRun, RunManifest, RunStatus, UnixNanos};
 
 use super::sweeping::{path, recovered, sweep};
 use super::{cut, leave, leave_child, leave_closed, lifecycle, open};
@@ -151,7 +151,7 @@ fn a_stray_file_does_not_shift_ids() {
 }
 
 #[test]
-fn an_unreadable_newer_run_is_passed_over() {
+fn an_unreadable_newer_run_is_passed_over_if_asked() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
     leave(folder, 1, &cut());
@@ -162,7 +162,12 @@ fn an_unreadable_newer_run_is_passed_over() {
         let swept = sweep(folder);
         assert_eq!((swept.parent_run_id, swept.passed_over), (Some(run_id(1)), vec![run_id(2)]));
     }
-    let mut lifecycle = lifecycle(folder);
+    let refused = open(&mut lifecycle(folder)).unwrap_err();
+    assert_matches!(&refused, OpenError::PassedOver { run_id: run, file }
+        if *run == run_id(2) && file.kind == SkipKind::InUse);
+    let mut config = EventStoreConfig::new(folder);
+    config.on_unreadable_run = OnUnreadableRun::PassOver;
+    let mut lifecycle = EventStoreLifecycle::new(Some(config), LifecycleOptions::default());
     let opened = open(&mut lifecycle).unwrap();
     let manifest = lifecycle.session().unwrap().reader().manifest().unwrap();
     assert_eq!(manifest.parent_run_id, Some(run_id(1)));
