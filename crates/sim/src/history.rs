@@ -1,6 +1,6 @@
 //! Whole histories of a node. Each seed is one history of bursts, snapshots, disk faults, power
-//! cuts, reboots, clock jumps and retention. After each step the node is compared with a model of
-//! it.
+//! cuts, reboots, failed starts, clock jumps and retention. After each step the node is compared
+//! with a model of it, and so is the state that the next start would restore.
 //!
 //! The node is the real one, in inline mode and on a simulated clock. Its disk is watched, and
 //! [`Volume`] says what a crash leaves of it.
@@ -21,10 +21,12 @@ use tapline::session::{
 };
 use tapline::store::{FileError, OpenSealedError, RedbBackend, open_sealed_file};
 use tapline::{
-    ContentHash, HaltReason, Producer, RegisteredComponents, RetentionMode, RunStatus,
+    ContentHash, HaltReason, Producer, RegisteredComponents, RetentionMode, RunSession, RunStatus,
     SimulatedClock, UnixNanos,
 };
 
+use crate::blocked::{Blocked, moved};
+use crate::cache::Cache;
 use crate::campaign::Counts;
 use crate::crash::Scratch;
 use crate::log_check::{check_log, check_sealed, order_of};
@@ -52,11 +54,13 @@ pub(crate) fn run(
     counts: &mut Counts,
 ) -> Result<(), String> {
     scratch.restore(&Files::new());
-    let mut node = Node::new(seed, scratch, is_told);
+    let next_start = Scratch::new();
+    let mut node = Node::new(seed, scratch, &next_start, is_told);
     node.boot().map_err(|error| format!("the first boot: {error}"))?;
     for number in 1..=steps {
         let what = node.choose();
-        node.live(what).map_err(|error| format!("step {number}, {what:?}: {error}"))?;
+        let lived = node.live(what).and_then(|()| node.check_next_start());
+        lived.map_err(|error| format!("step {number}, {what:?}: {error}"))?;
     }
     counts.steps += steps;
     counts.reboots += node.boots - 1;
@@ -88,6 +92,13 @@ enum What {
         lasts: bool,
     },
     Seal,
+    /// The run is sealed and the next one opened, in one process.
+    Reopen {
+        /// Somebody still reads the sealed run.
+        is_read: bool,
+        /// Opening seals it.
+        by_open: bool,
+    },
     Crash {
         power: bool,
         partial: bool,
@@ -96,6 +107,8 @@ enum What {
 
 struct Node<'a> {
     scratch: &'a Scratch,
+    /// Where the next start is tried.
+    next_start: &'a Scratch,
     lot: Rng,
     clock: SimulatedClock,
     tape: Tape,
@@ -118,9 +131,10 @@ struct Running {
 }
 
 impl<'a> Node<'a> {
-    fn new(seed: u64, scratch: &'a Scratch, is_told: bool) -> Self {
+    fn new(seed: u64, scratch: &'a Scratch, next_start: &'a Scratch, is_told: bool) -> Self {
         Self {
             scratch,
+            next_start,
             lot: Rng::with_seed(seed),
             clock: SimulatedClock::new(START),
             tape: Tape::default(),
@@ -159,7 +173,8 @@ impl<'a> Node<'a> {
                 let kind = if lot.bool() { ErrorKind::StorageFull } else { ErrorKind::Other };
                 What::BreakDisk { after: lot.u64(..60), kind, lasts: lot.bool() }
             }
-            86..91 => What::Seal,
+            86..89 => What::Seal,
+            89..92 => What::Reopen { is_read: lot.bool(), by_open: lot.bool() },
             _ => What::Crash { power: lot.bool(), partial: lot.bool() },
         }
     }
@@ -186,6 +201,7 @@ impl<'a> Node<'a> {
                 Ok(())
             }
             What::Seal => self.seal(),
+            What::Reopen { is_read, by_open } => self.reopen(is_read, by_open),
             What::Crash { power, partial } => self.crash(power, partial),
         }
     }
@@ -276,6 +292,23 @@ impl<'a> Node<'a> {
         self.reboot(Loss::Nothing)
     }
 
+    fn reopen(&mut self, is_read: bool, by_open: bool) -> Result<(), String> {
+        if self.is_broken.is_some() {
+            // The sweep of this process would not see what the disk has lost.
+            return self.seal();
+        }
+        let now = self.clock.now();
+        let Some(Running { mut lifecycle, producers }) = self.running.take() else { return Ok(()) };
+        drop(producers);
+        let reader = lifecycle.session().map(RunSession::reader).filter(|_| is_read);
+        if !by_open {
+            lifecycle.seal(now).map_err(|error| error_chain(&error))?;
+        }
+        self.open(lifecycle)?;
+        drop(reader);
+        Ok(())
+    }
+
     fn crash(&mut self, power: bool, partial: bool) -> Result<(), String> {
         let loss = match (power, partial) {
             (false, _) => Loss::Nothing,
@@ -303,8 +336,51 @@ impl<'a> Node<'a> {
         self.boot()
     }
 
+    /// The process is killed now, and the next start restores what the model says.
+    fn check_next_start(&self) -> Result<(), String> {
+        let base_dir = self.next_start.base_dir();
+        self.next_start.restore(&moved(self.files_there(), &self.scratch.base_dir(), &base_dir));
+        let config = EventStoreConfig::new(base_dir);
+        let mut lifecycle = EventStoreLifecycle::new(Some(config), LifecycleOptions::default());
+        let mut ledger = Ledger::with_vault(&self.model.live.vault);
+        let restored = lifecycle.restore_parent_cache(&instance(), &mut ledger);
+        restored.map_err(|error| format!("the next start is refused: {}", error_chain(&error)))?;
+        self.model.check_restored(&ledger).map_err(|error| format!("at the next start {error}"))
+    }
+
+    /// The newest run cannot be read for a moment, or by this version. A start refuses and leaves
+    /// everything as it was.
+    fn check_refusal(&mut self) -> Result<(), String> {
+        let files = self.files_there();
+        let Some((newest, content)) = files.last_key_value() else { return Ok(()) };
+        let blocked = Blocked::choose(&mut self.lot);
+        self.note(&blocked);
+        let _holder = blocked.apply(newest, content);
+        let mut ledger = Ledger::with_vault(&self.model.live.vault);
+        let refused = self.new_lifecycle().restore_and_open(
+            &instance(),
+            RegisteredComponents::default(),
+            &Environment::Backtest(self.clock.clone()),
+            &mut ledger,
+        );
+        match refused {
+            Err(OpenError::PassedOver { file, .. }) if file.path == *newest => {}
+            other => {
+                return Err(format!("the newest run was {blocked:?}, and the start: {other:?}"));
+            }
+        }
+        if self.files_there().len() != files.len() {
+            return Err("a start that was refused made a run".to_owned());
+        }
+        self.scratch.restore(&files);
+        Ok(())
+    }
+
     fn boot(&mut self) -> Result<(), String> {
         self.boots += 1;
+        if self.lot.u8(..16) == 0 {
+            self.check_refusal()?;
+        }
         let mut lifecycle = self.new_lifecycle();
         self.sweep(&mut lifecycle)?;
         if self.lot.u8(..4) == 0 {
@@ -314,15 +390,22 @@ impl<'a> Node<'a> {
         if self.lot.u8(..4) == 0 {
             self.break_disk();
         }
-        let mut ledger = Ledger::with_vault(&self.model.live.vault);
+        self.open(lifecycle)
+    }
+
+    /// Opens the next run. Sometimes its first snapshot cannot be kept.
+    fn open(&mut self, mut lifecycle: EventStoreLifecycle) -> Result<(), String> {
+        let ledger = Ledger::with_vault(&self.model.live.vault);
+        let mut cache = Cache { ledger, keeps_nothing: self.lot.u8(..10) == 0 };
         let components = RegisteredComponents::default();
         let environment = Environment::Backtest(self.clock.clone());
-        let opened = lifecycle.restore_and_open(&instance(), components, &environment, &mut ledger);
+        let opened = lifecycle.restore_and_open(&instance(), components, &environment, &mut cache);
+        let Cache { ledger, keeps_nothing } = cache;
         let restored = match opened {
             Ok(restored) => restored,
-            // The disk broke under the start, and nothing else. What is restored is whole by then.
+            // Nothing but the disk or the cache failed. What is restored is whole by then.
             Err(OpenError::Restore(error)) => return Err(error_chain(&error)),
-            Err(_) if self.tape.struck() > 0 => {
+            Err(_) if self.tape.struck() > 0 || keeps_nothing => {
                 self.must_crash = true;
                 return self.model.restored(ledger);
             }

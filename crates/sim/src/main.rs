@@ -10,6 +10,8 @@
 //! A seed that fails is printed with what went wrong, and fails again: `--seed N --seeds 1`.
 //! `docs/reliability.md` has what is simulated, how much of it was run, and what it found.
 
+mod blocked;
+mod cache;
 mod campaign;
 mod crash;
 mod cuts;

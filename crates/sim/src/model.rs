@@ -50,16 +50,22 @@ impl Model {
 
     /// The next boot has restored `ledger`, however the run before ended. A new run begins.
     pub(crate) fn restored(&mut self, ledger: Ledger) -> Result<(), String> {
+        self.check_restored(&ledger)?;
+        *self = Self { live: ledger, amounts: self.amounts, ..Self::default() };
+        Ok(())
+    }
+
+    /// Checks that `ledger` may be the state that a start restores now.
+    pub(crate) fn check_restored(&self, ledger: &Ledger) -> Result<(), String> {
         let mut with_doubtful = self.live.accounts.clone();
         if let Some((account, amount)) = &self.doubtful {
             with_doubtful.book(0, account, *amount);
         }
         let possible = [&self.live.accounts, &with_doubtful];
-        if !possible.iter().any(|state| is_same(state, &ledger.accounts)) {
-            return Err(format!("{:?} is restored, possible are {possible:?}", ledger.accounts));
+        if possible.iter().any(|state| is_same(state, &ledger.accounts)) {
+            return Ok(());
         }
-        *self = Self { live: ledger, amounts: self.amounts, ..Self::default() };
-        Ok(())
+        Err(format!("{:?} is restored, possible are {possible:?}", ledger.accounts))
     }
 }
 
