@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use core_affinity::CoreId;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use rtrb::{Consumer, RingBuffer};
-use tapline::engine::{EventStoreWriter, WriterConfig};
+use tapline::engine::{CorePin, EventStoreWriter, WriterConfig};
 use tapline::internals::format::{Line, SealedFrame};
 use tapline::store::{
     AnchorError, AppendError, EventStore, MemoryBackend, OpenRunError, RunOpening, RunReader,
@@ -145,7 +145,7 @@ fn start_writer(core: Option<CoreId>) -> EventStoreWriter {
     let config = WriterConfig {
         halt_threshold: TIMEOUT,
         ring_lines: RING_LINES,
-        writer_core: core.map(|core| core.id),
+        writer_core: core.map_or(CorePin::None, |core| CorePin::Core(core.id)),
         ..WriterConfig::default()
     };
     EventStoreWriter::spawn(store, Clock::Realtime, HaltSignal::new(), config)

@@ -4,9 +4,11 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::CorePin;
 use crate::format::{
     FRAME_OVERHEAD_BYTES, FrameLimits, LINE_BYTES, PER_RECORD_BYTES, RecordLimits, lines_for,
 };
+use crate::model::settings::{checked_settings, duration_ms, optional_duration_us};
 
 /// A setting outside its range.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -23,7 +25,7 @@ pub struct ConfigError {
 /// How the writer waits when there is nothing to do. Producers do not wake it, unless their ring is
 /// full: the wait decides how soon an entry is noticed, and what an idle node costs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case", tag = "kind")]
+#[serde(rename_all = "snake_case", tag = "kind", remote = "Self")]
 pub enum WaitStrategy {
     /// Never gives up its core, but to hand a frame to the committer thread and to wait for it. For
     /// a core of its own.
@@ -41,6 +43,8 @@ pub enum WaitStrategy {
     },
 }
 
+checked_settings!(WaitStrategy, &[&["kind", "spins", "yields", "park_us"]]);
+
 impl Default for WaitStrategy {
     /// With a core to spare, spins about a millisecond before it sleeps; on one or two cores it
     /// soon yields, since there it takes the core away from the producers.
@@ -53,11 +57,12 @@ impl Default for WaitStrategy {
 
 /// Settings of the writer and of the producers' rings.
 ///
-/// Every field has a default; a missing one deserializes to it, and a name that is none is ignored.
-/// Durations are whole milliseconds in JSON and TOML, or microseconds where the name says so.
+/// Every field has a default, and a missing one deserializes to it. A name that is none is refused.
+/// In JSON and TOML, durations are whole numbers of the unit that their name ends with, or texts with
+/// a unit, as `"1500us"`.
 /// Opening a run validates all of them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
+#[serde(default, remote = "Self")]
 pub struct WriterConfig {
     /// How long a submitter may wait for a full ring, and a caller for an anchor, before the run
     /// halts. 1 ms to 1 h. Default 250 ms: a disk that has not answered for so long is not one a
@@ -105,16 +110,15 @@ pub struct WriterConfig {
     /// How many message identities are remembered to recognise a message that crosses several taps.
     /// 0 (no deduplication) to 16 777 216. Default 65 536, 6 MiB.
     pub dedup_window: usize,
-    /// The core the writer thread is pinned to. None (default): not pinned.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub writer_core: Option<usize>,
+    /// The core the writer thread is pinned to. Default `auto`: the last of four or more.
+    /// [`RunSession::writer_core`](crate::RunSession::writer_core) says which it is.
+    pub writer_core: CorePin,
     /// Frames of at least so many bytes are committed on a thread of their own, while the writer
     /// collects and hashes the next one. Smaller ones are not worth waking another thread for;
     /// above `batch_bytes_max` there is no such thread. 0 to 128 MiB. Default 256 KiB.
     pub overlap_bytes_min: usize,
-    /// The core the committer thread is pinned to. None (default): not pinned.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub committer_core: Option<usize>,
+    /// The core the committer thread is pinned to. Default `none`: it mostly waits for the disk.
+    pub committer_core: CorePin,
     /// How the writer waits when idle.
     pub wait: WaitStrategy,
 }
@@ -135,18 +139,41 @@ impl Default for WriterConfig {
             batch_bytes_max: (4 << 20) - 4096,
             max_batch_latency: None,
             dedup_window: 65_536,
-            writer_core: None,
+            writer_core: CorePin::Auto,
             overlap_bytes_min: 256 << 10,
-            committer_core: None,
+            committer_core: CorePin::None,
             wait: WaitStrategy::default(),
         }
     }
 }
 
+checked_settings!(WriterConfig, &[WriterConfig::NAMES]);
+
 /// The longest name there may be, in bytes. Its length is written down in two bytes.
 const NAME_BYTES_MAX: usize = 4096;
 
 impl WriterConfig {
+    /// The settings' names in JSON and TOML.
+    pub(crate) const NAMES: &[&str] = &[
+        "halt_threshold_ms",
+        "close_timeout_ms",
+        "ring_lines",
+        "record_bytes_max",
+        "names_max",
+        "name_bytes_max",
+        "keys_per_entry_max",
+        "key_bytes_max",
+        "producers_max",
+        "batch_entries_max",
+        "batch_bytes_max",
+        "max_batch_latency_us",
+        "dedup_window",
+        "writer_core",
+        "overlap_bytes_min",
+        "committer_core",
+        "wait",
+    ];
+
     /// Checks every setting against its range.
     pub fn validate(&self) -> Result<(), ConfigError> {
         let threshold_ms = 1..=3_600_000;
@@ -224,45 +251,6 @@ pub(crate) fn check_range<T: PartialOrd + Display>(
     }
     let allowed = format!("{} to {}", allowed.start(), allowed.end());
     Err(ConfigError { field, value: value.to_string(), allowed })
-}
-
-pub(crate) mod duration_ms {
-    use std::time::Duration;
-
-    use serde::{Deserialize, Deserializer, Serializer};
-
-    pub(crate) fn serialize<S: Serializer>(duration: &Duration, to: S) -> Result<S::Ok, S::Error> {
-        to.serialize_u64(u64::try_from(duration.as_millis()).unwrap_or(u64::MAX))
-    }
-
-    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Duration, D::Error> {
-        u64::deserialize(from).map(Duration::from_millis)
-    }
-}
-
-mod optional_duration_us {
-    use std::time::Duration;
-
-    use serde::{Deserialize, Deserializer, Serializer};
-
-    #[expect(clippy::ref_option, reason = "the signature serde's `with` asks for")]
-    pub(super) fn serialize<S: Serializer>(
-        duration: &Option<Duration>,
-        to: S,
-    ) -> Result<S::Ok, S::Error> {
-        match duration {
-            Some(duration) => {
-                to.serialize_u64(u64::try_from(duration.as_micros()).unwrap_or(u64::MAX))
-            }
-            None => to.serialize_none(),
-        }
-    }
-
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
-        from: D,
-    ) -> Result<Option<Duration>, D::Error> {
-        Ok(Option::<u64>::deserialize(from)?.map(Duration::from_micros))
-    }
 }
 
 #[cfg(test)]

@@ -53,7 +53,8 @@ impl Engine {
         let join = std::thread::Builder::new()
             .name("tapline-writer".to_owned())
             .spawn(move || {
-                pin("writer", writer.config().writer_core);
+                let core = pin("writer", writer.config().writer_core);
+                let _ = writer.shared().writer_core.set(core);
                 sleep_as_asked();
                 run_to_the_end(&mut writer);
             })

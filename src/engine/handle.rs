@@ -202,6 +202,11 @@ impl EventStoreWriter {
         })
     }
 
+    /// The core that the writer thread is pinned to; `None` if it is not pinned, or not started yet.
+    pub fn writer_core(&self) -> Option<usize> {
+        self.engine.shared.writer_core.get().copied().flatten()
+    }
+
     /// Lets go of the run, unsealed. Blocks until its writer has ended, for at most `patience`.
     pub(crate) fn abandon(mut self, patience: Duration) {
         self.engine.ask(Command::Abandon);

@@ -14,6 +14,7 @@
 mod anchorer;
 mod command;
 mod config;
+mod core_pin;
 mod driver;
 mod durability;
 mod error;
@@ -30,6 +31,7 @@ mod test_log;
 
 pub use anchorer::SnapshotAnchorer;
 pub use config::{ConfigError, WaitStrategy, WriterConfig};
+pub use core_pin::CorePin;
 pub use durability::Durability;
 pub use error::{
     AnchorRequestError, CloseError, CloseReport, ProducerError, SubmitError, WaitError,
@@ -41,7 +43,7 @@ pub use producer::Producer;
 internal!(error::SpawnError);
 internal!(handle::EventStoreWriter);
 
-pub(crate) use config::{check_range, duration_ms};
+pub(crate) use config::check_range;
 pub(crate) use handle::{Drive, Setup};
 pub(crate) use lone_record::lone_record;
 pub(crate) use producer::{Announced, NameMap};

@@ -1,4 +1,5 @@
 use std::collections::HashMap;
+use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use super::command::Reply;
@@ -23,6 +24,8 @@ pub(crate) struct Shared {
     pub(crate) watermark: Watermark,
     /// Counts entries for the marks of market data; `None` where none is marked.
     pub(crate) latest_entry: Option<LatestEntry>,
+    /// The core that the writer thread is pinned to. Set when the thread starts.
+    pub(super) writer_core: OnceLock<Option<usize>>,
     /// Where new producers leave their rings for the writer.
     pub(super) inbox: LaneInbox<Lane>,
     /// The run's number among those of this process, for its tickets.
@@ -75,6 +78,7 @@ impl Shared {
             halt,
             watermark: Watermark::new(durable),
             latest_entry: markers.map(|_| LatestEntry::new()),
+            writer_core: OnceLock::new(),
             inbox: LaneInbox::new(),
             // Relaxed: only the number matters.
             run: RUNS.fetch_add(1, Ordering::Relaxed),

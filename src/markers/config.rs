@@ -2,12 +2,13 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::engine::{ConfigError, check_range, duration_ms};
+use crate::engine::{ConfigError, check_range};
 use crate::model::DataMarkerClass;
+use crate::model::settings::{checked_settings, duration_ms};
 
 /// Settings of the data-marker sidecar.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
+#[serde(default, remote = "Self")]
 pub struct DataMarkerConfig {
     /// The classes to mark. At least one, each at most once. Default: all.
     pub classes: Vec<DataMarkerClass>,
@@ -36,7 +37,18 @@ impl Default for DataMarkerConfig {
     }
 }
 
+checked_settings!(DataMarkerConfig, &[DataMarkerConfig::NAMES]);
+
 impl DataMarkerConfig {
+    /// The settings' names in JSON and TOML.
+    const NAMES: &[&str] = &[
+        "classes",
+        "safety_flush_interval_ms",
+        "channel_capacity",
+        "streams_max",
+        "high_fidelity",
+    ];
+
     pub(crate) fn validate(&self) -> Result<(), ConfigError> {
         let mut distinct = self.classes.clone();
         distinct.sort_unstable();

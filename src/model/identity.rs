@@ -2,8 +2,11 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::settings::checked_settings;
+
 /// What ran: the binary, its parts and its configuration. Copied into the run's manifest.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(remote = "Self")]
 pub struct RunIdentity {
     /// Hash of the node's binary.
     pub binary_hash: String,
@@ -24,6 +27,19 @@ pub struct RunIdentity {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub seed: Option<u64>,
 }
+
+checked_settings!(
+    RunIdentity,
+    &[&[
+        "binary_hash",
+        "schema_version",
+        "crate_versions",
+        "feature_flags",
+        "adapter_versions",
+        "config_hash",
+        "seed",
+    ]]
+);
 
 /// What was registered with the node when the run began: id to config hash, ordered by id.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -12,6 +12,7 @@ mod marker;
 mod parse_error;
 mod retention;
 mod run;
+pub(crate) mod settings;
 mod ticket;
 mod time;
 pub(crate) mod type_map;

@@ -1,8 +1,10 @@
 use serde::{Deserialize, Serialize};
 
+use super::settings::checked_settings;
+
 /// What is kept of older runs. Runs are only removed by an explicit call.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "mode", rename_all = "snake_case")]
+#[serde(tag = "mode", rename_all = "snake_case", remote = "Self")]
 pub enum RetentionMode {
     /// Everything.
     #[default]
@@ -15,6 +17,8 @@ pub enum RetentionMode {
     /// What is needed to restore from the newest known-good snapshot.
     SnapshotAnchored,
 }
+
+checked_settings!(RetentionMode, &[&["mode", "keep_last"]]);
 
 impl RetentionMode {
     /// The feature flag that stands for this mode in a run's manifest.

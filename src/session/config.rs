@@ -3,14 +3,17 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::engine::{ConfigError, WriterConfig, check_range, duration_ms};
+use crate::engine::{ConfigError, WriterConfig, check_range};
 use crate::markers::DataMarkerConfig;
+use crate::model::settings::{checked_settings, duration_ms};
 use crate::model::{IndexKinds, OnUnreadableRun, RetentionMode, RunId, RunIdentity};
 use crate::store::DiskMode;
 
 /// Everything that can be set about the event store. Round-trips through JSON and TOML; a missing
-/// optional field takes its default. Settings of the writer stand at the top level beside these.
+/// optional field takes its default, and a name that is none is refused. Settings of the writer
+/// stand at the top level beside these.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(remote = "Self")]
 pub struct EventStoreConfig {
     /// The folder that holds one folder for each instance. Made if it is missing.
     pub base_dir: PathBuf,
@@ -49,11 +52,26 @@ pub struct EventStoreConfig {
     pub writer: WriterConfig,
 }
 
+checked_settings!(EventStoreConfig, &[EventStoreConfig::NAMES, WriterConfig::NAMES]);
+
 fn default_run_started_timeout() -> Duration {
     Duration::from_secs(5)
 }
 
 impl EventStoreConfig {
+    /// The settings' names in JSON and TOML, without those of the writer.
+    const NAMES: &[&str] = &[
+        "base_dir",
+        "identity",
+        "retention",
+        "replay_from_run_id",
+        "on_unreadable_run",
+        "data_markers",
+        "run_started_timeout_ms",
+        "index_kinds",
+        "disk_mode",
+    ];
+
     /// The default settings, for runs below `base_dir`.
     pub fn new(base_dir: impl Into<PathBuf>) -> Self {
         Self {

@@ -193,6 +193,11 @@ impl RunSession {
         self.parent_run_id
     }
 
+    /// The core that the writer thread is pinned to; `None` if it is not pinned.
+    pub fn writer_core(&self) -> Option<usize> {
+        self.writer.writer_core()
+    }
+
     /// The run's file.
     pub fn path(&self) -> &Path {
         &self.path

@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use tapline::engine::{WaitStrategy, WriterConfig};
+use tapline::engine::{CorePin, WaitStrategy, WriterConfig};
 use tapline::markers::DataMarkerConfig;
 use tapline::session::EventStoreConfig;
 use tapline::store::DiskMode;
-use tapline::{DataMarkerClass, RegisteredComponents, RetentionMode, RunIdentity};
+use tapline::{DataMarkerClass, OnUnreadableRun, RegisteredComponents, RetentionMode, RunIdentity};
 
 /// A configuration in which no field has its default.
 fn unusual() -> EventStoreConfig {
@@ -30,7 +30,8 @@ fn unusual() -> EventStoreConfig {
             streams_max: 6,
             high_fidelity: vec!["ES".to_owned()],
         }),
-        run_started_timeout: Duration::from_secs(9),
+        run_started_timeout: Duration::from_micros(9_000_500),
+        on_unreadable_run: OnUnreadableRun::PassOver,
         index_kinds: vec!["position_id".to_owned()],
         disk_mode: DiskMode::Buffered,
         writer: WriterConfig {
@@ -47,9 +48,9 @@ fn unusual() -> EventStoreConfig {
             batch_bytes_max: 1 << 16,
             max_batch_latency: Some(Duration::from_micros(500)),
             dedup_window: 10,
-            writer_core: Some(1),
+            writer_core: CorePin::Core(1),
             overlap_bytes_min: 1 << 14,
-            committer_core: Some(0),
+            committer_core: CorePin::Core(0),
             wait: WaitStrategy::Park { spins: 1, yields: 2, park_us: 3 },
         },
         ..EventStoreConfig::new("runs")
@@ -83,8 +84,43 @@ fn absent_fields_take_their_defaults() {
     assert_eq!(markers.classes, DataMarkerClass::ALL);
     assert_eq!(markers.safety_flush_interval, Duration::from_secs(1));
     assert_eq!((markers.channel_capacity, markers.high_fidelity.len()), (10_000, 0));
+    let text = r#"{"base_dir":"runs","data_markers":null,"max_batch_latency_us":null}"#;
+    let config: EventStoreConfig = serde_json::from_str(text).expect("null is absent");
+    assert_eq!(config, EventStoreConfig::new("runs"));
     let components: RegisteredComponents = serde_json::from_str("{}").expect("enough");
     assert_eq!(components, RegisteredComponents::default());
+}
+
+#[test]
+fn an_unknown_name_is_refused_with_the_nearest_one() {
+    for (text, said) in [
+        (
+            "halt_treshold_ms = 5",
+            "unknown setting halt_treshold_ms; the nearest is halt_threshold_ms",
+        ),
+        ("run_started_timout_ms = 5", "the nearest is run_started_timeout_ms"),
+        ("writer_cores = 1", "the nearest is writer_core"),
+        ("park_us = 1", "unknown setting park_us"),
+        ("[retention]\nmode = 'bounded'\nkeep_lasts = 3", "the nearest is keep_last"),
+        ("[retention]\nmode = 'full'\nkeep_last = 3", "setting keep_last has no use here"),
+        ("[wait]\nkind = 'park'\nspins = 1\nyields = 1\nparks_us = 1", "park_us"),
+        ("[wait]\nkind = 'spin'\npark_us = 1", "park_us"),
+        ("[data_markers]\nclass = []", "unknown setting class; the nearest is classes"),
+        ("[identity]\nbinary_hash = ''\nconfig_hash = ''\nschema_version = 1\nsed = 1", "is seed"),
+    ] {
+        let read = toml::from_str::<EventStoreConfig>(&format!("base_dir = 'runs'\n{text}\n"));
+        let error = read.expect_err(text).to_string();
+        assert!(error.contains(said), "{text}: {error}");
+    }
+}
+
+/// The lists of names are those that the settings are written with.
+#[test]
+fn every_setting_that_is_written_is_read() {
+    let written = serde_json::to_value(unusual()).expect("encodes");
+    let names = written.as_object().expect("named fields").keys();
+    assert_eq!(names.count(), 9 + 17, "as many as there are fields");
+    assert_eq!(serde_json::from_value::<EventStoreConfig>(written).expect("known"), unusual());
 }
 
 /// Each change makes one setting invalid. The error must name the field.

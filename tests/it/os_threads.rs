@@ -4,7 +4,7 @@
 
 use std::fs;
 
-use tapline::engine::WriterConfig;
+use tapline::engine::{CorePin, WriterConfig};
 
 use crate::support::{Engine, PATIENCE, draft};
 
@@ -30,7 +30,8 @@ fn cores_of(id: &str) -> Option<String> {
 fn threads_stay_on_their_configured_cores() {
     let cores = cores_of("self").expect("this process has some");
     let last = cores.rsplit([',', '-']).next().expect("one at least");
-    let core = Some(last.parse().expect("a number"));
+    let number = last.parse().expect("a number");
+    let core = CorePin::Core(number);
     let config = WriterConfig {
         writer_core: core,
         committer_core: core,
@@ -44,6 +45,19 @@ fn threads_stay_on_their_configured_cores() {
     for name in ["tapline-writer", "tapline-committ"] {
         let pinned = threads_named(name).iter().any(|id| cores_of(id).as_deref() == Some(last));
         assert!(pinned, "{name} on core {last}");
+    }
+    assert_eq!(engine.writer.writer_core(), Some(number));
+}
+
+/// A core that there is not is a warning.
+#[test]
+fn a_thread_that_cannot_be_pinned_still_records() {
+    for writer_core in [CorePin::None, CorePin::Core(1 << 20)] {
+        let engine = Engine::start(WriterConfig { writer_core, ..WriterConfig::default() });
+        let mut producer = engine.writer.producer().expect("the run is open");
+        producer.submit(&draft("anywhere", b"")).expect("room");
+        engine.writer.flush(PATIENCE).expect("it is at work");
+        assert_eq!(engine.writer.writer_core(), None, "{writer_core:?}");
     }
 }
 

@@ -2,15 +2,16 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 
+use tapline::engine::CorePin;
 use tapline::session::EventStoreConfig;
 use tapline::store::DiskMode;
 
 /// How the engine is set up, where a command records.
 #[derive(Args)]
 pub(super) struct EngineArgs {
-    /// The core the writer thread is pinned to
-    #[arg(long)]
-    writer_core: Option<usize>,
+    /// The core the writer thread is pinned to: auto (the last of four or more), none, or a number
+    #[arg(long, default_value = "auto", value_parser = parse_core)]
+    writer_core: CorePin,
     /// How long a full ring may stay full before the run halts, 1 ms to 1 h. Longer than a live
     /// node would allow, since what is recorded here can wait for a slow disk
     #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u64).range(1..=3_600_000))]
@@ -26,6 +27,17 @@ enum DiskModeArg {
     Direct,
     /// Everything through the page cache
     Buffered,
+}
+
+fn parse_core(text: &str) -> Result<CorePin, String> {
+    match text {
+        "auto" => Ok(CorePin::Auto),
+        "none" => Ok(CorePin::None),
+        number => number
+            .parse()
+            .map(CorePin::Core)
+            .map_err(|_| "expected auto, none or the number of a core".to_owned()),
+    }
 }
 
 impl EngineArgs {

@@ -1,21 +1,26 @@
 //! What the engine asks of the system for its threads. None of it is needed for anything but speed:
 //! a refusal is a warning or nothing.
 
-/// Pins the calling thread, which is the `role` of the run.
-pub(in crate::engine) fn pin(role: &str, core: Option<usize>) {
-    let Some(core) = core else {
-        return;
-    };
+use crate::engine::CorePin;
+
+/// Pins the calling thread, which is the `role` of the run. Returns the core that it is on now.
+pub(in crate::engine) fn pin(role: &str, pin: CorePin) -> Option<usize> {
     let known = core_affinity::get_core_ids().unwrap_or_default();
+    let allowed: Vec<usize> = known.iter().map(|id| id.id).collect();
+    let core = pin.choose(&allowed)?;
     match known.iter().find(|id| id.id == core) {
         None => {
-            let known: Vec<usize> = known.iter().map(|id| id.id).collect();
-            tracing::warn!(core, ?known, "{role} not pinned: this process may not use that core");
+            tracing::warn!(core, ?allowed, "{role} not pinned: this process may not use that core");
+            None
         }
         Some(id) if !core_affinity::set_for_current(*id) => {
             tracing::warn!(core, "{role} not pinned: the system refused");
+            None
         }
-        Some(_) => {}
+        Some(_) => {
+            tracing::info!(core, "{role} pinned");
+            Some(core)
+        }
     }
 }
 

@@ -7,7 +7,7 @@ pub(super) mod recovery;
 use std::path::Path;
 
 use anyhow::{Context, Result};
-use tapline::engine::{EventStoreWriter, WaitStrategy, WriterConfig};
+use tapline::engine::{CorePin, EventStoreWriter, WaitStrategy, WriterConfig};
 use tapline::store::{DiskMode, EventStore, MemoryBackend, MemoryDisk, RedbBackend};
 use tapline::{
     Clock, Durability, EntryDraft, HaltSignal, IndexKind, InstanceId, Producer, RunId, RunManifest,
@@ -109,7 +109,7 @@ fn writer_config(settings: &Settings) -> WriterConfig {
         close_timeout: PATIENCE,
         ring_lines: settings.ring_lines,
         batch_bytes_max: settings.batch_bytes,
-        writer_core: settings.cores.writer,
+        writer_core: settings.cores.writer.map_or(CorePin::None, CorePin::Core),
         wait: if settings.spin { WaitStrategy::Spin } else { default.wait },
         ..default
     }
