@@ -14,7 +14,7 @@ use crate::store::{
 };
 
 /// Topic of the last entry of a run that was closed in order.
-pub(crate) const RUN_ENDED_TOPIC: &str = "run.ended";
+pub(crate) const RUN_ENDED_TOPIC: &str = "run.lifecycle.RunEnded";
 /// Payload type of the last entry of a run that was closed in order.
 pub const RUN_ENDED_TYPE: &str = "RunEnded";
 

@@ -5,7 +5,7 @@ use serde::Serialize;
 use crate::model::{RegisteredComponents, RunId, RunManifest};
 
 /// Topic of a run's first entry.
-pub(crate) const RUN_STARTED_TOPIC: &str = "run.started";
+pub(crate) const RUN_STARTED_TOPIC: &str = "run.lifecycle.RunStarted";
 /// Payload type of a run's first entry.
 pub(crate) const RUN_STARTED_TYPE: &str = "RunStarted";
 

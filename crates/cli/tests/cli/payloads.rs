@@ -181,13 +181,13 @@ fn one_identity_is_one_entry_whatever_its_producer() {
 fn lifecycle_entries_of_another_run_are_left_out() {
     let sandbox = Sandbox::new();
     let input = concat!(
-        r#"{"topic":"run.started","type":"RunStarted","payload":0}"#,
+        r#"{"topic":"run.lifecycle.RunStarted","type":"RunStarted","payload":0}"#,
         "\n",
-        r#"{"topic":"run.started","type":"T","payload":1}"#,
+        r#"{"topic":"run.lifecycle.RunStarted","type":"T","payload":1}"#,
         "\n",
         r#"{"topic":"t","type":"RunEnded","payload":2}"#,
         "\n",
-        r#"{"topic":"run.ended","type":"RunEnded","payload":3}"#,
+        r#"{"topic":"run.lifecycle.RunEnded","type":"RunEnded","payload":3}"#,
         "\n",
     );
     let report = sandbox.record(input, &[]).exits(0).says("").report();

@@ -134,6 +134,6 @@ fn a_reader_that_stops_early_is_no_error() {
     let mut stdout = BufReader::new(scan.stdout.take().expect("a pipe"));
     stdout.read_line(&mut first).expect("a line");
     drop(stdout);
-    assert!(first.starts_with(r#"{"seq":1,"topic":"run.started""#), "{first}");
+    assert!(first.starts_with(r#"{"seq":1,"topic":"run.lifecycle.RunStarted""#), "{first}");
     Ran::new(scan.wait_with_output().expect("scan ends")).exits(0).says("");
 }
