@@ -162,7 +162,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let last = |account: &str| ledger.orders.get(account).copied().unwrap_or(0);
     let accounts = ["alpha", "beta"].map(|account| (account, last(account)));
     let mut follower = session.follow(ledger);
-    let anchorer = session.writer().snapshot_anchorer();
+    let anchorer = session.snapshot_anchorer();
     let followed = std::thread::scope(|scope| {
         for (account, number) in accounts {
             let (tap, stop) = (session.adapter(), &*stop);

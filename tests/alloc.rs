@@ -143,7 +143,7 @@ fn marking_market_data_allocates_nothing() {
     };
     publish(1000);
     let session = lifecycle.session().expect("it is open");
-    session.writer().flush(Duration::from_secs(20)).expect("there is room for it");
+    session.flush(Duration::from_secs(20)).expect("there is room for it");
     await_quiet();
 
     let region = Region::new(ALLOCATOR);

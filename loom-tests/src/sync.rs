@@ -30,6 +30,24 @@ impl<T> Deref for CachePadded<T> {
     }
 }
 
+/// Like any other byte: no model forks.
+#[derive(Debug)]
+pub(crate) struct WipedOnFork(AtomicU8);
+
+impl WipedOnFork {
+    pub(crate) fn new(value: u8) -> Self {
+        Self(AtomicU8::new(value))
+    }
+}
+
+impl Deref for WipedOnFork {
+    type Target = AtomicU8;
+
+    fn deref(&self) -> &AtomicU8 {
+        &self.0
+    }
+}
+
 /// A full fence on both sides: the contract of the production type, and what it is made of where
 /// there is no `membarrier`. That `membarrier` keeps the contract too is the kernel's promise; loom
 /// cannot see it.

@@ -48,6 +48,9 @@ impl SnapshotAnchorer {
         content_hash: ContentHash,
     ) -> Result<SnapshotAnchor, AnchorRequestError> {
         let shared = &self.0.shared;
+        if shared.gate.is_forked() {
+            return Err(AnchorRequestError::Forked);
+        }
         let (reply, blob_ref) = (Reply::new(), blob_ref.to_owned());
         let anchor = AnchorRequest { at, blob_ref, content_hash };
         self.0.ask(Command::Anchor { anchor, reply: reply.clone() });

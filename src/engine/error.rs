@@ -43,6 +43,9 @@ pub enum ProducerError {
         /// The setting `producers_max`.
         max: usize,
     },
+    /// This process was forked while the run was open. Only its parent records the run.
+    #[error("this process was forked from the one that records the run, and cannot use it")]
+    Forked,
 }
 
 impl From<RegisterError> for ProducerError {
@@ -73,6 +76,9 @@ pub enum WaitError {
     /// The ticket is of another run.
     #[error("the ticket is of another run")]
     ForeignTicket,
+    /// This process was forked while the run was open. Only its parent records the run.
+    #[error("this process was forked from the one that records the run, and cannot use it")]
+    Forked,
 }
 
 /// Why an anchor was not recorded.
@@ -88,6 +94,9 @@ pub enum AnchorRequestError {
     /// The run is closing or closed.
     #[error("the run is closed")]
     Closed,
+    /// This process was forked while the run was open. Only its parent records the run.
+    #[error("this process was forked from the one that records the run, and cannot use it")]
+    Forked,
 }
 
 /// Why a run was not closed in order. It is left unsealed; recovery will find it.
@@ -101,6 +110,9 @@ pub enum CloseError {
     /// is left unsealed.
     #[error("the final entry cannot be recorded")]
     Draft(#[from] SubmitError),
+    /// This process was forked while the run was open. Only its parent records the run.
+    #[error("this process was forked from the one that records the run, and cannot use it")]
+    Forked,
     /// The store refused to seal.
     #[error(transparent)]
     Seal(#[from] SealError),
@@ -133,11 +145,17 @@ pub enum SubmitError {
         /// The setting `halt_threshold`.
         threshold: Duration,
     },
-    /// The run is closed, closing or halted. A submit that waits for room when that happens returns
-    /// it then; one that races with `close` waits for the writer's verdict, which comes when all
-    /// that was accepted is durable.
+    /// The run is closed, closing or halted. The message is not in the log. A submit that waits for
+    /// room when that happens returns it then; one that races with `close` waits for the writer's
+    /// verdict, which comes when all that was accepted is durable.
     #[error("the run takes no more messages: it is closed or halted")]
     Closed,
+    /// The run halted while the message was on its way. Recovery decides if it is in the log.
+    #[error("the run halted while the message was on its way; the log may or may not have it")]
+    HaltedMeanwhile,
+    /// This process was forked while the run was open. Only its parent records the run.
+    #[error("this process was forked from the one that records the run, and cannot use it")]
+    Forked,
     /// The message does not fit into a record. The run goes on.
     #[error(transparent)]
     Limit(#[from] RecordLimitError),
@@ -164,6 +182,9 @@ pub enum SubmitError {
 impl SubmitError {
     /// Whether the run takes no more messages; if not, only this message was refused.
     pub fn is_final(&self) -> bool {
-        matches!(self, Self::HaltSignaled { .. } | Self::Closed)
+        matches!(
+            self,
+            Self::HaltSignaled { .. } | Self::Closed | Self::HaltedMeanwhile | Self::Forked
+        )
     }
 }

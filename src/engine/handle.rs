@@ -37,6 +37,9 @@ enum Ending {
     Done,
 }
 
+/// What limits the wait for a run that is closed or dropped.
+const CLOSE_TIMEOUT: &str = "close_timeout_ms";
+
 /// What an engine is started with.
 pub(crate) struct Setup {
     /// With an open run.
@@ -160,6 +163,9 @@ impl EventStoreWriter {
     /// Blocks until everything submitted before this call is durable, for at most `timeout`, and
     /// returns the watermark. An error on a run that is halted, also where everything is durable.
     pub fn flush(&self, timeout: Duration) -> Result<u64, WaitError> {
+        if self.engine.shared.gate.is_forked() {
+            return Err(WaitError::Forked);
+        }
         let reply = Reply::new();
         self.engine.ask(Command::Flush { reply: reply.clone() });
         self.engine.shared.wait(timeout, || reply.is_given())?;
@@ -185,10 +191,13 @@ impl EventStoreWriter {
     ///
     /// Blocks until that is done; longer than `close_timeout` halts the run.
     pub fn close(mut self, run_ended: &EntryDraft<'_>) -> Result<CloseReport, CloseError> {
+        if self.engine.shared.gate.is_forked() {
+            return Err(CloseError::Forked);
+        }
         let last = self.last_record(run_ended)?;
         let reply = Reply::new();
         self.engine.ask(Command::Close { last, reply: reply.clone() });
-        self.await_end(self.engine.shared.config.close_timeout);
+        self.await_end(self.engine.shared.config.close_timeout, CLOSE_TIMEOUT);
         let halted = || Err(CloseError::Halted(self.engine.shared.halt_reason()));
         reply.take().unwrap_or_else(halted)
     }
@@ -207,15 +216,16 @@ impl EventStoreWriter {
         self.engine.shared.writer_core.get().copied().flatten()
     }
 
-    /// Lets go of the run, unsealed. Blocks until its writer has ended, for at most `patience`.
-    pub(crate) fn abandon(mut self, patience: Duration) {
+    /// Lets go of the run, unsealed. Blocks until its writer has ended, for at most `patience`,
+    /// which `setting` limits.
+    pub(crate) fn abandon(mut self, patience: Duration, setting: &'static str) {
         self.engine.ask(Command::Abandon);
-        self.await_end(patience);
+        self.await_end(patience, setting);
     }
 
     /// Waits for the writer to end. With it ends the store, and with the store its hold on the run
     /// file.
-    fn await_end(&mut self, threshold: Duration) {
+    fn await_end(&mut self, patience: Duration, setting: &'static str) {
         let Ending::Thread(join) = std::mem::replace(&mut self.ending, Ending::Done) else {
             return;
         };
@@ -223,13 +233,12 @@ impl EventStoreWriter {
             // A halt callback, after which the writer ends by itself.
             return;
         }
-        if self.engine.shared.await_end(threshold) {
+        if self.engine.shared.await_end(patience) {
             // A panic of the thread has been caught there and became a halt.
             let _ = join.join();
         } else {
             // It hangs in the backend, and is left behind rather than waited for for ever.
-            let reason = HaltReason::BackpressureStall { stalled_for: threshold, threshold };
-            self.engine.shared.halt.fire(reason);
+            self.engine.shared.halt.fire(HaltReason::NoAnswer { waited: patience, setting });
         }
     }
 
@@ -240,9 +249,15 @@ impl EventStoreWriter {
 
 impl Drop for EventStoreWriter {
     fn drop(&mut self) {
+        if self.engine.shared.gate.is_forked() {
+            // The thread is the parent's, and so is the store of an inline run.
+            std::mem::forget(std::mem::replace(&mut self.ending, Ending::Done));
+            std::mem::forget(self.engine.clone());
+            return;
+        }
         if !matches!(self.ending, Ending::Done) {
             self.engine.ask(Command::Abandon);
-            self.await_end(self.engine.shared.config.close_timeout);
+            self.await_end(self.engine.shared.config.close_timeout, CLOSE_TIMEOUT);
         }
     }
 }

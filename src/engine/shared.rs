@@ -135,6 +135,9 @@ impl Shared {
         timeout: Duration,
         is_durable: impl Fn() -> bool,
     ) -> Result<(), WaitError> {
+        if self.gate.is_forked() {
+            return Err(WaitError::Forked);
+        }
         // A timeout too long for the clock is none.
         let deadline = Instant::now().checked_add(timeout);
         let ended = || self.halt.is_halted() || self.gate.is_closed();
@@ -154,6 +157,9 @@ impl Shared {
 
     /// Blocks until the message of `ticket` is durable, for at most `timeout`.
     pub(super) fn wait_durable(&self, ticket: Ticket, timeout: Duration) -> Result<(), WaitError> {
+        if self.gate.is_forked() {
+            return Err(WaitError::Forked);
+        }
         if !self.issued(ticket) {
             return Err(WaitError::ForeignTicket);
         }

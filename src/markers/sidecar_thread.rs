@@ -11,7 +11,7 @@ use crate::engine::{MarkerInlet, Shared};
 use crate::format::{Line, MarkHeader};
 use crate::model::{MarkerManifest, RunStatus, error_chain};
 use crate::protocol::Watermark;
-use crate::sync::Arc;
+use crate::sync::{Arc, OwnProcess};
 
 /// The sidecar of a run that is being recorded, and the thread that writes it. Dropped without
 /// [`seal`](Self::seal), it leaves the sidecar unsealed.
@@ -22,6 +22,7 @@ pub(crate) struct SidecarThread {
     outcome: Receiver<Outcome>,
     thread: Option<JoinHandle<()>>,
     patience: Duration,
+    process: OwnProcess,
 }
 
 /// A command to the thread, in this order.
@@ -87,6 +88,7 @@ impl SidecarThread {
             outcome,
             thread: Some(thread),
             patience: close_patience,
+            process: OwnProcess::this(),
         })
     }
 
@@ -136,6 +138,10 @@ fn answer<T>(
 
 impl Drop for SidecarThread {
     fn drop(&mut self) {
+        if self.process.is_forked() {
+            // There is no such thread here to wait for.
+            std::mem::forget(self.thread.take());
+        }
         if self.thread.is_some() {
             // This closes the file, unless its disk hangs.
             let _ = self.end();

@@ -1,5 +1,5 @@
 use super::{HaltSignal, LaneState};
-use crate::sync::{AsymmetricBarrier, AtomicU8, CachePadded, Ordering};
+use crate::sync::{AsymmetricBarrier, Ordering, WipedOnFork};
 
 /// Decides about a push that races with `close`: either it is in the log, or it is refused. Never
 /// both, never neither.
@@ -18,20 +18,20 @@ use crate::sync::{AsymmetricBarrier, AtomicU8, CachePadded, Ordering};
 /// other: a store could still be in the core's store buffer while the load after it is already
 /// done.
 ///
-/// The gate has a cache line of its own, because every push reads it. Beside memory that the writer
-/// writes, each of these reads took 70 ns.
+/// The state has a cache line of its own, because every push reads it. Beside memory that the
+/// writer writes, each of these reads took 70 ns.
 #[derive(Debug)]
-pub(crate) struct RunGate(CachePadded<State>);
-
-#[derive(Debug)]
-struct State {
-    /// `OPEN` → `CLOSING` → `CLOSED`. Only the writer changes it.
-    state: AtomicU8,
+pub(crate) struct RunGate {
+    /// `OPEN` → `CLOSING` → `CLOSED`. Only the writer changes it. `FORKED` in a forked child.
+    state: WipedOnFork,
     barrier: AsymmetricBarrier,
 }
 
+/// This process was forked while the run was open. There is no writer here, and nothing is
+/// accepted.
+const FORKED: u8 = 0;
 /// Pushes are accepted.
-const OPEN: u8 = 0;
+const OPEN: u8 = 3;
 /// No new push begins; the writer drains what is in the rings.
 const CLOSING: u8 = 1;
 /// The writer has ended. It takes nothing more.
@@ -50,24 +50,30 @@ pub(crate) enum Admission {
 
 impl RunGate {
     pub(crate) fn new(barrier: AsymmetricBarrier) -> Self {
-        Self(CachePadded::new(State { state: AtomicU8::new(OPEN), barrier }))
+        Self { state: WipedOnFork::new(OPEN), barrier }
     }
 
     /// Called by a producer before a push. False if a push is pointless.
     #[inline]
     pub(crate) fn is_open(&self) -> bool {
         // Relaxed: only a hint. `admit` decides after the push.
-        self.0.state.load(Ordering::Relaxed) == OPEN
+        self.state.load(Ordering::Relaxed) == OPEN
+    }
+
+    /// True in a child that was forked while the run was open: it belongs to the parent.
+    pub(crate) fn is_forked(&self) -> bool {
+        // Relaxed: the system wiped it before the child ran.
+        self.state.load(Ordering::Relaxed) == FORKED
     }
 
     /// Called by a producer after the push of `ordinal`: decides about it. Spins only while the
     /// writer is between CLOSING and its verdict.
     #[inline]
     pub(crate) fn admit(&self, lane: &LaneState, ordinal: u64, halt: &HaltSignal) -> Admission {
-        self.0.barrier.light();
+        self.barrier.light();
         // Relaxed: the barrier above orders this load after the push. What CLOSING announces is
         // read from the lane, with Acquire.
-        if self.0.state.load(Ordering::Relaxed) == OPEN && !halt.is_halted() {
+        if self.state.load(Ordering::Relaxed) == OPEN && !halt.is_halted() {
             return Admission::Accepted;
         }
         self.await_verdict(lane, ordinal, halt)
@@ -108,27 +114,27 @@ impl RunGate {
     pub(crate) fn begin_close(&self) {
         // The heavy barrier orders this store before the loads of the rings' tails. Release pairs
         // with the Acquire in `is_closing`.
-        self.0.state.store(CLOSING, Ordering::Release);
-        self.0.barrier.heavy();
+        self.state.store(CLOSING, Ordering::Release);
+        self.barrier.heavy();
     }
 
     /// True once the writer has begun to end. Any thread may ask. Who sees true also sees
     /// everything that the writer did before. The writer answers nothing that it is asked later.
     pub(crate) fn is_closing(&self) -> bool {
         // Acquire pairs with the Release in `begin_close` and `close`.
-        self.0.state.load(Ordering::Acquire) != OPEN
+        self.state.load(Ordering::Acquire) != OPEN
     }
 
-    /// True once the writer has ended. Any thread may ask.
+    /// True once the writer has ended, and in a forked child, which has none. Any thread may ask.
     pub(crate) fn is_closed(&self) -> bool {
         // Acquire pairs with the Release in `close`.
-        self.0.state.load(Ordering::Acquire) == CLOSED
+        matches!(self.state.load(Ordering::Acquire), CLOSED | FORKED)
     }
 
     /// Called by the writer, once every lane has its verdict or the run is halted.
     pub(crate) fn close(&self) {
         // Release pairs with the Acquire in `is_closed`: who sees the end also sees every verdict,
         // and the halt that kept the writer from giving one.
-        self.0.state.store(CLOSED, Ordering::Release);
+        self.state.store(CLOSED, Ordering::Release);
     }
 }

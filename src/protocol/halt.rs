@@ -9,13 +9,22 @@ use crate::sync::{Arc, AtomicBool, CachePadded, Mutex, Ordering};
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum HaltReason {
-    /// A submitter, or a caller that waited for the writer, waited longer than allowed.
+    /// A submitter that met a full ring, or a caller that asked for an anchor, waited longer than
+    /// allowed.
     #[error("the writer fell behind: waited {stalled_for:?}, allowed are {threshold:?}")]
     BackpressureStall {
         /// How long the caller had waited.
         stalled_for: Duration,
-        /// How long it was allowed to wait: usually the setting `halt_threshold`.
+        /// The setting `halt_threshold`.
         threshold: Duration,
+    },
+    /// Whoever opened or closed the run waited longer than allowed for the writer.
+    #[error("the writer gave no answer within {waited:?} (setting {setting})")]
+    NoAnswer {
+        /// How long the caller had waited.
+        waited: Duration,
+        /// What limits the wait: `run_started_timeout_ms` or `close_timeout_ms`.
+        setting: &'static str,
     },
     /// The disk is full, or a limit on file size is reached.
     #[error("the disk refused a write: {0}")]

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::sweep_error::SweepError;
 use crate::model::{InstanceId, UnixNanos};
 use crate::store::make_folder;
+use crate::sync::OwnProcess;
 
 const FILE: &str = "instance.lock";
 
@@ -20,6 +21,7 @@ const FILE: &str = "instance.lock";
 #[derive(Debug)]
 pub(crate) struct InstanceLock {
     file: File,
+    process: OwnProcess,
 }
 
 /// The holder of a lock.
@@ -131,7 +133,7 @@ impl InstanceLock {
         }
         // The line is for people. The lock holds without it.
         let _ = write_holder(&file, &LockHolder::this_process());
-        Ok(Self { file })
+        Ok(Self { file, process: OwnProcess::this() })
     }
 }
 
@@ -173,6 +175,10 @@ fn write_holder(mut file: &File, holder: &LockHolder) -> io::Result<()> {
 
 impl Drop for InstanceLock {
     fn drop(&mut self) {
+        if self.process.is_forked() {
+            // It is the parent's. Closing the child's copy leaves it locked.
+            return;
+        }
         // Nobody holds it from here on. The file stays: if it were deleted while another process
         // waits for it, that process would lock nothing.
         let _ = self.file.set_len(0);

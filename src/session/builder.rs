@@ -89,7 +89,7 @@ impl SessionBuilder {
     /// Opens the run. `RunStarted` is durable when this returns.
     ///
     /// Blocks while it recovers what a crash left behind, and then for at most
-    /// `run_started_timeout`; twice that where the store hangs.
+    /// `run_started_timeout`, also where the store hangs.
     pub fn open(self) -> Result<RunSession, OpenError> {
         let boot = self.boot()?;
         let Self { config, components, environment, options, .. } = self;

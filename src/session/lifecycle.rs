@@ -198,7 +198,7 @@ impl KernelEventStore for EventStoreLifecycle {
     }
 
     fn snapshot_anchorer(&self) -> Option<SnapshotAnchorer> {
-        self.session().map(|session| session.writer().snapshot_anchorer())
+        self.session().map(RunSession::snapshot_anchorer)
     }
 
     fn seal(&mut self, ts_init: UnixNanos) -> Result<Option<CloseReport>, CloseError> {

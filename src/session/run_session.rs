@@ -1,8 +1,8 @@
 use std::cell::RefCell;
 use std::path::{Path, PathBuf};
 use std::rc::{Rc, Weak};
-use std::sync::Arc;
-use std::time::Duration;
+use std::sync::{Arc, mpsc};
+use std::time::{Duration, Instant};
 
 use super::boot::Boot;
 use super::events::{RUN_STARTED_TOPIC, RUN_STARTED_TYPE, run_ended_payload, run_started_payload};
@@ -11,8 +11,8 @@ use super::{Environment, EventStoreConfig, LifecycleOptions, OpenError};
 use crate::bus::{MessageBus, TapId};
 use crate::capture::{BusCaptureAdapter, CaptureCounts, EncoderRegistry};
 use crate::engine::{
-    CloseError, CloseReport, Drive, EventStoreWriter, ProducerError, Producers, Setup, SpawnError,
-    SubmitError, WaitError, lone_record,
+    CloseError, CloseReport, Drive, EventStoreWriter, ProducerError, Producers, Setup,
+    SnapshotAnchorer, SpawnError, SubmitError, WaitError, lone_record,
 };
 use crate::markers::MarkerScope;
 use crate::model::{
@@ -76,6 +76,8 @@ impl RunSession {
         environment: &Environment,
         options: &LifecycleOptions,
     ) -> Result<Self, OpenError> {
+        let timeout = config.run_started_timeout;
+        let began = Instant::now();
         config.validate()?;
         boot.check_whole(config)?;
         let encoders = (options.encoder_registry)().map_err(OpenError::Encoders)?;
@@ -107,7 +109,16 @@ impl RunSession {
             .map_err(|source| refused(source, &halt))?;
 
         let path = run_path(&config.base_dir, &manifest.instance_id, manifest.run_id);
-        store.open_run(manifest)?;
+        let opened = within(timeout, options.is_inline, move || {
+            let opened = store.open_run(manifest);
+            (store, opened)
+        });
+        let (store, opened) = opened?.ok_or_else(|| {
+            let reason = HaltReason::NoAnswer { waited: timeout, setting: RUN_STARTED_TIMEOUT };
+            halt.fire(reason.clone());
+            OpenError::RunStartedTimeout { waited: timeout, reason }
+        })?;
+        opened?;
         let reader = store.reader().ok_or(SpawnError::NoOpenRun)?;
         let sidecar = config.data_markers.as_ref().zip(scope).and_then(|(markers, scope)| {
             let backend = (options.marker_opener)(&sidecar_path(&path));
@@ -138,11 +149,12 @@ impl RunSession {
             restored_seq: 0,
             boot,
         };
-        match session.start(&run_started, config.run_started_timeout) {
+        let left = || timeout.saturating_sub(began.elapsed());
+        match session.start(&run_started, left(), timeout) {
             Ok(()) => Ok(session),
             Err(error) => {
-                // Who waits for a node to start has waited long enough for a store that hangs.
-                session.writer.abandon(config.run_started_timeout);
+                // Who waits for a node to start does not wait longer for a store that hangs.
+                session.writer.abandon(left(), RUN_STARTED_TIMEOUT);
                 Err(error)
             }
         }
@@ -165,21 +177,29 @@ impl RunSession {
         Ok((session, restored))
     }
 
-    /// Waits until the first entry is durable. If it takes too long, halts the run.
-    fn start(&self, run_started: &EntryDraft<'_>, timeout: Duration) -> Result<(), OpenError> {
+    /// Waits until the first entry is durable. If it is not within what is `left` of `timeout`, halts
+    /// the run.
+    fn start(
+        &self,
+        run_started: &EntryDraft<'_>,
+        left: Duration,
+        timeout: Duration,
+    ) -> Result<(), OpenError> {
         let mut producer = self.writer.producer()?;
         let halt = self.writer.halt();
         let ticket = producer.submit(run_started).map_err(|error| match halt.reason() {
             Some(reason) => OpenError::HaltedDuringBoot(reason),
             None => refused(error, halt),
         })?;
-        producer.durability().wait(ticket, timeout).map_err(|error| match error {
+        producer.durability().wait(ticket, left).map_err(|error| match error {
             WaitError::Halted(reason) => OpenError::HaltedDuringBoot(reason),
-            WaitError::TimedOut { waited } => {
-                halt.fire(HaltReason::BackpressureStall { stalled_for: waited, threshold: waited });
-                OpenError::RunStartedTimeout { waited, reason: halt.reason_given() }
+            WaitError::TimedOut { .. } => {
+                halt.fire(HaltReason::NoAnswer { waited: timeout, setting: RUN_STARTED_TIMEOUT });
+                OpenError::RunStartedTimeout { waited: timeout, reason: halt.reason_given() }
             }
-            WaitError::Closed | WaitError::ForeignTicket => refused(SubmitError::Closed, halt),
+            WaitError::Closed | WaitError::ForeignTicket | WaitError::Forked => {
+                refused(SubmitError::Closed, halt)
+            }
         })
     }
 
@@ -203,9 +223,19 @@ impl RunSession {
         &self.path
     }
 
-    /// The engine.
-    pub fn writer(&self) -> &EventStoreWriter {
-        &self.writer
+    /// The largest durable `seq`.
+    pub fn watermark(&self) -> u64 {
+        self.writer.watermark()
+    }
+
+    /// Blocks until the watermark has reached `seq`, for at most `timeout`. Returns the watermark.
+    pub fn wait_for_watermark(&self, seq: u64, timeout: Duration) -> Result<u64, WaitError> {
+        self.writer.wait_for_watermark(seq, timeout)
+    }
+
+    /// What records snapshot anchors, for whichever thread takes snapshots.
+    pub fn snapshot_anchorer(&self) -> SnapshotAnchorer {
+        self.writer.snapshot_anchorer()
     }
 
     /// The run's halt signal.
@@ -334,6 +364,37 @@ fn marker_scope(
             tracing::warn!("no data markers are recorded: {}", error_chain(&*error));
             None
         }
+    }
+}
+
+/// What limits the wait for a run that is opened.
+const RUN_STARTED_TIMEOUT: &str = "run_started_timeout_ms";
+
+/// Does something that may hang on a thread of its own, and gives up on it after `timeout`
+/// (`None`). The thread is left behind then. In a simulation it runs on the calling thread.
+fn within<T: Send + 'static>(
+    timeout: Duration,
+    is_inline: bool,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<Option<T>, SpawnError> {
+    if is_inline {
+        return Ok(Some(work()));
+    }
+    let (done, outcome) = mpsc::sync_channel(1);
+    let work = move || {
+        // The receiver may have given up.
+        let _ = done.send(work());
+    };
+    let thread = std::thread::Builder::new().name("tapline-open".to_owned()).spawn(work);
+    let thread = thread.map_err(SpawnError::Thread)?;
+    match outcome.recv_timeout(timeout) {
+        Ok(outcome) => Ok(Some(outcome)),
+        Err(mpsc::RecvTimeoutError::Timeout) => Ok(None),
+        // It panicked, which is the caller's to see.
+        Err(mpsc::RecvTimeoutError::Disconnected) => match thread.join() {
+            Err(panic) => std::panic::resume_unwind(panic),
+            Ok(()) => Ok(None),
+        },
     }
 }
 

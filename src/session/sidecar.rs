@@ -37,7 +37,8 @@ impl Sidecar {
         let announcement_lines = stream_mark_lines(config.writer.name_bytes_max);
         let (outlet, inlet) =
             marker_channel((2 * markers.channel_capacity).max(announcement_lines));
-        let (open, close) = (config.run_started_timeout, config.writer.close_timeout);
+        // The run itself has to open in what is left of that time.
+        let (open, close) = (config.run_started_timeout / 4, config.writer.close_timeout);
         match SidecarThread::open(backend, manifest, inlet, markers, open, close) {
             Ok(thread) => Some((Self { thread, scope: Arc::new(scope) }, outlet)),
             Err(error) => warn(&error),

@@ -3,6 +3,8 @@
 
 mod barrier;
 mod cycles;
+mod own_process;
+mod wiped_on_fork;
 
 pub(crate) use std::sync::atomic::{
     AtomicBool, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence,
@@ -14,3 +16,5 @@ pub(crate) use crossbeam_utils::CachePadded;
 
 pub(crate) use barrier::AsymmetricBarrier;
 pub(crate) use cycles::CycleCounter;
+pub(crate) use own_process::OwnProcess;
+pub(crate) use wiped_on_fork::WipedOnFork;

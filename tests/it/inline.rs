@@ -114,7 +114,11 @@ fn a_store_that_panics_halts_the_run() {
     let mut producer = writer.producer().expect("open");
     let draft = EntryDraft { topic: "inline", payload_type: "Inline", ..EntryDraft::default() };
     producer.submit(&draft).expect("the first commit");
-    assert_eq!(producer.submit(&draft), Err(SubmitError::Closed), "as with a writer thread");
+    assert_eq!(
+        producer.submit(&draft),
+        Err(SubmitError::HaltedMeanwhile),
+        "as with a writer thread"
+    );
     let reason = HaltReason::WriterDied("the backend lost its mind".to_owned());
     assert_eq!(halt.reason(), Some(reason.clone()));
     assert_eq!(producer.submit(&draft), Err(SubmitError::Closed));
@@ -133,7 +137,7 @@ fn a_failed_commit_halts_and_refuses() {
     let mut producer = writer.producer().expect("open");
     let draft = EntryDraft { topic: "inline", payload_type: "Inline", ..EntryDraft::default() };
     producer.submit(&draft).expect("the first commit");
-    assert_eq!(producer.submit(&draft), Err(SubmitError::Closed));
+    assert_eq!(producer.submit(&draft), Err(SubmitError::HaltedMeanwhile));
     assert!(halt.is_halted());
     assert_eq!(writer.watermark(), 1);
     let anchored = writer.record_snapshot_anchor("blob", ContentHash::of(b""));
@@ -159,7 +163,7 @@ fn a_failed_commit_refuses_waiting_submits() {
     std::thread::sleep(Duration::from_millis(50));
     gate.open();
     for submitted in [first, second] {
-        assert_eq!(submitted.join().expect("no panic"), Err(SubmitError::Closed));
+        assert_eq!(submitted.join().expect("no panic"), Err(SubmitError::HaltedMeanwhile));
     }
     assert_eq!(writer.watermark(), 0);
 }

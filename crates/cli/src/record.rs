@@ -93,7 +93,7 @@ pub(super) fn run(args: &Args) -> Result<Outcome, CliError> {
     let strict = matches!(&source, Source::Ndjson(ndjson) if ndjson.strict);
     let bad_lines = Arc::new(BadLines::new(strict));
     let keep = |(cache, every)| {
-        let anchorer = session.writer().snapshot_anchorer();
+        let anchorer = session.snapshot_anchorer();
         CacheKeeper::start(session.follow(cache), anchorer, every)
     };
     let keeper = cache.map(keep).transpose()?;
@@ -131,7 +131,7 @@ pub(super) fn run(args: &Args) -> Result<Outcome, CliError> {
         run_id: session.run_id(),
         parent_run_id: session.parent_run_id(),
         path: session.path().to_owned(),
-        durable: session.writer().watermark(),
+        durable: session.watermark(),
     };
     let (report, closed) = finish(args, session, recorded);
     let came_to = closed
@@ -191,7 +191,7 @@ fn last_portfolio(
     keeper: CacheKeeper<PortfolioCache>,
 ) -> Result<Portfolio, CliError> {
     // If this fails the run is halted. Then only what is durable counts.
-    let _ = session.writer().flush(patience);
+    let _ = session.flush(patience);
     let cache = keeper.finish().map_err(CliError::Keep)?;
     Ok(cache.portfolio().clone())
 }

@@ -44,7 +44,7 @@ pub(super) fn supervise(
             Ok(report) => measured.add(&report),
             Err(RecvTimeoutError::Disconnected) => break,
             Err(RecvTimeoutError::Timeout) => {
-                let durable = session.writer().watermark();
+                let durable = session.watermark();
                 progress.set_message(format!("durable up to {durable}"));
                 progress.tick();
                 if durable_every.is_some() && durable > told {

@@ -227,7 +227,7 @@ impl<'a> Node<'a> {
             }
         }
         let session = self.lifecycle()?.session().ok_or("no run is open")?;
-        let (found, expected) = (session.writer().watermark(), self.model.watermark());
+        let (found, expected) = (session.watermark(), self.model.watermark());
         if found == expected {
             return Ok(());
         }

@@ -48,6 +48,9 @@ pub struct Producer {
 impl Producer {
     pub(super) fn connect(engine: Engine) -> Result<Self, ProducerError> {
         let shared = &engine.shared;
+        if shared.gate.is_forked() {
+            return Err(ProducerError::Forked);
+        }
         if shared.halt.is_halted() {
             return Err(ProducerError::Halted(shared.halt_reason()));
         }
@@ -177,9 +180,14 @@ impl Producer {
     fn check_open(&self) -> Result<(), SubmitError> {
         let shared = &self.engine.shared;
         if shared.halt.is_halted() || !shared.gate.is_open() {
-            return Err(SubmitError::Closed);
+            return Err(self.closed());
         }
         Ok(())
+    }
+
+    #[cold]
+    fn closed(&self) -> SubmitError {
+        if self.engine.shared.gate.is_forked() { SubmitError::Forked } else { SubmitError::Closed }
     }
 
     /// Submits the record that was begun and filled.
@@ -239,9 +247,10 @@ impl Producer {
         if let Some(marks) = &mut self.marks {
             marks.entry_pushed(shared);
         }
-        let admission = shared.gate.admit(&self.state, self.ordinal, &shared.halt);
-        if admission != Admission::Accepted {
-            return Err(SubmitError::Closed);
+        match shared.gate.admit(&self.state, self.ordinal, &shared.halt) {
+            Admission::Accepted => {}
+            Admission::Refused => return Err(SubmitError::Closed),
+            Admission::Halted => return Err(SubmitError::HaltedMeanwhile),
         }
         if self.engine.is_inline() {
             self.commit_inline()?;
@@ -254,7 +263,7 @@ impl Producer {
     fn commit_inline(&self) -> Result<(), SubmitError> {
         self.engine.pushed();
         if self.state.durable() < self.ordinal {
-            return Err(SubmitError::Closed);
+            return Err(SubmitError::HaltedMeanwhile);
         }
         Ok(())
     }

@@ -10,6 +10,7 @@ use redb::{Builder, Database, ReadTransaction, ReadableDatabase, WriteTransactio
 
 use super::directory::check_kind;
 use super::{BackendFault, DiskOp, DiskProbe};
+use crate::sync::OwnProcess;
 
 mod create;
 mod error;
@@ -65,6 +66,7 @@ impl FileConfig {
 pub(crate) struct Container {
     path: PathBuf,
     shared: Arc<Shared>,
+    process: OwnProcess,
 }
 
 /// Nothing once the file is closed.
@@ -106,7 +108,8 @@ impl Container {
     }
 
     fn new(path: &Path, database: Database) -> Self {
-        Self { path: path.to_owned(), shared: Arc::new(RwLock::new(Some(database))) }
+        let shared = Arc::new(RwLock::new(Some(database)));
+        Self { path: path.to_owned(), shared, process: OwnProcess::this() }
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -130,6 +133,11 @@ impl Container {
 
 impl Drop for Container {
     fn drop(&mut self) {
+        if self.process.is_forked() {
+            // The file is the parent's: closing it would write to it and unlock it.
+            std::mem::forget(Arc::clone(&self.shared));
+            return;
+        }
         let mut database = self.shared.write().unwrap_or_else(PoisonError::into_inner);
         // Closed before readers are let in again, so that they find the file either open or free.
         drop(database.take());

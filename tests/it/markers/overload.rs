@@ -118,7 +118,7 @@ fn an_overload_sheds_markers_and_never_entries() {
     }
     // Entries become durable although the sidecar hangs.
     let session = lifecycle.session().unwrap();
-    session.writer().wait_for_watermark(decisions + 1, Duration::from_secs(10)).unwrap();
+    session.wait_for_watermark(decisions + 1, Duration::from_secs(10)).unwrap();
     assert!(!lifecycle.is_halted());
     gate.open();
     // It records again.
@@ -234,10 +234,10 @@ fn a_gap_comes_before_later_markers() {
     first.capture("data", &trade("ES", 1)).unwrap();
     first.capture("data", &trade("one stream too many", 2)).unwrap();
     first.capture("decisions", &Decision(1)).unwrap();
-    lifecycle.session().unwrap().writer().flush(PATIENCE).unwrap();
+    lifecycle.session().unwrap().flush(PATIENCE).unwrap();
     second.capture("data", &trade("ES", 3)).unwrap();
     second.capture("decisions", &Decision(2)).unwrap();
-    lifecycle.session().unwrap().writer().flush(PATIENCE).unwrap();
+    lifecycle.session().unwrap().flush(PATIENCE).unwrap();
     let run = run_path(folder.path(), &instance(), lifecycle.run_id().unwrap());
     // While the first tap still exists.
     let sealed = lifecycle.seal(UnixNanos::new(1)).unwrap().unwrap();
@@ -289,7 +289,7 @@ fn streams_are_announced_once_there_is_room() {
         adapter.capture("data", &trade("ES", n)).unwrap();
     }
     gate.open();
-    lifecycle.session().unwrap().writer().flush(Duration::from_secs(10)).unwrap();
+    lifecycle.session().unwrap().flush(Duration::from_secs(10)).unwrap();
     adapter.capture("data", &trade("NQ", 6)).unwrap();
     adapter.capture("data", &trade("ES", 7)).unwrap();
     drop(adapter);

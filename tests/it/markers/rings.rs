@@ -27,7 +27,7 @@ fn marks_survive_the_end_of_the_ring() {
         adapter.capture("data", &Trade { instrument, ts_init: n, price: n }).unwrap();
         if n % 10 == 0 {
             // Makes room for the next ones.
-            lifecycle.session().unwrap().writer().flush(PATIENCE).unwrap();
+            lifecycle.session().unwrap().flush(PATIENCE).unwrap();
         }
     }
     drop(adapter);
@@ -53,7 +53,7 @@ fn marks_shed_by_a_leaving_tap_are_reported() {
     let trade = |instrument, n| Trade { instrument, ts_init: n, price: n };
     second.capture("data", &trade("ES", 1)).unwrap();
     // The writer knows the ring and has emptied it.
-    lifecycle.session().unwrap().writer().flush(PATIENCE).unwrap();
+    lifecycle.session().unwrap().flush(PATIENCE).unwrap();
     gate.shut();
     first.capture("decisions", &Decision(1)).unwrap();
     gate.await_waiting();
@@ -91,7 +91,7 @@ fn successive_taps_are_told_apart() {
     for (n, instrument) in (1..).zip(["ES", "NQ", "CL", "GC"]) {
         let mut tap = lifecycle.adapter().unwrap().unwrap();
         tap.capture("data", &Trade { instrument, ts_init: n, price: n }).unwrap();
-        lifecycle.session().unwrap().writer().flush(PATIENCE).unwrap();
+        lifecycle.session().unwrap().flush(PATIENCE).unwrap();
         taps.push((tap, instrument));
     }
     for (n, (tap, instrument)) in (1..).zip(&mut taps) {

@@ -112,7 +112,7 @@ fn a_hanging_sidecar_does_not_stop_a_run() {
     let opener = move |_: &Path| -> Box<dyn MarkerBackend> {
         Box::new(Unmakeable { gate: hung.clone(), panics: false })
     };
-    // It waits as long as the run may take to start.
+    // It waits for a part of the time that the run may take to start.
     let mut lifecycle = open_with(folder.path(), Some(roomy()), with_opener(opener));
     record_ten(&lifecycle);
     assert_run_is_whole(&lifecycle.seal(UnixNanos::new(1)).unwrap().unwrap());

@@ -192,7 +192,7 @@ fn anchors_are_recorded_where_they_are_asked_for() {
     for number in 0..5 {
         bus.publish("events.order", &Filled(number)).unwrap();
     }
-    lifecycle.session().unwrap().writer().wait_for_watermark(6, PATIENCE).unwrap();
+    lifecycle.session().unwrap().wait_for_watermark(6, PATIENCE).unwrap();
     let hash = ContentHash::of(b"a snapshot");
     let from_another_thread = anchorer.clone();
     std::thread::scope(|scope| {
@@ -234,7 +234,7 @@ fn a_halt_is_reported_to_the_node_once() {
     let bus = Rc::new(MessageBus::new());
     lifecycle.tap(&bus).unwrap();
     bus.publish("events.order", &Filled(1)).unwrap();
-    let flushed = lifecycle.session().unwrap().writer().flush(PATIENCE);
+    let flushed = lifecycle.session().unwrap().flush(PATIENCE);
     assert!(flushed.is_err() && lifecycle.is_halted());
     assert!(bus.publish("events.order", &Filled(2)).is_err(), "the tap refuses");
     assert_matches!(lifecycle.seal(UnixNanos::new(1)), Err(CloseError::Halted(_)));
@@ -255,7 +255,7 @@ fn an_inline_submit_is_durable_at_once() {
     for n in 1..=3 {
         let ticket = Message::nth(n).with_draft(|draft| producer.submit(draft)).unwrap();
         assert!(producer.durability().is_durable(ticket));
-        assert_eq!(session.writer().watermark(), 1 + n);
+        assert_eq!(session.watermark(), 1 + n);
     }
     let report = lifecycle.seal(UnixNanos::new(9)).unwrap().unwrap();
     assert_eq!(report.watermark, 5);

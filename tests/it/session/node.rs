@@ -127,7 +127,7 @@ pub(super) fn start_on(
     lifecycle.restore_parent_cache(&instance(), cache)?;
     lifecycle.open(&instance(), components, &environment)?;
     let session = lifecycle.session().ok_or("no run is open")?;
-    session.follow(cache).record_snapshot(&session.writer().snapshot_anchorer())?;
+    session.follow(cache).record_snapshot(&session.snapshot_anchorer())?;
     Ok(())
 }
 
@@ -148,7 +148,7 @@ impl Node {
     pub(super) fn snapshot(&mut self) {
         let mut ledger = std::mem::take(&mut self.ledger);
         let session = self.session();
-        let anchorer = session.writer().snapshot_anchorer();
+        let anchorer = session.snapshot_anchorer();
         session.follow(&mut ledger).record_snapshot(&anchorer).expect("nothing fails");
         self.ledger = ledger;
     }

@@ -140,7 +140,7 @@ fn trade(lifecycle: &mut EventStoreLifecycle, from: u64, to: u64, vault: Option<
     for message in bookings(from, to) {
         message.with_draft(|draft| producer.submit(draft)).unwrap();
     }
-    session.writer().flush(PATIENCE).unwrap();
+    session.flush(PATIENCE).unwrap();
     if let Some(vault) = vault {
         let mut live = Ledger { accounts: accounts_at(to), ..Ledger::with_vault(vault) };
         let blob = live.to_blob().unwrap();

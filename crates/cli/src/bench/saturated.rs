@@ -60,7 +60,7 @@ fn capture_all(
         threads.into_iter().map(|thread| thread.join().expect("it does not panic")).collect()
     });
     let entries = captured?.iter().sum();
-    session.writer().flush(bench.config.writer.close_timeout)?;
+    session.flush(bench.config.writer.close_timeout)?;
     Ok((entries, began.elapsed()))
 }
 
