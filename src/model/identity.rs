@@ -2,6 +2,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::ComponentMap;
+
 /// What ran: the binary, its parts and its configuration. Copied into the run's manifest.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RunIdentity {
@@ -25,18 +27,19 @@ pub struct RunIdentity {
     pub seed: Option<u64>,
 }
 
-/// What was registered with the node when the run began: id to config hash, ordered by id.
+/// What was registered with the node when the run began: id to config hash, in the order of
+/// registration.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RegisteredComponents {
     /// Actors.
     #[serde(default)]
-    pub actors: BTreeMap<String, String>,
+    pub actors: ComponentMap,
     /// Strategies.
     #[serde(default)]
-    pub strategies: BTreeMap<String, String>,
+    pub strategies: ComponentMap,
     /// Execution algorithms.
     #[serde(default)]
-    pub algorithms: BTreeMap<String, String>,
+    pub algorithms: ComponentMap,
     /// Topic patterns subscribed to.
     #[serde(default)]
     pub subscriptions: Vec<String>,

@@ -2,6 +2,7 @@
 
 mod anchor;
 mod clock;
+mod component_map;
 mod entry;
 mod error_chain;
 mod hash;
@@ -18,6 +19,7 @@ pub(crate) mod type_map;
 
 pub use anchor::{ContentHash, SnapshotAnchor};
 pub use clock::SimulatedClock;
+pub use component_map::ComponentMap;
 pub use entry::{Entry, EntryDraft, Headers};
 pub(crate) use error_chain::error_chain;
 pub use hash::{Fingerprint, Hash};

@@ -6,7 +6,7 @@ use tapline::engine::{WaitStrategy, WriterConfig};
 use tapline::markers::DataMarkerConfig;
 use tapline::session::EventStoreConfig;
 use tapline::store::DiskMode;
-use tapline::{DataMarkerClass, RegisteredComponents, RetentionMode, RunIdentity};
+use tapline::{ComponentMap, DataMarkerClass, RegisteredComponents, RetentionMode, RunIdentity};
 
 /// A configuration in which no field has its default.
 fn unusual() -> EventStoreConfig {
@@ -85,6 +85,34 @@ fn absent_fields_take_their_defaults() {
     assert_eq!((markers.channel_capacity, markers.high_fidelity.len()), (10_000, 0));
     let components: RegisteredComponents = serde_json::from_str("{}").expect("enough");
     assert_eq!(components, RegisteredComponents::default());
+}
+
+#[test]
+fn components_keep_the_order_of_registration() {
+    let ids = ["Risk-9", "Book-1", "Risk-1", "Alpha"];
+    let parts = || ids.map(|id| (id, format!("hash of {id}")));
+    let components = RegisteredComponents {
+        actors: parts().into(),
+        strategies: parts().into_iter().rev().collect(),
+        algorithms: [("Twap", "1"), ("Iceberg", "2"), ("Twap", "3")].into(),
+        subscriptions: vec!["z*".to_owned(), "a*".to_owned()],
+        endpoints: vec!["Z".to_owned(), "A".to_owned()],
+    };
+    let of = |map: &ComponentMap| map.iter().map(|(id, _)| id.to_owned()).collect::<Vec<_>>();
+    assert_eq!(of(&components.actors), ids);
+    assert_eq!(of(&components.algorithms), ["Twap", "Iceberg"], "a known one keeps its place");
+    assert_eq!(components.algorithms.get("Twap"), Some("3"));
+    assert_eq!(components.algorithms.get("twap"), None);
+
+    let json = serde_json::to_string(&components).expect("encodes");
+    assert!(json.starts_with(r#"{"actors":{"Risk-9":"hash of Risk-9","Book-1":"#), "{json}");
+    let from_json: RegisteredComponents = serde_json::from_str(&json).expect("decodes");
+    let text = toml::to_string(&components).expect("encodes");
+    let from_toml: RegisteredComponents = toml::from_str(&text).expect("decodes");
+    // Maps in another order are not equal.
+    assert_eq!((&from_json, &from_toml), (&components, &components));
+    let reversed = ComponentMap::from_iter(parts().into_iter().rev());
+    assert_ne!(reversed, components.actors);
 }
 
 /// Each change makes one setting invalid. The error must name the field.
