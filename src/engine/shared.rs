@@ -2,6 +2,7 @@ use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use super::command::Reply;
+use super::run_names::RunNames;
 use super::writer::{Lane, MarkerOutlet, PublishTime};
 use super::{WaitError, WriterConfig};
 use crate::model::{Clock, Ticket};
@@ -23,6 +24,7 @@ pub(crate) struct Shared {
     pub(crate) watermark: Watermark,
     /// Counts entries for the marks of market data; `None` where none is marked.
     pub(crate) latest_entry: Option<LatestEntry>,
+    pub(super) names: RunNames,
     /// Where new producers leave their rings for the writer.
     pub(super) inbox: LaneInbox<Lane>,
     /// The run's number among those of this process, for its tickets.
@@ -68,6 +70,7 @@ impl Shared {
         markers: Option<&MarkerOutlet>,
     ) -> Self {
         Self {
+            names: RunNames::new(config.run_names_max),
             config,
             clock,
             order_clock: machine.order_clock,

@@ -45,11 +45,14 @@ pub struct EventStoreConfig {
     pub writer: WriterConfig,
 }
 
-fn default_run_started_timeout() -> Duration {
-    Duration::from_secs(5)
+const fn default_run_started_timeout() -> Duration {
+    EventStoreConfig::RUN_STARTED_TIMEOUT
 }
 
 impl EventStoreConfig {
+    /// Default of [`run_started_timeout`](Self::run_started_timeout).
+    pub const RUN_STARTED_TIMEOUT: Duration = Duration::from_secs(5);
+
     /// The default settings, for runs below `base_dir`.
     pub fn new(base_dir: impl Into<PathBuf>) -> Self {
         Self {
@@ -58,7 +61,7 @@ impl EventStoreConfig {
             retention: RetentionMode::default(),
             replay_from_run_id: None,
             data_markers: None,
-            run_started_timeout: default_run_started_timeout(),
+            run_started_timeout: Self::RUN_STARTED_TIMEOUT,
             index_kinds: Vec::new(),
             disk_mode: DiskMode::default(),
             writer: WriterConfig::default(),

@@ -39,6 +39,7 @@ fn unusual() -> EventStoreConfig {
             ring_lines: 1 << 10,
             record_bytes_max: 1 << 12,
             names_max: 100,
+            run_names_max: 1000,
             name_bytes_max: 200,
             keys_per_entry_max: 3,
             key_bytes_max: 40,
@@ -120,7 +121,7 @@ type Case = (&'static str, fn(&mut EventStoreConfig));
 
 #[test]
 fn every_limit_is_checked() {
-    let cases: [Case; 21] = [
+    let cases: [Case; 22] = [
         ("base_dir", |c| c.base_dir = "".into()),
         ("run_started_timeout_ms", |c| c.run_started_timeout = Duration::ZERO),
         ("retention.keep_last", |c| c.retention = RetentionMode::Bounded { keep_last: 0 }),
@@ -138,6 +139,7 @@ fn every_limit_is_checked() {
         ("overlap_bytes_min", |c| c.writer.overlap_bytes_min = (128 << 20) + 1),
         ("record_bytes_max", |c| c.writer.record_bytes_max = 4 << 20),
         ("names_max", |c| c.writer.names_max = 1),
+        ("run_names_max", |c| c.writer.run_names_max = 3),
         ("name_bytes_max", |c| c.writer.name_bytes_max = 4097),
         ("keys_per_entry_max", |c| c.writer.keys_per_entry_max = 1025),
         ("key_bytes_max", |c| c.writer.key_bytes_max = 0),
@@ -162,7 +164,7 @@ fn every_limit_is_checked() {
 #[test]
 fn limits_are_allowed_to_their_ends() {
     type Set = fn(&mut WriterConfig, u64);
-    let cases: [(&str, Set, u64, u64); 14] = [
+    let cases: [(&str, Set, u64, u64); 15] = [
         ("halt_threshold_ms", |c, n| c.halt_threshold = Duration::from_millis(n), 1, 3_600_000),
         ("close_timeout_ms", |c, n| c.close_timeout = Duration::from_millis(n), 1, 3_600_000),
         ("ring_lines", |c, n| c.ring_lines = n as usize, 64, 16 << 20),
@@ -172,6 +174,7 @@ fn limits_are_allowed_to_their_ends() {
         // What the smallest record has left after its header.
         ("name_bytes_max", |c, n| c.name_bytes_max = n as usize, 1, 64),
         ("names_max", |c, n| c.names_max = n as usize, 2, 1 << 20),
+        ("run_names_max", |c, n| c.run_names_max = n as usize, 4, 16 << 20),
         ("keys_per_entry_max", |c, n| c.keys_per_entry_max = n as usize, 0, 1024),
         ("key_bytes_max", |c, n| c.key_bytes_max = n as usize, 1, 4096),
         ("producers_max", |c, n| c.producers_max = n as usize, 1, 65_536),
