@@ -19,13 +19,11 @@ impl ComponentMap {
         config_hash: impl Into<String>,
     ) -> Option<String> {
         let (id, config_hash) = (id.into(), config_hash.into());
-        match self.0.iter_mut().find(|(known, _)| *known == id) {
-            Some((_, hash)) => Some(std::mem::replace(hash, config_hash)),
-            None => {
-                self.0.push((id, config_hash));
-                None
-            }
+        if let Some((_, hash)) = self.0.iter_mut().find(|(known, _)| *known == id) {
+            return Some(std::mem::replace(hash, config_hash));
         }
+        self.0.push((id, config_hash));
+        None
     }
 
     /// The hash of the part `id`.

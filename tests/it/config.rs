@@ -112,7 +112,7 @@ fn components_keep_the_order_of_registration() {
     let from_toml: RegisteredComponents = toml::from_str(&text).expect("decodes");
     // Maps in another order are not equal.
     assert_eq!((&from_json, &from_toml), (&components, &components));
-    let reversed = ComponentMap::from_iter(parts().into_iter().rev());
+    let reversed: ComponentMap = parts().into_iter().rev().collect();
     assert_ne!(reversed, components.actors);
 }
 

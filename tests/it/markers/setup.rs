@@ -167,6 +167,14 @@ fn markers_without_extractors_are_told() {
 }
 
 #[test]
+fn extractors_say_what_they_contain() {
+    let none = ExtractorRegistry::new();
+    assert!(none.is_empty() && !none.contains::<Trade>());
+    let some = (options().extractor_registry)(&DataMarkerClass::ALL).unwrap();
+    assert!(!some.is_empty() && some.contains::<Trade>() && !some.contains::<Decision>());
+}
+
+#[test]
 fn extractors_are_made_for_the_enabled_classes() {
     let folder = tempfile::tempdir().unwrap();
     let classes = vec![DataMarkerClass::Trade, DataMarkerClass::Bar];
