@@ -104,7 +104,7 @@ fn options() -> LifecycleOptions {
             }))?;
             Ok(registry)
         }),
-        extractor_registry: Box::new(|| {
+        extractor_registry: Box::new(|_classes| {
             let mut registry = ExtractorRegistry::new();
             let extractor = Extractor::new(|trade: &Trade| {
                 Some(DataPoint {

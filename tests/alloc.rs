@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
-use tapline::bus::MessageBus;
+use tapline::bus::{MessageBus, TimeEvent};
 use tapline::capture::{BusCaptureAdapter, Encoder, EncoderRegistry};
 use tapline::engine::{EventStoreWriter, WriterConfig};
 use tapline::markers::{DataMarkerConfig, DataPoint, Extractor, ExtractorRegistry};
@@ -51,7 +51,7 @@ fn capturing_allocates_nothing() {
         EventStoreWriter::spawn(Box::new(store), Clock::Realtime, HaltSignal::new(), config)
             .expect("open");
 
-    let mut registry = EncoderRegistry::new();
+    let mut registry = EncoderRegistry::with_defaults();
     let encoder = Encoder::new("Filled", |filled: &Filled, record| {
         record.set_headers(Headers { correlation_id: Some(filled.event_id), causation_id: None });
         record.add_key(IndexKind::CLIENT_ORDER_ID, &filled.order_id);
@@ -68,12 +68,16 @@ fn capturing_allocates_nothing() {
         order_id: "O-20231225-000123".to_owned(),
         payload: [7; 256],
     };
+    let (event_id, now) = (Uuid::nil(), UnixNanos::new(9));
+    let timer = TimeEvent { name: "bar".into(), event_id, ts_event: now, ts_init: now };
     // Fewer than fit into one frame together.
     let topics: Vec<String> = (0..5_000).map(|number| format!("events.order.S-{number}")).collect();
     let publish_on_each = || {
         for topic in &topics {
             assert_eq!(bus.publish(topic, &filled).expect("accepted").handlers, 1);
         }
+        // Nobody handles this timer.
+        bus.fire(&timer).expect("accepted");
     };
     publish_on_each();
     writer.flush(Duration::from_secs(20)).expect("memory");
@@ -86,7 +90,7 @@ fn capturing_allocates_nothing() {
 
     bus.clear_tap();
     let ended = EntryDraft { topic: "e", payload_type: "E", ..EntryDraft::default() };
-    assert_eq!(writer.close(&ended).expect("memory").watermark, 10_001);
+    assert_eq!(writer.close(&ended).expect("memory").watermark, 10_003);
 }
 
 /// What is new to the other threads, names and streams, is taken up, however busy the machine is.
@@ -116,7 +120,7 @@ fn marking_market_data_allocates_nothing() {
     config.data_markers =
         Some(DataMarkerConfig { safety_flush_interval, ..DataMarkerConfig::default() });
     let options = LifecycleOptions {
-        extractor_registry: Box::new(|| {
+        extractor_registry: Box::new(|_classes| {
             let mut registry = ExtractorRegistry::new();
             registry.register(Extractor::new(|quote: &Quote| {
                 Some(DataPoint {

@@ -1,5 +1,5 @@
 use std::any::Any;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::fmt;
@@ -47,6 +47,8 @@ pub struct MessageBus {
     subscriptions: RefCell<Subscriptions>,
     endpoints: RefCell<Endpoints>,
     pending: RefCell<HashMap<Uuid, ResponseHandler, foldhash::fast::RandomState>>,
+    /// Memory for the endpoint of a timer without a handler.
+    timer_endpoint: Cell<String>,
 }
 
 /// What became of a published message.
@@ -231,14 +233,29 @@ impl MessageBus {
         self.deregister(&timer_endpoint(name))
     }
 
-    /// Sends `event` to the handler of its timer: the same as [`send`](Self::send) to endpoint
-    /// `timer.<name>`, without putting that string together.
+    /// Sends `event` to the handler of its timer at endpoint `timer.<name>`, and returns what the
+    /// tap did with it.
+    ///
+    /// Unlike a message that is [sent](Self::send), a timer fires also when it has no handler: the
+    /// tap sees it, as it sees what is published for nobody.
     pub fn fire(&self, event: &TimeEvent) -> Result<Captured, BusError> {
         let timer = self.endpoints.borrow().timer(&event.name).cloned();
-        let timer = timer.ok_or_else(|| unknown_endpoint(&timer_endpoint(&event.name)))?;
+        let Some(timer) = timer else { return self.fire_unhandled(event) };
         let captured = self.tap.pass(|tap| tap.on_send(&timer.endpoint, event))?;
         (timer.handler)(event);
         Ok(captured)
+    }
+
+    /// The endpoint of a timer that has no handler is written out each time, in the same memory.
+    #[cold]
+    fn fire_unhandled(&self, event: &TimeEvent) -> Result<Captured, BusError> {
+        let mut endpoint = self.timer_endpoint.take();
+        endpoint.clear();
+        endpoint.push_str(TIMER_PREFIX);
+        endpoint.push_str(&event.name);
+        let captured = self.tap.pass(|tap| tap.on_send(&endpoint, event));
+        self.timer_endpoint.set(endpoint);
+        captured
     }
 
     fn handler_at(&self, endpoint: &str) -> Result<Handler, BusError> {

@@ -20,7 +20,8 @@ pub trait BusTap {
     /// A message is about to be published on `topic`.
     fn on_publish(&mut self, topic: &str, message: &dyn Any) -> Result<Captured, TapRefusal>;
 
-    /// A command, request or fired timer is about to reach `endpoint`, which has a handler.
+    /// A command, request or fired timer is about to reach `endpoint`, which has a handler. That of
+    /// a timer may have none.
     fn on_send(&mut self, endpoint: &str, message: &dyn Any) -> Result<Captured, TapRefusal>;
 
     /// A response is about to reach the pending request with `correlation_id`.

@@ -7,7 +7,7 @@ use crate::model::UnixNanos;
 /// What comes before a timer's name in its endpoint.
 pub(super) const TIMER_PREFIX: &str = "timer.";
 
-/// A timer has fired: the message that reaches the timer's handler.
+/// A timer has fired: the message that reaches the timer's handler, if it has one.
 ///
 /// It can be cloned without allocating, and sent from the thread that keeps the time to the thread
 /// of the bus.

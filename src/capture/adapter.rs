@@ -4,8 +4,9 @@ use std::sync::Arc;
 use super::recent_captures::RecentCaptures;
 use super::{CaptureCounts, CaptureError, EncodeError, EncoderRegistry};
 use crate::engine::{Durability, Producer, SubmitError};
+use crate::format::RecordBuilder;
 use crate::markers::{MarkerTap, Observed};
-use crate::model::Captured;
+use crate::model::{Captured, Headers, UnixNanos};
 
 /// Captures messages of one thread: looks up the encoder, encodes into the producer's record,
 /// pushes.
@@ -22,6 +23,30 @@ pub struct BusCaptureAdapter {
     /// Set by the first refused push; from then on the ring is not touched.
     stopped: bool,
     counts: Arc<CaptureCounts>,
+}
+
+/// What is known about a message beside what it contains.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct CaptureContext {
+    /// Correlation and causation ids. An id that is `None` is left to the encoder.
+    pub headers: Headers,
+    /// The message's domain time; `None` leaves it to the encoder.
+    pub ts_init: Option<UnixNanos>,
+}
+
+impl CaptureContext {
+    fn apply(&self, record: &mut RecordBuilder) {
+        if let Some(ts_init) = self.ts_init {
+            record.set_ts_init(ts_init);
+        }
+        if self.headers != Headers::default() {
+            let Headers { correlation_id, causation_id } = record.headers();
+            record.set_headers(Headers {
+                correlation_id: self.headers.correlation_id.or(correlation_id),
+                causation_id: self.headers.causation_id.or(causation_id),
+            });
+        }
+    }
 }
 
 impl BusCaptureAdapter {
@@ -57,6 +82,38 @@ impl BusCaptureAdapter {
         topic: &str,
         message: &dyn Any,
     ) -> Result<Captured, CaptureError> {
+        self.capture_in(topic, message, None)
+    }
+
+    /// As [`capture`](Self::capture), with what the caller knows about the message beside it. So a
+    /// node can trace cause and effect, and set the domain time, of messages whose encoder does
+    /// not. What `context` gives takes the place of what the encoder sets.
+    ///
+    /// ```
+    /// # use tapline::capture::{BusCaptureAdapter, CaptureContext, CaptureError};
+    /// # use tapline::Headers;
+    /// # fn reply(tap: &mut BusCaptureAdapter, request_id: uuid::Uuid) -> Result<(), CaptureError> {
+    /// let headers = Headers { correlation_id: Some(request_id), causation_id: None };
+    /// tap.capture_with("replies", &"done", CaptureContext { headers, ts_init: None })?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn capture_with<T: 'static>(
+        &mut self,
+        topic: &str,
+        message: &T,
+        context: CaptureContext,
+    ) -> Result<Captured, CaptureError> {
+        self.capture_in(topic, message, Some(&context))
+    }
+
+    #[inline]
+    fn capture_in(
+        &mut self,
+        topic: &str,
+        message: &dyn Any,
+        context: Option<&CaptureContext>,
+    ) -> Result<Captured, CaptureError> {
         if self.stopped {
             return self.capture_after_refusal(message);
         }
@@ -88,6 +145,9 @@ impl BusCaptureAdapter {
         if let Err(source) = encoder.encode(message, record) {
             self.counts.add_encode_error();
             return Err(CaptureError::Encode { payload_type: payload_type.to_owned(), source });
+        }
+        if let Some(context) = context {
+            context.apply(record);
         }
         if let Some(id) = id {
             record.set_identity(id);

@@ -85,12 +85,21 @@ impl<T: 'static> Encoder<T> {
 
 /// An encoder with its message type erased.
 pub(super) trait ErasedEncoder: Send + Sync {
+    /// `None` if each message carries its own.
+    fn fixed_payload_type(&self) -> Option<&str>;
     fn payload_type<'a>(&'a self, message: &'a dyn Any) -> &'a str;
     fn encode(&self, message: &dyn Any, record: &mut RecordBuilder) -> Result<(), EncodeError>;
     fn identity(&self, message: &dyn Any) -> Option<Uuid>;
 }
 
 impl<T: 'static> ErasedEncoder for Encoder<T> {
+    fn fixed_payload_type(&self) -> Option<&str> {
+        match &self.payload_type {
+            PayloadType::Fixed(payload_type) => Some(payload_type),
+            PayloadType::PerMessage(_) => None,
+        }
+    }
+
     fn payload_type<'a>(&'a self, message: &'a dyn Any) -> &'a str {
         match &self.payload_type {
             PayloadType::Fixed(payload_type) => payload_type,

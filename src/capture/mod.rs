@@ -9,7 +9,7 @@ mod error;
 mod recent_captures;
 mod registry;
 
-pub use adapter::BusCaptureAdapter;
+pub use adapter::{BusCaptureAdapter, CaptureContext};
 pub use counts::CaptureCounts;
 pub use encoder::Encoder;
 pub use error::{CaptureError, EncodeError};

@@ -1,15 +1,20 @@
 use std::any::{Any, TypeId, type_name};
 use std::sync::Arc;
 
+use serde::Serialize;
+use uuid::Uuid;
+
 use super::Encoder;
 use super::encoder::{ErasedEncoder, PayloadType};
-use crate::model::TypeMap;
+use crate::bus::TimeEvent;
 use crate::model::type_map::RegisterError;
+use crate::model::{TypeMap, UnixNanos};
 
 /// The allow-list: which message types are captured, and how. A type without an encoder passes the
 /// tap at the price of one look-up.
 ///
-/// Built once, then shared by the taps of all threads. Clones share their encoders.
+/// Built once, then shared by the taps of all threads. Clones share their encoders: a clone copies a
+/// pointer for each type.
 #[derive(Default, Clone)]
 pub struct EncoderRegistry {
     slots: TypeMap<Slot>,
@@ -30,6 +35,32 @@ impl EncoderRegistry {
     /// A registry that captures nothing.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// A registry that captures the bus's own message type: fired timers ([`TimeEvent`]). Their
+    /// payload is JSON: `name`, `event_id`, `ts_event` and `ts_init`.
+    #[expect(clippy::missing_panics_doc, reason = "the registry is empty")]
+    pub fn with_defaults() -> Self {
+        #[derive(Serialize)]
+        struct Payload<'a> {
+            name: &'a str,
+            event_id: Uuid,
+            ts_event: UnixNanos,
+            ts_init: UnixNanos,
+        }
+
+        let encoder = Encoder::new("TimeEvent", |event: &TimeEvent, record| {
+            let TimeEvent { ref name, event_id, ts_event, ts_init } = *event;
+            record.set_ts_init(ts_init);
+            serde_json::to_writer(record, &Payload { name, event_id, ts_event, ts_init })?;
+            Ok(())
+        });
+        let mut registry = Self::new();
+        // Events that all have the nil id are not one event.
+        let encoder = encoder
+            .identified_by(|event| Some(event.event_id).filter(|event_id| !event_id.is_nil()));
+        registry.register(encoder).expect("nothing is registered yet");
+        registry
     }
 
     /// Captures messages of type `T`.
@@ -64,6 +95,25 @@ impl EncoderRegistry {
         }
         self.slots.insert(key, slot);
         Ok(())
+    }
+
+    /// True if messages of type `T` have an encoder, or are envelopes.
+    pub fn contains<T: 'static>(&self) -> bool {
+        self.has(TypeId::of::<T>())
+    }
+
+    /// The payload types of all encoders whose messages have one payload type, sorted.
+    pub fn payload_types(&self) -> Vec<&str> {
+        let mut payload_types: Vec<_> = self
+            .slots
+            .values()
+            .filter_map(|slot| match slot {
+                Slot::Message(encoder) => encoder.fixed_payload_type(),
+                Slot::Envelope(_) => None,
+            })
+            .collect();
+        payload_types.sort_unstable();
+        payload_types
     }
 
     /// Whether messages of a type may be captured.

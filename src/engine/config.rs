@@ -83,6 +83,10 @@ pub struct WriterConfig {
     pub record_bytes_max: usize,
     /// Distinct topics and payload types one producer can use. 2 to 1 048 576. Default 65 536.
     pub names_max: usize,
+    /// Distinct topics and payload types in one run, of all its producers together. 4 to 16 777 216:
+    /// the first entry has two of them. Default 1 048 576. The engine keeps each name in memory
+    /// twice, and every reader once: with names of 30 bytes that is about 160 MB and 80 MB.
+    pub run_names_max: usize,
     /// Bytes of one topic or payload type. 1 to 4 096, and no more than a record can hold. Default
     /// 1 024.
     pub name_bytes_max: usize,
@@ -126,21 +130,22 @@ pub struct WriterConfig {
 impl Default for WriterConfig {
     fn default() -> Self {
         Self {
-            halt_threshold: Duration::from_millis(250),
-            close_timeout: Duration::from_secs(30),
-            ring_lines: 32_768,
-            record_bytes_max: 256 << 10,
-            names_max: 65_536,
-            name_bytes_max: 1024,
-            keys_per_entry_max: 16,
-            key_bytes_max: 256,
-            producers_max: 1024,
-            batch_entries_max: 65_536,
-            batch_bytes_max: (4 << 20) - 4096,
+            halt_threshold: Self::HALT_THRESHOLD,
+            close_timeout: Self::CLOSE_TIMEOUT,
+            ring_lines: Self::RING_LINES,
+            record_bytes_max: Self::RECORD_BYTES_MAX,
+            names_max: Self::NAMES_MAX,
+            run_names_max: Self::RUN_NAMES_MAX,
+            name_bytes_max: Self::NAME_BYTES_MAX,
+            keys_per_entry_max: Self::KEYS_PER_ENTRY_MAX,
+            key_bytes_max: Self::KEY_BYTES_MAX,
+            producers_max: Self::PRODUCERS_MAX,
+            batch_entries_max: Self::BATCH_ENTRIES_MAX,
+            batch_bytes_max: Self::BATCH_BYTES_MAX,
             max_batch_latency: None,
-            dedup_window: 65_536,
+            dedup_window: Self::DEDUP_WINDOW,
             writer_core: CorePin::Auto,
-            overlap_bytes_min: 256 << 10,
+            overlap_bytes_min: Self::OVERLAP_BYTES_MIN,
             committer_core: CorePin::None,
             wait: WaitStrategy::default(),
         }
@@ -160,6 +165,7 @@ impl WriterConfig {
         "ring_lines",
         "record_bytes_max",
         "names_max",
+        "run_names_max",
         "name_bytes_max",
         "keys_per_entry_max",
         "key_bytes_max",
@@ -173,6 +179,35 @@ impl WriterConfig {
         "committer_core",
         "wait",
     ];
+
+    /// Default of [`halt_threshold`](Self::halt_threshold).
+    pub const HALT_THRESHOLD: Duration = Duration::from_millis(250);
+    /// Default of [`close_timeout`](Self::close_timeout).
+    pub const CLOSE_TIMEOUT: Duration = Duration::from_secs(30);
+    /// Default of [`ring_lines`](Self::ring_lines).
+    pub const RING_LINES: usize = 32_768;
+    /// Default of [`record_bytes_max`](Self::record_bytes_max).
+    pub const RECORD_BYTES_MAX: usize = 256 << 10;
+    /// Default of [`names_max`](Self::names_max).
+    pub const NAMES_MAX: usize = 65_536;
+    /// Default of [`run_names_max`](Self::run_names_max).
+    pub const RUN_NAMES_MAX: usize = 1 << 20;
+    /// Default of [`name_bytes_max`](Self::name_bytes_max).
+    pub const NAME_BYTES_MAX: usize = 1024;
+    /// Default of [`keys_per_entry_max`](Self::keys_per_entry_max).
+    pub const KEYS_PER_ENTRY_MAX: usize = 16;
+    /// Default of [`key_bytes_max`](Self::key_bytes_max).
+    pub const KEY_BYTES_MAX: usize = 256;
+    /// Default of [`producers_max`](Self::producers_max).
+    pub const PRODUCERS_MAX: usize = 1024;
+    /// Default of [`batch_entries_max`](Self::batch_entries_max).
+    pub const BATCH_ENTRIES_MAX: usize = 65_536;
+    /// Default of [`batch_bytes_max`](Self::batch_bytes_max).
+    pub const BATCH_BYTES_MAX: usize = (4 << 20) - 4096;
+    /// Default of [`dedup_window`](Self::dedup_window).
+    pub const DEDUP_WINDOW: usize = 65_536;
+    /// Default of [`overlap_bytes_min`](Self::overlap_bytes_min).
+    pub const OVERLAP_BYTES_MIN: usize = 256 << 10;
 
     /// Checks every setting against its range.
     pub fn validate(&self) -> Result<(), ConfigError> {
@@ -188,6 +223,7 @@ impl WriterConfig {
         )?;
         // One message has two.
         check_range("names_max", self.names_max, 2..=1 << 20)?;
+        check_range("run_names_max", self.run_names_max, 4..=16 << 20)?;
         check_range("name_bytes_max", self.name_bytes_max, 1..=self.longest_name())?;
         check_range("keys_per_entry_max", self.keys_per_entry_max, 0..=1024)?;
         check_range("key_bytes_max", self.key_bytes_max, 1..=4096)?;

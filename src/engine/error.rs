@@ -177,6 +177,15 @@ pub enum SubmitError {
         /// The setting `names_max`.
         max: usize,
     },
+    /// All producers of the run together have used too many different topics and payload types.
+    /// Messages with names that the run knows are accepted. The run goes on.
+    #[error(
+        "more than {max} different topics and payload types in one run (setting run_names_max)"
+    )]
+    TooManyRunNames {
+        /// The setting `run_names_max`.
+        max: usize,
+    },
 }
 
 impl SubmitError {

@@ -118,6 +118,7 @@ impl EventStoreWriter {
         let shared = Shared::new(config, clock, machine, halt, durable, markers.as_ref());
         let assembler = Assembler::new(&*reader, tail, &shared.config, markers)?;
         drop(reader);
+        shared.names.add_recorded(assembler.names());
         let parts = WriterParts { shared: Arc::new(shared), assembler, committer };
         Ok(match drive {
             Drive::Thread => {

@@ -21,6 +21,7 @@ mod error;
 mod handle;
 mod lone_record;
 mod producer;
+mod run_names;
 mod shared;
 mod writer;
 

@@ -3,6 +3,7 @@ use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use super::command::Reply;
+use super::run_names::RunNames;
 use super::writer::{Lane, MarkerOutlet, PublishTime};
 use super::{WaitError, WriterConfig};
 use crate::model::{Clock, Ticket};
@@ -26,6 +27,7 @@ pub(crate) struct Shared {
     pub(crate) latest_entry: Option<LatestEntry>,
     /// The core that the writer thread is pinned to. Set when the thread starts.
     pub(super) writer_core: OnceLock<Option<usize>>,
+    pub(super) names: RunNames,
     /// Where new producers leave their rings for the writer.
     pub(super) inbox: LaneInbox<Lane>,
     /// The run's number among those of this process, for its tickets.
@@ -71,6 +73,7 @@ impl Shared {
         markers: Option<&MarkerOutlet>,
     ) -> Self {
         Self {
+            names: RunNames::new(config.run_names_max),
             config,
             clock,
             order_clock: machine.order_clock,

@@ -265,6 +265,11 @@ impl<'a> SealedFrame<'a> {
         self.first_seq + self.count - 1
     }
 
+    /// True if the frame has no entries. No store takes such a frame.
+    pub fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+
     /// The frame's root.
     pub fn root(&self) -> Hash {
         self.root

@@ -136,6 +136,10 @@ impl RecordBuilder {
         self.is_bare = false;
     }
 
+    pub(crate) fn headers(&self) -> Headers {
+        self.headers
+    }
+
     pub(crate) fn set_identity(&mut self, identity: Uuid) {
         self.identity = Some(identity);
         self.is_bare = false;

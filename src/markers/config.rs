@@ -29,9 +29,9 @@ impl Default for DataMarkerConfig {
     fn default() -> Self {
         Self {
             classes: DataMarkerClass::ALL.to_vec(),
-            safety_flush_interval: Duration::from_secs(1),
-            channel_capacity: 10_000,
-            streams_max: 65_536,
+            safety_flush_interval: Self::SAFETY_FLUSH_INTERVAL,
+            channel_capacity: Self::CHANNEL_CAPACITY,
+            streams_max: Self::STREAMS_MAX,
             high_fidelity: Vec::new(),
         }
     }
@@ -48,6 +48,13 @@ impl DataMarkerConfig {
         "streams_max",
         "high_fidelity",
     ];
+
+    /// Default of [`safety_flush_interval`](Self::safety_flush_interval).
+    pub const SAFETY_FLUSH_INTERVAL: Duration = Duration::from_secs(1);
+    /// Default of [`channel_capacity`](Self::channel_capacity).
+    pub const CHANNEL_CAPACITY: usize = 10_000;
+    /// Default of [`streams_max`](Self::streams_max).
+    pub const STREAMS_MAX: usize = 65_536;
 
     pub(crate) fn validate(&self) -> Result<(), ConfigError> {
         let mut distinct = self.classes.clone();

@@ -30,6 +30,16 @@ impl ExtractorRegistry {
         Ok(())
     }
 
+    /// True if messages of type `T` have an extractor.
+    pub fn contains<T: 'static>(&self) -> bool {
+        self.extractors.contains_key(&TypeId::of::<T>())
+    }
+
+    /// True if no type has an extractor: nothing will be marked.
+    pub fn is_empty(&self) -> bool {
+        self.extractors.is_empty()
+    }
+
     pub(super) fn note_captured(&mut self, is_captured: impl Fn(TypeId) -> bool) {
         for (message, extractor) in &mut self.extractors {
             extractor.is_captured = is_captured(*message);

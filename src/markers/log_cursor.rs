@@ -1,14 +1,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{MarkerBatch, MarkerStoreError};
-use crate::model::{Marker, MarkerCounts, MarkerManifest, RunStatus};
+use crate::model::{Marker, MarkerCounts, MarkerManifest, RunStatus, StreamDictEntry};
 
 /// What is in a sidecar that is being written, and whether it can still be written. Both backends
 /// use it.
 #[derive(Debug, Clone)]
 pub(super) struct LogCursor {
+    /// With the counts so far.
     pub(super) manifest: MarkerManifest,
-    counts: MarkerCounts,
     /// From the first to the last marker of each range without a gap between batches.
     ranges: BTreeMap<u64, u64>,
     slots: BTreeSet<u32>,
@@ -19,7 +19,7 @@ impl LogCursor {
     pub(super) fn fresh(manifest: MarkerManifest) -> Self {
         let counts = MarkerCounts::default();
         let manifest = MarkerManifest { status: RunStatus::Running, counts, ..manifest };
-        Self { manifest, counts, ranges: BTreeMap::new(), slots: BTreeSet::new() }
+        Self { manifest, ranges: BTreeMap::new(), slots: BTreeSet::new() }
     }
 
     /// Checks that the batch can be appended. Returns the first and the last number of its markers.
@@ -28,8 +28,11 @@ impl LogCursor {
         batch: &MarkerBatch,
     ) -> Result<Option<(u64, u64)>, MarkerStoreError> {
         self.check_open()?;
-        if let Some(again) = batch.streams.iter().find(|stream| self.slots.contains(&stream.slot)) {
-            return Err(MarkerStoreError::StreamWritten { slot: again.slot });
+        let mut slots = BTreeSet::new();
+        for StreamDictEntry { slot, .. } in &batch.streams {
+            if self.slots.contains(slot) || !slots.insert(slot) {
+                return Err(MarkerStoreError::StreamWritten { slot: *slot });
+            }
         }
         let spans = || batch.markers.iter().map(Marker::marker_seqs);
         let (Some((from, _)), Some((_, to))) = (spans().next(), spans().next_back()) else {
@@ -54,9 +57,16 @@ impl LogCursor {
                 _ => drop(self.ranges.insert(from, to)),
             }
         }
-        batch.markers.iter().for_each(|marker| self.counts.add(marker));
         self.slots.extend(batch.streams.iter().map(|stream| stream.slot));
-        self.counts.dict = self.slots.len() as u64;
+        self.manifest = self.manifest_with(batch);
+    }
+
+    /// The manifest once this batch is appended.
+    pub(super) fn manifest_with(&self, batch: &MarkerBatch) -> MarkerManifest {
+        let mut counts = self.manifest.counts;
+        batch.markers.iter().for_each(|marker| counts.add(marker));
+        counts.dict += batch.streams.len() as u64;
+        MarkerManifest { counts, ..self.manifest.clone() }
     }
 
     /// The manifest of the sealed sidecar.
@@ -68,7 +78,7 @@ impl LogCursor {
         if !status.is_sealed() {
             return Err(MarkerStoreError::AsRunning);
         }
-        Ok(MarkerManifest { counts: self.counts, status, ..self.manifest.clone() })
+        Ok(MarkerManifest { status, ..self.manifest.clone() })
     }
 
     fn check_open(&self) -> Result<(), MarkerStoreError> {

@@ -77,6 +77,11 @@ impl MarkerScope {
             streams_max: config.streams_max,
         }
     }
+
+    /// True if there is nothing to mark.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.registry.is_empty()
+    }
 }
 
 impl MarkerTap {

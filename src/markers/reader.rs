@@ -47,7 +47,14 @@ impl MarkerReader {
 
     /// All markers in order, with their stored hashes.
     pub fn scan(&self) -> impl Iterator<Item = Result<StoredMarker, MarkerStoreError>> {
-        MarkerScan { reader: self, block: Bytes::new(), first: 0, at: 0, next: 0, ended: false }
+        MarkerScan {
+            reader: self,
+            block: Bytes::new(),
+            first: 0,
+            at: 0,
+            next: Some(0),
+            ended: false,
+        }
     }
 
     /// How far the streams had come when entry `seq` was captured: all data that passed a tap
@@ -108,8 +115,8 @@ struct MarkerScan<'a> {
     first: u64,
     /// Where in the block the next marker begins.
     at: usize,
-    /// The number from which to look for the next block.
-    next: u64,
+    /// The number from which to look for the next block; `None` if no number is left.
+    next: Option<u64>,
     ended: bool,
 }
 
@@ -123,12 +130,12 @@ impl MarkerScan<'_> {
                 self.at = self.block.len() - behind.len();
                 return Ok(Some(stored));
             }
-            let Some((first, block)) = self.reader.source.block_at_or_after(self.next)? else {
+            let Some(from) = self.next else { return Ok(None) };
+            let Some((first, block)) = self.reader.source.block_at_or_after(from)? else {
                 return Ok(None);
             };
             (self.first, self.block, self.at) = (first, block, 0);
-            let Some(next) = first.checked_add(1) else { return Ok(None) };
-            self.next = next;
+            self.next = first.checked_add(1);
         }
     }
 }

@@ -131,7 +131,8 @@ impl MarkerBackend for RedbMarkerBackend {
                 let block = self.codec.encode_block(&batch.markers);
                 transaction.open_table(BLOCKS)?.insert(from, block.as_slice())?;
             }
-            Ok(())
+            drop(streams);
+            put_manifest(transaction, &cursor.manifest_with(batch))
         })?;
         cursor.appended(batch, span);
         Ok(())

@@ -1,5 +1,6 @@
 //! The sidecar's thread: takes marks from the writer, and commits markers in groups of its own.
 
+use std::sync::OnceLock;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -23,6 +24,8 @@ pub(crate) struct SidecarThread {
     thread: Option<JoinHandle<()>>,
     patience: Duration,
     process: OwnProcess,
+    /// Why the thread records no more markers, once that is so.
+    failure: Arc<OnceLock<String>>,
 }
 
 /// A command to the thread, in this order.
@@ -69,6 +72,7 @@ impl SidecarThread {
         let (opened, is_open) = bounded(1);
         let (done, outcome) = bounded(1);
         let mut worker = Worker::new(backend, inlet, config.safety_flush_interval);
+        let failure = Arc::clone(&worker.failure);
         let thread = std::thread::Builder::new().name("tapline-markers".to_owned());
         let thread = thread.spawn(move || {
             let made = worker.backend.open(manifest);
@@ -89,12 +93,21 @@ impl SidecarThread {
             thread: Some(thread),
             patience: close_patience,
             process: OwnProcess::this(),
+            failure,
         })
     }
 
     /// Starts to record what the writer of this engine sends.
     pub(crate) fn record(&self, engine: Arc<Shared>) {
         self.send(Command::Record(engine));
+    }
+
+    /// Why no more markers are recorded; `None` while they are.
+    pub(crate) fn failure(&self) -> Option<String> {
+        let has_ended = self.thread.as_ref().is_none_or(JoinHandle::is_finished);
+        let failure = self.failure.get().cloned();
+        // The thread ends by itself only if it fails.
+        failure.or_else(|| has_ended.then(|| MarkerStoreError::Died.to_string()))
     }
 
     /// Seals the sidecar of a run whose writer has ended. All its marks are then in it.
@@ -158,6 +171,7 @@ struct Worker {
     last_flush: Instant,
     /// A mark that wraps around the end of the ring.
     straddling: Vec<Line>,
+    failure: Arc<OnceLock<String>>,
 }
 
 impl Worker {
@@ -169,6 +183,7 @@ impl Worker {
             interval,
             last_flush: Instant::now(),
             straddling: Vec::new(),
+            failure: Arc::default(),
         }
     }
 
@@ -180,7 +195,9 @@ impl Worker {
         self.last_flush = Instant::now();
         let recorded = self.record(&engine.watermark, received).inspect_err(|error| {
             // From now on, marks find no room and are shed.
-            tracing::warn!("no more data markers are recorded: {}", error_chain(error));
+            let error = error_chain(error);
+            tracing::warn!("no more data markers are recorded: {error}");
+            let _ = self.failure.set(error);
         });
         match recorded? {
             Some(Command::Seal(status)) => self.backend.seal(status).map(Some),

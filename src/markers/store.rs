@@ -28,7 +28,7 @@ pub trait MarkerBackend: Send {
     fn open(&mut self, manifest: MarkerManifest) -> Result<(), MarkerStoreError>;
 
     /// Appends a batch and makes it durable. Batches can come in any order. The markers of a batch
-    /// rise, and the ranges of two batches do not overlap.
+    /// rise, and the ranges of two batches do not overlap. No two streams have one slot.
     fn append(&mut self, batch: &MarkerBatch) -> Result<(), MarkerStoreError>;
 
     /// Seals the sidecar with its counts. Returns the manifest.

@@ -2,6 +2,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::ComponentMap;
 use super::settings::checked_settings;
 
 /// What ran: the binary, its parts and its configuration. Copied into the run's manifest.
@@ -41,18 +42,19 @@ checked_settings!(
     ]]
 );
 
-/// What was registered with the node when the run began: id to config hash, ordered by id.
+/// What was registered with the node when the run began: id to config hash, in the order of
+/// registration.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RegisteredComponents {
     /// Actors.
     #[serde(default)]
-    pub actors: BTreeMap<String, String>,
+    pub actors: ComponentMap,
     /// Strategies.
     #[serde(default)]
-    pub strategies: BTreeMap<String, String>,
+    pub strategies: ComponentMap,
     /// Execution algorithms.
     #[serde(default)]
-    pub algorithms: BTreeMap<String, String>,
+    pub algorithms: ComponentMap,
     /// Topic patterns subscribed to.
     #[serde(default)]
     pub subscriptions: Vec<String>,

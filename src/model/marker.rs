@@ -188,8 +188,8 @@ impl MarkerCounts {
     }
 }
 
-/// What is known about a sidecar besides its records. Written when it is made, and once more when
-/// it is sealed.
+/// What is known about a sidecar besides its records. Written when it is made, with each batch of
+/// markers, and when it is sealed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MarkerManifest {
     /// The run it belongs to.
@@ -198,7 +198,7 @@ pub struct MarkerManifest {
     pub enabled_classes: Vec<DataMarkerClass>,
     /// The instruments whose every record was marked.
     pub high_fidelity: Vec<String>,
-    /// How many records it has; zero until it is sealed.
+    /// How many records it has.
     pub counts: MarkerCounts,
     /// `Running`, or how it was sealed.
     pub status: RunStatus,

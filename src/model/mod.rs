@@ -2,6 +2,7 @@
 
 mod anchor;
 mod clock;
+mod component_map;
 mod entry;
 mod error_chain;
 mod hash;
@@ -20,6 +21,7 @@ mod unreadable_run;
 
 pub use anchor::{ContentHash, SnapshotAnchor};
 pub use clock::SimulatedClock;
+pub use component_map::ComponentMap;
 pub use entry::{Entry, EntryDraft, Headers};
 pub(crate) use error_chain::error_chain;
 pub use hash::{Fingerprint, Hash};

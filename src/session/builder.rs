@@ -51,7 +51,7 @@ impl SessionBuilder {
 
     /// Which market data is marked. Used if the configuration has `data_markers`. Default: none.
     pub fn extractors(mut self, registry: ExtractorRegistry) -> Self {
-        self.options.extractor_registry = Box::new(move || Ok(registry.clone()));
+        self.options.extractor_registry = Box::new(move |_classes| Ok(registry.clone()));
         self
     }
 

@@ -54,8 +54,8 @@ pub struct EventStoreConfig {
 
 checked_settings!(EventStoreConfig, &[EventStoreConfig::NAMES, WriterConfig::NAMES]);
 
-fn default_run_started_timeout() -> Duration {
-    Duration::from_secs(5)
+const fn default_run_started_timeout() -> Duration {
+    EventStoreConfig::RUN_STARTED_TIMEOUT
 }
 
 impl EventStoreConfig {
@@ -72,6 +72,9 @@ impl EventStoreConfig {
         "disk_mode",
     ];
 
+    /// Default of [`run_started_timeout`](Self::run_started_timeout).
+    pub const RUN_STARTED_TIMEOUT: Duration = Duration::from_secs(5);
+
     /// The default settings, for runs below `base_dir`.
     pub fn new(base_dir: impl Into<PathBuf>) -> Self {
         Self {
@@ -81,7 +84,7 @@ impl EventStoreConfig {
             replay_from_run_id: None,
             on_unreadable_run: OnUnreadableRun::default(),
             data_markers: None,
-            run_started_timeout: default_run_started_timeout(),
+            run_started_timeout: Self::RUN_STARTED_TIMEOUT,
             index_kinds: Vec::new(),
             disk_mode: DiskMode::default(),
             writer: WriterConfig::default(),

@@ -23,3 +23,4 @@ pub use lifecycle::EventStoreLifecycle;
 pub use open_error::OpenError;
 pub use options::LifecycleOptions;
 pub use run_session::RunSession;
+pub use sidecar::MarkerStatus;

@@ -4,13 +4,17 @@ use std::path::Path;
 use super::EventStoreConfig;
 use crate::capture::EncoderRegistry;
 use crate::markers::{ExtractorRegistry, MarkerBackend, RedbMarkerBackend};
+use crate::model::{DataMarkerClass, RunManifest};
 use crate::protocol::HaltReason;
 use crate::store::{EventStore, RedbBackend};
 
 type MakeEncoders = dyn Fn() -> Result<EncoderRegistry, Box<dyn Error + Send + Sync>>;
-type MakeExtractors = dyn Fn() -> Result<ExtractorRegistry, Box<dyn Error + Send + Sync>>;
-type OpenBackend =
-    dyn Fn(&EventStoreConfig) -> Result<Box<dyn EventStore>, Box<dyn Error + Send + Sync>>;
+type MakeExtractors =
+    dyn Fn(&[DataMarkerClass]) -> Result<ExtractorRegistry, Box<dyn Error + Send + Sync>>;
+type OpenBackend = dyn Fn(
+    &EventStoreConfig,
+    &RunManifest,
+) -> Result<Box<dyn EventStore>, Box<dyn Error + Send + Sync>>;
 pub(super) type OpenMarkers = dyn Fn(&Path) -> Box<dyn MarkerBackend>;
 type OnHalt = dyn Fn(&HaltReason) + Send + Sync;
 
@@ -20,10 +24,12 @@ pub struct LifecycleOptions {
     /// Makes the list of message types to capture, once for each run.
     pub encoder_registry: Box<MakeEncoders>,
     /// Makes the list of market data to mark, once for each run with
-    /// [`data_markers`](EventStoreConfig::data_markers).
+    /// [`data_markers`](EventStoreConfig::data_markers), whose classes it is given. Data of other
+    /// classes is not marked, whatever is registered.
     pub extractor_registry: Box<MakeExtractors>,
-    /// Opens the backend that a run is recorded to, once for each run. Default: redb files below
-    /// `base_dir`. The boot sweep looks after those files only.
+    /// Opens the backend that a run is recorded to, once for each run. It is given the manifest of
+    /// the run, which will be opened on the backend. Default: redb files below `base_dir`. The boot
+    /// sweep looks after those files only.
     pub backend_opener: Box<OpenBackend>,
     /// Makes the backend of a run's data-marker sidecar, which belongs at the given path. Default:
     /// a redb file.
@@ -42,8 +48,8 @@ impl Default for LifecycleOptions {
     fn default() -> Self {
         Self {
             encoder_registry: Box::new(|| Ok(EncoderRegistry::new())),
-            extractor_registry: Box::new(|| Ok(ExtractorRegistry::new())),
-            backend_opener: Box::new(|config| {
+            extractor_registry: Box::new(|_classes| Ok(ExtractorRegistry::new())),
+            backend_opener: Box::new(|config, _manifest| {
                 Ok(Box::new(RedbBackend::with_disk_mode(&config.base_dir, config.disk_mode)))
             }),
             marker_opener: Box::new(|path| Box::new(RedbMarkerBackend::new(path))),

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::boot::Boot;
 use super::events::{RUN_STARTED_TOPIC, RUN_STARTED_TYPE, run_ended_payload, run_started_payload};
-use super::sidecar::Sidecar;
+use super::sidecar::{Extractors, MarkerStatus, Sidecar};
 use super::{Environment, EventStoreConfig, LifecycleOptions, OpenError};
 use crate::bus::{MessageBus, TapId};
 use crate::capture::{BusCaptureAdapter, CaptureCounts, EncoderRegistry};
@@ -14,7 +14,6 @@ use crate::engine::{
     CloseError, CloseReport, Drive, EventStoreWriter, ProducerError, Producers, Setup,
     SnapshotAnchorer, SpawnError, SubmitError, WaitError, lone_record,
 };
-use crate::markers::MarkerScope;
 use crate::model::{
     Clock, EntryDraft, RegisteredComponents, RunId, RunManifest, Ticket, UnixNanos, error_chain,
 };
@@ -22,7 +21,7 @@ use crate::protocol::{HaltReason, HaltSignal};
 use crate::read::EventStoreReader;
 use crate::replay::{CacheFollower, StateCache};
 use crate::runs::{ParentRestore, RUN_ENDED_TOPIC, RUN_ENDED_TYPE};
-use crate::store::{RunReader, run_path, sidecar_path};
+use crate::store::{RunReader, run_path};
 
 /// One run that is being recorded, from its manifest and `RunStarted` to `RunEnded` and its seal.
 ///
@@ -43,7 +42,7 @@ pub struct RunSession {
     writer: EventStoreWriter,
     reader: Arc<dyn RunReader>,
     /// Dropped after the writer, because it ends when the writer has ended.
-    sidecar: Option<Sidecar>,
+    sidecar: Sidecar,
     /// The last entry that the restored cache contains; 0 if no cache was restored.
     restored_seq: u64,
     /// Dropped last: it releases the folder.
@@ -81,8 +80,7 @@ impl RunSession {
         config.validate()?;
         boot.check_whole(config)?;
         let encoders = (options.encoder_registry)().map_err(OpenError::Encoders)?;
-        let scope = marker_scope(config, options, &encoders);
-        let mut store = (options.backend_opener)(config).map_err(OpenError::Backend)?;
+        let extractors = Extractors::make(config, options);
         let on_halt = Arc::clone(&options.on_halt);
         let halt = HaltSignal::with_callback(move |reason| on_halt(reason));
         let clock = environment.clock();
@@ -96,6 +94,7 @@ impl RunSession {
         manifest.feature_flags.push(config.retention.feature_flag().to_owned());
         manifest.registered_components = components;
         manifest.index_kinds = config.registered_kinds()?;
+        let mut store = (options.backend_opener)(config, &manifest).map_err(OpenError::Backend)?;
         let payload = run_started_payload(&manifest);
         let run_started = EntryDraft {
             topic: RUN_STARTED_TOPIC,
@@ -120,11 +119,8 @@ impl RunSession {
         })?;
         opened?;
         let reader = store.reader().ok_or(SpawnError::NoOpenRun)?;
-        let sidecar = config.data_markers.as_ref().zip(scope).and_then(|(markers, scope)| {
-            let backend = (options.marker_opener)(&sidecar_path(&path));
-            Sidecar::open(backend, run_id, config, markers, scope)
-        });
-        let (sidecar, outlet) = sidecar.unzip();
+        let (sidecar, outlet) =
+            Sidecar::open(extractors, &encoders, config, options, run_id, &path);
         let writer = EventStoreWriter::start(Setup {
             store,
             clock: clock.clone(),
@@ -133,9 +129,7 @@ impl RunSession {
             markers: outlet,
             drive: if options.is_inline { Drive::Inline } else { Drive::Thread },
         })?;
-        if let Some(sidecar) = &sidecar {
-            sidecar.record(Arc::clone(writer.shared()));
-        }
+        sidecar.record(writer.shared());
         let session = Self {
             taps: Taps::default(),
             run_id,
@@ -257,10 +251,17 @@ impl RunSession {
     pub fn adapter(&self) -> Result<BusCaptureAdapter, ProducerError> {
         let producer = self.writer.producer()?;
         let adapter = BusCaptureAdapter::new(Arc::clone(&self.encoders), producer);
-        Ok(match &self.sidecar {
-            Some(sidecar) => adapter.marking(sidecar.tap()),
+        Ok(match self.sidecar.tap() {
+            Some(markers) => adapter.marking(markers),
             None => adapter,
         })
+    }
+
+    /// Whether market data is marked: whether a sidecar was asked for, could be made, and is being
+    /// written. A run never waits or halts for its sidecar, so a node that needs the markers asks
+    /// here.
+    pub fn markers(&self) -> MarkerStatus {
+        self.sidecar.status()
     }
 
     /// Makes producers, for threads that submit messages without a bus.
@@ -344,26 +345,8 @@ impl RunSession {
             payload: &payload,
             ..EntryDraft::default()
         })?;
-        report.markers = self.sidecar.and_then(Sidecar::seal).map(|sealed| sealed.counts);
+        report.markers = self.sidecar.seal().map(|sealed| sealed.counts);
         Ok(report)
-    }
-}
-
-/// What to mark. Without extractors nothing is marked, but the run is recorded.
-fn marker_scope(
-    config: &EventStoreConfig,
-    options: &LifecycleOptions,
-    encoders: &EncoderRegistry,
-) -> Option<MarkerScope> {
-    let markers = config.data_markers.as_ref()?;
-    match (options.extractor_registry)() {
-        Ok(extractors) => {
-            Some(MarkerScope::new(extractors, |message| encoders.has(message), markers))
-        }
-        Err(error) => {
-            tracing::warn!("no data markers are recorded: {}", error_chain(&*error));
-            None
-        }
     }
 }
 

@@ -28,7 +28,16 @@ impl RunCursor {
         Self { has_end: false, ..Self::fresh(manifest) }
     }
 
+    /// For a run without entries. What only a seal writes is unset, whatever `manifest` claims: a
+    /// run must not be born sealed.
     pub(super) fn fresh(manifest: RunManifest) -> Self {
+        let manifest = RunManifest {
+            status: RunStatus::Running,
+            high_watermark: 0,
+            end_ts_init: None,
+            frames_root: None,
+            ..manifest
+        };
         let tail = Tail { watermark: 0, root: Hash::ZERO, names: 0 };
         Self::new(manifest, tail, None)
     }
@@ -37,6 +46,9 @@ impl RunCursor {
         let (got, watermark) = (frame.first_seq(), self.tail.watermark);
         if self.manifest.status.is_sealed() {
             Err(AppendError::Closed)
+        } else if frame.is_empty() {
+            // The next frame would begin with the same `seq`, and so take its place.
+            Err(AppendError::Empty)
         } else if !self.has_end {
             Err(AppendError::BrokenChain { watermark })
         } else if got != watermark + 1 {

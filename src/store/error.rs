@@ -61,6 +61,9 @@ pub enum AppendError {
     /// The run is sealed.
     #[error("the run is sealed and takes no more entries")]
     Closed,
+    /// The frame has no entries.
+    #[error("the frame has no entries: a frame to append needs at least one")]
+    Empty,
     /// The frame does not continue the log.
     #[error("the frame begins with seq {got}, but the durable watermark is {watermark}")]
     OutOfOrder {

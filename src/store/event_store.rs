@@ -12,10 +12,12 @@ use crate::model::{Hash, RunManifest, RunStatus, SnapshotAnchor, UnixNanos};
 /// [`BackendFault`](super::BackendFault) the run must not be written any more.
 pub trait EventStore: Send {
     /// Opens the run of `manifest`. Makes it, or, if it exists and was never sealed, reopens it at
-    /// its durable watermark. The result says which.
+    /// its durable watermark. The result says which. Ignores what `manifest` says about the run's
+    /// end (status, watermark, `end_ts_init` and root): a new run begins as `Running` without any.
     fn open_run(&mut self, manifest: RunManifest) -> Result<RunOpening, OpenRunError>;
 
-    /// Commits one frame with its index keys and new names, in one transaction.
+    /// Commits one frame with its index keys and new names, in one transaction. The frame has at
+    /// least one entry.
     fn append(&mut self, frame: &SealedFrame<'_>) -> Result<(), AppendError>;
 
     /// Records an anchor in place of the previous one.

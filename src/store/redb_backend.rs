@@ -113,11 +113,11 @@ impl RedbBackend {
             sync_folder_names(folder, |named| self.config.ask(named, DiskOp::SyncFolder))
         };
         make_folder().map_err(|error| FileError::io(folder, error))?;
+        let cursor = RunCursor::fresh(manifest);
         let container = Container::create(path, &self.config, |transaction| {
-            write_new_run(transaction, &manifest)
+            write_new_run(transaction, &cursor.manifest)
         })?;
-        let (cursor, keys) = (RunCursor::fresh(manifest), KeyWriter::default());
-        Ok(OpenRun { container, cursor, keys, anchor: Vec::new() })
+        Ok(OpenRun { container, cursor, keys: KeyWriter::default(), anchor: Vec::new() })
     }
 
     /// Reopens a run that was never sealed, at its end.

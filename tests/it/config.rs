@@ -6,7 +6,10 @@ use tapline::engine::{CorePin, WaitStrategy, WriterConfig};
 use tapline::markers::DataMarkerConfig;
 use tapline::session::EventStoreConfig;
 use tapline::store::DiskMode;
-use tapline::{DataMarkerClass, OnUnreadableRun, RegisteredComponents, RetentionMode, RunIdentity};
+use tapline::{
+    ComponentMap, DataMarkerClass, OnUnreadableRun, RegisteredComponents, RetentionMode,
+    RunIdentity,
+};
 
 /// A configuration in which no field has its default.
 fn unusual() -> EventStoreConfig {
@@ -40,6 +43,7 @@ fn unusual() -> EventStoreConfig {
             ring_lines: 1 << 10,
             record_bytes_max: 1 << 12,
             names_max: 100,
+            run_names_max: 1000,
             name_bytes_max: 200,
             keys_per_entry_max: 3,
             key_bytes_max: 40,
@@ -119,8 +123,36 @@ fn an_unknown_name_is_refused_with_the_nearest_one() {
 fn every_setting_that_is_written_is_read() {
     let written = serde_json::to_value(unusual()).expect("encodes");
     let names = written.as_object().expect("named fields").keys();
-    assert_eq!(names.count(), 9 + 17, "as many as there are fields");
+    assert_eq!(names.count(), 9 + 18, "as many as there are fields");
     assert_eq!(serde_json::from_value::<EventStoreConfig>(written).expect("known"), unusual());
+}
+
+#[test]
+fn components_keep_the_order_of_registration() {
+    let ids = ["Risk-9", "Book-1", "Risk-1", "Alpha"];
+    let parts = || ids.map(|id| (id, format!("hash of {id}")));
+    let components = RegisteredComponents {
+        actors: parts().into(),
+        strategies: parts().into_iter().rev().collect(),
+        algorithms: [("Twap", "1"), ("Iceberg", "2"), ("Twap", "3")].into(),
+        subscriptions: vec!["z*".to_owned(), "a*".to_owned()],
+        endpoints: vec!["Z".to_owned(), "A".to_owned()],
+    };
+    let of = |map: &ComponentMap| map.iter().map(|(id, _)| id.to_owned()).collect::<Vec<_>>();
+    assert_eq!(of(&components.actors), ids);
+    assert_eq!(of(&components.algorithms), ["Twap", "Iceberg"], "a known one keeps its place");
+    assert_eq!(components.algorithms.get("Twap"), Some("3"));
+    assert_eq!(components.algorithms.get("twap"), None);
+
+    let json = serde_json::to_string(&components).expect("encodes");
+    assert!(json.starts_with(r#"{"actors":{"Risk-9":"hash of Risk-9","Book-1":"#), "{json}");
+    let from_json: RegisteredComponents = serde_json::from_str(&json).expect("decodes");
+    let text = toml::to_string(&components).expect("encodes");
+    let from_toml: RegisteredComponents = toml::from_str(&text).expect("decodes");
+    // Maps in another order are not equal.
+    assert_eq!((&from_json, &from_toml), (&components, &components));
+    let reversed: ComponentMap = parts().into_iter().rev().collect();
+    assert_ne!(reversed, components.actors);
 }
 
 /// Each change makes one setting invalid. The error must name the field.
@@ -128,7 +160,7 @@ type Case = (&'static str, fn(&mut EventStoreConfig));
 
 #[test]
 fn every_limit_is_checked() {
-    let cases: [Case; 21] = [
+    let cases: [Case; 22] = [
         ("base_dir", |c| c.base_dir = "".into()),
         ("run_started_timeout_ms", |c| c.run_started_timeout = Duration::ZERO),
         ("retention.keep_last", |c| c.retention = RetentionMode::Bounded { keep_last: 0 }),
@@ -146,6 +178,7 @@ fn every_limit_is_checked() {
         ("overlap_bytes_min", |c| c.writer.overlap_bytes_min = (128 << 20) + 1),
         ("record_bytes_max", |c| c.writer.record_bytes_max = 4 << 20),
         ("names_max", |c| c.writer.names_max = 1),
+        ("run_names_max", |c| c.writer.run_names_max = 3),
         ("name_bytes_max", |c| c.writer.name_bytes_max = 4097),
         ("keys_per_entry_max", |c| c.writer.keys_per_entry_max = 1025),
         ("key_bytes_max", |c| c.writer.key_bytes_max = 0),
@@ -170,7 +203,7 @@ fn every_limit_is_checked() {
 #[test]
 fn limits_are_allowed_to_their_ends() {
     type Set = fn(&mut WriterConfig, u64);
-    let cases: [(&str, Set, u64, u64); 14] = [
+    let cases: [(&str, Set, u64, u64); 15] = [
         ("halt_threshold_ms", |c, n| c.halt_threshold = Duration::from_millis(n), 1, 3_600_000),
         ("close_timeout_ms", |c, n| c.close_timeout = Duration::from_millis(n), 1, 3_600_000),
         ("ring_lines", |c, n| c.ring_lines = n as usize, 64, 16 << 20),
@@ -180,6 +213,7 @@ fn limits_are_allowed_to_their_ends() {
         // What the smallest record has left after its header.
         ("name_bytes_max", |c, n| c.name_bytes_max = n as usize, 1, 64),
         ("names_max", |c, n| c.names_max = n as usize, 2, 1 << 20),
+        ("run_names_max", |c, n| c.run_names_max = n as usize, 4, 16 << 20),
         ("keys_per_entry_max", |c, n| c.keys_per_entry_max = n as usize, 0, 1024),
         ("key_bytes_max", |c, n| c.key_bytes_max = n as usize, 1, 4096),
         ("producers_max", |c, n| c.producers_max = n as usize, 1, 65_536),

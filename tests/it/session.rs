@@ -4,6 +4,7 @@
 mod clock;
 mod continuity;
 mod front_door;
+mod identity;
 mod kernel;
 mod killed;
 mod left_alone;

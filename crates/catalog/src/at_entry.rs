@@ -1,7 +1,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use tapline::markers::{MarkerReader, MarkerStoreError};
-use tapline::{DataMarkerClass, HiFiMarker, StreamCursor, StreamDictEntry, UnixNanos};
+use tapline::{HiFiMarker, StreamCursor, StreamDictEntry, UnixNanos};
 
 use crate::catalog::{CatalogError, DataRequest, ReplayCatalog, TimeRange};
 use crate::market_data::{MarketDataClass, MarketRecord};
@@ -13,8 +13,7 @@ pub struct StreamAtEntry {
     pub stream: StreamDictEntry,
     /// How far it had come.
     pub cursor: StreamCursor,
-    /// The catalog's last records up to the cursor's `ts_init_hi`, in order. Empty if catalogs do
-    /// not have the class.
+    /// The catalog's last records up to the cursor's `ts_init_hi`, in order.
     pub records: Vec<MarketRecord>,
     /// The parts of that time that the catalog does not have.
     pub missing: Vec<TimeRange>,
@@ -76,22 +75,11 @@ pub fn join_at_entry(
                 missing: Vec::new(),
                 uncertain: 0,
             };
-            if let Some(class) = catalog_class(at_entry.stream.data_cls) {
-                at_entry.load(class, catalog, lookback_ns)?;
-                at_entry.cut(seen.get(&cursor.slot).copied());
-            }
+            at_entry.load(catalog, lookback_ns)?;
+            at_entry.cut(seen.get(&cursor.slot).copied());
             Ok(at_entry)
         })
         .collect()
-}
-
-const fn catalog_class(class: DataMarkerClass) -> Option<MarketDataClass> {
-    match class {
-        DataMarkerClass::Quote => Some(MarketDataClass::Quote),
-        DataMarkerClass::Trade => Some(MarketDataClass::Trade),
-        DataMarkerClass::Bar => Some(MarketDataClass::Bar),
-        DataMarkerClass::BookDeltas | DataMarkerClass::BookDepth10 => None,
-    }
 }
 
 /// By slot: how many records with the time of the cursor were seen before the entry, if
@@ -134,10 +122,10 @@ struct Told {
 impl StreamAtEntry {
     fn load(
         &mut self,
-        class: MarketDataClass,
         catalog: &dyn ReplayCatalog,
         lookback_ns: u64,
     ) -> Result<(), MarkerJoinError> {
+        let class = MarketDataClass::from(self.stream.data_cls);
         let to = self.cursor.ts_init_hi;
         let from = UnixNanos::new(to.as_u64().saturating_sub(lookback_ns));
         let instrument = self.stream.identifier.clone();

@@ -25,6 +25,9 @@ pub use catalog::{
 };
 pub use inputs::{MissingData, PlanError, PlannedInputs, ReplayInputs};
 pub use join::{JoinError, JoinedReplay, ReplayItem};
-pub use market_data::{Aggressor, Bar, MarketDataClass, MarketRecord, Quote, Trade};
+pub use market_data::{
+    Aggressor, Bar, BookAction, BookDelta, BookDeltas, BookDepth10, BookLevel, BookSide,
+    MarketDataClass, MarketRecord, Quote, Trade,
+};
 #[cfg(feature = "parquet")]
 pub use parquet::{ParquetCatalog, ParquetCatalogError};

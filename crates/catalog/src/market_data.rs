@@ -1,12 +1,16 @@
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
-use tapline::UnixNanos;
+use tapline::{DataMarkerClass, UnixNanos};
 
 /// A class of market data that a catalog can hand out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum MarketDataClass {
+    /// Changes to an order book.
+    BookDeltas,
+    /// The first ten levels of an order book.
+    BookDepth10,
     /// Best bid and offer.
     Quote,
     /// Trades.
@@ -17,14 +21,29 @@ pub enum MarketDataClass {
 
 impl MarketDataClass {
     /// All classes.
-    pub const ALL: [Self; 3] = [Self::Quote, Self::Trade, Self::Bar];
+    pub const ALL: [Self; 5] =
+        [Self::BookDeltas, Self::BookDepth10, Self::Quote, Self::Trade, Self::Bar];
 
-    /// `quote`, `trade` or `bar`.
+    /// `book_deltas`, `book_depth10`, `quote`, `trade` or `bar`.
     pub const fn as_str(self) -> &'static str {
         match self {
+            Self::BookDeltas => "book_deltas",
+            Self::BookDepth10 => "book_depth10",
             Self::Quote => "quote",
             Self::Trade => "trade",
             Self::Bar => "bar",
+        }
+    }
+}
+
+impl From<DataMarkerClass> for MarketDataClass {
+    fn from(class: DataMarkerClass) -> Self {
+        match class {
+            DataMarkerClass::BookDeltas => Self::BookDeltas,
+            DataMarkerClass::BookDepth10 => Self::BookDepth10,
+            DataMarkerClass::Quote => Self::Quote,
+            DataMarkerClass::Trade => Self::Trade,
+            DataMarkerClass::Bar => Self::Bar,
         }
     }
 }
@@ -37,8 +56,12 @@ impl fmt::Display for MarketDataClass {
 
 /// One record of market data. Prices and sizes are integers in the catalog's own unit (ticks, or a
 /// fixed number of decimals): nothing here computes with them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum MarketRecord {
+    /// Changes to an order book.
+    BookDeltas(BookDeltas),
+    /// The first ten levels of an order book.
+    BookDepth10(Box<BookDepth10>),
     /// Best bid and offer.
     Quote(Quote),
     /// A trade.
@@ -51,11 +74,89 @@ impl MarketRecord {
     /// When the record came to be in the system it was recorded by: what a replay is ordered by.
     pub fn ts_init(&self) -> UnixNanos {
         match self {
+            Self::BookDeltas(deltas) => deltas.ts_init,
+            Self::BookDepth10(depth) => depth.ts_init,
             Self::Quote(quote) => quote.ts_init,
             Self::Trade(trade) => trade.ts_init,
             Self::Bar(bar) => bar.ts_init,
         }
     }
+}
+
+/// Changes to an order book that came as one message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BookDeltas {
+    /// When the last of them happened at its venue.
+    pub ts_event: UnixNanos,
+    /// When the record came to be.
+    pub ts_init: UnixNanos,
+    /// The changes, in their order. At least one.
+    pub deltas: Vec<BookDelta>,
+}
+
+/// A change to an order book.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BookDelta {
+    /// What is changed.
+    pub action: BookAction,
+    /// On which side.
+    pub side: BookSide,
+    /// The price of the order or level.
+    pub price: i64,
+    /// Its size.
+    pub size: u64,
+    /// The venue's id of the order; 0 if the venue does not say.
+    pub order_id: u64,
+    /// The venue's number of the change; 0 if the venue does not say.
+    pub sequence: u64,
+}
+
+/// What a change to an order book does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BookAction {
+    /// Adds an order or level.
+    Add,
+    /// Updates one.
+    Update,
+    /// Deletes one.
+    Delete,
+    /// Clears the side; without a side, the whole book.
+    Clear,
+}
+
+/// A side of an order book.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BookSide {
+    /// No side, as for a change that clears the whole book.
+    None,
+    /// Bids.
+    Bid,
+    /// Offers.
+    Ask,
+}
+
+/// The first ten levels of an order book.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BookDepth10 {
+    /// When it happened at its venue.
+    pub ts_event: UnixNanos,
+    /// When the record came to be.
+    pub ts_init: UnixNanos,
+    /// The best bid first.
+    pub bids: [BookLevel; 10],
+    /// The best offer first.
+    pub asks: [BookLevel; 10],
+}
+
+/// A level of an order book. One that the book does not have is all 0.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct BookLevel {
+    /// Its price.
+    pub price: i64,
+    /// Its size.
+    pub size: u64,
+    /// How many orders it has; 0 if the venue does not say.
+    pub orders: u64,
 }
 
 /// Best bid and offer.

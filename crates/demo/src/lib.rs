@@ -8,9 +8,8 @@
 //!               quotes, OrderAccepted, OrderFilled, OrderCanceled
 //! ```
 //!
-//! A command is captured where a strategy sends it. An order event is published twice, by the venue
-//! and by the strategy it reaches, and becomes one entry, by its event id. Timers and account
-//! queries stay on the strategy's bus. Market data passes the taps uncaptured: it has no encoder.
+//! A command is captured where a strategy sends it, an order event where the venue publishes it:
+//! before anybody else sees it. Timers and account queries stay on the strategy's bus. Market data passes the taps uncaptured: it has no encoder.
 //! With a sidecar it is marked: the venue's on the venue's bus, and each quote once more on the bus
 //! of each strategy it reaches.
 

@@ -5,7 +5,6 @@ use std::any::Any;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use tapline::bus::TimeEvent;
 use tapline::capture::RecordBuilder;
 use tapline::capture::{EncodeError, Encoder, EncoderRegistry};
 use tapline::{Headers, IndexKind, UnixNanos};
@@ -131,7 +130,7 @@ impl Ids {
 /// How the node's messages are captured.
 #[expect(clippy::missing_panics_doc, reason = "no type is registered twice")]
 pub fn encoders() -> EncoderRegistry {
-    let mut registry = EncoderRegistry::new();
+    let mut registry = EncoderRegistry::with_defaults();
     register(&mut registry).expect("each type is registered once");
     registry
 }
@@ -172,10 +171,6 @@ fn register(registry: &mut EncoderRegistry) -> Result<(), tapline::capture::Regi
     }))?;
     registry.register(Encoder::new("AccountState", |state: &AccountState, record| {
         json(record, state, state.ts_init, Some(state.request_id))
-    }))?;
-    registry.register(Encoder::new("TimeEvent", |event: &TimeEvent, record| {
-        let payload = (&*event.name, event.event_id, event.ts_event);
-        json(record, &payload, event.ts_init, None)
     }))
 }
 

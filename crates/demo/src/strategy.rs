@@ -44,7 +44,6 @@ impl Strategy {
     ) -> Result<(), BusError> {
         let desk = Rc::new(Desk {
             number: self.number,
-            event_topic: format!("events.order.S-{}", self.number),
             ids: RefCell::new(Ids::new(self.number)),
             budget: self.budget.clone(),
             orders: Cell::new(0),
@@ -62,8 +61,9 @@ impl Strategy {
         is_stopped: impl Fn() -> bool,
     ) -> Result<(), BusError> {
         while !is_stopped() {
+            // The venue's tap has captured them: published here as well, each would be encoded a
+            // second time, for the writer to recognise it as a repeat.
             for event in self.events.try_iter() {
-                bus.publish(&desk.event_topic, &event)?;
                 desk.on_event(bus, &event)?;
             }
             if self.budget.is_spent() {
@@ -85,7 +85,6 @@ impl Strategy {
 /// The strategy's state, which its handlers share.
 struct Desk {
     number: u64,
-    event_topic: String,
     ids: RefCell<Ids>,
     budget: Budget,
     orders: Cell<u64>,

@@ -440,7 +440,7 @@ impl<'a> Node<'a> {
         config.writer.dedup_window = 0;
         let tape = self.tape.clone();
         let options = LifecycleOptions {
-            backend_opener: Box::new(move |config: &EventStoreConfig| {
+            backend_opener: Box::new(move |config: &EventStoreConfig, _manifest| {
                 let store = RedbBackend::with_disk_mode(&config.base_dir, config.disk_mode);
                 Ok(Box::new(store.probed(Arc::new(tape.clone()))))
             }),

@@ -27,8 +27,8 @@ pub(crate) use name_map::NameMap;
 /// One thread's way into the engine. Each thread gets its own; it can be made and dropped while the
 /// run goes on, and what it pushed before it was dropped is kept.
 ///
-/// A submit that finds room in the ring takes no lock, makes no system call and, once the names it
-/// uses have been seen, allocates nothing. (In inline mode a submit commits: it does all three.)
+/// A submit that finds room in the ring, and uses names that this producer has used before, takes no
+/// lock, makes no system call and allocates nothing. (In inline mode a submit commits: it does all three.)
 #[derive(Debug)]
 pub struct Producer {
     ring: rtrb::Producer<Line>,
@@ -227,6 +227,8 @@ impl Producer {
         let record = self.builder.finish(RecordTag { stamp, ts_publish, topic_id, type_id })?;
         let mut lines: Vec<Line> = new.iter().flat_map(|name| name_record(name, stamp)).collect();
         lines.extend_from_slice(record);
+        // Last: a message that is refused from here on is refused because the run has ended.
+        self.engine.shared.names.admit(&new)?;
         push(&mut self.ring, &lines, &self.engine)?;
         self.names.announced(&new);
         self.finish_push()

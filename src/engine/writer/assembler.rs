@@ -36,6 +36,11 @@ impl Assembler {
         Ok(Self { frame, names, dedup, root: tail.root, ts_init_max, markers })
     }
 
+    /// All names that the run has so far.
+    pub(in crate::engine) fn names(&self) -> impl Iterator<Item = &str> {
+        self.names.iter()
+    }
+
     /// True if the frame under construction has room for one more record of `lines` lines.
     #[inline]
     pub(super) fn has_room(&self, lines: usize) -> bool {

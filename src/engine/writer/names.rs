@@ -5,7 +5,8 @@ use crate::store::RunReader;
 
 /// The run's names table as the writer knows it: text to number.
 ///
-/// It grows by what producers announce; each producer can announce `names_max`.
+/// It grows by what producers announce. All together can announce `run_names_max`; the names of the
+/// run's last entry may come on top.
 #[derive(Debug, Default)]
 pub(super) struct NameTable {
     ids: HashMap<Box<str>, u32, foldhash::fast::RandomState>,
@@ -16,6 +17,10 @@ impl NameTable {
     pub(super) fn load(reader: &dyn RunReader) -> Result<Self, crate::store::ReadFault> {
         let names = reader.names(0)?;
         Ok(Self { ids: names.into_iter().map(|(id, name)| (name.into(), id)).collect() })
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = &str> {
+        self.ids.keys().map(|name| &**name)
     }
 
     pub(super) fn len(&self) -> u32 {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use tapline::bus::{BusError, MessageBus, TimeEvent};
 use tapline::capture::{
-    BusCaptureAdapter, CaptureError, EncodeError, Encoder, EncoderRegistry, RegisterError,
+    BusCaptureAdapter, CaptureContext, CaptureError, EncodeError, Encoder, EncoderRegistry, RegisterError,
 };
 use tapline::engine::WriterConfig;
 use tapline::read::{EventStoreReader, Verifier};
@@ -134,6 +134,115 @@ fn a_message_without_a_time_gets_publish_time() {
     assert_ne!(quoted.ts_publish, UnixNanos::new(0));
     assert_eq!(quoted.ts_init, quoted.ts_publish, "its encoder sets no time");
     assert_eq!(filled.ts_init, UnixNanos::new(5), "its encoder sets this one");
+}
+
+#[test]
+fn what_is_given_beside_a_message_is_recorded() {
+    let engine = Engine::start(defaults());
+    let mut adapter = adapter(&engine);
+    let ids = |correlation: Option<u128>, causation: Option<u128>| Headers {
+        correlation_id: correlation.map(Uuid::from_u128),
+        causation_id: causation.map(Uuid::from_u128),
+    };
+    let context = |headers, ts_init: Option<u64>| CaptureContext {
+        headers,
+        ts_init: ts_init.map(UnixNanos::new),
+    };
+    let given = [
+        context(ids(None, None), None),
+        context(ids(Some(1), None), None),
+        context(ids(None, Some(2)), Some(70)),
+        context(ids(Some(1), Some(2)), Some(80)),
+    ];
+    for (n, context) in (1..).zip(given) {
+        adapter.capture_with("quotes", &Quoted(7), context).expect("accepted");
+        adapter.capture_with("orders", &Event::Filled(filled(n)), context).expect("accepted");
+    }
+    adapter.capture("quotes", &Quoted(7)).expect("accepted");
+    let unlisted = adapter.capture_with("t", &Unlisted, given[3]);
+    assert!(matches!(unlisted, Ok(Captured::NotListed)));
+    let again = adapter.capture_with("orders", &filled(1), given[3]);
+    assert!(matches!(again, Ok(Captured::Repeated(_))));
+    engine.writer.flush(PATIENCE).expect("no halt");
+
+    let entries = entries(&engine.reader);
+    let found = |payload_type: &str| -> Vec<_> {
+        let of_type = entries.iter().filter(|entry| entry.payload_type == payload_type);
+        of_type
+            .map(|entry| {
+                let is_publish_time = entry.ts_init == entry.ts_publish;
+                (entry.headers, (!is_publish_time).then(|| entry.ts_init.as_u64()))
+            })
+            .collect()
+    };
+    // Its encoder sets nothing.
+    let nothing = (ids(None, None), None);
+    let quoted = [
+        nothing,
+        (ids(Some(1), None), None),
+        (ids(None, Some(2)), Some(70)),
+        (ids(Some(1), Some(2)), Some(80)),
+        nothing,
+    ];
+    assert_eq!(found("Quoted"), quoted);
+    // Its encoder sets time and cause, which stay where nothing else is given.
+    let filled = [
+        (ids(None, Some(99)), Some(5)),
+        (ids(Some(1), Some(99)), Some(5)),
+        (ids(None, Some(2)), Some(70)),
+        (ids(Some(1), Some(2)), Some(80)),
+    ];
+    assert_eq!(found("Filled"), filled);
+}
+
+#[test]
+fn a_registry_says_what_it_contains() {
+    let registry = registry();
+    assert!(registry.contains::<Filled>() && registry.contains::<TimeEvent>());
+    assert!(registry.contains::<Event>(), "an envelope");
+    assert!(!registry.contains::<Unlisted>());
+    assert_eq!(registry.payload_types(), ["Failing", "Filled", "Quoted", "TimeEvent"]);
+    let mut more = EncoderRegistry::clone(&registry);
+    let typed = Encoder::typed_by(|_: &Unlisted| "any", |_, _| Ok(()));
+    more.register(typed).expect("it is new");
+    assert!(more.contains::<Unlisted>() && !registry.contains::<Unlisted>());
+    assert_eq!(more.payload_types(), registry.payload_types(), "its type is not known before");
+    assert!(EncoderRegistry::new().payload_types().is_empty());
+}
+
+#[test]
+fn fired_timers_are_captured_by_default() {
+    let engine = Engine::start(defaults());
+    let registry = EncoderRegistry::with_defaults();
+    assert_eq!(registry.payload_types(), ["TimeEvent"]);
+    let bus = MessageBus::new();
+    let producer = engine.writer.producer().expect("open");
+    bus.set_tap(Box::new(BusCaptureAdapter::new(Arc::new(registry), producer)));
+    let event = |event_id| TimeEvent {
+        name: "bar \"1m\"".into(),
+        event_id: Uuid::from_u128(event_id),
+        ts_event: UnixNanos::new(60),
+        ts_init: UnixNanos::new(61),
+    };
+    // Nobody handles the timer. It fires all the same.
+    for event_id in [1, 2] {
+        assert!(matches!(bus.fire(&event(event_id)), Ok(Captured::Logged(_))));
+    }
+    assert!(matches!(bus.publish("timers", &event(2)).unwrap().captured, Captured::Repeated(_)));
+    for _ in 0..2 {
+        assert!(matches!(bus.fire(&event(0)), Ok(Captured::Logged(_))), "the nil id is no id");
+    }
+    engine.writer.flush(PATIENCE).expect("no halt");
+    let entries = entries(&engine.reader);
+    assert_eq!(entries.len(), 4);
+    let first = &entries[0];
+    assert_eq!((&*first.topic, &*first.payload_type), ("timer.bar \"1m\"", "TimeEvent"));
+    assert_eq!(first.ts_init, UnixNanos::new(61));
+    let payload = concat!(
+        r#"{"name":"bar \"1m\"","event_id":"00000000-0000-0000-0000-000000000001","#,
+        r#""ts_event":60,"ts_init":61}"#
+    );
+    assert_eq!(std::str::from_utf8(&first.payload), Ok(payload));
 }
 
 /// Entries, their hashes, the frame's maximum and the manifest have to agree.

@@ -39,9 +39,9 @@ pub(super) fn full_manifest() -> RunManifest {
     });
     full.parent_run_id = Some(run_id(41));
     full.registered_components = RegisteredComponents {
-        actors: text(&[("Risk-1", "a1")]),
-        strategies: text(&[("Cross-1", "a2")]),
-        algorithms: text(&[("Twap-1", "a3")]),
+        actors: [("Risk-1", "a1")].into(),
+        strategies: [("Cross-1", "a2")].into(),
+        algorithms: [("Twap-1", "a3")].into(),
         subscriptions: vec!["orders*".to_owned()],
         endpoints: vec!["ExecEngine.execute".to_owned()],
     };

@@ -57,7 +57,10 @@ on_both_backends! {
     a_sidecar_begins_running_and_empty
     batches_are_scanned_in_the_order_of_their_markers
     batches_that_are_out_of_order_are_refused
+    counts_are_right_while_it_is_open
     a_slot_of_the_dictionary_is_written_once
+    a_slot_is_named_once_in_a_batch
+    the_last_marker_there_can_be_is_read
     a_sealed_sidecar_takes_nothing_more
     nothing_is_appended_before_it_is_open
 }
@@ -150,6 +153,22 @@ fn batches_that_are_out_of_order_are_refused(place: &Place) {
     assert_eq!(backend.seal(RunStatus::Ended).unwrap().counts.snapshots, 3);
 }
 
+fn counts_are_right_while_it_is_open(place: &Place) {
+    let mut backend = place.opened();
+    let source = backend.source().unwrap();
+    let counts = || source.manifest().unwrap().counts;
+    backend.append(&batch(&[0, 1], vec![cursor(1, 0, 0, 1), hifi(2, 1, 0)])).unwrap();
+    let first = MarkerCounts { snapshots: 1, hifi: 1, gaps: 0, dict: 2 };
+    assert_eq!(counts(), first);
+    backend.append(&batch(&[0], vec![gap(3, 4)])).unwrap_err();
+    assert_eq!(counts(), first, "nothing of what was refused");
+    backend.append(&batch(&[2], vec![gap(3, 4), cursor(5, 1, 2, 1)])).unwrap();
+    let both = MarkerCounts { snapshots: 2, hifi: 1, gaps: 1, dict: 3 };
+    assert_eq!(counts(), both);
+    assert_eq!(source.manifest().unwrap().status, RunStatus::Running);
+    assert_eq!(backend.seal(RunStatus::Ended).unwrap().counts, both);
+}
+
 fn a_slot_of_the_dictionary_is_written_once(place: &Place) {
     let mut backend = place.opened();
     backend.append(&batch(&[0], vec![])).unwrap();
@@ -158,6 +177,32 @@ fn a_slot_of_the_dictionary_is_written_once(place: &Place) {
     assert_matches!(refusal, Err(MarkerStoreError::StreamWritten { slot: 0 }));
     let reader = MarkerReader::new(backend.source().unwrap());
     assert_eq!(reader.streams().unwrap(), [stream(0)]);
+}
+
+fn a_slot_is_named_once_in_a_batch(place: &Place) {
+    let mut backend = place.opened();
+    let another = StreamDictEntry { identifier: "another".to_owned(), ..stream(1) };
+    let streams = vec![stream(0), stream(1), another];
+    let refusal = backend.append(&MarkerBatch { streams, markers: vec![cursor(1, 0, 0, 1)] });
+    assert_matches!(refusal, Err(MarkerStoreError::StreamWritten { slot: 1 }));
+    assert_eq!(scanned(&*backend), [], "nothing of the batch");
+    assert_eq!(backend.source().unwrap().streams().unwrap(), []);
+    backend.append(&batch(&[0, 1], vec![cursor(1, 0, 0, 1)])).unwrap();
+    assert_eq!(backend.seal(RunStatus::Ended).unwrap().counts.dict, 2);
+}
+
+fn the_last_marker_there_can_be_is_read(place: &Place) {
+    let mut backend = place.opened();
+    let all = [cursor(1, 0, 0, 1), gap(2, u64::MAX - 1), gap(u64::MAX, u64::MAX)];
+    backend.append(&batch(&[], all[2..].to_vec())).unwrap();
+    backend.append(&batch(&[0], all[..2].to_vec())).unwrap();
+    assert_eq!(scanned(&*backend), all);
+    let reader = MarkerReader::new(backend.source().unwrap());
+    assert_eq!(reader.fold_before(1).unwrap().missing, u64::MAX - 1);
+    let sealed = backend.seal(RunStatus::Ended).unwrap();
+    let report = MarkerVerifier::new(backend.source().unwrap()).beside(run_id(1), 1).run();
+    assert_eq!((report.counts, report.last_marker_seq), (sealed.counts, u64::MAX));
+    assert_eq!(report.findings, []);
 }
 
 fn a_sealed_sidecar_takes_nothing_more(place: &Place) {

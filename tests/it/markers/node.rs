@@ -57,7 +57,7 @@ pub(super) fn options() -> LifecycleOptions {
             }))?;
             Ok(registry)
         }),
-        extractor_registry: Box::new(|| {
+        extractor_registry: Box::new(|_classes| {
             let mut registry = ExtractorRegistry::new();
             let extractor = Extractor::new(|trade: &Trade| {
                 Some(DataPoint {
@@ -96,7 +96,7 @@ impl Node {
         config.writer.halt_threshold = PATIENCE;
         let gate = gate.clone();
         let options = LifecycleOptions {
-            backend_opener: Box::new(move |config| {
+            backend_opener: Box::new(move |config, _manifest| {
                 let files = RedbBackend::with_disk_mode(&config.base_dir, config.disk_mode);
                 Ok(Box::new(FaultyStore::gated_before(Box::new(files), &gate)))
             }),
@@ -152,7 +152,7 @@ pub(super) fn config_of_small_rings(folder: &Path, markers: DataMarkerConfig) ->
 pub(super) fn on_gated_store(options: LifecycleOptions, gate: &Gate) -> LifecycleOptions {
     let gate = gate.clone();
     LifecycleOptions {
-        backend_opener: Box::new(move |_| Ok(Box::new(FaultyStore::gated(&gate)))),
+        backend_opener: Box::new(move |_, _| Ok(Box::new(FaultyStore::gated(&gate)))),
         ..options
     }
 }

@@ -196,7 +196,7 @@ fn no_marker_is_past_a_halted_run() {
     let folder = tempfile::tempdir().unwrap();
     let (markers_options, source) = troubled(&Gate::default(), false);
     let options = LifecycleOptions {
-        backend_opener: Box::new(|_| {
+        backend_opener: Box::new(|_, _| {
             let fault = crate::support::Fault::DiskFull;
             // RunStarted is the first commit.
             Ok(Box::new(crate::support::FaultyStore::failing(2, fault)))

@@ -4,16 +4,18 @@
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tapline::internals::run_path;
 use tapline::markers::{
     DataMarkerConfig, ExtractorRegistry, MarkerBackend, MarkerBatch, MarkerReader, MarkerSource,
     MarkerStoreError, RedbMarkerBackend,
 };
-use tapline::session::{KernelEventStore, LifecycleOptions};
+use tapline::session::{EventStoreLifecycle, KernelEventStore, LifecycleOptions, MarkerStatus};
 use tapline::store::open_sealed_file;
-use tapline::{Marker, MarkerGapReason, MarkerManifest, RunStatus, UnixNanos};
+use tapline::{
+    DataMarkerClass, Marker, MarkerCounts, MarkerGapReason, MarkerManifest, RunStatus, UnixNanos,
+};
 
 use super::backends;
 use super::node::{
@@ -21,13 +23,26 @@ use super::node::{
     with_opener,
 };
 use crate::support::marker::{cursor, manifest};
-use crate::support::{Gate, entries, instance, run_id, tamper};
+use crate::support::{Gate, PATIENCE, entries, instance, run_id, tamper};
+
+/// What the program is told of the open run's sidecar.
+fn status(lifecycle: &EventStoreLifecycle) -> MarkerStatus {
+    lifecycle.session().expect("a run is open").markers()
+}
+
+fn assert_failed(lifecycle: &EventStoreLifecycle, said: &str) {
+    match status(lifecycle) {
+        MarkerStatus::Failed { error } => assert!(error.contains(said), "{error}"),
+        other => panic!("{other:?}"),
+    }
+}
 
 #[test]
 fn off_means_no_file() {
     let folder = tempfile::tempdir().unwrap();
     let mut lifecycle = open_in(folder.path(), None);
     record_ten(&lifecycle);
+    assert_eq!(status(&lifecycle), MarkerStatus::Off);
     let run = run_path(folder.path(), &instance(), lifecycle.run_id().unwrap());
     assert!(!sidecar(&run).exists());
     let report = lifecycle.seal(UnixNanos::new(1)).unwrap().unwrap();
@@ -44,6 +59,7 @@ fn a_file_in_the_sidecars_place_stays() {
     };
     let mut lifecycle = open_with(folder.path(), Some(roomy()), with_opener(garbage));
     record_ten(&lifecycle);
+    assert_failed(&lifecycle, "is there already");
     let run = run_path(folder.path(), &instance(), lifecycle.run_id().unwrap());
     assert_run_is_whole(&lifecycle.seal(UnixNanos::new(1)).unwrap().unwrap());
     assert_eq!(fs::read(sidecar(&run)).unwrap(), b"garbage");
@@ -63,6 +79,7 @@ fn a_run_is_recorded_without_its_sidecar() {
     };
     let mut lifecycle = open_with(folder.path(), Some(roomy()), with_opener(nowhere));
     record_ten(&lifecycle);
+    assert_failed(&lifecycle, "no-such-folder");
     assert_run_is_whole(&lifecycle.seal(UnixNanos::new(1)).unwrap().unwrap());
 }
 
@@ -100,6 +117,7 @@ fn a_panicking_sidecar_does_not_stop_a_run() {
     };
     let mut lifecycle = open_with(folder.path(), Some(roomy()), with_opener(opener));
     record_ten(&lifecycle);
+    assert_failed(&lifecycle, "has panicked");
     assert_run_is_whole(&lifecycle.seal(UnixNanos::new(1)).unwrap().unwrap());
 }
 
@@ -115,6 +133,7 @@ fn a_hanging_sidecar_does_not_stop_a_run() {
     // It waits for a part of the time that the run may take to start.
     let mut lifecycle = open_with(folder.path(), Some(roomy()), with_opener(opener));
     record_ten(&lifecycle);
+    assert_failed(&lifecycle, "gave no answer within");
     assert_run_is_whole(&lifecycle.seal(UnixNanos::new(1)).unwrap().unwrap());
     gate.open();
 }
@@ -122,12 +141,97 @@ fn a_hanging_sidecar_does_not_stop_a_run() {
 #[test]
 fn failing_extractors_do_not_stop_a_run() {
     let folder = tempfile::tempdir().unwrap();
-    let extractor_registry: Box<dyn Fn() -> Result<ExtractorRegistry, _>> =
-        Box::new(|| Err("no extractors".into()));
-    let options = LifecycleOptions { extractor_registry, ..options() };
+    let options = LifecycleOptions {
+        extractor_registry: Box::new(|_classes| Err("no extractors".into())),
+        ..options()
+    };
     let mut lifecycle = open_with(folder.path(), Some(roomy()), options);
     record_ten(&lifecycle);
+    assert_failed(&lifecycle, "no extractors");
     assert_run_is_whole(&lifecycle.seal(UnixNanos::new(1)).unwrap().unwrap());
+}
+
+#[test]
+fn markers_without_extractors_are_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut lifecycle = open_with(folder.path(), Some(roomy()), LifecycleOptions::default());
+    assert_eq!(status(&lifecycle), MarkerStatus::NoExtractors);
+    let counts = lifecycle.seal(UnixNanos::new(1)).unwrap().unwrap().markers;
+    assert_eq!(counts, Some(MarkerCounts::default()), "the sidecar is sound, and empty");
+
+    let mut lifecycle = open_in(folder.path(), Some(roomy()));
+    assert_eq!(status(&lifecycle), MarkerStatus::Recording);
+    record_ten(&lifecycle);
+    let counts = lifecycle.seal(UnixNanos::new(2)).unwrap().unwrap().markers;
+    assert_ne!(counts, Some(MarkerCounts::default()));
+}
+
+#[test]
+fn extractors_say_what_they_contain() {
+    let none = ExtractorRegistry::new();
+    assert!(none.is_empty() && !none.contains::<Trade>());
+    let some = (options().extractor_registry)(&DataMarkerClass::ALL).unwrap();
+    assert!(!some.is_empty() && some.contains::<Trade>() && !some.contains::<Decision>());
+}
+
+#[test]
+fn extractors_are_made_for_the_enabled_classes() {
+    let folder = tempfile::tempdir().unwrap();
+    let classes = vec![DataMarkerClass::Trade, DataMarkerClass::Bar];
+    let expected = classes.clone();
+    let options = LifecycleOptions {
+        extractor_registry: Box::new(move |given| {
+            assert_eq!(given, expected);
+            Ok(ExtractorRegistry::new())
+        }),
+        ..options()
+    };
+    open_with(folder.path(), Some(DataMarkerConfig { classes, ..roomy() }), options);
+}
+
+/// Makes its sidecar, and then fails or panics at the first markers.
+struct Breaking {
+    panics: bool,
+}
+
+impl MarkerBackend for Breaking {
+    fn open(&mut self, _: MarkerManifest) -> Result<(), MarkerStoreError> {
+        Ok(())
+    }
+
+    fn append(&mut self, _: &MarkerBatch) -> Result<(), MarkerStoreError> {
+        assert!(!self.panics, "this panic is part of the test");
+        Err(MarkerStoreError::StreamWritten { slot: 7 })
+    }
+
+    fn seal(&mut self, _: RunStatus) -> Result<MarkerManifest, MarkerStoreError> {
+        Err(MarkerStoreError::NotOpen)
+    }
+
+    fn source(&self) -> Option<Arc<dyn MarkerSource>> {
+        None
+    }
+}
+
+#[test]
+fn a_sidecar_that_breaks_is_told_while_the_run_is_open() {
+    for (panics, said) in [(false, "slot 7"), (true, "has panicked")] {
+        let folder = tempfile::tempdir().unwrap();
+        let markers =
+            DataMarkerConfig { safety_flush_interval: Duration::from_millis(1), ..roomy() };
+        let opener = move |_: &Path| -> Box<dyn MarkerBackend> { Box::new(Breaking { panics }) };
+        let mut lifecycle = open_with(folder.path(), Some(markers), with_opener(opener));
+        assert_eq!(status(&lifecycle), MarkerStatus::Recording);
+        record_ten(&lifecycle);
+        let deadline = Instant::now() + PATIENCE;
+        while status(&lifecycle) == MarkerStatus::Recording && Instant::now() < deadline {
+            std::thread::yield_now();
+        }
+        assert_failed(&lifecycle, said);
+        let report = lifecycle.seal(UnixNanos::new(1)).unwrap().unwrap();
+        assert_run_is_whole(&report);
+        assert_eq!(report.markers, None);
+    }
 }
 
 /// A run that was left behind is recovered together with its sidecar.

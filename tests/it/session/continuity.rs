@@ -214,7 +214,7 @@ fn a_start_over_a_store_that_hangs_is_refused() {
     config.run_started_timeout = Duration::from_millis(30);
     let theirs = gate.clone();
     let hanging = RunSession::builder(config, instance()).options(|options| {
-        options.backend_opener = Box::new(move |config| {
+        options.backend_opener = Box::new(move |config, _manifest| {
             let store = Box::new(RedbBackend::new(&config.base_dir));
             Ok(Box::new(FaultyStore::gated_before(store, &theirs)))
         });

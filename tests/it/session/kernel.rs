@@ -219,7 +219,7 @@ fn a_halt_is_reported_to_the_node_once() {
     let told = Arc::new(AtomicU64::new(0));
     let count = Arc::clone(&told);
     let options = LifecycleOptions {
-        backend_opener: Box::new(|_| {
+        backend_opener: Box::new(|_, _| {
             Ok(Box::new(FaultyStore::failing(2, Fault::DiskFull)) as Box<dyn EventStore>)
         }),
         on_halt: Arc::new(move |reason| {

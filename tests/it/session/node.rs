@@ -61,7 +61,7 @@ fn set_options(options: &mut LifecycleOptions, steps: &Steps) {
         of_encoders.take("encoder_registry")?;
         Ok(encoders())
     });
-    options.backend_opener = Box::new(move |config| {
+    options.backend_opener = Box::new(move |config, _manifest| {
         of_store.take("backend_opener")?;
         let store = RedbBackend::with_disk_mode(&config.base_dir, config.disk_mode);
         let store = store.probed(Arc::new(of_store.clone()));

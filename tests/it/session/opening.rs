@@ -24,7 +24,7 @@ fn over(
     let mut config = EventStoreConfig::new(folder);
     change(&mut config);
     let options = LifecycleOptions {
-        backend_opener: Box::new(move |_config| Ok(store())),
+        backend_opener: Box::new(move |_config, _manifest| Ok(store())),
         ..LifecycleOptions::default()
     };
     EventStoreLifecycle::new(Some(config), options)
@@ -101,7 +101,7 @@ fn a_failing_opener_or_registry_fails_the_boot() {
     let folder = tempfile::tempdir().unwrap();
     let config = || Some(EventStoreConfig::new(folder.path()));
     let options = LifecycleOptions {
-        backend_opener: Box::new(|_| Err("the vault is locked".into())),
+        backend_opener: Box::new(|_, _| Err("the vault is locked".into())),
         ..LifecycleOptions::default()
     };
     let error = open(&mut EventStoreLifecycle::new(config(), options)).unwrap_err();

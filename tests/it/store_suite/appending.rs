@@ -11,6 +11,7 @@ on_every_backend! {
     a_frame_ahead_of_the_log_is_refused_whole
     a_frame_of_another_log_is_refused_whole
     a_frame_that_repeats_the_log_is_refused_whole
+    an_empty_frame_is_refused
     after_a_refusal_the_right_frame_is_taken
     a_sealed_run_takes_no_frame
     without_an_open_run_nothing_is_appended
@@ -91,6 +92,23 @@ fn a_frame_that_repeats_the_log_is_refused_whole(place: &Place) {
         );
     }
     assert_eq!((contents(&*store), store.tail()), before);
+}
+
+/// Stored, it would be replaced by the next frame, which begins with the same `seq`.
+fn an_empty_frame_is_refused(place: &Place) {
+    let mut store = place.open(1);
+    let mut maker = FrameMaker::new();
+    assert_matches!(store.append(&FrameMaker::new().frame(&[])), Err(AppendError::Empty));
+    store.append(&maker.frame(&messages(1, 3))).unwrap();
+    let before = (contents(&*store), store.tail());
+    let empty = FrameMaker::behind(store.tail().unwrap());
+    for mut maker in [FrameMaker::at(9), empty] {
+        assert_matches!(store.append(&maker.frame(&[])), Err(AppendError::Empty));
+    }
+    assert_eq!((contents(&*store), store.tail()), before);
+    store.append(&maker.frame(&messages(4, 4))).unwrap();
+    store.seal(RunStatus::Ended, None).unwrap();
+    assert_matches!(store.append(&maker.frame(&[])), Err(AppendError::Closed));
 }
 
 fn after_a_refusal_the_right_frame_is_taken(place: &Place) {

@@ -10,6 +10,7 @@ use crate::support::{FrameMaker, Place, assert_matches, manifest, run_id};
 on_every_backend! {
     a_new_run_is_created_empty
     the_manifest_is_kept_as_given
+    a_new_run_is_never_born_sealed
     a_crashed_predecessor_is_handed_over_as_a_value
     a_recovered_run_goes_on_where_it_ended
     a_recovered_run_knows_its_anchor
@@ -46,6 +47,32 @@ fn the_manifest_is_kept_as_given(place: &Place) {
     let mut store = place.backend();
     store.open_run(given.clone()).unwrap();
     assert_eq!(store.reader().unwrap().manifest().unwrap(), given);
+}
+
+fn a_new_run_is_never_born_sealed(place: &Place) {
+    for (n, status) in
+        [(1, RunStatus::Ended), (2, RunStatus::CrashedRecovered), (3, RunStatus::Quarantined)]
+    {
+        let claims = RunManifest {
+            status,
+            high_watermark: 7,
+            end_ts_init: Some(UnixNanos::new(7)),
+            frames_root: Some(Hash::of(b"another run's")),
+            ..manifest(n)
+        };
+        let mut store = place.backend();
+        assert_matches!(store.open_run(claims.clone()), Ok(RunOpening::Created));
+        assert_eq!(store.reader().unwrap().manifest().unwrap(), manifest(n));
+        store.append(&FrameMaker::new().frame(&messages(1, 2))).unwrap();
+        drop(store);
+
+        // Nor does the claim of who opens it again change what was found.
+        let mut store = place.backend();
+        let found = store.open_run(claims).unwrap();
+        assert_eq!(found, RunOpening::CrashedPredecessor(Box::new(manifest(n))));
+        let sealed = store.seal(RunStatus::Ended, None).unwrap().manifest;
+        assert_eq!((sealed.status, sealed.high_watermark), (RunStatus::Ended, 2));
+    }
 }
 
 fn a_crashed_predecessor_is_handed_over_as_a_value(place: &Place) {

@@ -5,18 +5,51 @@ use tapline::UnixNanos;
 use super::columns::IntegerColumns;
 use super::error::ParquetCatalogError;
 use crate::catalog::{CatalogError, TimeRange};
-use crate::market_data::{Aggressor, Bar, MarketDataClass, MarketRecord, Quote, Trade};
+use crate::market_data::{
+    Aggressor, Bar, BookAction, BookDelta, BookDeltas, BookDepth10, BookLevel, BookSide,
+    MarketDataClass, MarketRecord, Quote, Trade,
+};
 
 /// The columns of each class; what else a file has is not looked at.
+const BOOK_DELTAS: [&str; 9] =
+    ["ts_init", "ts_event", "action", "side", "price", "size", "order_id", "sequence", "last"];
 const QUOTE: [&str; 6] = ["ts_init", "ts_event", "bid_price", "ask_price", "bid_size", "ask_size"];
 const TRADE: [&str; 5] = ["ts_init", "ts_event", "price", "size", "aggressor"];
 const BAR: [&str; 7] = ["ts_init", "ts_event", "open", "high", "low", "close", "volume"];
+const BOOK_DEPTH10: [&str; 2 + 6 * LEVELS] = {
+    macro_rules! of_levels {
+        ($($name:literal)*) => {
+            [$([
+                concat!($name, "_0"), concat!($name, "_1"), concat!($name, "_2"),
+                concat!($name, "_3"), concat!($name, "_4"), concat!($name, "_5"),
+                concat!($name, "_6"), concat!($name, "_7"), concat!($name, "_8"),
+                concat!($name, "_9"),
+            ]),*]
+        };
+    }
+    let groups: [[&str; LEVELS]; 6] = of_levels!(
+        "bid_price" "bid_size" "bid_orders" "ask_price" "ask_size" "ask_orders"
+    );
+    let mut columns = [""; 2 + 6 * LEVELS];
+    columns[TS_INIT] = "ts_init";
+    columns[TS_EVENT] = "ts_event";
+    let mut at = 0;
+    while at < 6 * LEVELS {
+        columns[2 + at] = groups[at / LEVELS][at % LEVELS];
+        at += 1;
+    }
+    columns
+};
+/// Levels on each side of a `BookDepth10`.
+const LEVELS: usize = 10;
 /// First in each.
 const TS_INIT: usize = 0;
 const TS_EVENT: usize = 1;
 
 const fn columns_of(class: MarketDataClass) -> &'static [&'static str] {
     match class {
+        MarketDataClass::BookDeltas => &BOOK_DELTAS,
+        MarketDataClass::BookDepth10 => &BOOK_DEPTH10,
         MarketDataClass::Quote => &QUOTE,
         MarketDataClass::Trade => &TRADE,
         MarketDataClass::Bar => &BAR,
@@ -49,23 +82,28 @@ impl Records {
     }
 
     fn step(&mut self) -> Result<Option<MarketRecord>, ParquetCatalogError> {
-        loop {
-            if self.index == self.columns.len() {
-                if !self.columns.next_batch()? {
-                    return Ok(None);
-                }
-                self.index = 0;
-            }
-            let index = self.index;
-            self.index += 1;
-            let ts_init = self.checked_time(index)?;
+        while let Some((index, ts_init)) = self.next_row()? {
             if ts_init > self.range.to {
-                return Ok(None);
+                break;
             }
             if ts_init >= self.range.from {
                 return self.record(index, ts_init).map(Some);
             }
         }
+        Ok(None)
+    }
+
+    /// The place of the next row in the batch, and its time.
+    fn next_row(&mut self) -> Result<Option<(usize, UnixNanos)>, ParquetCatalogError> {
+        if self.index == self.columns.len() {
+            if !self.columns.next_batch()? {
+                return Ok(None);
+            }
+            self.index = 0;
+        }
+        let index = self.index;
+        self.index += 1;
+        Ok(Some((index, self.checked_time(index)?)))
     }
 
     fn checked_time(&mut self, index: usize) -> Result<UnixNanos, ParquetCatalogError> {
@@ -83,8 +121,82 @@ impl Records {
         Ok(ts_init)
     }
 
-    fn record(
+    /// The message that begins with this row. Each of its changes is a row.
+    fn deltas(
+        &mut self,
+        mut index: usize,
+        ts_init: UnixNanos,
+    ) -> Result<MarketRecord, ParquetCatalogError> {
+        const LAST: usize = 8;
+        let mut deltas = Vec::new();
+        loop {
+            let ts_event = UnixNanos::new(self.unsigned(TS_EVENT, index)?);
+            deltas.push(self.delta(index)?);
+            match self.columns.value(LAST, index) {
+                1 => return Ok(MarketRecord::BookDeltas(BookDeltas { ts_event, ts_init, deltas })),
+                0 => {}
+                _ => {
+                    let allowed = "none of 0 (more follow), 1 (the last of its message)";
+                    return Err(self.bad_value(LAST, index, allowed));
+                }
+            }
+            let Some((next, next_ts_init)) = self.next_row()? else {
+                return Err(self.bad_value(LAST, index, "not 1, although no row follows"));
+            };
+            if next_ts_init != ts_init {
+                let problem = "not the time of the row ahead, which is of the same message";
+                return Err(self.bad_value(TS_INIT, next, problem));
+            }
+            index = next;
+        }
+    }
+
+    fn delta(&self, index: usize) -> Result<BookDelta, ParquetCatalogError> {
+        Ok(BookDelta {
+            action: match self.columns.value(2, index) {
+                0 => BookAction::Add,
+                1 => BookAction::Update,
+                2 => BookAction::Delete,
+                3 => BookAction::Clear,
+                _ => {
+                    let allowed = "none of 0 (add), 1 (update), 2 (delete), 3 (clear)";
+                    return Err(self.bad_value(2, index, allowed));
+                }
+            },
+            side: match self.columns.value(3, index) {
+                0 => BookSide::None,
+                1 => BookSide::Bid,
+                2 => BookSide::Ask,
+                _ => return Err(self.bad_value(3, index, "none of 0 (none), 1 (bid), 2 (ask)")),
+            },
+            price: self.columns.value(4, index),
+            size: self.unsigned(5, index)?,
+            // An id may have all 64 bits, and is not compared.
+            order_id: self.columns.value(6, index).cast_unsigned(),
+            sequence: self.unsigned(7, index)?,
+        })
+    }
+
+    /// The ten levels whose prices begin at column `first`.
+    fn levels(
         &self,
+        first: usize,
+        index: usize,
+    ) -> Result<[BookLevel; LEVELS], ParquetCatalogError> {
+        let mut levels = [BookLevel::default(); LEVELS];
+        for (column, level) in (first..).zip(&mut levels) {
+            *level = BookLevel {
+                price: self.columns.value(column, index),
+                size: self.unsigned(column + LEVELS, index)?,
+                orders: self.unsigned(column + 2 * LEVELS, index)?,
+            };
+        }
+        Ok(levels)
+    }
+
+    /// The record that begins with this row.
+    fn record(
+        &mut self,
         index: usize,
         ts_init: UnixNanos,
     ) -> Result<MarketRecord, ParquetCatalogError> {
@@ -92,6 +204,13 @@ impl Records {
         let price = |column| self.columns.value(column, index);
         let size = |column| self.unsigned(column, index);
         Ok(match self.class {
+            MarketDataClass::BookDeltas => self.deltas(index, ts_init)?,
+            MarketDataClass::BookDepth10 => MarketRecord::BookDepth10(Box::new(BookDepth10 {
+                ts_event,
+                ts_init,
+                bids: self.levels(2, index)?,
+                asks: self.levels(2 + 3 * LEVELS, index)?,
+            })),
             MarketDataClass::Quote => MarketRecord::Quote(Quote {
                 ts_event,
                 ts_init,
