@@ -7,7 +7,9 @@ use super::point_read::PointRead;
 use super::scan::{Beyond, KnownSeal, sealed_watermark};
 use super::{Direction, KeyMention, ReadError, Scan, Verifier};
 use crate::model::{Entry, IndexKind, InstanceId, RunId, RunManifest, SnapshotAnchor};
-use crate::store::{OpenSealedError, ReadFault, RunReader, open_sealed, open_sealed_file};
+use crate::store::{
+    OpenSealedError, ReadFault, RunReader, open_file, open_sealed, open_sealed_file,
+};
 
 /// Reads one run, sealed or live. Checks the hash of every entry that it reads.
 ///
@@ -55,6 +57,13 @@ impl EventStoreReader {
     /// microsecond. Any other read takes as long as reading the frame. 0 keeps none.
     pub fn keeping(source: Arc<dyn RunReader>, bytes: usize) -> Self {
         Self { source, seal: Arc::default(), point: Arc::new(PointRead::new(bytes)) }
+    }
+
+    /// A reader of the run in the file at `path`, sealed or not. Does not change the file, so it can
+    /// be on a read-only disk. A run that a crash left behind is read up to its last commit; its
+    /// manifest says `Running`. A run that is being recorded is refused as in use.
+    pub fn open_file(path: &Path) -> Result<Self, OpenSealedError> {
+        open_file(path).map(Self::new)
     }
 
     /// Verifies the run.

@@ -36,5 +36,5 @@ pub(crate) use sealed_run::check_held;
 internal!(error::{AnchorError, AppendError, SealError});
 internal!(event_store::{RunOpening, SealedRun, Tail});
 internal!(memory::MemoryDisk);
-internal!(sealed_run::{open_sealed, open_sealed_file});
+internal!(sealed_run::{open_file, open_sealed, open_sealed_file});
 internal!(crate::format::ManifestError);

@@ -1,7 +1,10 @@
 use std::ops::RangeBounds;
 
 use bytes::Bytes;
-use redb::{Key, OwnedAccessGuard, ReadOnlyTable, ReadTransaction, TableDefinition, Value};
+use redb::{
+    Database, Key, OwnedAccessGuard, ReadOnlyTable, ReadTransaction, ReadableDatabase,
+    TableDefinition, Value,
+};
 
 use super::redb_keys::{KEYS, block_id, check_order, find_row, table_key};
 use super::redb_tables::{
@@ -17,6 +20,8 @@ use crate::model::{Hash, RunManifest, SnapshotAnchor};
 pub(super) struct RedbReader {
     transaction: ReadTransaction,
     trees: Trees,
+    /// Of a file that was not closed: it ends with this.
+    _unclosed: Option<Database>,
 }
 
 /// What is known about the order of a file's trees.
@@ -31,12 +36,18 @@ enum Trees {
 impl RedbReader {
     /// For a file that this process has open for writing. Sees what is committed.
     pub(super) fn live(transaction: ReadTransaction) -> Self {
-        Self { transaction, trees: Trees::Trusted }
+        Self { transaction, trees: Trees::Trusted, _unclosed: None }
     }
 
     /// For a sealed file.
     pub(super) fn sealed(transaction: ReadTransaction) -> Self {
-        Self { transaction, trees: Trees::Unchecked }
+        Self { transaction, trees: Trees::Unchecked, _unclosed: None }
+    }
+
+    /// For a file that was left behind, and that redb has compared with its checksums.
+    pub(super) fn left(database: Database) -> Result<Self, ReadFault> {
+        let transaction = database.begin_read().map_err(ReadFault::redb)?;
+        Ok(Self { transaction, trees: Trees::Trusted, _unclosed: Some(database) })
     }
 
     pub(super) fn manifest(&self) -> Result<RunManifest, ReadFault> {

@@ -37,6 +37,21 @@ pub fn open_sealed_file(path: &Path) -> Result<Arc<dyn RunReader>, OpenSealedErr
     Ok(Arc::new(reader))
 }
 
+/// Opens the run in the file at `path` for reading, sealed or not. Does not change the file. A run
+/// that a crash left behind is read up to its last commit, which takes a repair in memory; one that
+/// is being recorded is [`FileError::InUse`].
+pub fn open_file(path: &Path) -> Result<Arc<dyn RunReader>, OpenSealedError> {
+    match open_sealed_file(path) {
+        Err(OpenSealedError::File(FileError::NotSealed { .. })) => {}
+        opened => return opened,
+    }
+    let read = |source| OpenSealedError::Read { path: path.to_owned(), source };
+    let database = container::open_unclosed(path, SEALED_CACHE_BYTES)?;
+    let reader = RedbReader::left(database).map_err(read)?;
+    reader.manifest().map_err(read)?;
+    Ok(Arc::new(reader))
+}
+
 pub(super) fn open_sealed_reader(
     path: &Path,
 ) -> Result<(RedbReader, RunManifest), OpenSealedError> {

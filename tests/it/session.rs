@@ -9,6 +9,7 @@ mod kernel;
 mod killed;
 mod left_alone;
 mod left_closed;
+mod left_readable;
 mod locking;
 mod node;
 mod opening;

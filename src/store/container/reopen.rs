@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use redb::{Database, RepairSession};
 
 use super::file::ContainerFile;
-use super::{FileConfig, FileError};
+use super::{FileConfig, FileError, check_not_empty};
 use crate::store::{BackendFault, DiskOp, guarded};
 
 /// Opens the file at `path` for writing, read from the disk, and with all of it that is in use
@@ -19,11 +19,8 @@ use crate::store::{BackendFault, DiskOp, guarded};
 /// that nobody has compared either.
 pub(super) fn reopen_file(path: &Path, config: &FileConfig) -> Result<Database, FileError> {
     let failed = |error| FileError::io(path, error);
+    check_not_empty(path)?;
     let file = File::options().read(true).write(true).open(path).map_err(failed)?;
-    if file.metadata().map_err(failed)?.len() == 0 {
-        // redb would take it for a file to be made into a database.
-        return Err(FileError::Empty { path: path.to_owned() });
-    }
     drop_page_cache(&file, |op| config.ask(path, op)).map_err(failed)?;
     let open = || -> Result<_, redb::DatabaseError> {
         let file = ContainerFile::new(file, path, config)?;
