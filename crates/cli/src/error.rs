@@ -18,8 +18,10 @@ use super::snapshots::KeepError;
 pub(super) enum CliError {
     #[error("cannot read {path}")]
     Input { path: String, source: io::Error },
-    #[error("cannot read {path} after line {line}")]
+    #[error("cannot read {path} after line {line}; what came before is recorded")]
     InputBrokeOff { path: String, line: u64, source: io::Error },
+    #[error("cannot keep bad lines in {path}; the recording ended there")]
+    KeepBadLine { path: PathBuf, source: io::Error },
     #[error("cannot write to stdout")]
     Output(#[source] io::Error),
     #[error("cannot list {path}")]

@@ -2,6 +2,7 @@
 //!
 //! Exit codes: 0 all right, 1 something wrong was found, 2 the command could not do its work.
 
+mod bad_lines;
 mod batch;
 mod bench;
 mod engine_args;
@@ -31,6 +32,8 @@ mod spinner;
 mod stderr;
 mod supervise;
 mod tap;
+mod unpack;
+mod utc;
 mod verify;
 mod verify_progress;
 mod verify_runs;

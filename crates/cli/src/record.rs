@@ -1,27 +1,28 @@
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use clap::Args as ClapArgs;
 use crossbeam_channel::unbounded;
 use hdrhistogram::Histogram;
 use tapline::capture::EncoderRegistry;
-use tapline::engine::CloseReport;
+use tapline::engine::{CloseReport, WriterConfig};
 use tapline::markers::{DataMarkerConfig, ExtractorRegistry};
 use tapline::session::{EventStoreConfig, RunSession};
 use tapline::{IndexKindError, IndexKinds, InstanceId, RegisteredComponents, RunId};
 use tapline_demo::{Portfolio, PortfolioCache, SnapshotFolder};
 
 use super::Outcome;
+use super::bad_lines::BadLines;
 use super::engine_args::EngineArgs;
 use super::error::CliError;
 use super::interrupts::stop_when_interrupted;
 use super::meter::AckMeter;
 use super::ndjson::{self, LineParser};
-use super::record_file::{self, BadLines, FileRecording};
+use super::record_file::{self, FileRecording};
 use super::report::{PortfolioReport, Report};
 use super::snapshots::CacheKeeper;
 use super::source::{Ndjson, Source, SourceArgs};
+use super::stderr::tell;
 use super::supervise::{Measured, supervise};
 use super::tap::{Recorder, StopFlag};
 
@@ -90,8 +91,7 @@ pub(super) fn run(args: &Args) -> Result<Outcome, CliError> {
     let halt = session.halt().clone();
     let began = Instant::now();
 
-    let strict = matches!(&source, Source::Ndjson(ndjson) if ndjson.strict);
-    let bad_lines = Arc::new(BadLines::new(strict));
+    let bad_lines = source.bad_lines();
     let keep = |(cache, every)| {
         let anchorer = session.writer().snapshot_anchorer();
         CacheKeeper::start(session.follow(cache), anchorer, every)
@@ -102,13 +102,12 @@ pub(super) fn run(args: &Args) -> Result<Outcome, CliError> {
     let (for_all, samples) = (stop.clone(), acks.samples());
     let recorder = Recorder { session: &session, stop: for_all, done, failed, samples };
     match source {
-        Source::Ndjson(Ndjson { input, rate, .. }) => {
+        Source::Ndjson(Ndjson { input, rate, bad_lines }) => {
             let parser = LineParser::new(
                 config.registered_kinds().map_err(|error| open_error(args, error.into()))?,
                 config.writer.clone(),
             );
             let producers = args.producers;
-            let bad_lines = Arc::clone(&bad_lines);
             let recording = FileRecording { input, parser, producers, rate, bad_lines };
             record_file::start(recording, &recorder)?;
         }
@@ -127,7 +126,7 @@ pub(super) fn run(args: &Args) -> Result<Outcome, CliError> {
         began,
         measured,
         ack_ns,
-        bad_lines: bad_lines.count(),
+        bad_lines: &bad_lines,
         run_id: session.run_id(),
         parent_run_id: session.parent_run_id(),
         path: session.path().to_owned(),
@@ -137,14 +136,43 @@ pub(super) fn run(args: &Args) -> Result<Outcome, CliError> {
     let came_to = closed
         .and(portfolio.map(drop))
         .and_then(|()| failures.try_recv().map_or(Ok(()), Err))
-        .map(|()| if bad_lines.are_too_many() { Outcome::Findings } else { Outcome::Clean });
+        .and_then(|()| bad_lines.finish())
+        .map(|()| outcome(&report, &bad_lines, &config.writer));
     report.print(args.json).end(came_to)
+}
+
+/// Says what kept a sealed run from having all of its input.
+fn outcome(report: &Report, bad_lines: &BadLines, writer: &WriterConfig) -> Outcome {
+    let Report { entries, bad_lines: bad, not_captured, .. } = report;
+    let mut outcome = Outcome::Clean;
+    let mut found = |what: std::fmt::Arguments<'_>| {
+        tell(what);
+        outcome = Outcome::Findings;
+    };
+    if bad_lines.end_the_recording() {
+        found(format_args!("stopped early: more bad lines than allowed ({bad})"));
+    }
+    if *not_captured > 0 {
+        // The parser has checked all other limits.
+        found(format_args!(
+            "{not_captured} messages were not captured: one producer can use {} different topics \
+             and types; --names-max allows more",
+            writer.names_max
+        ));
+    }
+    if *entries == 0 && *bad > 0 {
+        found(format_args!("nothing was recorded: {bad} bad lines, and no good one"));
+    }
+    outcome
 }
 
 fn config(args: &Args) -> EventStoreConfig {
     let mut config = EventStoreConfig::new(&args.dir);
     config.index_kinds.clone_from(&args.key_kinds);
     args.engine.set_up(&mut config);
+    if let Some(names_max) = args.source.names_max {
+        config.writer.names_max = names_max;
+    }
     config.data_markers = args.markers.config();
     config.identity.binary_hash = format!("tapline {}", env!("CARGO_PKG_VERSION"));
     config
@@ -221,12 +249,12 @@ fn start_demo(entries: u64, strategies: u64, recorder: &Recorder<'_>) -> Result<
     Ok(())
 }
 
-struct Recorded {
+struct Recorded<'a> {
     portfolio: Option<PortfolioReport>,
     began: Instant,
     measured: Measured,
     ack_ns: Histogram<u64>,
-    bad_lines: u64,
+    bad_lines: &'a BadLines,
     run_id: RunId,
     parent_run_id: Option<RunId>,
     path: PathBuf,
@@ -235,7 +263,11 @@ struct Recorded {
 }
 
 /// Seals the run and reports on it. A halted run is also reported, but left unsealed.
-fn finish(args: &Args, session: RunSession, recorded: Recorded) -> (Report, Result<(), CliError>) {
+fn finish(
+    args: &Args,
+    session: RunSession,
+    recorded: Recorded<'_>,
+) -> (Report, Result<(), CliError>) {
     let halt = session.halt().clone();
     let closed = session.seal();
     let Recorded { portfolio, measured, bad_lines, run_id, parent_run_id, path, durable, .. } =
@@ -256,7 +288,9 @@ fn finish(args: &Args, session: RunSession, recorded: Recorded) -> (Report, Resu
         watermark,
         bytes_payload: measured.payload_bytes,
         bytes_file: std::fs::metadata(&path).map_or(0, |metadata| metadata.len()),
-        bad_lines,
+        bad_lines: bad_lines.count(),
+        not_captured: bad_lines.not_captured(),
+        bad_lines_file: bad_lines.file().map(|file| file.display().to_string()),
         root,
         elapsed_s,
         durable_per_s: entries as f64 / elapsed_s,

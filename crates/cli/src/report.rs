@@ -22,7 +22,13 @@ pub(super) struct Report {
     pub(super) watermark: u64,
     pub(super) bytes_payload: u64,
     pub(super) bytes_file: u64,
+    /// Lines that were not recorded, whatever kept them from it.
     pub(super) bad_lines: u64,
+    /// Messages among them that the engine refused.
+    pub(super) not_captured: u64,
+    /// Where bad lines were kept.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) bad_lines_file: Option<String>,
     /// Only for a sealed run.
     pub(super) root: Option<String>,
     pub(super) elapsed_s: f64,
@@ -112,6 +118,9 @@ impl Report {
             "entries    {} captured, {} bytes of payload, {} bad lines",
             self.entries, self.bytes_payload, self.bad_lines
         ));
+        if let Some(file) = &self.bad_lines_file {
+            out.line(format_args!("bad lines  appended to {file}"));
+        }
         out.line(format_args!("watermark  {}", self.watermark));
         out.line(format_args!(
             "durable    {:.0} entries/s over {:.3} s",

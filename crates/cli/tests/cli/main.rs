@@ -10,6 +10,7 @@ mod disk_full;
 mod disk_lost;
 mod disks;
 mod figures;
+mod input_forms;
 mod interrupt;
 mod lookup;
 mod ls;
