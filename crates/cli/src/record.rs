@@ -1,4 +1,4 @@
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use clap::Args as ClapArgs;
@@ -7,6 +7,7 @@ use hdrhistogram::Histogram;
 use tapline::capture::EncoderRegistry;
 use tapline::engine::{CloseReport, WriterConfig};
 use tapline::markers::{DataMarkerConfig, ExtractorRegistry};
+use tapline::read::{Direction, EventStoreReader};
 use tapline::session::{EventStoreConfig, RunSession};
 use tapline::{IndexKindError, IndexKinds, InstanceId, RegisteredComponents, RunId};
 use tapline_demo::{Portfolio, PortfolioCache, SnapshotFolder};
@@ -15,11 +16,12 @@ use super::Outcome;
 use super::bad_lines::BadLines;
 use super::engine_args::EngineArgs;
 use super::error::CliError;
+use super::fingerprint;
 use super::interrupts::stop_when_interrupted;
 use super::meter::AckMeter;
 use super::ndjson::{self, LineParser};
-use super::record_file::{self, FileRecording};
-use super::report::{PortfolioReport, Report};
+use super::record_file::{self, FileRecording, is_lifecycle};
+use super::report::{MarkersReport, PortfolioReport, Report};
 use super::snapshots::CacheKeeper;
 use super::source::{Ndjson, Source, SourceArgs};
 use super::stderr::tell;
@@ -174,7 +176,8 @@ fn config(args: &Args) -> EventStoreConfig {
         config.writer.names_max = names_max;
     }
     config.data_markers = args.markers.config();
-    config.identity.binary_hash = format!("tapline {}", env!("CARGO_PKG_VERSION"));
+    // Last, since the identity is no setting.
+    config.identity = fingerprint::identity(&config);
     config
 }
 
@@ -262,6 +265,22 @@ struct Recorded<'a> {
     durable: u64,
 }
 
+/// The payload of the captured messages in the sealed run at `path`. Of a message that several taps
+/// captured, it is known only to the log which one became its entry. `None` if the run cannot be
+/// read.
+fn payload_in_log(path: &Path) -> Option<u64> {
+    let reader = EventStoreReader::open_sealed_file(path).ok()?;
+    let mut scan = reader.scan(1, u64::MAX, Direction::Forward);
+    let mut bytes = 0;
+    while let Some(entry) = scan.next_ref() {
+        let entry = entry.ok()?;
+        if !is_lifecycle(entry.topic(), entry.payload_type()) {
+            bytes += entry.payload().len() as u64;
+        }
+    }
+    Some(bytes)
+}
+
 /// Seals the run and reports on it. A halted run is also reported, but left unsealed.
 fn finish(
     args: &Args,
@@ -280,13 +299,17 @@ fn finish(
         Err(error) => (durable, 1, None, None, Some(error)),
     };
     let entries = watermark.saturating_sub(lifecycle_entries);
+    let bytes_payload = match error {
+        None if measured.captured > entries => payload_in_log(&path),
+        _ => None,
+    };
     let report = Report {
         run_id,
         parent_run_id,
         instance_id: args.instance.to_string(),
         entries,
         watermark,
-        bytes_payload: measured.payload_bytes,
+        bytes_payload: bytes_payload.unwrap_or(measured.payload_bytes),
         bytes_file: std::fs::metadata(&path).map_or(0, |metadata| metadata.len()),
         bad_lines: bad_lines.count(),
         not_captured: bad_lines.not_captured(),
@@ -298,7 +321,7 @@ fn finish(
         ack_ns: (&recorded.ack_ns).into(),
         halted: halt.reason().map(Into::into),
         portfolio,
-        markers,
+        markers: markers.map(|counts| MarkersReport::new(counts, &path)),
         path,
     };
     let closed = match error {

@@ -91,7 +91,7 @@ fn deal_lines(
         match parsed {
             // Lifecycle entries belong to the run that they were scanned from. This run has its
             // own.
-            Ok(message) if is_lifecycle(&message) => {}
+            Ok(message) if is_lifecycle(&message.topic, &message.payload_type) => {}
             Ok(message) => {
                 let index = (message.producer % recording.producers) as usize;
                 let due = pace.as_mut().map(Pace::next_due);
@@ -171,8 +171,8 @@ fn maybe_unfinished(mut bad: BadLine) -> BadLine {
     bad
 }
 
-fn is_lifecycle(message: &InputMessage) -> bool {
-    let (topic, payload_type) = (&*message.topic, &*message.payload_type);
+/// True for the first entry of a run, and the last of one that was closed in order.
+pub(super) fn is_lifecycle(topic: &str, payload_type: &str) -> bool {
     is_run_ended(topic, payload_type)
         || (topic == RUN_STARTED_TOPIC && payload_type == RunSession::STARTED_TYPE)
 }

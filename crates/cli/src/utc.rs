@@ -10,6 +10,21 @@ pub(super) fn parse(text: &str) -> Option<UnixNanos> {
     u64::try_from(time.as_nanosecond()).ok().map(UnixNanos::new)
 }
 
+/// `2026-12-01T04:39:23.5Z`.
+pub(super) fn text(time: UnixNanos) -> String {
+    Timestamp::from_nanosecond(time.as_u64().into()).map_or_else(
+        // No 64-bit number of nanoseconds is out of its range.
+        |_| time.to_string(),
+        |time| time.to_string(),
+    )
+}
+
+/// Without the fraction of the second: `2026-12-01T04:39:23Z`.
+pub(super) fn text_to_the_second(time: UnixNanos) -> String {
+    const NANOS: u64 = 1_000_000_000;
+    text(UnixNanos::new(time.as_u64() / NANOS * NANOS))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -25,6 +40,14 @@ mod tests {
         ] {
             assert_eq!(parse(text), Some(UnixNanos::new(nanos)), "{text}");
         }
+    }
+
+    #[test]
+    fn times_are_shown_in_utc() {
+        let time = UnixNanos::new(1_703_548_799_123_456_789);
+        assert_eq!(text(time), "2023-12-25T23:59:59.123456789Z");
+        assert_eq!(text_to_the_second(time), "2023-12-25T23:59:59Z");
+        assert_eq!(text(UnixNanos::new(u64::MAX)), "2554-07-21T23:34:33.709551615Z");
     }
 
     #[test]

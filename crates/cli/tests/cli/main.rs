@@ -21,8 +21,10 @@ mod recover;
 mod retain;
 mod round_trip;
 mod rounds;
+mod run_names;
 mod running;
 mod scan;
+mod show;
 mod sources;
 mod support;
 #[cfg(unix)]
