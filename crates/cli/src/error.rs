@@ -98,7 +98,8 @@ fn how_to_seal(path: &Path, error: &CloseError) -> String {
     }
     let room = room_to_seal(std::fs::metadata(path).map_or(0, |metadata| metadata.len()));
     format!(
-        "make room on the disk, or raise the limit on file size (`ulimit -f`): {room} more are enough; then {seals}"
+        "make room on the disk, or raise the limit on file size (`ulimit -f`): {room} more are \
+         enough; then {seals}"
     )
 }
 

@@ -22,6 +22,7 @@ mod ndjson;
 mod output;
 mod pace;
 mod record;
+mod record_end;
 mod record_file;
 mod recover;
 mod report;

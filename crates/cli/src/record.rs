@@ -1,31 +1,26 @@
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use clap::Args as ClapArgs;
 use crossbeam_channel::unbounded;
-use hdrhistogram::Histogram;
 use tapline::capture::EncoderRegistry;
-use tapline::engine::{CloseReport, WriterConfig};
 use tapline::markers::{DataMarkerConfig, ExtractorRegistry};
-use tapline::read::{Direction, EventStoreReader};
 use tapline::session::{EventStoreConfig, RunSession};
-use tapline::{IndexKindError, IndexKinds, InstanceId, RegisteredComponents, RunId};
+use tapline::{IndexKindError, IndexKinds, InstanceId, RegisteredComponents};
 use tapline_demo::{Portfolio, PortfolioCache, SnapshotFolder};
 
 use super::Outcome;
-use super::bad_lines::BadLines;
 use super::engine_args::EngineArgs;
 use super::error::CliError;
 use super::fingerprint;
 use super::interrupts::stop_when_interrupted;
 use super::meter::AckMeter;
 use super::ndjson::{self, LineParser};
-use super::record_file::{self, FileRecording, is_lifecycle};
-use super::report::{MarkersReport, PortfolioReport, Report};
+use super::record_end::{Recorded, finish, outcome};
+use super::record_file::{self, FileRecording};
 use super::snapshots::CacheKeeper;
 use super::source::{Ndjson, Source, SourceArgs};
-use super::stderr::tell;
-use super::supervise::{Measured, supervise};
+use super::supervise::supervise;
 use super::tap::{Recorder, StopFlag};
 
 #[derive(ClapArgs)]
@@ -103,18 +98,7 @@ pub(super) fn run(args: &Args) -> Result<Outcome, CliError> {
     let (failed, failures) = unbounded();
     let (for_all, samples) = (stop.clone(), acks.samples());
     let recorder = Recorder { session: &session, stop: for_all, done, failed, samples };
-    match source {
-        Source::Ndjson(Ndjson { input, rate, bad_lines }) => {
-            let parser = LineParser::new(
-                config.registered_kinds().map_err(|error| open_error(args, error.into()))?,
-                config.writer.clone(),
-            );
-            let producers = args.producers;
-            let recording = FileRecording { input, parser, producers, rate, bad_lines };
-            record_file::start(recording, &recorder)?;
-        }
-        Source::Demo(demo) => start_demo(demo.entries, args.producers, &recorder)?,
-    }
+    start(source, args, &config, &recorder)?;
     // Drops the last sender, so that the end of the threads is noticed.
     drop(recorder);
     let durable_every = args.durable_every_ms.map(Duration::from_millis);
@@ -124,6 +108,7 @@ pub(super) fn run(args: &Args) -> Result<Outcome, CliError> {
         .map(|keeper| last_portfolio(&session, config.writer.close_timeout, keeper))
         .transpose();
     let recorded = Recorded {
+        instance_id: args.instance.to_string(),
         portfolio: portfolio.as_ref().ok().and_then(Option::as_ref).map(Into::into),
         began,
         measured,
@@ -134,38 +119,13 @@ pub(super) fn run(args: &Args) -> Result<Outcome, CliError> {
         path: session.path().to_owned(),
         durable: session.writer().watermark(),
     };
-    let (report, closed) = finish(args, session, recorded);
+    let (report, closed) = finish(session, recorded);
     let came_to = closed
         .and(portfolio.map(drop))
         .and_then(|()| failures.try_recv().map_or(Ok(()), Err))
         .and_then(|()| bad_lines.finish())
         .map(|()| outcome(&report, &bad_lines, &config.writer));
     report.print(args.json).end(came_to)
-}
-
-/// Says what kept a sealed run from having all of its input.
-fn outcome(report: &Report, bad_lines: &BadLines, writer: &WriterConfig) -> Outcome {
-    let Report { entries, bad_lines: bad, not_captured, .. } = report;
-    let mut outcome = Outcome::Clean;
-    let mut found = |what: std::fmt::Arguments<'_>| {
-        tell(what);
-        outcome = Outcome::Findings;
-    };
-    if bad_lines.end_the_recording() {
-        found(format_args!("stopped early: more bad lines than allowed ({bad})"));
-    }
-    if *not_captured > 0 {
-        // The parser has checked all other limits.
-        found(format_args!(
-            "{not_captured} messages were not captured: one producer can use {} different topics \
-             and types; --names-max allows more",
-            writer.names_max
-        ));
-    }
-    if *entries == 0 && *bad > 0 {
-        found(format_args!("nothing was recorded: {bad} bad lines, and no good one"));
-    }
-    outcome
 }
 
 fn config(args: &Args) -> EventStoreConfig {
@@ -239,6 +199,26 @@ fn file_extractors() -> ExtractorRegistry {
     registry
 }
 
+/// Starts the threads that record `source`.
+fn start(
+    source: Source,
+    args: &Args,
+    config: &EventStoreConfig,
+    recorder: &Recorder<'_>,
+) -> Result<(), CliError> {
+    let producers = args.producers;
+    match source {
+        Source::Ndjson(Ndjson { input, rate, bad_lines }) => {
+            let kinds = config.registered_kinds();
+            let kinds = kinds.map_err(|error| open_error(args, error.into()))?;
+            let parser = LineParser::new(kinds, config.writer.clone());
+            let recording = FileRecording { input, parser, producers, rate, bad_lines };
+            record_file::start(recording, recorder)
+        }
+        Source::Demo(demo) => start_demo(demo.entries, producers, recorder),
+    }
+}
+
 /// Starts the threads of the simulated node.
 fn start_demo(entries: u64, strategies: u64, recorder: &Recorder<'_>) -> Result<(), CliError> {
     for participant in tapline_demo::participants(entries, strategies) {
@@ -250,83 +230,4 @@ fn start_demo(entries: u64, strategies: u64, recorder: &Recorder<'_>) -> Result<
         })?;
     }
     Ok(())
-}
-
-struct Recorded<'a> {
-    portfolio: Option<PortfolioReport>,
-    began: Instant,
-    measured: Measured,
-    ack_ns: Histogram<u64>,
-    bad_lines: &'a BadLines,
-    run_id: RunId,
-    parent_run_id: Option<RunId>,
-    path: PathBuf,
-    /// The watermark before the seal.
-    durable: u64,
-}
-
-/// The payload of the captured messages in the sealed run at `path`. Of a message that several taps
-/// captured, it is known only to the log which one became its entry. `None` if the run cannot be
-/// read.
-fn payload_in_log(path: &Path) -> Option<u64> {
-    let reader = EventStoreReader::open_sealed_file(path).ok()?;
-    let mut scan = reader.scan(1, u64::MAX, Direction::Forward);
-    let mut bytes = 0;
-    while let Some(entry) = scan.next_ref() {
-        let entry = entry.ok()?;
-        if !is_lifecycle(entry.topic(), entry.payload_type()) {
-            bytes += entry.payload().len() as u64;
-        }
-    }
-    Some(bytes)
-}
-
-/// Seals the run and reports on it. A halted run is also reported, but left unsealed.
-fn finish(
-    args: &Args,
-    session: RunSession,
-    recorded: Recorded<'_>,
-) -> (Report, Result<(), CliError>) {
-    let halt = session.halt().clone();
-    let closed = session.seal();
-    let Recorded { portfolio, measured, bad_lines, run_id, parent_run_id, path, durable, .. } =
-        recorded;
-    let elapsed_s = recorded.began.elapsed().as_secs_f64();
-    let (watermark, lifecycle_entries, root, markers, error) = match closed {
-        Ok(CloseReport { watermark, root, markers, .. }) => {
-            (watermark, 2, Some(root.to_string()), markers, None)
-        }
-        Err(error) => (durable, 1, None, None, Some(error)),
-    };
-    let entries = watermark.saturating_sub(lifecycle_entries);
-    let bytes_payload = match error {
-        None if measured.captured > entries => payload_in_log(&path),
-        _ => None,
-    };
-    let report = Report {
-        run_id,
-        parent_run_id,
-        instance_id: args.instance.to_string(),
-        entries,
-        watermark,
-        bytes_payload: bytes_payload.unwrap_or(measured.payload_bytes),
-        bytes_file: std::fs::metadata(&path).map_or(0, |metadata| metadata.len()),
-        bad_lines: bad_lines.count(),
-        not_captured: bad_lines.not_captured(),
-        bad_lines_file: bad_lines.file().map(|file| file.display().to_string()),
-        root,
-        elapsed_s,
-        durable_per_s: entries as f64 / elapsed_s,
-        capture_ns: (&measured.capture_ns).into(),
-        ack_ns: (&recorded.ack_ns).into(),
-        halted: halt.reason().map(Into::into),
-        portfolio,
-        markers: markers.map(|counts| MarkersReport::new(counts, &path)),
-        path,
-    };
-    let closed = match error {
-        None => Ok(()),
-        Some(error) => Err(CliError::Close { path: report.path.clone(), error }),
-    };
-    (report, closed)
 }

@@ -138,7 +138,8 @@ fn print_text(out: &mut Output, swept: &SweepReport) {
     }
     for run_id in &swept.passed_over {
         out.line(format_args!(
-            "{run_id}: may hold what happened last, and is not sealed, see above; a run that opens now takes its place for good"
+            "{run_id}: may hold what happened last, and is not sealed, see above; a run that opens \
+             now takes its place for good"
         ));
     }
     match swept.parent_run_id {

@@ -38,8 +38,8 @@ pub(super) fn bytes(count: u64) -> String {
     if unit == "B" { format!("{count} B") } else { format!("{amount:.1} {unit}") }
 }
 
-/// The room that sealing a run of `bytes_file` may take, by which recovery is certain to end. With
-/// 16 keys an entry, the most there may be, it was less than a fifth.
+/// Room that is enough to seal a run of `bytes_file`. Most of it is for the index: with 16 keys in
+/// each entry, as many as there may be, and hardly any payload, it took less than a fifth.
 pub(super) fn room_to_seal(bytes_file: u64) -> String {
     bytes((bytes_file / 4).max(1 << 20))
 }
