@@ -48,3 +48,35 @@ impl Holder {
         process.exists() && !is_another
     }
 }
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::*;
+
+    /// True if an instance counts as held by the process `process_id` that ran `program`.
+    fn held_by(process_id: u32, program: &str) -> bool {
+        let folder = tempfile::tempdir().unwrap();
+        let line = format!(r#"{{"process_id":{process_id},"program":"{program}","since":17}}"#);
+        std::fs::write(folder.path().join("instance.lock"), line).unwrap();
+        is_held(folder.path())
+    }
+
+    #[test]
+    fn a_process_holds_an_instance_while_it_runs() {
+        let program = std::env::current_exe().unwrap();
+        let program = program.file_name().unwrap().to_str().unwrap();
+        assert!(held_by(std::process::id(), program));
+        assert!(!held_by(std::process::id(), "another"), "its number was used again");
+        let mut ended = std::process::Command::new("true").spawn().unwrap();
+        ended.wait().unwrap();
+        assert!(!held_by(ended.id(), "true"));
+    }
+
+    #[test]
+    fn nobody_holds_an_instance_without_a_line_in_its_lock_file() {
+        let folder = tempfile::tempdir().unwrap();
+        assert!(!is_held(folder.path()));
+        std::fs::write(folder.path().join("instance.lock"), "").unwrap();
+        assert!(!is_held(folder.path()));
+    }
+}
