@@ -131,6 +131,6 @@ fn print_table(out: &mut Output, rows: &[Row], args: &Args) {
         let watermark = row.watermark.map_or_else(|| "-".to_owned(), |seq| seq.to_string());
         let (status, size) = (row.status_text(), bytes(row.bytes_file));
         let line = format!("{run:<30} {started:<20} {status:<17} {watermark:>12} {size:>11}");
-        out.line(format_args!("{line}  {}", row.remark()));
+        out.line(format_args!("{}", format!("{line}  {}", row.remark()).trim_end()));
     }
 }

@@ -66,7 +66,10 @@ fn read(path: &Path) -> Result<Report<'_>, CliError> {
 fn print(out: &mut Output, report: &Report<'_>) {
     let RunManifest { run_id, instance_id, status, parent_run_id, .. } = &report.manifest;
     let manifest = &report.manifest;
-    let mut line = |name: &str, value: &str| out.line(format_args!("{name:<15} {value}"));
+    let mut line = |name: &str, value: &str| {
+        let value = if value.is_empty() { "none" } else { value };
+        out.line(format_args!("{name:<15} {value}"));
+    };
     line("run", &format!("{run_id} of {instance_id}"));
     line("status", &status.to_string());
     line("parent", &parent_run_id.map_or_else(|| "none".to_owned(), |parent| parent.to_string()));

@@ -31,6 +31,7 @@ fn all_that_the_manifest_has() {
         "watermark       5".to_owned(),
         format!("config          {}", manifest.config_hash),
         "index kinds     client_order_id, leg, venue_order_id".to_owned(),
+        "endpoints       none\n".to_owned(),
     ] {
         assert!(human.contains(&line), "no {line} in {human}");
     }
