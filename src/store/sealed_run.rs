@@ -41,6 +41,7 @@ pub fn open_sealed_file(path: &Path) -> Result<Arc<dyn RunReader>, OpenSealedErr
 /// that a crash left behind is read up to its last commit, which takes a repair in memory; one that
 /// is being recorded is [`FileError::InUse`].
 pub fn open_file(path: &Path) -> Result<Arc<dyn RunReader>, OpenSealedError> {
+    container::check_not_empty(path)?;
     match open_sealed_file(path) {
         Err(OpenSealedError::File(FileError::NotSealed { .. })) => {}
         opened => return opened,

@@ -13,10 +13,13 @@ pub(super) struct Batch {
     bytes: usize,
 }
 
-/// A message, and when to publish it; `None` means at once.
+/// A message on its way.
 pub(super) struct Dealt {
     pub(super) message: InputMessage,
+    /// When to publish it; `None` means at once.
     pub(super) due: Option<Instant>,
+    /// The bytes of its line, if they are to be kept should the engine refuse it.
+    pub(super) raw: Option<Box<[u8]>>,
 }
 
 /// Batches that may wait for a producer's thread. Two more are being filled and published.
@@ -29,9 +32,10 @@ const MESSAGES_MAX: usize = 256;
 const BYTES_MAX: usize = 256 << 10;
 
 impl Batch {
-    pub(super) fn push(&mut self, message: InputMessage, due: Option<Instant>) {
-        self.bytes += message.bytes_in_memory();
-        self.messages.push(Dealt { message, due });
+    pub(super) fn push(&mut self, dealt: Dealt) {
+        let raw_bytes = dealt.raw.as_ref().map_or(0, |raw| raw.len());
+        self.bytes += dealt.message.bytes_in_memory() + raw_bytes;
+        self.messages.push(dealt);
     }
 
     pub(super) fn is_full(&self) -> bool {

@@ -1,5 +1,6 @@
-use std::io;
-use std::path::PathBuf;
+use std::error::Error;
+use std::io::{self, ErrorKind};
+use std::path::{Path, PathBuf};
 
 use tapline::capture::CaptureError;
 use tapline::engine::{CloseError, ProducerError, WaitError};
@@ -12,25 +13,31 @@ use tapline::store::OpenSealedError;
 use tapline::{HaltReason, IndexKindError, ParseError};
 
 use super::snapshots::KeepError;
+use super::words::{recover_command, room_to_seal};
 
 /// Why a command could not do its work.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum CliError {
     #[error("cannot read {path}")]
     Input { path: String, source: io::Error },
-    #[error("cannot read {path} after line {line}")]
+    #[error("cannot read {path} after line {line}; what came before is recorded")]
     InputBrokeOff { path: String, line: u64, source: io::Error },
+    #[error("cannot keep bad lines in {path}; the recording ended there")]
+    KeepBadLine { path: PathBuf, source: io::Error },
     #[error("cannot write to stdout")]
     Output(#[source] io::Error),
     #[error("cannot list {path}")]
     List { path: PathBuf, source: io::Error },
     #[error(
-        "{text:?} is neither a run file nor the id of a run in {folder}; `tapline ls` lists runs"
+        "{name:?} is neither a run file nor the beginning of the id of a run in {folder}; \
+         `tapline ls` lists runs"
     )]
-    NoSuchRun { text: String, folder: PathBuf },
+    NoSuchRun { name: PathBuf, folder: PathBuf },
+    #[error("{beginning:?} begins the ids of several runs; give more of one: {ids}")]
+    SeveralRuns { beginning: String, ids: String },
     #[error("there is no index kind {name:?} in this run; it has: {known}")]
     UnknownKind { name: String, known: String },
-    #[error("cannot open a run in {dir}")]
+    #[error("cannot open a run in {dir}{}", how_to_open(.source))]
     Open { dir: PathBuf, source: Box<OpenError> },
     #[error(transparent)]
     Sweep(#[from] SweepError),
@@ -46,8 +53,8 @@ pub(super) enum CliError {
     Markers { path: PathBuf, source: MarkerStoreError },
     #[error(
         "run {path} could not be closed: {}; what it has is durable up to its watermark, and it is \
-         left unsealed",
-        error_chain(.error)
+         left unsealed; {}",
+        error_chain(.error), how_to_seal(.path, .error)
     )]
     Close { path: PathBuf, error: CloseError },
     #[error("cannot start a producer")]
@@ -73,7 +80,47 @@ pub(super) enum CliError {
 }
 
 impl CliError {
-    pub(super) fn read(path: &std::path::Path, source: impl Into<ReadError>) -> Self {
+    pub(super) fn read(path: &Path, source: impl Into<ReadError>) -> Self {
         Self::Read { path: path.to_owned(), source: source.into() }
     }
+}
+
+/// What to do about a run that was left unsealed.
+fn how_to_seal(path: &Path, error: &CloseError) -> String {
+    let command = recover_command(path);
+    let seals = format!("`{command}` or the next recording seals it");
+    let is_full = match error {
+        CloseError::Halted(reason) => matches!(reason, HaltReason::BackendDisk(_)),
+        error => is_full(error),
+    };
+    if !is_full {
+        return seals;
+    }
+    let room = room_to_seal(std::fs::metadata(path).map_or(0, |metadata| metadata.len()));
+    format!(
+        "make room on the disk, or raise the limit on file size (`ulimit -f`): {room} more are \
+         enough; then {seals}"
+    )
+}
+
+/// What to do about a disk without room for a new run.
+fn how_to_open(error: &OpenError) -> &'static str {
+    if is_full(error) {
+        "; make room on the disk, or raise the limit on file size (`ulimit -f`), and start again"
+    } else {
+        ""
+    }
+}
+
+/// True if there was no room on the disk, or a limit on file size was reached.
+fn is_full(error: &(dyn Error + 'static)) -> bool {
+    let full = [ErrorKind::StorageFull, ErrorKind::QuotaExceeded, ErrorKind::FileTooLarge];
+    let mut next = Some(error);
+    while let Some(error) = next {
+        if error.downcast_ref::<io::Error>().is_some_and(|error| full.contains(&error.kind())) {
+            return true;
+        }
+        next = error.source();
+    }
+    false
 }

@@ -1,9 +1,11 @@
-//! Lines of input: from a file or stdin, plain or compressed with zstd.
+//! Lines of input: from a file or stdin, plain or packed.
 
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, Cursor, Read};
+use std::io::{self, BufRead, BufReader, Read};
+use std::path::{Path, PathBuf};
 
 use super::error::CliError;
+use super::unpack::{Source, unpacked};
 
 /// An opened source of lines.
 pub(super) struct Input {
@@ -15,23 +17,29 @@ pub(super) struct Input {
 }
 
 enum Reader {
-    Ready(BufReader<Box<dyn Read + Send>>),
-    /// Stdin that has not been read yet. The first line tells if it is compressed, and may come
-    /// long after the run was opened.
+    Ready(BufReader<Source>),
+    /// A source whose first bytes may come long after the run was opened.
+    Later(Later),
+}
+
+enum Later {
     Stdin,
+    /// A FIFO or a device. Opening a FIFO waits for its writer.
+    Path(PathBuf),
 }
 
 /// A longer line is a bad line. It would exceed any record.
 const LINE_BYTES_MAX: u64 = 32 << 20;
 
 const BUFFER_BYTES: usize = 256 << 10;
-const ZSTD_MAGIC: [u8; 4] = [0x28, 0xB5, 0x2F, 0xFD];
 
 /// One line of input.
 pub(super) enum InputLine {
     /// Its number and text are available.
     Text,
-    /// It is longer than a line may be, and was skipped.
+    /// The last one. It has no line feed, so it may be incomplete.
+    Unterminated,
+    /// It is longer than a line may be. The text is its beginning; the rest was skipped.
     TooLong,
     /// There are no more lines.
     End,
@@ -39,14 +47,21 @@ pub(super) enum InputLine {
 
 impl Input {
     /// Opens the file `path`, or stdin for `-`. Fails if a file cannot be read. Does not wait for
-    /// stdin.
-    pub(super) fn open(path: &str) -> Result<Self, CliError> {
+    /// stdin or a FIFO.
+    pub(super) fn open(path: &Path) -> Result<Self, CliError> {
         if path == "-" {
-            return Ok(Self::new("stdin", Reader::Stdin));
+            return Ok(Self::new("stdin", Reader::Later(Later::Stdin)));
         }
-        File::open(path)
-            .and_then(|file| Self::reading(path, file, BUFFER_BYTES))
-            .map_err(|source| CliError::Input { path: path.to_owned(), source })
+        let name = path.display().to_string();
+        Self::open_path(&name, path).map_err(|source| CliError::Input { path: name, source })
+    }
+
+    fn open_path(name: &str, path: &Path) -> io::Result<Self> {
+        let kind = path.metadata()?.file_type();
+        if kind.is_file() || kind.is_dir() {
+            return Self::reading(name, File::open(path)?, BUFFER_BYTES);
+        }
+        Ok(Self::new(name, Reader::Later(Later::Path(path.to_owned()))))
     }
 
     /// Reads lines from `source` through a buffer. Messages call it `name`.
@@ -55,7 +70,8 @@ impl Input {
         source: impl Read + Send + 'static,
         buffer_bytes: usize,
     ) -> io::Result<Self> {
-        Ok(Self::new(name, Reader::Ready(unpacked(source, buffer_bytes)?)))
+        let text = BufReader::with_capacity(buffer_bytes, unpacked(source)?);
+        Ok(Self::new(name, Reader::Ready(text)))
     }
 
     fn new(name: &str, reader: Reader) -> Self {
@@ -77,56 +93,53 @@ impl Input {
     pub(super) fn has_line(&self) -> bool {
         match &self.reader {
             Reader::Ready(reader) => reader.buffer().contains(&b'\n'),
-            Reader::Stdin => false,
+            Reader::Later(_) => false,
         }
     }
 
     /// Reads the next line into `text`, without its line feed.
     pub(super) fn next(&mut self, text: &mut Vec<u8>) -> Result<InputLine, CliError> {
-        self.try_next(text).map_err(|source| {
-            let (path, line) = (self.name.clone(), self.line);
-            CliError::InputBrokeOff { path, line, source }
+        self.try_next(text).map_err(|source| match (self.name.clone(), self.line) {
+            (path, 0) => CliError::Input { path, source },
+            (path, line) => CliError::InputBrokeOff { path, line, source },
         })
     }
 
     fn try_next(&mut self, text: &mut Vec<u8>) -> io::Result<InputLine> {
         text.clear();
-        if let Reader::Stdin = self.reader {
-            self.reader = Reader::Ready(unpacked(io::stdin(), BUFFER_BYTES)?);
-        }
-        let Reader::Ready(reader) = &mut self.reader else {
-            unreachable!("stdin has just been made ready");
-        };
-        let read = reader.take(self.line_bytes_max).read_until(b'\n', text)?;
+        let line_bytes_max = self.line_bytes_max;
+        let reader = self.reader.ready()?;
+        let read = reader.take(line_bytes_max).read_until(b'\n', text)?;
         if read == 0 {
             return Ok(InputLine::End);
         }
-        if text.last() == Some(&b'\n') {
+        let line = if text.last() == Some(&b'\n') {
             text.pop();
-        } else if read as u64 == self.line_bytes_max {
+            InputLine::Text
+        } else if read as u64 == line_bytes_max {
             reader.skip_until(b'\n')?;
-            self.line += 1;
-            return Ok(InputLine::TooLong);
-        }
+            InputLine::TooLong
+        } else {
+            InputLine::Unterminated
+        };
         self.line += 1;
-        Ok(InputLine::Text)
+        Ok(line)
     }
 }
 
-/// Reads from `source`, through a decoder if it begins like zstd.
-fn unpacked(
-    mut source: impl Read + Send + 'static,
-    buffer_bytes: usize,
-) -> io::Result<BufReader<Box<dyn Read + Send>>> {
-    // A pipe may deliver its first bytes one by one.
-    let mut start = Vec::new();
-    (&mut source).take(ZSTD_MAGIC.len() as u64).read_to_end(&mut start)?;
-    let is_packed = start == ZSTD_MAGIC;
-    let whole = Cursor::new(start).chain(source);
-    let reader: Box<dyn Read + Send> = if is_packed {
-        Box::new(zstd::stream::read::Decoder::new(whole)?)
-    } else {
-        Box::new(whole)
-    };
-    Ok(BufReader::with_capacity(buffer_bytes, reader))
+impl Reader {
+    /// The reader of the text. Opens a source that was left for later.
+    fn ready(&mut self) -> io::Result<&mut BufReader<Source>> {
+        if let Self::Later(later) = self {
+            let text = match later {
+                Later::Stdin => unpacked(io::stdin())?,
+                Later::Path(path) => unpacked(File::open(path)?)?,
+            };
+            *self = Self::Ready(BufReader::with_capacity(BUFFER_BYTES, text));
+        }
+        match self {
+            Self::Ready(reader) => Ok(reader),
+            Self::Later(_) => unreachable!("it has just been made ready"),
+        }
+    }
 }

@@ -2,13 +2,16 @@
 //!
 //! Exit codes: 0 all right, 1 something wrong was found, 2 the command could not do its work.
 
+mod bad_lines;
 mod batch;
 mod bench;
 mod engine_args;
 mod error;
+mod fingerprint;
 #[cfg(feature = "fuzzing")]
 #[doc(hidden)]
 pub mod fuzzing;
+mod holder;
 mod input;
 mod interrupts;
 mod lookup;
@@ -19,29 +22,36 @@ mod ndjson;
 mod output;
 mod pace;
 mod record;
+mod record_end;
 mod record_file;
 mod recover;
 mod report;
 mod retain;
 mod run_arg;
 mod scan;
+mod show;
 mod snapshots;
 mod source;
 mod spinner;
 mod stderr;
 mod supervise;
 mod tap;
+mod unpack;
+mod utc;
 mod verify;
 mod verify_progress;
 mod verify_runs;
 mod verify_worker;
+mod words;
 mod worker;
 
+use std::io::IsTerminal;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use tapline::internals::error_chain;
 
+use interrupts::survive_file_size_limit;
 use stderr::tell;
 
 #[derive(Parser)]
@@ -57,6 +67,8 @@ enum Command {
     Record(record::Args),
     /// List an instance's runs
     Ls(ls::Args),
+    /// Show what is known about a run: its manifest, snapshot anchor, root and size
+    Show(show::Args),
     /// Print a run's entries as NDJSON that `record --input -`, with the same --key-kind, accepts
     /// again
     Scan(scan::Args),
@@ -87,16 +99,25 @@ enum Outcome {
     Findings,
 }
 
+/// True if stderr is a terminal, and nobody asked for no colors.
+fn wants_colors() -> bool {
+    let asked_for_none = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    std::io::stderr().is_terminal() && !asked_for_none
+}
+
 /// Runs the program with the process's arguments.
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
+    survive_file_size_limit();
     let log = tracing_subscriber::fmt().with_writer(std::io::stderr).with_target(false);
+    let log = log.with_ansi(wants_colors());
     // If a line of the log cannot be written, a complaint about that cannot either, and would
     // panic.
     log.log_internal_errors(false).init();
     let outcome = match cli.command {
         Command::Record(args) => record::run(&args),
         Command::Ls(args) => ls::run(&args),
+        Command::Show(args) => show::run(&args),
         Command::Scan(args) => scan::run(&args),
         Command::Lookup(args) => lookup::run(&args),
         Command::Recover(args) => recover::run(&args),

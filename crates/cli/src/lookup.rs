@@ -1,3 +1,5 @@
+use std::path::PathBuf;
+
 use clap::Args as ClapArgs;
 use serde::Serialize;
 use tapline::read::EventStoreReader;
@@ -10,8 +12,8 @@ use super::stderr::tell;
 
 #[derive(ClapArgs)]
 pub(super) struct Args {
-    /// Run file, or run id
-    run: String,
+    /// Run file, run id or its beginning, or `latest`
+    run: PathBuf,
     /// Index kind: `client_order_id`, `venue_order_id`, or one registered for the run
     kind: String,
     /// The key

@@ -5,6 +5,7 @@ use clap::Args as ClapArgs;
 use serde::Serialize;
 use tapline::internals::sidecar_path;
 use tapline::markers::{MarkerFold, MarkerReader, MarkerStoreError};
+use tapline::read::EventStoreReader;
 use tapline::{
     DataMarkerClass, MarkerManifest, RunId, RunStatus, StreamCursor, StreamDictEntry, UnixNanos,
 };
@@ -13,13 +14,15 @@ use super::Outcome;
 use super::error::CliError;
 use super::output::Output;
 use super::run_arg::Place;
+use super::utc;
+use super::words::path_text;
 
 #[derive(ClapArgs)]
 pub(super) struct Args {
-    /// Run file, or run id
-    run: String,
+    /// Run file, run id or its beginning, or `latest`
+    run: PathBuf,
     /// What had been seen when this entry was captured; at the end of the run where it is not given
-    #[arg(long, value_name = "SEQ")]
+    #[arg(long, value_name = "SEQ", value_parser = clap::value_parser!(u64).range(1..))]
     at: Option<u64>,
     #[command(flatten)]
     place: Place,
@@ -30,6 +33,7 @@ pub(super) struct Args {
 
 #[derive(Serialize)]
 struct Report<'a> {
+    #[serde(serialize_with = "path_text")]
     path: &'a Path,
     run_id: RunId,
     status: RunStatus,
@@ -54,7 +58,11 @@ struct Row {
 }
 
 pub(super) fn run(args: &Args) -> Result<Outcome, CliError> {
-    let path = sidecar_path(&args.place.resolve(&args.run)?);
+    let run = args.place.resolve(&args.run)?;
+    if let Some(at) = args.at {
+        check_entry(&run, at)?;
+    }
+    let path = sidecar_path(&run);
     let (manifest, streams, fold) = read(&path, args.at.unwrap_or(u64::MAX))
         .map_err(|source| CliError::Markers { path: PathBuf::from(&path), source })?;
     let report = Report {
@@ -75,6 +83,17 @@ pub(super) fn run(args: &Args) -> Result<Outcome, CliError> {
         print(&mut out, &report);
     }
     out.end(Ok(Outcome::Clean))
+}
+
+/// Fails if the run ends before the entry `at`.
+fn check_entry(run: &Path, at: u64) -> Result<(), CliError> {
+    let reader = EventStoreReader::open_sealed_file(run)?;
+    let last = reader.watermark().map_err(|error| CliError::read(run, error))?;
+    if at > last {
+        let what = format!("{} has no entry {at}; its last is {last}", run.display());
+        return Err(CliError::Usage(what));
+    }
+    Ok(())
 }
 
 fn read(
@@ -108,7 +127,7 @@ fn print(out: &mut Output, report: &Report<'_>) {
         out.line(format_args!("  {missing} markers are missing before: counts may lag behind"));
     }
     for Row { data_cls, identifier, count, ts_init_hi, .. } in &report.streams {
-        let hi = ts_init_hi.map_or_else(|| "-".to_owned(), |hi| hi.to_string());
+        let hi = ts_init_hi.map_or_else(|| "-".to_owned(), utc::text);
         out.line(format_args!("  {data_cls:<12} {identifier:<24} {count:>12}  up to {hi}"));
     }
 }

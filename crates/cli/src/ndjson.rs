@@ -5,7 +5,7 @@ use std::fmt;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use serde::de::{MapAccess, Visitor};
+use serde::de::{self, MapAccess, Unexpected, Visitor};
 use serde::ser::SerializeMap;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::value::RawValue;
@@ -17,6 +17,9 @@ use tapline::internals::format::{KEY_HEADER_BYTES, LINE_BYTES};
 use tapline::markers::{DataPoint, Extractor};
 use tapline::read::EntryRef;
 use tapline::{DataMarkerClass, Headers, IndexKind, IndexKinds, UnixNanos};
+
+use super::bad_lines::BadLine;
+use super::utc;
 
 /// A message from a line of input.
 #[derive(Debug, PartialEq)]
@@ -43,28 +46,13 @@ impl InputMessage {
     }
 }
 
-/// A line that is no message.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct BadLine {
-    pub(super) line: u64,
-    /// In bytes, from 1.
-    pub(super) column: usize,
-    pub(super) what: String,
-}
-
-impl fmt::Display for BadLine {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "line {}, column {}: {}", self.line, self.column, self.what)
-    }
-}
-
 #[derive(Deserialize)]
 struct RawLine<'a> {
     #[serde(borrow)]
     topic: Cow<'a, str>,
     #[serde(borrow, rename = "type")]
     payload_type: Cow<'a, str>,
-    ts_init: Option<u64>,
+    ts_init: Option<TsInit>,
     #[serde(borrow, default, deserialize_with = "present")]
     payload: Option<&'a RawValue>,
     #[serde(borrow)]
@@ -107,6 +95,34 @@ impl<'de: 'a, 'a> Deserialize<'de> for RawKeys<'a> {
             }
         }
         from.deserialize_map(Keys)
+    }
+}
+
+/// Nanoseconds since 1970, or a time as text.
+struct TsInit(UnixNanos);
+
+impl<'de> Deserialize<'de> for TsInit {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        struct Time;
+
+        impl Visitor<'_> for Time {
+            type Value = TsInit;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("nanoseconds since 1970, or text such as \"2026-12-01T04:39:23.5Z\"")
+            }
+
+            fn visit_u64<E: de::Error>(self, nanos: u64) -> Result<TsInit, E> {
+                Ok(TsInit(UnixNanos::new(nanos)))
+            }
+
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<TsInit, E> {
+                utc::parse(text)
+                    .map(TsInit)
+                    .ok_or_else(|| E::invalid_value(Unexpected::Str(text), &self))
+            }
+        }
+        from.deserialize_any(Time)
     }
 }
 
@@ -179,7 +195,7 @@ impl LineParser {
             producer: raw.producer.unwrap_or(0),
             topic: raw.topic.into_owned(),
             payload_type: raw.payload_type.into_owned(),
-            ts_init: raw.ts_init.map(UnixNanos::new),
+            ts_init: raw.ts_init.map(|TsInit(ts_init)| ts_init),
             payload,
             headers: Headers { correlation_id: raw.correlation_id, causation_id: raw.causation_id },
             keys,

@@ -1,28 +1,26 @@
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use clap::Args as ClapArgs;
 use crossbeam_channel::unbounded;
-use hdrhistogram::Histogram;
 use tapline::capture::EncoderRegistry;
-use tapline::engine::CloseReport;
 use tapline::markers::{DataMarkerConfig, ExtractorRegistry};
 use tapline::session::{EventStoreConfig, RunSession};
-use tapline::{IndexKindError, IndexKinds, InstanceId, RegisteredComponents, RunId};
+use tapline::{IndexKindError, IndexKinds, InstanceId, RegisteredComponents};
 use tapline_demo::{Portfolio, PortfolioCache, SnapshotFolder};
 
 use super::Outcome;
 use super::engine_args::EngineArgs;
 use super::error::CliError;
+use super::fingerprint;
 use super::interrupts::stop_when_interrupted;
 use super::meter::AckMeter;
 use super::ndjson::{self, LineParser};
-use super::record_file::{self, BadLines, FileRecording};
-use super::report::{PortfolioReport, Report};
+use super::record_end::{Recorded, finish, outcome};
+use super::record_file::{self, FileRecording};
 use super::snapshots::CacheKeeper;
 use super::source::{Ndjson, Source, SourceArgs};
-use super::supervise::{Measured, supervise};
+use super::supervise::supervise;
 use super::tap::{Recorder, StopFlag};
 
 #[derive(ClapArgs)]
@@ -90,8 +88,7 @@ pub(super) fn run(args: &Args) -> Result<Outcome, CliError> {
     let halt = session.halt().clone();
     let began = Instant::now();
 
-    let strict = matches!(&source, Source::Ndjson(ndjson) if ndjson.strict);
-    let bad_lines = Arc::new(BadLines::new(strict));
+    let bad_lines = source.bad_lines();
     let keep = |(cache, every)| {
         let anchorer = session.snapshot_anchorer();
         CacheKeeper::start(session.follow(cache), anchorer, every)
@@ -101,19 +98,7 @@ pub(super) fn run(args: &Args) -> Result<Outcome, CliError> {
     let (failed, failures) = unbounded();
     let (for_all, samples) = (stop.clone(), acks.samples());
     let recorder = Recorder { session: &session, stop: for_all, done, failed, samples };
-    match source {
-        Source::Ndjson(Ndjson { input, rate, .. }) => {
-            let parser = LineParser::new(
-                config.registered_kinds().map_err(|error| open_error(args, error.into()))?,
-                config.writer.clone(),
-            );
-            let producers = args.producers;
-            let bad_lines = Arc::clone(&bad_lines);
-            let recording = FileRecording { input, parser, producers, rate, bad_lines };
-            record_file::start(recording, &recorder)?;
-        }
-        Source::Demo(demo) => start_demo(demo.entries, args.producers, &recorder)?,
-    }
+    start(source, args, &config, &recorder)?;
     // Drops the last sender, so that the end of the threads is noticed.
     drop(recorder);
     let durable_every = args.durable_every_ms.map(Duration::from_millis);
@@ -123,21 +108,23 @@ pub(super) fn run(args: &Args) -> Result<Outcome, CliError> {
         .map(|keeper| last_portfolio(&session, config.writer.close_timeout, keeper))
         .transpose();
     let recorded = Recorded {
+        instance_id: args.instance.to_string(),
         portfolio: portfolio.as_ref().ok().and_then(Option::as_ref).map(Into::into),
         began,
         measured,
         ack_ns,
-        bad_lines: bad_lines.count(),
+        bad_lines: &bad_lines,
         run_id: session.run_id(),
         parent_run_id: session.parent_run_id(),
         path: session.path().to_owned(),
         durable: session.watermark(),
     };
-    let (report, closed) = finish(args, session, recorded);
+    let (report, closed) = finish(session, recorded);
     let came_to = closed
         .and(portfolio.map(drop))
         .and_then(|()| failures.try_recv().map_or(Ok(()), Err))
-        .map(|()| if bad_lines.are_too_many() { Outcome::Findings } else { Outcome::Clean });
+        .and_then(|()| bad_lines.finish())
+        .map(|()| outcome(&report, &bad_lines, &config.writer));
     report.print(args.json).end(came_to)
 }
 
@@ -145,8 +132,12 @@ fn config(args: &Args) -> EventStoreConfig {
     let mut config = EventStoreConfig::new(&args.dir);
     config.index_kinds.clone_from(&args.key_kinds);
     args.engine.set_up(&mut config);
+    if let Some(names_max) = args.source.names_max {
+        config.writer.names_max = names_max;
+    }
     config.data_markers = args.markers.config();
-    config.identity.binary_hash = format!("tapline {}", env!("CARGO_PKG_VERSION"));
+    // Last, since the identity is no setting.
+    config.identity = fingerprint::identity(&config);
     config
 }
 
@@ -208,6 +199,26 @@ fn file_extractors() -> ExtractorRegistry {
     registry
 }
 
+/// Starts the threads that record `source`.
+fn start(
+    source: Source,
+    args: &Args,
+    config: &EventStoreConfig,
+    recorder: &Recorder<'_>,
+) -> Result<(), CliError> {
+    let producers = args.producers;
+    match source {
+        Source::Ndjson(Ndjson { input, rate, bad_lines }) => {
+            let kinds = config.registered_kinds();
+            let kinds = kinds.map_err(|error| open_error(args, error.into()))?;
+            let parser = LineParser::new(kinds, config.writer.clone());
+            let recording = FileRecording { input, parser, producers, rate, bad_lines };
+            record_file::start(recording, recorder)
+        }
+        Source::Demo(demo) => start_demo(demo.entries, producers, recorder),
+    }
+}
+
 /// Starts the threads of the simulated node.
 fn start_demo(entries: u64, strategies: u64, recorder: &Recorder<'_>) -> Result<(), CliError> {
     for participant in tapline_demo::participants(entries, strategies) {
@@ -219,57 +230,4 @@ fn start_demo(entries: u64, strategies: u64, recorder: &Recorder<'_>) -> Result<
         })?;
     }
     Ok(())
-}
-
-struct Recorded {
-    portfolio: Option<PortfolioReport>,
-    began: Instant,
-    measured: Measured,
-    ack_ns: Histogram<u64>,
-    bad_lines: u64,
-    run_id: RunId,
-    parent_run_id: Option<RunId>,
-    path: PathBuf,
-    /// The watermark before the seal.
-    durable: u64,
-}
-
-/// Seals the run and reports on it. A halted run is also reported, but left unsealed.
-fn finish(args: &Args, session: RunSession, recorded: Recorded) -> (Report, Result<(), CliError>) {
-    let halt = session.halt().clone();
-    let closed = session.seal();
-    let Recorded { portfolio, measured, bad_lines, run_id, parent_run_id, path, durable, .. } =
-        recorded;
-    let elapsed_s = recorded.began.elapsed().as_secs_f64();
-    let (watermark, lifecycle_entries, root, markers, error) = match closed {
-        Ok(CloseReport { watermark, root, markers, .. }) => {
-            (watermark, 2, Some(root.to_string()), markers, None)
-        }
-        Err(error) => (durable, 1, None, None, Some(error)),
-    };
-    let entries = watermark.saturating_sub(lifecycle_entries);
-    let report = Report {
-        run_id,
-        parent_run_id,
-        instance_id: args.instance.to_string(),
-        entries,
-        watermark,
-        bytes_payload: measured.payload_bytes,
-        bytes_file: std::fs::metadata(&path).map_or(0, |metadata| metadata.len()),
-        bad_lines,
-        root,
-        elapsed_s,
-        durable_per_s: entries as f64 / elapsed_s,
-        capture_ns: (&measured.capture_ns).into(),
-        ack_ns: (&recorded.ack_ns).into(),
-        halted: halt.reason().map(Into::into),
-        portfolio,
-        markers,
-        path,
-    };
-    let closed = match error {
-        None => Ok(()),
-        Some(error) => Err(CliError::Close { path: report.path.clone(), error }),
-    };
-    (report, closed)
 }

@@ -2,7 +2,6 @@
 //! threads.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
@@ -11,59 +10,13 @@ use tapline::bus::{BusError, MessageBus, TapRefusal};
 use tapline::capture::CaptureError;
 use tapline::internals::{RUN_STARTED_TOPIC, error_chain, is_run_ended};
 
+use super::bad_lines::{BadLine, BadLines};
 use super::batch::{BATCHES_WAITING, Batch, Dealt};
 use super::error::CliError;
 use super::input::{Input, InputLine};
-use super::ndjson::{BadLine, InputMessage, LineParser};
+use super::ndjson::{InputMessage, LineParser};
 use super::pace::{self, Pace};
-use super::stderr::tell;
 use super::tap::{Recorder, StopFlag, to_its_end};
-
-/// Lines that were no messages, and what to do about them.
-pub(super) struct BadLines {
-    count: AtomicU64,
-    /// The number of the first bad line. The engine finds some later than others, so they do not
-    /// come in order.
-    first: AtomicU64,
-    strict: bool,
-}
-
-/// Further bad lines are only counted.
-const BAD_LINES_SHOWN_MAX: u64 = 100;
-
-impl BadLines {
-    pub(super) fn new(strict: bool) -> Self {
-        Self { count: AtomicU64::new(0), first: AtomicU64::new(u64::MAX), strict }
-    }
-
-    pub(super) fn count(&self) -> u64 {
-        // Relaxed: the number stands alone.
-        self.count.load(Ordering::Relaxed)
-    }
-
-    /// True if there was a bad line and none is allowed. Then no later line is read; earlier lines
-    /// are still recorded.
-    pub(super) fn are_too_many(&self) -> bool {
-        self.strict && self.count() > 0
-    }
-
-    /// True if recording has ended before line `number`. It ends at the first bad line if none is
-    /// allowed.
-    fn end_before(&self, number: u64) -> bool {
-        // Relaxed: the number stands alone.
-        self.strict && self.first.load(Ordering::Relaxed) < number
-    }
-
-    /// Reports a bad line.
-    fn report(&self, bad: &BadLine) {
-        self.first.fetch_min(bad.line, Ordering::Relaxed);
-        match self.count.fetch_add(1, Ordering::Relaxed) {
-            shown if shown < BAD_LINES_SHOWN_MAX => tell(bad),
-            BAD_LINES_SHOWN_MAX => tell("further bad lines are counted, but not shown"),
-            _ => {}
-        }
-    }
-}
 
 /// What the threads of a recording from a file share.
 pub(super) struct FileRecording {
@@ -138,17 +91,19 @@ fn deal_lines(
         match parsed {
             // Lifecycle entries belong to the run that they were scanned from. This run has its
             // own.
-            Ok(message) if is_lifecycle(&message) => {}
+            Ok(message) if is_lifecycle(&message.topic, &message.payload_type) => {}
             Ok(message) => {
                 let index = (message.producer % recording.producers) as usize;
-                batches[index].push(message, pace.as_mut().map(Pace::next_due));
+                let due = pace.as_mut().map(Pace::next_due);
+                let raw = recording.bad_lines.are_kept().then(|| text.as_slice().into());
+                batches[index].push(Dealt { message, due, raw });
                 if batches[index].is_full() && !hand_over(index, batches, queues) {
                     return Ok(());
                 }
             }
-            Err(bad) => recording.bad_lines.report(&bad),
+            Err(bad) => recording.bad_lines.report(&bad, &text),
         }
-        if stop.is_set() || recording.bad_lines.are_too_many() {
+        if stop.is_set() || recording.bad_lines.end_the_recording() {
             return Ok(());
         }
     }
@@ -198,13 +153,26 @@ pub(super) fn next_message(
             let what = "the line is too long".to_owned();
             Next::Message(Err(BadLine { line: number, column: 1, what }))
         }
-        InputLine::Text if text.iter().all(u8::is_ascii_whitespace) => Next::Blank,
+        InputLine::Text | InputLine::Unterminated if is_blank(text) => Next::Blank,
         InputLine::Text => Next::Message(parser.parse(number, text)),
+        InputLine::Unterminated => {
+            Next::Message(parser.parse(number, text).map_err(maybe_unfinished))
+        }
     })
 }
 
-fn is_lifecycle(message: &InputMessage) -> bool {
-    let (topic, payload_type) = (&*message.topic, &*message.payload_type);
+fn is_blank(text: &[u8]) -> bool {
+    text.iter().all(u8::is_ascii_whitespace)
+}
+
+/// The last line of an input whose writer may have been cut off.
+fn maybe_unfinished(mut bad: BadLine) -> BadLine {
+    bad.what.push_str("; this last line has no line feed and may be unfinished");
+    bad
+}
+
+/// True for the first entry of a run, and the last of one that was closed in order.
+pub(super) fn is_lifecycle(topic: &str, payload_type: &str) -> bool {
     is_run_ended(topic, payload_type)
         || (topic == RUN_STARTED_TOPIC && payload_type == RunSession::STARTED_TYPE)
 }
@@ -218,7 +186,7 @@ fn publish_all(bus: &MessageBus, stop: &StopFlag, batches: &Receiver<Batch>, bad
             Err(RecvTimeoutError::Timeout) => continue,
             Err(RecvTimeoutError::Disconnected) => return,
         };
-        for Dealt { message, due } in &batch.messages {
+        for Dealt { message, due, raw } in &batch.messages {
             let is_due = |due| pace::wait_until(due, stop);
             if bad_lines.end_before(message.line)
                 || !due.is_none_or(is_due)
@@ -228,7 +196,9 @@ fn publish_all(bus: &MessageBus, stop: &StopFlag, batches: &Receiver<Batch>, bad
             }
             match publish(bus, message) {
                 Ok(()) => {}
-                Err(Refusal::Bad(bad)) => bad_lines.report(&bad),
+                Err(Refusal::Bad(bad)) => {
+                    bad_lines.report_not_captured(&bad, raw.as_deref().unwrap_or_default());
+                }
                 // The run is halted. Its signal has the reason.
                 Err(Refusal::Final) => return stop.set(),
             }

@@ -1,25 +1,26 @@
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args as ClapArgs;
 use serde::Serialize;
 use tapline::internals::recover_predecessors_with;
 use tapline::read::Finding;
-use tapline::runs::{SkippedFile, SweepReport};
+use tapline::runs::{SkipKind, SkippedFile, SweepReport};
 use tapline::{RunId, RunStatus};
 
 use super::Outcome;
 use super::error::CliError;
 use super::output::Output;
-use super::run_arg::Instance;
+use super::run_arg::Place;
 use super::spinner::spinner;
+use super::words::{path_text, room_to_seal};
 
 #[derive(ClapArgs)]
 pub(super) struct Args {
-    /// Folder of the runs
-    #[arg(default_value = "./runs")]
-    dir: PathBuf,
+    /// Folder of the runs, as with --dir
+    #[arg(value_name = "DIR", conflicts_with = "dir")]
+    folder: Option<PathBuf>,
     #[command(flatten)]
-    instance: Instance,
+    place: Place,
     /// Print one JSON object
     #[arg(long)]
     json: bool,
@@ -30,28 +31,37 @@ struct Report<'a> {
     recovered: Vec<Recovered<'a>>,
     parent_run_id: Option<RunId>,
     passed_over: &'a [RunId],
-    skipped: &'a [SkippedFile],
+    skipped: Vec<Skipped<'a>>,
+}
+
+#[derive(Serialize)]
+struct Skipped<'a> {
+    #[serde(serialize_with = "path_text")]
+    path: &'a Path,
+    kind: SkipKind,
+    error: &'a str,
 }
 
 #[derive(Serialize)]
 struct Recovered<'a> {
     run_id: RunId,
     status: RunStatus,
-    path: &'a PathBuf,
+    #[serde(serialize_with = "path_text")]
+    path: &'a Path,
     watermark: u64,
     root: String,
     findings: &'a [Finding],
 }
 
 pub(super) fn run(args: &Args) -> Result<Outcome, CliError> {
-    let Args { dir, instance, json } = args;
-    let folder = dir.join(instance.instance.as_str());
-    if !folder.is_dir() {
-        // The sweep would make the folder. But a mistyped name is not an instance without runs.
-        return Err(CliError::Usage(format!("there is no folder {}", folder.display())));
+    let mut place = args.place.clone();
+    if let Some(folder) = &args.folder {
+        place.dir.clone_from(folder);
     }
+    // The sweep would make the folder.
+    place.check_folder()?;
     let progress = spinner();
-    let swept = recover_predecessors_with(dir, &instance.instance, |seen| {
+    let swept = recover_predecessors_with(&place.dir, &place.instance, |seen| {
         let (path, entries) = (seen.path.display(), seen.entries_scanned);
         progress.set_message(format!("{path}: {entries} entries scanned"));
         progress.tick();
@@ -59,7 +69,7 @@ pub(super) fn run(args: &Args) -> Result<Outcome, CliError> {
     progress.finish_and_clear();
     let swept = swept?;
     let mut out = Output::stdout();
-    if *json {
+    if args.json {
         out.json_line(&report(&swept));
     } else {
         print_text(&mut out, &swept);
@@ -83,13 +93,36 @@ fn report(swept: &SweepReport) -> Report<'_> {
         recovered: recovered.collect(),
         parent_run_id: swept.parent_run_id,
         passed_over: &swept.passed_over,
-        skipped: &swept.skipped,
+        skipped: swept.skipped.iter().map(skipped).collect(),
+    }
+}
+
+fn skipped(file: &SkippedFile) -> Skipped<'_> {
+    let SkippedFile { path, kind, error } = file;
+    Skipped { path, kind: *kind, error }
+}
+
+/// What to do about a skipped file.
+fn advice(file: &SkippedFile) -> String {
+    const AGAIN: &str = "then run this command again";
+    match file.kind {
+        SkipKind::InUse => format!("close it where it is open; {AGAIN}"),
+        SkipKind::Damaged => "put a copy in its place, or move it away".to_owned(),
+        SkipKind::OtherVersion => "use the version of tapline that wrote it".to_owned(),
+        SkipKind::Foreign => "move it away".to_owned(),
+        _ => {
+            let bytes_file = std::fs::metadata(&file.path).map_or(0, |metadata| metadata.len());
+            let room = room_to_seal(bytes_file);
+            format!("see to what the error says, with a full disk make {room} of room; {AGAIN}")
+        }
     }
 }
 
 fn print_text(out: &mut Output, swept: &SweepReport) {
     if swept.recovered.is_empty() {
-        out.line(format_args!("no run was left behind"));
+        let what =
+            if swept.skipped.is_empty() { "no run was left behind" } else { "no run was sealed" };
+        out.line(format_args!("{what}"));
     }
     for run in &swept.recovered {
         let (run_id, status, watermark) = (run.run_id, run.status, run.watermark);
@@ -99,12 +132,14 @@ fn print_text(out: &mut Output, swept: &SweepReport) {
             out.line(format_args!("  {finding}"));
         }
     }
-    for SkippedFile { path, error, .. } in &swept.skipped {
-        out.line(format_args!("{}: left alone: {error}", path.display()));
+    for file in &swept.skipped {
+        let (path, error) = (file.path.display(), &file.error);
+        out.line(format_args!("{path}: left as it is: {error}; {}", advice(file)));
     }
     for run_id in &swept.passed_over {
         out.line(format_args!(
-            "{run_id}: may hold what happened last, and cannot be looked into; a run that opens now takes its place for good"
+            "{run_id}: may hold what happened last, and is not sealed, see above; a run that opens \
+             now takes its place for good"
         ));
     }
     match swept.parent_run_id {

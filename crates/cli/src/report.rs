@@ -1,13 +1,16 @@
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use hdrhistogram::Histogram;
 use serde::Serialize;
+use tapline::internals::sidecar_path;
+use tapline::markers::{MarkerReader, MarkerStoreError};
 use tapline::{HaltReason, MarkerCounts, RunId};
 use tapline_demo::{Portfolio, StrategyBook};
 
 use super::output::Output;
+use super::words::{bytes, path_text, shell_word};
 
 /// The report of `record`.
 #[derive(Serialize)]
@@ -16,13 +19,21 @@ pub(super) struct Report {
     /// The run that this one continues from.
     pub(super) parent_run_id: Option<RunId>,
     pub(super) instance_id: String,
+    #[serde(serialize_with = "path_text")]
     pub(super) path: PathBuf,
     /// Captured messages in the log, without lifecycle entries.
     pub(super) entries: u64,
     pub(super) watermark: u64,
+    /// Payload in the log. Of a halted run, of all accepted messages.
     pub(super) bytes_payload: u64,
     pub(super) bytes_file: u64,
+    /// Lines that were not recorded, whatever kept them from it.
     pub(super) bad_lines: u64,
+    /// Messages among them that the engine refused.
+    pub(super) not_captured: u64,
+    /// Where bad lines were kept.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) bad_lines_file: Option<String>,
     /// Only for a sealed run.
     pub(super) root: Option<String>,
     pub(super) elapsed_s: f64,
@@ -35,7 +46,29 @@ pub(super) struct Report {
     pub(super) portfolio: Option<PortfolioReport>,
     /// Counts of the data-marker sidecar.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) markers: Option<MarkerCounts>,
+    pub(super) markers: Option<MarkersReport>,
+}
+
+/// What the data-marker sidecar has.
+#[derive(Serialize)]
+pub(super) struct MarkersReport {
+    #[serde(flatten)]
+    counts: MarkerCounts,
+    /// Marks that are missing in the gaps; `None` if the sidecar cannot be read.
+    missing: Option<u64>,
+}
+
+impl MarkersReport {
+    /// The report on the sidecar of the sealed run at `path`. Reads it only if it has gaps.
+    pub(super) fn new(counts: MarkerCounts, path: &Path) -> Self {
+        let missing = if counts.gaps == 0 { Some(0) } else { missing_marks(path).ok() };
+        Self { counts, missing }
+    }
+}
+
+fn missing_marks(path: &Path) -> Result<u64, MarkerStoreError> {
+    let reader = MarkerReader::open_sealed(&sidecar_path(path))?;
+    Ok(reader.fold_before(u64::MAX)?.missing)
 }
 
 /// What the demo's node knows at the end.
@@ -107,11 +140,16 @@ impl Report {
         if let Some(parent) = self.parent_run_id {
             out.line(format_args!("parent     {parent}"));
         }
-        out.line(format_args!("file       {path} ({} bytes)", self.bytes_file));
+        out.line(format_args!("file       {path} ({})", bytes(self.bytes_file)));
         out.line(format_args!(
-            "entries    {} captured, {} bytes of payload, {} bad lines",
-            self.entries, self.bytes_payload, self.bad_lines
+            "entries    {} captured, {} of payload, {} bad lines",
+            self.entries,
+            bytes(self.bytes_payload),
+            self.bad_lines
         ));
+        if let Some(file) = &self.bad_lines_file {
+            out.line(format_args!("bad lines  appended to {file}"));
+        }
         out.line(format_args!("watermark  {}", self.watermark));
         out.line(format_args!(
             "durable    {:.0} entries/s over {:.3} s",
@@ -125,10 +163,8 @@ impl Report {
                 "strategy {number} position {position}, cash {cash_ticks} ticks, {fills} fills of {orders_submitted} orders"
             ));
         }
-        if let Some(MarkerCounts { snapshots, hifi, gaps, dict }) = self.markers {
-            out.line(format_args!(
-                "markers    {dict} streams, {snapshots} snapshots, {hifi} high-fidelity, {gaps} gaps"
-            ));
+        if let Some(markers) = &self.markers {
+            out.line(format_args!("markers    {markers}"));
         }
         if let Some(halted) = &self.halted {
             return out.line(format_args!("HALTED     {}", halted.reason));
@@ -140,13 +176,15 @@ impl Report {
     }
 }
 
-/// Quotes `text` as one word of a shell command.
-fn shell_word(text: &str) -> String {
-    let plain = |c: char| c.is_alphanumeric() || "/._-+:@%,=".contains(c);
-    if text.chars().all(plain) {
-        text.to_owned()
-    } else {
-        format!("'{}'", text.replace('\'', r"'\''"))
+impl std::fmt::Display for MarkersReport {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let MarkerCounts { snapshots, hifi, gaps, dict } = self.counts;
+        write!(f, "{dict} streams, {snapshots} snapshots, {hifi} high-fidelity, ")?;
+        match self.missing {
+            _ if gaps == 0 => write!(f, "none missing"),
+            Some(missing) => write!(f, "{missing} missing in {gaps} gaps"),
+            None => write!(f, "an unknown number missing in {gaps} gaps"),
+        }
     }
 }
 
@@ -164,5 +202,22 @@ impl std::fmt::Display for Percentiles {
             write!(f, "{name} {:?}  ", Duration::from_nanos(nanos))?;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn missing_marks_are_counted_not_only_their_gaps() {
+        let text = |gaps, missing| {
+            let counts = MarkerCounts { snapshots: 7, hifi: 3, gaps, dict: 2 };
+            MarkersReport { counts, missing }.to_string()
+        };
+        let all = "2 streams, 7 snapshots, 3 high-fidelity, ";
+        assert_eq!(text(0, Some(0)), format!("{all}none missing"));
+        assert_eq!(text(6, Some(34_390)), format!("{all}34390 missing in 6 gaps"));
+        assert_eq!(text(6, None), format!("{all}an unknown number missing in 6 gaps"));
     }
 }

@@ -10,6 +10,7 @@ use super::Outcome;
 use super::error::CliError;
 use super::output::Output;
 use super::run_arg::Place;
+use super::words::{self, path_text, path_texts};
 
 #[derive(ClapArgs)]
 pub(super) struct Args {
@@ -46,9 +47,11 @@ struct Report<'a> {
     mode: Mode,
     keep_last: Option<u32>,
     /// What may be removed, or with `--apply` was to be.
+    #[serde(serialize_with = "path_texts")]
     reclaim: Vec<&'a Path>,
     reclaim_bytes: u64,
     applied: bool,
+    #[serde(serialize_with = "path_texts")]
     reclaimed: Vec<&'a Path>,
     failed: Vec<Failed<'a>>,
     runs: Vec<Row<'a>>,
@@ -56,6 +59,7 @@ struct Report<'a> {
 
 #[derive(Serialize)]
 struct Failed<'a> {
+    #[serde(serialize_with = "path_text")]
     path: &'a Path,
     error: String,
 }
@@ -63,6 +67,7 @@ struct Failed<'a> {
 /// One run of the plan.
 #[derive(Serialize)]
 struct Row<'a> {
+    #[serde(serialize_with = "path_text")]
     path: &'a Path,
     run_id: Option<RunId>,
     bytes: u64,
@@ -88,17 +93,19 @@ impl<'a> Row<'a> {
 
     fn text(&self) -> String {
         let run = self.run_id.map_or_else(|| self.path.display().to_string(), |id| id.to_string());
-        let (word, bytes) = (if self.keep { "keep" } else { "reclaim" }, self.bytes);
+        let word = if self.keep { "keep" } else { "reclaim" };
+        let bytes = words::bytes(self.bytes);
         let reason = match self.reason {
             Reason::Keep(reason) => reason.to_string(),
             Reason::Reclaim(reason) => reason.to_string(),
         };
-        format!("{run:<30} {word:<8} {bytes:>14}  {reason}")
+        format!("{run:<30} {word:<8} {bytes:>10}  {reason}")
     }
 }
 
 pub(super) fn run(args: &Args) -> Result<Outcome, CliError> {
     let mode = retention_mode(args)?;
+    args.place.check_folder()?;
     let Place { dir, instance } = &args.place;
     let plan = RetentionPlan::new(dir, instance, mode)?;
     let mut report = Report::new(args, &plan);
@@ -170,13 +177,13 @@ impl<'a> Report<'a> {
         for Failed { error, .. } in &self.failed {
             out.line(format_args!("not reclaimed: {error}"));
         }
-        let (of, bytes) = (self.reclaim.len(), self.reclaim_bytes);
+        let (of, bytes) = (self.reclaim.len(), words::bytes(self.reclaim_bytes));
         if self.applied {
             let reclaimed = self.reclaimed.len();
             out.line(format_args!("reclaimed {reclaimed} of {of} runs"));
         } else {
             let hint = if of > 0 { "; --apply removes them" } else { "" };
-            out.line(format_args!("to reclaim: {of} runs, {bytes} bytes{hint}"));
+            out.line(format_args!("to reclaim: {of} runs, {bytes}{hint}"));
         }
     }
 }

@@ -1,3 +1,5 @@
+use std::path::PathBuf;
+
 use clap::Args as ClapArgs;
 use tapline::bus::topic_matches;
 use tapline::internals::error_chain;
@@ -12,8 +14,8 @@ use super::stderr::tell;
 
 #[derive(ClapArgs)]
 pub(super) struct Args {
-    /// Run file, or run id
-    run: String,
+    /// Run file, run id or its beginning, or `latest`
+    run: PathBuf,
     /// First entry
     #[arg(long, default_value_t = 1)]
     from: u64,
@@ -31,12 +33,16 @@ pub(super) struct Args {
     payload_type: Option<String>,
     #[command(flatten)]
     place: Place,
-    /// Accepted for uniformity: the output is one JSON object a line either way
+    /// One JSON object a line, as without it
     #[arg(long)]
     json: bool,
 }
 
 pub(super) fn run(args: &Args) -> Result<Outcome, CliError> {
+    let (from, to) = (args.from, args.to.unwrap_or(u64::MAX));
+    if from > to {
+        return Err(CliError::Usage(format!("--from {from} is behind --to {to}")));
+    }
     let path = args.place.resolve(&args.run)?;
     let reader = EventStoreReader::open_sealed_file(&path)?;
     let kinds = reader.manifest().map_err(|error| CliError::read(&path, error))?.index_kinds;
@@ -47,13 +53,17 @@ pub(super) fn run(args: &Args) -> Result<Outcome, CliError> {
     };
 
     let mut outcome = Outcome::Clean;
+    let mut nothing_matches = true;
     let mut out = Output::stdout();
-    let mut scan = reader.scan(args.from, args.to.unwrap_or(u64::MAX), direction);
+    let mut scan = reader.scan(from, to, direction);
     while out.is_open()
         && let Some(entry) = scan.next_ref()
     {
         match entry {
-            Ok(entry) if wanted(&entry) => out.json_line(&OutputLine::new(&entry, &kinds)),
+            Ok(entry) if wanted(&entry) => {
+                nothing_matches = false;
+                out.json_line(&OutputLine::new(&entry, &kinds));
+            }
             Ok(_) => {}
             Err(error) => {
                 tell(format_args!("{}: {}", path.display(), error_chain(&error)));
@@ -61,5 +71,16 @@ pub(super) fn run(args: &Args) -> Result<Outcome, CliError> {
             }
         }
     }
+    if nothing_matches && args.chooses() {
+        tell(format_args!("no entry matches in {}", path.display()));
+        outcome = Outcome::Findings;
+    }
     out.end(Ok(outcome))
+}
+
+impl Args {
+    /// True if it was asked for certain entries, and not for all.
+    fn chooses(&self) -> bool {
+        self.from > 1 || self.to.is_some() || self.topic.is_some() || self.payload_type.is_some()
+    }
 }

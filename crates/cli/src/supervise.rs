@@ -15,12 +15,16 @@ use super::tap::{StopFlag, WorkerReport};
 /// The measurements of all recording threads.
 pub(super) struct Measured {
     pub(super) capture_ns: Histogram<u64>,
+    /// Captured messages, with those that the log has once and that several taps saw.
+    pub(super) captured: u64,
+    /// Their payload.
     pub(super) payload_bytes: u64,
 }
 
 impl Measured {
     fn add(&mut self, report: &WorkerReport) {
         self.capture_ns.add(&report.capture_ns).expect("all histograms have the same bounds");
+        self.captured += report.captured;
         self.payload_bytes += report.payload_bytes;
     }
 }
@@ -38,7 +42,7 @@ pub(super) fn supervise(
 ) -> Measured {
     let mut told = 0;
     let progress = spinner();
-    let mut measured = Measured { capture_ns: latency_histogram(), payload_bytes: 0 };
+    let mut measured = Measured { capture_ns: latency_histogram(), captured: 0, payload_bytes: 0 };
     loop {
         match reports.recv_timeout(durable_every.unwrap_or(LOOK_EVERY)) {
             Ok(report) => measured.add(&report),

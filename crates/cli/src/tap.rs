@@ -49,6 +49,8 @@ pub(super) struct Recorder<'a> {
 /// The result of one recording thread.
 pub(super) struct WorkerReport {
     pub(super) capture_ns: Histogram<u64>,
+    pub(super) captured: u64,
+    /// Of all captured messages.
     pub(super) payload_bytes: u64,
 }
 
@@ -106,6 +108,7 @@ fn record(
     let Measured { adapter, meter } = &*tap.borrow();
     WorkerReport {
         capture_ns: meter.capture_ns.clone(),
+        captured: adapter.counts().captured(),
         payload_bytes: adapter.counts().payload_bytes(),
     }
 }

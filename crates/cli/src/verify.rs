@@ -16,13 +16,14 @@ use super::run_arg::Place;
 use super::verify_progress::VerifyProgress;
 use super::verify_runs::{Named, named_runs};
 use super::verify_worker::{Answer, PrintedFinding, Report};
+use super::words::path_text;
 use super::worker::{self, WorkerError};
 
 #[derive(ClapArgs)]
 pub(super) struct Args {
-    /// Run files, or run ids; all runs of the instance where none is given. A sidecar stands for
-    /// its run
-    runs: Vec<String>,
+    /// Run files, run ids or their beginnings, or `latest`; all runs of the instance where none is
+    /// given. A sidecar stands for its run
+    runs: Vec<PathBuf>,
     /// The root printed when the run was sealed; for one run
     #[arg(long, value_parser = parse_root)]
     root: Option<Hash>,
@@ -46,6 +47,7 @@ fn parse_root(text: &str) -> Result<Hash, String> {
 
 #[derive(Serialize)]
 struct Verdict<'a> {
+    #[serde(serialize_with = "path_text")]
     path: &'a Path,
     run_id: Option<RunId>,
     status: Option<RunStatus>,
@@ -62,6 +64,7 @@ struct Verdict<'a> {
 
 #[derive(Serialize)]
 struct MarkersVerdict<'a> {
+    #[serde(serialize_with = "path_text")]
     path: &'a Path,
     status: Option<RunStatus>,
     clean: bool,

@@ -19,7 +19,7 @@ pub(super) enum Named {
 }
 
 /// The runs that `names` stand for. Without names, all runs of the instance.
-pub(super) fn named_runs(names: &[String], place: &Place) -> Result<Vec<Named>, CliError> {
+pub(super) fn named_runs(names: &[PathBuf], place: &Place) -> Result<Vec<Named>, CliError> {
     if names.is_empty() { all_runs(place) } else { Ok(runs_of(names, place)) }
 }
 
@@ -38,8 +38,8 @@ fn all_runs(place: &Place) -> Result<Vec<Named>, CliError> {
 
 /// The runs in the order of the names. A sidecar stands for its run. Each run is checked once, for
 /// names like `runs/node-1/*.redb`.
-fn runs_of(names: &[String], place: &Place) -> Vec<Named> {
-    let resolve = |name: &String| (PathBuf::from(name), place.resolve(name));
+fn runs_of(names: &[PathBuf], place: &Place) -> Vec<Named> {
+    let resolve = |name: &PathBuf| (name.clone(), place.resolve(name));
     let resolved: Vec<_> = names.iter().map(resolve).collect();
     let paths = resolved.iter().filter_map(|(_, path)| path.as_ref().ok());
     let mut seen: Vec<PathBuf> =

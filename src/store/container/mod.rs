@@ -165,7 +165,6 @@ impl Snapshots {
 /// is closed with the last that was read from it.
 pub(crate) fn open_sealed(path: &Path, cache_bytes: usize) -> Result<ReadTransaction, FileError> {
     check_kind(path).map_err(|error| FileError::io(path, error))?;
-    check_not_empty(path)?;
     match open_read_only(path, cache_bytes) {
         Err(FileError::InUse { path }) => Err(FileError::NotSealed { path }),
         opened => opened,
@@ -173,7 +172,7 @@ pub(crate) fn open_sealed(path: &Path, cache_bytes: usize) -> Result<ReadTransac
 }
 
 /// redb says of an empty file that it is damaged, or takes it for one to be made.
-fn check_not_empty(path: &Path) -> Result<(), FileError> {
+pub(crate) fn check_not_empty(path: &Path) -> Result<(), FileError> {
     match std::fs::metadata(path).map_err(|error| FileError::io(path, error))?.len() {
         0 => Err(FileError::Empty { path: path.to_owned() }),
         _ => Ok(()),

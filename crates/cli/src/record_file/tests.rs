@@ -15,7 +15,8 @@ use tapline::capture::{CaptureError, EncodeError};
 use tapline::engine::WriterConfig;
 use uuid::Uuid;
 
-use super::{BadLines, FileRecording, deal, publish_all};
+use super::{FileRecording, deal, publish_all};
+use crate::bad_lines::BadLines;
 use crate::batch::Batch;
 use crate::error::CliError;
 use crate::input::Input;
@@ -51,7 +52,7 @@ fn deal_to_two(
     // Large enough for everything: a reader that needs more input first hands over what it has.
     let input = Input::reading("test", source, 8 << 20).unwrap();
     let parser = LineParser::new(IndexKinds::default(), WriterConfig::default());
-    let bad_lines = Arc::new(BadLines::new(false));
+    let bad_lines = Arc::new(BadLines::new(None, None));
     let recording = FileRecording { input, parser, producers: 2, rate, bad_lines };
     // Nobody takes anything meanwhile.
     let queues = [bounded(100), bounded(100)].into_iter();
@@ -149,11 +150,11 @@ fn publish_handed(
 fn a_bad_line_costs_other_producers_nothing() {
     let (ended, [of_0, of_1]) = deal_to_two(lines(1200, 10), None);
     ended.unwrap();
-    let (bad_lines, stop) = (BadLines::new(true), StopFlag::default());
+    let (bad_lines, stop) = (BadLines::new(Some(0), None), StopFlag::default());
     // Lines count from 1, and the first is for producer 0.
     let before: Vec<u64> = (1..401).step_by(2).collect();
     assert_eq!(publish_handed(of_0, 401, &bad_lines, &stop), before);
     let before: Vec<u64> = (2..401).step_by(2).collect();
     assert_eq!(publish_handed(of_1, 0, &bad_lines, &stop), before);
-    assert_eq!((bad_lines.count(), bad_lines.are_too_many(), stop.is_set()), (1, true, false));
+    assert_eq!((bad_lines.count(), bad_lines.end_the_recording(), stop.is_set()), (1, true, false));
 }

@@ -22,7 +22,10 @@ fn complaint(bad: impl AsRef<[u8]>) -> String {
     assert_eq!((report.entries, report.watermark, report.bad_lines), (1, 3, 1));
     assert_eq!(payloads(&report.path), ["1"]);
     assert_eq!(manifest(&report.path).status, RunStatus::Ended);
-    assert_eq!(strict.stderr, ran.stderr);
+    assert_eq!(
+        strict.stderr,
+        ran.stderr.clone() + "stopped early: more bad lines than allowed (1)\n"
+    );
     ran.stderr
 }
 
@@ -55,10 +58,13 @@ fn json_that_is_no_object() {
 
 #[test]
 fn fields_of_the_wrong_type() {
+    let time = r#"nanoseconds since 1970, or text such as "2026-12-01T04:39:23.5Z""#;
     let ts_init = r#"{"topic":"t","type":"T","ts_init":"17","payload":1}"#;
-    assert_complaint(ts_init, r#"column 38: invalid type: string "17", expected u64"#);
+    let expected = format!(r#"column 38: invalid value: string "17", expected {time}"#);
+    assert_complaint(ts_init, &expected);
     let negative = r#"{"topic":"t","type":"T","ts_init":-1,"payload":1}"#;
-    assert_complaint(negative, "column 36: invalid value: integer `-1`, expected u64");
+    let expected = format!("column 36: invalid type: integer `-1`, expected {time}");
+    assert_complaint(negative, &expected);
     let keys = r#"{"topic":"t","type":"T","keys":["a"],"payload":1}"#;
     let expected = "column 31: invalid type: sequence, expected an object of key kinds and keys";
     assert_complaint(keys, expected);
@@ -155,27 +161,128 @@ fn a_line_over_32_mib() {
 #[test]
 fn many_bad_lines_are_counted_but_not_all_shown() {
     let sandbox = Sandbox::new();
-    let ran = sandbox.record("nonsense\n".repeat(150), &[]).exits(0);
+    let ran = sandbox.record("nonsense\n".repeat(150), &[]).exits(1);
     assert_eq!(ran.report().bad_lines, 150);
     let shown: Vec<&str> = ran.stderr.lines().collect();
-    assert_eq!(shown.len(), 101);
+    assert_eq!(shown.len(), 102);
+    assert_eq!(shown[101], "nothing was recorded: 150 bad lines, and no good one");
     assert_eq!(shown[99], "line 100, column 1: a line is a JSON object, which begins with {");
     assert_eq!(shown[100], "further bad lines are counted, but not shown");
 }
 
-/// One producer can use 65 536 different topics and types; that shows only when it publishes.
-#[test]
-fn more_names_than_a_producer_can_use() {
+/// One line for each of `count` different topics.
+fn lines_of_topics(count: u64) -> String {
     use std::fmt::Write;
 
-    let mut input = String::new();
-    for topic in 1..=65_537 {
-        writeln!(input, r#"{{"topic":"t{topic}","type":"T","payload":1}}"#).expect("a string");
+    let mut lines = String::new();
+    for topic in 1..=count {
+        writeln!(lines, r#"{{"topic":"t{topic}","type":"T","payload":1}}"#).expect("a string");
     }
+    lines
+}
+
+/// That shows only when a producer publishes.
+#[test]
+fn more_names_than_allowed_are_exit_code_1() {
     let sandbox = Sandbox::new();
-    let ran = sandbox.record(&input, &[]).exits(0);
+    let input = lines_of_topics(11);
+    let kept = sandbox.path("kept");
+    let kept_arg = kept.to_str().expect("text");
+    let ran = sandbox.record(&input, &["--names-max", "10", "--bad-lines", kept_arg]).exits(1);
     let report = ran.report();
-    assert_eq!((report.entries, report.bad_lines), (65_535, 2));
-    let what = "column 1: T was not captured: more than 65536 different topics and payload types on one producer (setting names_max)";
-    assert_eq!(ran.stderr, format!("line 65536, {what}\nline 65537, {what}\n"));
+    assert_eq!((report.entries, report.bad_lines), (9, 2));
+    assert_eq!(ran.json()["not_captured"], 2);
+    let what = "column 1: T was not captured: more than 10 different topics and payload types on one producer (setting names_max)";
+    let end = "2 messages were not captured: one producer can use 10 different topics and types; --names-max allows more";
+    assert_eq!(ran.stderr, format!("line 10, {what}\nline 11, {what}\n{end}\n"));
+    let last_two: String = input.split_inclusive('\n').skip(9).collect();
+    assert_eq!(std::fs::read_to_string(kept).expect("the file"), last_two);
+
+    let report = sandbox.record(&input, &["--names-max", "12"]).exits(0).says("").report();
+    assert_eq!((report.entries, report.bad_lines), (11, 0));
+}
+
+#[test]
+fn names_max_has_its_range() {
+    let sandbox = Sandbox::new();
+    for given in ["1", "1048577", "many"] {
+        let ran = sandbox.record("", &["--names-max", given]).exits(2);
+        assert!(ran.stderr.contains("--names-max"), "{}", ran.stderr);
+    }
+    assert!(!sandbox.runs().exists());
+}
+
+/// Good and bad lines in turns; the first is good.
+fn good_and_bad(count: usize) -> String {
+    let line = |n| match n % 2 {
+        0 => format!("{{\"topic\":\"t\",\"type\":\"T\",\"payload\":{n}}}\n"),
+        _ => format!("bad {n}\n"),
+    };
+    (0..count).map(line).collect()
+}
+
+#[test]
+fn more_bad_lines_than_allowed_end_the_recording() {
+    let sandbox = Sandbox::new();
+    for producers in ["1", "3"] {
+        let args = ["--max-bad-lines", "2", "--producers", producers];
+        let ran = sandbox.record(good_and_bad(20), &args).exits(1);
+        let report = ran.report();
+        assert_eq!((report.entries, report.bad_lines), (3, 3));
+        assert_eq!(payloads(&report.path), ["0", "2", "4"]);
+        assert_eq!(manifest(&report.path).status, RunStatus::Ended);
+        let end = "\nstopped early: more bad lines than allowed (3)\n";
+        assert!(ran.stderr.ends_with(end), "{}", ran.stderr);
+    }
+    let report = sandbox.record(good_and_bad(20), &["--max-bad-lines", "10"]).exits(0).report();
+    assert_eq!((report.entries, report.bad_lines), (10, 10));
+}
+
+#[test]
+fn bad_lines_are_kept_as_they_came() {
+    let sandbox = Sandbox::new();
+    let kept = sandbox.path("kept");
+    let args = ["--bad-lines", kept.to_str().expect("text")];
+    let bad = b"bad\r\n{\"topic\":\"\xff\"}\n [1]\nlast".as_slice();
+    let good = b"{\"topic\":\"t\",\"type\":\"T\",\"payload\":1}\n".as_slice();
+    let ran = sandbox.record([good, bad].concat(), &args).exits(0);
+    assert_eq!(ran.report().bad_lines, 4);
+    assert_eq!(ran.json()["bad_lines_file"], args[1]);
+    let bad = [bad, b"\n"].concat();
+    assert_eq!(std::fs::read(&kept).expect("the file"), bad);
+
+    // The next recording adds to them.
+    sandbox.record([good, &bad].concat(), &args).exits(0);
+    assert_eq!(std::fs::read(&kept).expect("the file"), bad.repeat(2));
+}
+
+#[test]
+fn bad_lines_are_not_kept_in_the_input() {
+    let sandbox = Sandbox::new();
+    let input = sandbox.file("input", b"bad\n");
+    let ran = sandbox.record_file(&input, &["--bad-lines", input.to_str().expect("text")]).exits(2);
+    ran.says(&format!("error: --bad-lines {} is the input itself\n", input.display()));
+    assert!(!sandbox.runs().exists());
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn bad_lines_that_cannot_be_kept_end_the_recording() {
+    let sandbox = Sandbox::new();
+    let ran = sandbox.record(good_and_bad(20), &["--bad-lines", "/dev/full"]).exits(2);
+    assert_eq!(payloads(&ran.report().path), ["0"]);
+    let error = "\nerror: cannot keep bad lines in /dev/full; the recording ended there: No space left on device (os error 28)\n";
+    assert!(ran.stderr.ends_with(error), "{}", ran.stderr);
+}
+
+#[test]
+fn input_without_a_good_line_is_exit_code_1() {
+    let sandbox = Sandbox::new();
+    let message = r#"{"topic":"a","type":"b","payload":1}"#;
+    let ran = sandbox.record(format!("[{message},\n {message}]\n"), &[]).exits(1);
+    let report = ran.report();
+    assert_eq!((report.entries, report.bad_lines), (0, 2));
+    assert_eq!(manifest(&report.path).status, RunStatus::Ended);
+    let end = "\nnothing was recorded: 2 bad lines, and no good one\n";
+    assert!(ran.stderr.ends_with(end), "{}", ran.stderr);
 }

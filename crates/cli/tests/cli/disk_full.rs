@@ -32,8 +32,7 @@ fn payload(number: u64) -> String {
 
 /// `tapline record` under a shell's limit on the size of files, in blocks of 512 or 1024 bytes.
 fn record_with_file_limit(input: &Path, runs: &Path, blocks: u32, args: &[&str]) -> Ran {
-    // Ignored, the signal that comes with the limit leaves the error to the program.
-    let script = format!("trap '' XFSZ; ulimit -f {blocks}; exec \"$0\" record --json \"$@\"");
+    let script = format!("ulimit -f {blocks}; exec \"$0\" record --json \"$@\"");
     let mut shell = Command::new("sh");
     shell.arg("-c").arg(script).arg(PROGRAM);
     run(shell.arg("--dir").arg(runs).arg("--input").arg(input).args(args), b"")
@@ -49,11 +48,16 @@ fn assert_disk_refused(ran: Ran, error: &str) -> Report {
     assert_eq!(report.root, None);
     assert_eq!(report.entries, report.watermark - 1, "RunStarted is no captured entry");
     assert!(report.entries < 20_000);
-    let message = format!(
-        "error: run {} could not be closed: the run is halted: {reason}; what it has is durable up to its watermark, and it is left unsealed\n",
+    let dir = report.path.ancestors().nth(2).expect("the folder of the runs").display();
+    let begins = format!(
+        "error: run {} could not be closed: the run is halted: {reason}; what it has is durable up to its watermark, and it is left unsealed; make room on the disk, or raise the limit on file size (`ulimit -f`): ",
         report.path.display()
     );
-    ran.says(&message);
+    let ends = format!(
+        "MiB more are enough; then `tapline recover --dir {dir} --instance node-1` or the next recording seals it\n"
+    );
+    let said = &ran.stderr;
+    assert!(said.starts_with(&begins) && said.ends_with(&ends), "{said}");
     report
 }
 
@@ -115,7 +119,7 @@ fn no_room_for_an_empty_run() {
     let runs = sandbox.runs();
     let ran = record_with_file_limit(&input, &runs, 16, &[]).exits(2);
     let begins = format!(
-        "error: cannot open a run in {}: cannot open {}/",
+        "error: cannot open a run in {}; make room on the disk, or raise the limit on file size (`ulimit -f`), and start again: cannot open {}/",
         runs.display(),
         sandbox.instance().display()
     );

@@ -43,14 +43,14 @@ fn wait_until_recording(running: &Running, sandbox: &Sandbox) {
     wait_until("signals are handled", || handles_interrupts(running));
 }
 
-/// Whether the process has a handler for SIGINT.
+/// Whether the process waits for SIGINT, which its threads block then.
 fn handles_interrupts(running: &Running) -> bool {
-    let Some(caught) = signals(&running.id().to_string(), "SigCgt:") else {
-        // Nobody says on this system: by then the handler should be there.
+    let Some(blocked) = signals(&running.id().to_string(), "SigBlk:") else {
+        // Nobody says on this system: by then the thread should be there.
         std::thread::sleep(Duration::from_millis(500));
         return true;
     };
-    caught & 0b10 != 0
+    blocked & 0b10 != 0
 }
 
 /// The recording must end soon, in order, and with a report.
@@ -110,6 +110,77 @@ fn assert_ends_a_wait_for_stdin(signal: &str, lines: u64) {
     running.send(signal);
     let report = assert_ends_in_order(running);
     assert_eq!((report.entries, report.bad_lines), (lines, 0));
+}
+
+/// A closing terminal and a service manager, each with its signal.
+#[test]
+fn two_different_signals_end_a_recording_in_order() {
+    let sandbox = Sandbox::new();
+    let mut running = Running::start(record(&sandbox).args(["--input", "-"]));
+    running.feed(&numbered_lines(10));
+    wait_until_recording(&running, &sandbox);
+    std::thread::sleep(Duration::from_millis(300));
+    // While it is stopped, so that it finds both.
+    running.pause();
+    running.send("-TERM");
+    running.send("-HUP");
+    running.resume();
+    let report = assert_ends_in_order(running);
+    assert_eq!(report.entries, 10);
+}
+
+/// It hangs over a pipe for bad lines that nobody reads.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_repeated_signal_ends_a_recording_that_hangs() {
+    for (signal, code) in [("-INT", 130), ("-TERM", 130)] {
+        let sandbox = Sandbox::new();
+        let pipe = fifo(&sandbox);
+        let unread = std::fs::File::options().read(true).write(true).open(&pipe).expect("a pipe");
+        let mut running =
+            Running::start(record(&sandbox).args(["--input", "-", "--bad-lines"]).arg(&pipe));
+        running.feed(&("x".repeat(40_000) + "\n").repeat(3));
+        wait_until_recording(&running, &sandbox);
+        std::thread::sleep(Duration::from_millis(300));
+        for signal in ["-HUP", "-HUP", signal] {
+            running.send(signal);
+            std::thread::sleep(Duration::from_millis(300));
+        }
+        assert_eq!(manifest(&sandbox.run_files()[0]).status, RunStatus::Ended);
+        running.send(signal);
+        running.end().exits(code);
+        drop(unread);
+    }
+}
+
+fn fifo(sandbox: &Sandbox) -> std::path::PathBuf {
+    let path = sandbox.path("fifo");
+    assert!(Command::new("mkfifo").arg(&path).status().expect("mkfifo runs").success());
+    path
+}
+
+/// The instance is locked, and what was left behind recovered, before anybody writes to the FIFO.
+#[test]
+fn a_fifo_that_opens_late_delays_nothing() {
+    let sandbox = Sandbox::new();
+    let pipe = fifo(&sandbox);
+    let mut running = Running::start(record(&sandbox).arg("--input").arg(&pipe));
+    wait_until_recording(&running, &sandbox);
+    let second = sandbox.record(numbered_lines(1), &[]).exits(2);
+    assert!(second.stderr.contains(" is locked by "), "{}", second.stderr);
+    std::fs::write(&pipe, numbered_lines(5)).expect("it is read");
+    let ran = running.end().exits(0).says("");
+    assert_eq!(ran.report().entries, 5);
+}
+
+#[test]
+fn sigterm_ends_a_wait_for_a_fifo() {
+    let sandbox = Sandbox::new();
+    let pipe = fifo(&sandbox);
+    let running = Running::start(record(&sandbox).arg("--input").arg(&pipe));
+    wait_until_recording(&running, &sandbox);
+    running.send("-TERM");
+    assert_eq!(assert_ends_in_order(running).entries, 0);
 }
 
 #[test]

@@ -18,13 +18,32 @@ fn ls(sandbox: &Sandbox) -> Ran {
 }
 
 #[test]
-fn no_folder_is_no_runs() {
+fn a_missing_instance_is_exit_code_2() {
     let sandbox = Sandbox::new();
+    let said = |instance: &str| {
+        let folder = sandbox.runs().join(instance);
+        let folder = folder.display();
+        format!("error: there is no folder {folder}; --dir and --instance name it\n")
+    };
+    for args in [&["ls"][..], &["ls", "--json"], &["retain", "--mode", "full"]] {
+        let ran = run(program().args(args).arg("--dir").arg(sandbox.runs()), b"").exits(2);
+        assert_eq!(ran.stdout, "");
+        ran.says(&said("node-1"));
+    }
+    assert!(!sandbox.runs().exists(), "ls made a folder");
+    sandbox.record("", &[]).exits(0);
+    let ran = run(sandbox.command("ls").args(["--instance", "nod-1"]), b"").exits(2);
+    ran.says(&said("nod-1"));
+}
+
+#[test]
+fn an_empty_instance_has_no_runs() {
+    let sandbox = Sandbox::new();
+    std::fs::create_dir_all(sandbox.instance()).expect("a folder");
     assert_eq!(ls(&sandbox).exits(0).says("").stdout, "[]\n");
     let mut human = program();
     let ran = run(human.arg("ls").arg("--dir").arg(sandbox.runs()), b"").exits(0);
     assert_eq!(ran.stdout, format!("no runs in {}\n", sandbox.instance().display()));
-    assert!(!sandbox.runs().exists(), "ls made a folder");
 }
 
 #[test]
@@ -44,6 +63,7 @@ fn sealed_runs_oldest_first() {
             "end_ts_init",
             "error",
             "instance_id",
+            "live",
             "parent_run_id",
             "path",
             "run_id",
@@ -54,7 +74,7 @@ fn sealed_runs_oldest_first() {
         assert_eq!(fields, expected);
         assert_eq!(row["run_id"], report.run_id);
         assert_eq!(row["instance_id"], "node-1");
-        assert_eq!(row["status"], "Ended");
+        assert_eq!((&row["status"], &row["live"]), (&json!("Ended"), &json!(false)));
         assert_eq!(row["parent_run_id"], parent);
         let start = report.run_id.split('-').next().expect("a start");
         assert_eq!(row["start_ts_init"].to_string(), start);
@@ -70,6 +90,9 @@ fn sealed_runs_oldest_first() {
     let lines: Vec<&str> = table.stdout.lines().collect();
     assert_eq!(lines.len(), 3);
     assert!(lines[1].starts_with(&first.run_id) && lines[1].contains(" Ended "), "{}", lines[1]);
+    // When it started, to the second, and its size.
+    assert!(lines[1].contains(" 20") && lines[1].contains("Z Ended "), "{}", lines[1]);
+    assert!(lines[1].trim_end().ends_with("iB"), "{}", lines[1]);
 }
 
 #[test]
@@ -103,17 +126,23 @@ fn a_run_that_is_being_recorded_or_was_killed_is_running() {
         let files = sandbox.instance().read_dir();
         files.is_ok_and(|mut files| files.any(|file| has_started(&file.expect("a file").path())))
     });
-    let assert_running = |rows: &[Value]| {
+    let assert_running = |rows: &[Value], live: bool| {
         assert_eq!(rows.len(), 1, "{rows:?}");
+        assert_eq!(rows[0]["live"], live);
         assert_eq!((&rows[0]["status"], &rows[0]["error"]), (&"Running".into(), &Value::Null));
         assert_eq!((&rows[0]["watermark"], &rows[0]["end_ts_init"]), (&Value::Null, &Value::Null));
     };
     let listing = ls(&sandbox).exits(0).says("").json();
     let rows = listing.as_array().expect("an array");
-    assert_running(rows);
+    assert_running(rows, true);
+    let human = || run(program().arg("ls").arg("--dir").arg(sandbox.runs()), b"").exits(0).stdout;
+    assert!(human().contains("Z running  "), "{}", human());
     // Killed.
     drop(running);
-    assert_running(ls(&sandbox).exits(0).json().as_array().expect("an array"));
+    assert_running(ls(&sandbox).exits(0).json().as_array().expect("an array"), false);
+    let command =
+        format!("`tapline recover --dir {} --instance node-1` seals it", sandbox.runs().display());
+    assert!(human().contains("Z left behind  ") && human().contains(&command), "{}", human());
 
     let path = rows[0]["path"].as_str().expect("a path");
     for command in ["scan", "verify"] {

@@ -10,6 +10,7 @@ mod disk_full;
 mod disk_lost;
 mod disks;
 mod figures;
+mod input_forms;
 mod interrupt;
 mod lookup;
 mod ls;
@@ -20,8 +21,10 @@ mod recover;
 mod retain;
 mod round_trip;
 mod rounds;
+mod run_names;
 mod running;
 mod scan;
+mod show;
 mod sources;
 mod support;
 #[cfg(unix)]

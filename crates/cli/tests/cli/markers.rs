@@ -60,12 +60,26 @@ fn what_had_been_seen_at_each_entry() {
             "{}: run {}, Ended\n\
              6 snapshots, 6 high-fidelity markers, 0 gaps\n\
              seen when entry 7 was captured:\n  \
-             BookDeltas   data.es                             2  up to 4\n  \
-             Trade        data.es                             2  up to 6\n",
+             BookDeltas   data.es                             2  up to 1970-01-01T00:00:00.000000004Z\n  \
+             Trade        data.es                             2  up to 1970-01-01T00:00:00.000000006Z\n",
             sidecar.display(),
             report.run_id
         )
     );
+}
+
+#[test]
+fn an_entry_that_the_run_does_not_have_is_refused() {
+    let sandbox = Sandbox::new();
+    let path = record(&sandbox, &["--markers"]).path;
+    markers(&path, &["--at", "11"]).exits(0);
+    for at in ["12", "99999999"] {
+        let ran = markers(&path, &["--at", at]).exits(2);
+        assert_eq!(ran.stdout, "");
+        let path = path.display();
+        ran.says(&format!("error: {path} has no entry {at}; its last is 11\n"));
+    }
+    assert!(markers(&path, &["--at", "0"]).exits(2).stderr.contains("--at"));
 }
 
 #[test]
@@ -133,7 +147,9 @@ fn the_demo_marks_all_it_sees() {
     let args = ["--demo", "--entries", "5000", "--producers", "2", "--markers"];
     let ran = run(sandbox.command("record").args(args), b"").exits(0);
     let report = ran.json();
-    assert_eq!((&report["markers"]["dict"], &report["markers"]["gaps"]), (&json!(5), &json!(0)));
+    let counts = &report["markers"];
+    assert_eq!((&counts["dict"], &counts["gaps"]), (&json!(5), &json!(0)));
+    assert_eq!(counts["missing"], 0);
     let run = ran.report().path;
     let all = markers(&run, &["--json"]).exits(0).json();
     let classes: Vec<&str> = all["streams"]

@@ -60,9 +60,14 @@ fn what_cannot_be_recovered_is_said_and_the_rest_goes_on() {
     let error = swept["skipped"][0]["error"].as_str().expect("text");
     assert!(!error.is_empty());
     let text = tapline(["recover".as_ref(), sandbox.runs().as_os_str()]).exits(1).stdout;
-    assert!(text.starts_with("no run was left behind\n"), "{text}");
+    assert!(text.starts_with("no run was sealed\n"), "{text}");
     let next = format!("continues from {ended}\n");
-    assert!(text.contains(": left alone: ") && text.ends_with(&next), "{text}");
+    assert!(
+        text.contains(": left as it is: ")
+            && text.contains("; put a copy in its place, or move it away\n")
+            && text.ends_with(&next),
+        "{text}"
+    );
     // And it keeps nobody from recording.
     sandbox.record(numbered_lines(3), &[]).exits(0);
 }
@@ -104,6 +109,51 @@ fn a_file_that_may_not_be_read_is_named_and_the_rest_is_recovered() {
     record.arg("record").arg("--dir").arg(sandbox.runs()).args(["--json", "--input", "-"]);
     let report = run(&mut record, numbered_lines(3).as_bytes()).exits(0).report();
     assert_eq!(manifest(&report.path).parent_run_id, Some(manifest(&left).run_id));
+}
+
+/// Under a limit on the size of files, which stands for a full disk.
+#[test]
+fn a_run_that_cannot_be_sealed_for_lack_of_room() {
+    let sandbox = Sandbox::new();
+    let mut killed = Running::start(sandbox.command("record").args(["--input", "-"]));
+    killed.feed(&numbered_lines(100));
+    wait_until("there is a run file", || sandbox.run_files().len() == 1);
+    killed.kill();
+    killed.end();
+    let path = sandbox.run_files()[0].clone();
+
+    let mut shell = std::process::Command::new("sh");
+    shell.args(["-c", "ulimit -f 8; exec \"$0\" recover \"$@\""]).arg(crate::support::PROGRAM);
+    let ran = run(shell.arg("--dir").arg(sandbox.runs()), b"").exits(1);
+    let path = path.display();
+    assert!(ran.stdout.starts_with("no run was sealed\n"), "{}", ran.stdout);
+    let error = format!("{path}: left as it is: ");
+    let advice = "with a full disk make 1.0 MiB of room; then run this command again\n";
+    assert!(ran.stdout.contains(&error) && ran.stdout.contains(advice), "{}", ran.stdout);
+    assert!(ran.stdout.contains("File too large"), "{}", ran.stdout);
+    assert!(ran.stdout.contains(": may hold what happened last, and is not sealed"));
+
+    let ran = run(program().arg("recover").arg("--dir").arg(sandbox.runs()), b"").exits(0);
+    assert!(ran.stdout.contains(": sealed as CrashedRecovered, "), "{}", ran.stdout);
+}
+
+#[test]
+fn the_folder_is_given_once() {
+    let sandbox = Sandbox::new();
+    sandbox.record("", &[]).exits(0);
+    let mut recover = program();
+    let recover = recover.arg("recover").arg(sandbox.runs()).arg("--dir").arg(sandbox.runs());
+    run(recover, b"").exits(2);
+    run(&mut sandbox.command("recover"), b"").exits(0);
+}
+
+#[test]
+fn warnings_in_a_file_have_no_color_codes() {
+    let sandbox = Sandbox::new();
+    sandbox.record(numbered_lines(3), &[]).exits(0);
+    std::fs::write(sandbox.instance().join("1-00000001.redb"), b"").expect("writable");
+    let ran = sandbox.record(numbered_lines(3), &[]).exits(0);
+    assert!(ran.stderr.contains("WARN") && !ran.stderr.contains('\u{1b}'), "{:?}", ran.stderr);
 }
 
 #[test]

@@ -250,6 +250,12 @@ pub(crate) fn numbered_lines(count: u64) -> String {
     lines
 }
 
+/// Bytes as the program shows them, from 1 KiB to 1023 MiB.
+pub(crate) fn shown_bytes(bytes: u64) -> String {
+    let kib = bytes as f64 / 1024.0;
+    if kib < 1023.95 { format!("{kib:.1} KiB") } else { format!("{:.1} MiB", kib / 1024.0) }
+}
+
 /// Changes one byte of the only place in the file that reads `text`.
 pub(crate) fn flip_byte_in(path: &Path, text: &[u8]) {
     let mut bytes = std::fs::read(path).expect("the run file");

@@ -134,7 +134,7 @@ fn messages_that_are_refused_and_nobody_told() {
     }
     let sandbox = Sandbox::new();
     let input = sandbox.file("input.ndjson", input.as_bytes());
-    let ran = run_unheard(sandbox.command("record").arg("--input").arg(input)).exits(0);
+    let ran = run_unheard(sandbox.command("record").arg("--input").arg(input)).exits(1);
     // One producer can use 65 536 topics and types.
     assert_eq!((ran.report().entries, ran.report().bad_lines), (65_536, 5));
 }

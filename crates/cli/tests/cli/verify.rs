@@ -103,8 +103,7 @@ fn a_missing_file() {
     let verdict = ran.says("error: not every run could be verified; see above\n").json();
     assert_eq!(verdict["path"], missing.to_str().expect("text"));
     assert_eq!((&verdict["clean"], &verdict["run_id"]), (&false.into(), &Value::Null));
-    let text =
-        "is neither a run file nor the id of a run in ./runs/node-1; `tapline ls` lists runs";
+    let text = "is neither a run file nor the beginning of the id of a run in ./runs/node-1; `tapline ls` lists runs";
     assert_eq!(verdict["error"], format!("{missing:?} {text}"));
 }
 

@@ -67,13 +67,17 @@ fn a_name_that_leads_to_nothing_keeps_no_other_run_from_being_verified() {
     assert_eq!(field(&ran, "path"), paths);
     let errors = field(&ran, "error");
     let folder = sandbox.instance();
-    let text = format!("is neither a run file nor the id of a run in {}", folder.display());
+    let text = format!(
+        "is neither a run file nor the beginning of the id of a run in {}",
+        folder.display()
+    );
     let no_such_run = json!(format!("{missing:?} {text}; `tapline ls` lists runs"));
     assert_eq!((&errors[0], &errors[1], &errors[3]), (&no_such_run, &Value::Null, &no_such_run));
 
     let human = run(program().arg("verify").arg(&good.path).arg("nonsense"), b"").exits(2);
     let said = human.says(NOT_ALL).stdout;
-    let text = "\"nonsense\" is neither a run file nor the id of a run in ./runs/node-1";
+    let text =
+        "\"nonsense\" is neither a run file nor the beginning of the id of a run in ./runs/node-1";
     assert_eq!(
         said.lines().next_back(),
         Some(&*format!("nonsense: not verified: {text}; `tapline ls` lists runs"))
