@@ -246,6 +246,8 @@ fn a_boot_seals_a_leftover_sidecar() {
         adapter.capture("data", &Trade { instrument: "ES", ts_init: n, price: 1 }).unwrap();
         adapter.capture("decisions", &Decision(n)).unwrap();
     }
+    // Markers of entries that a halt loses would leave a gap of their own.
+    lifecycle.session().unwrap().flush(PATIENCE).unwrap();
     // Halted runs are left to the next boot.
     lifecycle.halt().unwrap().fire(tapline::HaltReason::BackendError("test".to_owned()));
     lifecycle.seal(UnixNanos::new(1)).unwrap_err();
