@@ -5,9 +5,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::CorePin;
-use crate::format::{
-    FRAME_OVERHEAD_BYTES, FrameLimits, LINE_BYTES, PER_RECORD_BYTES, RecordLimits, lines_for,
-};
+use crate::format::{FrameLimits, LINE_BYTES, RecordLimits};
 use crate::model::settings::{checked_settings, duration_ms, optional_duration_us};
 
 /// A setting outside its range.
@@ -78,8 +76,11 @@ pub struct WriterConfig {
     /// millisecond of a saturated engine's traffic.
     pub ring_lines: usize,
     /// Bytes of one record: header line, payload, keys and ids, in whole lines of 64 bytes, rounded
-    /// down. 128 to 16 MiB, and no more than a ring or a batch can hold beside two names.
-    /// Default 256 KiB.
+    /// down. 128 to 67 043 328 (64 MiB less 64 KiB, so that a frame with it stays below 64 MiB, the
+    /// largest value that a run file can hold). Default 16 MiB. One that is larger than the
+    /// producer's ring travels beside it, which allocates, and has a frame of its own. Each
+    /// producer can hold three such records: one under construction, one that waits, and the
+    /// writer's.
     pub record_bytes_max: usize,
     /// Distinct topics and payload types one producer can use. 2 to 1 048 576. Default 65 536.
     pub names_max: usize,
@@ -87,8 +88,8 @@ pub struct WriterConfig {
     /// the first entry has two of them. Default 1 048 576. The engine keeps each name in memory
     /// twice, and every reader once: with names of 30 bytes that is about 160 MB and 80 MB.
     pub run_names_max: usize,
-    /// Bytes of one topic or payload type. 1 to 4 096, and no more than a record can hold. Default
-    /// 1 024.
+    /// Bytes of one topic or payload type. 1 to 4 096, and no more than a record, or half of a ring,
+    /// can hold. Default 1 024.
     pub name_bytes_max: usize,
     /// Index keys on one entry. 0 to 1 024. Default 16.
     pub keys_per_entry_max: usize,
@@ -154,6 +155,9 @@ impl Default for WriterConfig {
 
 checked_settings!(WriterConfig, &[WriterConfig::NAMES]);
 
+/// The largest record there may be. Its frame, with two names, is below 64 MiB.
+const RECORD_BYTES_LIMIT: usize = (64 << 20) - (64 << 10);
+
 /// The longest name there may be, in bytes. Its length is written down in two bytes.
 const NAME_BYTES_MAX: usize = 4096;
 
@@ -187,7 +191,7 @@ impl WriterConfig {
     /// Default of [`ring_lines`](Self::ring_lines).
     pub const RING_LINES: usize = 32_768;
     /// Default of [`record_bytes_max`](Self::record_bytes_max).
-    pub const RECORD_BYTES_MAX: usize = 256 << 10;
+    pub const RECORD_BYTES_MAX: usize = 16 << 20;
     /// Default of [`names_max`](Self::names_max).
     pub const NAMES_MAX: usize = 65_536;
     /// Default of [`run_names_max`](Self::run_names_max).
@@ -219,7 +223,7 @@ impl WriterConfig {
         check_range(
             "record_bytes_max",
             self.record_bytes_max,
-            2 * LINE_BYTES..=self.largest_record(),
+            2 * LINE_BYTES..=RECORD_BYTES_LIMIT,
         )?;
         // One message has two.
         check_range("names_max", self.names_max, 2..=1 << 20)?;
@@ -240,27 +244,15 @@ impl WriterConfig {
         Ok(())
     }
 
-    /// The longest name that a record can hold. A ring has room for it twice: the largest record is
-    /// what fits behind that.
+    /// The longest name that a record can hold, and a ring twice, with a line to spare.
     fn longest_name(&self) -> usize {
-        NAME_BYTES_MAX.min(self.record_bytes_max - LINE_BYTES)
+        let in_ring = ((self.ring_lines - 1) / 2 - 1) * LINE_BYTES;
+        NAME_BYTES_MAX.min(self.record_bytes_max - LINE_BYTES).min(in_ring)
     }
 
-    /// The largest record that both a ring and a batch can hold, with two new names.
-    fn largest_record(&self) -> usize {
-        // Names that are too long are told so themselves, whatever the records.
-        let name_bytes_max = self.name_bytes_max.min(NAME_BYTES_MAX);
-        let names_bytes = 2 * (2 + name_bytes_max);
-        let in_batch = self
-            .batch_bytes_max
-            .saturating_sub(FRAME_OVERHEAD_BYTES + PER_RECORD_BYTES + names_bytes);
-        // Whole lines, as records are.
-        let in_batch = in_batch / LINE_BYTES * LINE_BYTES;
-        // In the ring, a name is a record of its own.
-        let names_lines = 2 * (1 + lines_for(name_bytes_max));
-        let in_ring = self.ring_lines.saturating_sub(names_lines) * LINE_BYTES;
-        // A record of two lines is never too large: names that leave no room for it are too long.
-        (16 << 20).min(in_batch).min(in_ring).max(2 * LINE_BYTES)
+    /// For what has to be recorded whatever its size.
+    pub(crate) fn limits_of_any_size() -> RecordLimits {
+        RecordLimits { record_bytes_max: RECORD_BYTES_LIMIT, keys_max: 0, key_bytes_max: 0 }
     }
 
     pub(crate) fn record_limits(&self) -> RecordLimits {
@@ -295,19 +287,16 @@ mod tests {
     use crate::format::{FrameBuilder, RecordBuilder, RecordStamp, RecordTag};
     use crate::model::{EntryDraft, Hash, UnixNanos};
 
-    /// Settings with the largest records that they allow.
-    fn with_largest_record(batch_bytes_max: usize, ring_lines: usize) -> WriterConfig {
-        let mut config = WriterConfig { ring_lines, batch_bytes_max, ..WriterConfig::default() };
-        config.record_bytes_max = config.largest_record();
-        config.validate().expect("as large as allowed");
-        let too_large = WriterConfig { record_bytes_max: config.record_bytes_max + 1, ..config };
-        assert_eq!(too_large.validate().expect_err("one byte more").field, "record_bytes_max");
-        WriterConfig { record_bytes_max: config.record_bytes_max, ..too_large }
-    }
-
     /// Bytes of a frame with nothing but a record as large as allowed, and the names it brings, as
     /// long as allowed.
-    fn frame_bytes(config: &WriterConfig) -> usize {
+    #[test]
+    fn the_largest_frame_is_below_64_mib() {
+        let config = WriterConfig {
+            record_bytes_max: RECORD_BYTES_LIMIT,
+            name_bytes_max: NAME_BYTES_MAX,
+            ..WriterConfig::default()
+        };
+        config.validate().expect("as large as allowed");
         let mut builder = RecordBuilder::new(config.record_limits());
         let payload = vec![0; config.record_bytes_max - LINE_BYTES];
         builder.fill(&EntryDraft { payload: &payload, ..EntryDraft::default() });
@@ -320,38 +309,9 @@ mod tests {
         let name = "n".repeat(config.name_bytes_max);
         let (topic_id, type_id) = (frame.push_name(&name), frame.push_name(&name));
         frame.push(record, &[], &RecordStamp { ts_publish, topic_id, type_id });
-        frame.seal(&Hash::ZERO).bytes().len()
-    }
-
-    #[test]
-    fn the_largest_record_fills_a_frame() {
-        for batch_bytes_max in [8192, 8193, 65_535, (1 << 20) + 40] {
-            let config = with_largest_record(batch_bytes_max, 1 << 20);
-            let bytes = frame_bytes(&config);
-            let room = batch_bytes_max.checked_sub(bytes).expect("it fits");
-            assert!(room < LINE_BYTES, "{room} bytes of {batch_bytes_max} are left");
-        }
-    }
-
-    #[test]
-    fn the_largest_record_fits_the_ring_and_is_bounded_in_any_case() {
-        // Two names of 1 024 bytes go ahead of it, each behind a line of its own.
-        assert_eq!(with_largest_record(1 << 20, 64).record_bytes_max, (64 - 2 * 17) * LINE_BYTES);
-        let most = (32 << 20) - 4096;
-        assert_eq!(with_largest_record(most, 16 << 20).record_bytes_max, 16 << 20);
-    }
-
-    /// Names that leave no room are what is wrong then, not the smallest of records.
-    #[test]
-    fn a_record_of_two_lines_is_never_too_large() {
-        let config = WriterConfig {
-            batch_bytes_max: 4096,
-            name_bytes_max: 4096,
-            record_bytes_max: 2 * LINE_BYTES,
-            ..WriterConfig::default()
-        };
-        assert_eq!(config.largest_record(), 2 * LINE_BYTES);
-        assert_eq!(config.validate().expect_err("longer than a record").field, "name_bytes_max");
+        // redb's page has some bytes besides.
+        assert!(frame.seal(&Hash::ZERO).bytes().len() < (64 << 20) - 4096);
+        assert_eq!(config.frame_limits().bytes_max, WriterConfig::BATCH_BYTES_MAX);
     }
 
     #[test]
@@ -365,8 +325,13 @@ mod tests {
             WriterConfig { record_bytes_max: 1024, ring_lines: 64, ..WriterConfig::default() };
         let most = WriterConfig { name_bytes_max: 960, ..small.clone() };
         most.validate().expect("a record has no more");
-        let error = WriterConfig { name_bytes_max: 961, ..small }.validate().expect_err("one more");
+        let more = WriterConfig { name_bytes_max: 961, ..small.clone() };
+        let error = more.validate().expect_err("one more");
         assert_eq!((error.field, error.allowed.as_str()), ("name_bytes_max", "1 to 960"));
+        // Two of them, a line ahead of each, and a line for a record beside the ring.
+        let large = WriterConfig { record_bytes_max: 4096, name_bytes_max: 1921, ..small };
+        let error = large.validate().expect_err("the ring has 64 lines");
+        assert_eq!((error.field, error.allowed.as_str()), ("name_bytes_max", "1 to 1920"));
     }
 
     #[test]

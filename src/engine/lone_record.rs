@@ -4,7 +4,8 @@ use super::{SubmitError, WriterConfig};
 use crate::format::{Line, RecordBuilder, RecordTag};
 use crate::model::{EntryDraft, UnixNanos};
 
-/// Builds the record of `draft`. The writer gives its names their numbers.
+/// Builds the record of `draft`, which may have any size that a run file can hold. The writer gives
+/// its names their numbers.
 pub(crate) fn lone_record(
     draft: &EntryDraft<'_>,
     config: &WriterConfig,
@@ -13,7 +14,7 @@ pub(crate) fn lone_record(
     for name in [draft.topic, draft.payload_type] {
         check_name(name, config.name_bytes_max)?;
     }
-    let mut record = RecordBuilder::new(config.record_limits());
+    let mut record = RecordBuilder::new(WriterConfig::limits_of_any_size());
     record.fill(draft);
     let tag = RecordTag { stamp: 0, ts_publish, topic_id: 0, type_id: 0 };
     Ok(record.finish(tag)?.to_vec())

@@ -19,6 +19,7 @@ mod driver;
 mod durability;
 mod error;
 mod handle;
+mod large_records;
 mod lone_record;
 mod producer;
 mod run_names;

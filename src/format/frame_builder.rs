@@ -9,9 +9,10 @@ use super::{FrameView, KeyRow, LINE_BYTES, Line, RecordHeader, RecordView, key_h
 use crate::model::{Hash, UnixNanos};
 
 /// Bytes of header and root: what a frame has besides its records and names.
-pub(crate) const FRAME_OVERHEAD_BYTES: usize = LINE_BYTES + Hash::BYTES;
+#[cfg(test)]
+pub(super) const FRAME_OVERHEAD_BYTES: usize = LINE_BYTES + Hash::BYTES;
 /// Bytes a record takes in a frame besides its own lines: hash and offset.
-pub(crate) const PER_RECORD_BYTES: usize = Hash::BYTES + OFFSET_BYTES;
+pub(super) const PER_RECORD_BYTES: usize = Hash::BYTES + OFFSET_BYTES;
 
 /// How large a frame may grow.
 #[derive(Debug, Clone, Copy)]
@@ -214,6 +215,10 @@ impl FrameBuilder {
         self.first_seq = first_seq;
         self.first_name_id = first_name_id;
         self.buffer.truncate(LINE_BYTES);
+        if self.buffer.capacity() > 2 * self.limits.bytes_max {
+            // A frame of one large record is done.
+            self.buffer.shrink_to(self.limits.bytes_max);
+        }
         self.offsets.clear();
         self.hashes.clear();
         self.names.clear();

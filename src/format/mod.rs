@@ -42,6 +42,5 @@ pub use record_builder::{RecordBuilder, RecordLimitError, RecordLimits};
 pub(crate) use data_mark::{
     DataMark, HiFiLine, MarkHeader, MarkedRecord, announced_stream, stream_mark, stream_mark_lines,
 };
-pub(crate) use frame_builder::{FRAME_OVERHEAD_BYTES, PER_RECORD_BYTES};
 pub(crate) use key_merge::{KeyMerge, Wanted};
 pub(crate) use record_builder::{RecordTag, name_record};

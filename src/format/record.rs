@@ -31,6 +31,10 @@ impl RecordFlags {
     pub(crate) const MARK: Self = Self(1 << 14);
     /// Only in a ring, on a mark: it announces a stream.
     pub(crate) const STREAM: Self = Self(1 << 13);
+    /// Only in a ring: a line that stands for a record which does not fit there.
+    pub(crate) const REFERENCE: Self = Self(1 << 12);
+
+    const IN_RING: u16 = Self::NAME.0 | Self::MARK.0 | Self::STREAM.0 | Self::REFERENCE.0;
 
     const STORED: u16 = Self::CORRELATION.0 | Self::CAUSATION.0 | Self::IDENTITY.0;
 
@@ -53,6 +57,11 @@ impl RecordFlags {
     /// True if all flags of `other` are set.
     pub const fn has(self, other: Self) -> bool {
         self.0 & other.0 == other.0
+    }
+
+    /// True if none of the flags is set that only a ring knows: the line begins a message.
+    pub(crate) const fn is_message(self) -> bool {
+        self.0 & Self::IN_RING == 0
     }
 
     const fn ids_bytes(self) -> usize {

@@ -1,8 +1,8 @@
 use std::io;
 
 use uuid::Uuid;
-use zerocopy::IntoBytes;
 use zerocopy::little_endian::{U16, U32, U64};
+use zerocopy::{FromBytes, IntoBytes};
 
 use super::{
     KEY_HEADER_BYTES, KEYS_PER_RECORD_MAX, LINE_BYTES, Line, RecordFlags, RecordHeader, lines_for,
@@ -46,7 +46,11 @@ pub enum RecordLimitError {
     },
 }
 
-/// Builds one record after the other in the same lines, without allocating.
+/// What a builder has room for from the beginning.
+const USUAL_BYTES_MAX: usize = 256 << 10;
+
+/// Builds one record after the other in the same lines, without allocating, unless a record is
+/// larger than 256 KiB.
 ///
 /// The payload is written through [`io::Write`]. Keys, headers and the rest can be set before or
 /// after it. The builder remembers the first limit that was passed, and reports it when the record
@@ -54,8 +58,9 @@ pub enum RecordLimitError {
 #[derive(Debug)]
 pub struct RecordBuilder {
     limits: RecordLimits,
-    lines: Box<[Line]>,
-    /// Bytes of header line and payload so far.
+    /// As many as a usual record takes. They grow for a larger one.
+    lines: Vec<Line>,
+    /// Bytes of header line and payload so far; of the whole record once it is finished.
     len: usize,
     keys: Vec<u8>,
     key_count: u16,
@@ -82,7 +87,7 @@ impl RecordBuilder {
         let keys_bytes = limits.keys_max * (limits.key_bytes_max + KEY_HEADER_BYTES);
         Self {
             limits,
-            lines: vec![Line::ZERO; lines_for(limits.record_bytes_max)].into_boxed_slice(),
+            lines: vec![Line::ZERO; lines_for(limits.record_bytes_max.min(USUAL_BYTES_MAX))],
             len: LINE_BYTES,
             keys: Vec::with_capacity(keys_bytes.min(limits.record_bytes_max)),
             key_count: 0,
@@ -149,13 +154,25 @@ impl RecordBuilder {
     #[inline]
     pub fn write_payload(&mut self, bytes: &[u8]) {
         let end = self.len + bytes.len();
-        let Some(space) = self.lines.as_mut_bytes().get_mut(self.len..end) else {
-            let max = self.limits.record_bytes_max;
+        if let Some(space) = self.lines.as_mut_bytes().get_mut(self.len..end) {
+            space.copy_from_slice(bytes);
+            self.len = end;
+        } else {
+            self.write_beyond(bytes);
+        }
+    }
+
+    /// Writes what the lines have no room for.
+    #[cold]
+    fn write_beyond(&mut self, bytes: &[u8]) {
+        let max = self.limits.record_bytes_max;
+        let lines = lines_for(self.len + bytes.len());
+        if lines > max / LINE_BYTES {
             self.reject(RecordLimitError::RecordTooLarge { max });
             return;
-        };
-        space.copy_from_slice(bytes);
-        self.len = end;
+        }
+        self.lines.resize(lines.max(2 * self.lines.len()).min(max / LINE_BYTES), Line::ZERO);
+        self.write_payload(bytes);
     }
 
     /// Bytes of payload written so far.
@@ -222,6 +239,30 @@ impl RecordBuilder {
         };
         self.lines.as_mut_bytes()[..LINE_BYTES].copy_from_slice(header.as_bytes());
         Ok(&self.lines[..lines])
+    }
+
+    /// The record that was finished last.
+    pub(crate) fn finished(&self) -> &[Line] {
+        &self.lines[..lines_for(self.len)]
+    }
+
+    /// The line that stands for the finished record in a ring.
+    pub(crate) fn reference(&self) -> Line {
+        let mut line = self.lines[0];
+        let header = RecordHeader::mut_from_bytes(line.as_mut_bytes()).expect("a line is a header");
+        header.lines.set(1);
+        header
+            .flags
+            .set(RecordFlags::from_bits(header.flags.get()).with(RecordFlags::REFERENCE).bits());
+        line
+    }
+
+    /// Hands over the lines of the finished record, and begins with new ones.
+    pub(crate) fn take_finished(&mut self) -> Box<[Line]> {
+        let usual = lines_for(self.limits.record_bytes_max.min(USUAL_BYTES_MAX));
+        let mut lines = std::mem::replace(&mut self.lines, vec![Line::ZERO; usual]);
+        lines.truncate(lines_for(self.len));
+        lines.into_boxed_slice()
     }
 
     #[inline(never)]

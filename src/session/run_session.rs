@@ -181,10 +181,11 @@ impl RunSession {
     ) -> Result<(), OpenError> {
         let mut producer = self.writer.producer()?;
         let halt = self.writer.halt();
-        let ticket = producer.submit(run_started).map_err(|error| match halt.reason() {
-            Some(reason) => OpenError::HaltedDuringBoot(reason),
-            None => refused(error, halt),
-        })?;
+        let ticket =
+            producer.submit_of_any_size(run_started).map_err(|error| match halt.reason() {
+                Some(reason) => OpenError::HaltedDuringBoot(reason),
+                None => refused(error, halt),
+            })?;
         producer.durability().wait(ticket, left).map_err(|error| match error {
             WaitError::Halted(reason) => OpenError::HaltedDuringBoot(reason),
             WaitError::TimedOut { .. } => {

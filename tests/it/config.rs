@@ -176,7 +176,7 @@ fn every_limit_is_checked() {
         ("close_timeout_ms", |c| c.writer.close_timeout = Duration::from_secs(3601)),
         ("ring_lines", |c| c.writer.ring_lines = 63),
         ("overlap_bytes_min", |c| c.writer.overlap_bytes_min = (128 << 20) + 1),
-        ("record_bytes_max", |c| c.writer.record_bytes_max = 4 << 20),
+        ("record_bytes_max", |c| c.writer.record_bytes_max = 64 << 20),
         ("names_max", |c| c.writer.names_max = 1),
         ("run_names_max", |c| c.writer.run_names_max = 3),
         ("name_bytes_max", |c| c.writer.name_bytes_max = 4097),
@@ -208,8 +208,8 @@ fn limits_are_allowed_to_their_ends() {
         ("close_timeout_ms", |c, n| c.close_timeout = Duration::from_millis(n), 1, 3_600_000),
         ("ring_lines", |c, n| c.ring_lines = n as usize, 64, 16 << 20),
         ("batch_bytes_max", |c, n| c.batch_bytes_max = n as usize, 4096, (32 << 20) - 4096),
-        // The most that the default ring holds after two names of 64 bytes.
-        ("record_bytes_max", |c, n| c.record_bytes_max = n as usize, 128, (2 << 20) - 4 * 64),
+        // 64 MiB, less what a frame has besides.
+        ("record_bytes_max", |c, n| c.record_bytes_max = n as usize, 128, (64 << 20) - (64 << 10)),
         // What the smallest record has left after its header.
         ("name_bytes_max", |c, n| c.name_bytes_max = n as usize, 1, 64),
         ("names_max", |c, n| c.names_max = n as usize, 2, 1 << 20),

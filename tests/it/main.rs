@@ -11,6 +11,7 @@ mod golden;
 mod halt_callbacks;
 mod inline;
 mod key_index;
+mod large_records;
 mod markers;
 mod os_threads;
 mod overlap;

@@ -1,26 +1,23 @@
 use std::time::{Duration, Instant};
 
 use crossbeam_utils::Backoff;
-use rtrb::Producer as RingProducer;
 
 use crate::engine::SubmitError;
 use crate::engine::driver::Engine;
-use crate::format::Line;
 use crate::protocol::{HaltOutcome, HaltReason};
 
 /// A ring of the default size takes a producer 150 µs to fill and a disk a millisecond to take in,
 /// so that a nap of this length loses nothing. A much smaller ring may run empty meanwhile.
 const NAP: Duration = Duration::from_micros(50);
 
-/// Pushes into a ring that has been found full: waits for room, up to `halt_threshold`.
+/// Waits until `try_push` finds room, up to `halt_threshold`.
 ///
 /// Spins, yields the core, then sleeps for [`NAP`] at a time: on a machine with few cores the
 /// writer may be waiting for this one.
 #[cold]
-pub(super) fn push_when_room(
-    ring: &mut RingProducer<Line>,
-    record: &[Line],
+pub(super) fn wait_for_room(
     engine: &Engine,
+    mut try_push: impl FnMut() -> bool,
 ) -> Result<(), SubmitError> {
     let shared = &engine.shared;
     let threshold = shared.config.halt_threshold;
@@ -30,7 +27,7 @@ pub(super) fn push_when_room(
         if shared.halt.is_halted() || !shared.gate.is_open() {
             return Err(SubmitError::Closed);
         }
-        if ring.push_entire_slice(record).is_ok() {
+        if try_push() {
             return Ok(());
         }
         let stalled_for = began.elapsed();

@@ -9,14 +9,15 @@ mod switch_fence;
 use rtrb::RingBuffer;
 
 use super::driver::Engine;
+use super::large_records::{LargeRecordSender, large_records};
 use super::writer::Lane;
-use super::{Durability, ProducerError, SubmitError};
+use super::{Durability, ProducerError, SubmitError, WriterConfig};
 use crate::format::{DataMark, Line, MarkedRecord, RecordBuilder, RecordTag, name_record};
 use crate::model::{DataMarkerClass, EntryDraft, Ticket, UnixNanos};
 use crate::protocol::{Admission, HaltReason, LaneState};
 use crate::sync::Arc;
 
-use full_ring::push_when_room;
+use full_ring::wait_for_room;
 use marks::{Marks, lines_with_room_for_marks};
 use names::{LocalNames, Numbered};
 use switch_fence::order_after_other_producers;
@@ -34,6 +35,7 @@ pub struct Producer {
     ring: rtrb::Producer<Line>,
     builder: RecordBuilder,
     names: LocalNames,
+    large: LargeRecordSender,
     state: Arc<LaneState>,
     engine: Engine,
     /// This producer among those of the run.
@@ -67,7 +69,8 @@ impl Producer {
         prefault(&mut ring);
         let state = Arc::new(LaneState::new());
         let number = shared.add_producer(&state);
-        let lane = Lane::new(consumer, Arc::clone(&state), number);
+        let (large, large_records) = large_records();
+        let lane = Lane::new(consumer, large_records, Arc::clone(&state), number);
         if let Err(error) = shared.inbox.register(lane, config.producers_max) {
             shared.remove_producer(number);
             return Err(error.into());
@@ -76,6 +79,7 @@ impl Producer {
             ring,
             builder: RecordBuilder::new(config.record_limits()),
             names: LocalNames::new(config.names_max, config.name_bytes_max),
+            large,
             state,
             number,
             ordinal: 0,
@@ -93,6 +97,19 @@ impl Producer {
         self.check_open()?;
         self.builder.fill(draft);
         self.submit_built(draft.topic, draft.payload_type)
+    }
+
+    /// As [`submit`](Self::submit), of a message of any size that a run file can hold, whatever the
+    /// setting `record_bytes_max`.
+    pub(crate) fn submit_of_any_size(
+        &mut self,
+        draft: &EntryDraft<'_>,
+    ) -> Result<Ticket, SubmitError> {
+        let limits = WriterConfig::limits_of_any_size();
+        let usual = std::mem::replace(&mut self.builder, RecordBuilder::new(limits));
+        let submitted = self.submit(draft);
+        self.builder = usual;
+        submitted
     }
 
     /// Tells, from any thread, how far this producer's messages are durable.
@@ -207,7 +224,10 @@ impl Producer {
         };
         let ts_publish = self.publish_time();
         let record = self.builder.finish(RecordTag { stamp, ts_publish, topic_id, type_id })?;
-        push(&mut self.ring, record, &self.engine)?;
+        // Publishes the ring's tail once, with Release: the writer sees the whole record or nothing.
+        if self.ring.push_entire_slice(record).is_err() {
+            self.push_when_room(&[])?;
+        }
         self.finish_push()
     }
 
@@ -224,14 +244,32 @@ impl Producer {
         let Numbered { ids: [topic_id, type_id], new } =
             self.names.number([topic, payload_type])?;
         let ts_publish = self.publish_time();
-        let record = self.builder.finish(RecordTag { stamp, ts_publish, topic_id, type_id })?;
-        let mut lines: Vec<Line> = new.iter().flat_map(|name| name_record(name, stamp)).collect();
-        lines.extend_from_slice(record);
+        self.builder.finish(RecordTag { stamp, ts_publish, topic_id, type_id })?;
+        let names: Vec<Line> = new.iter().flat_map(|name| name_record(name, stamp)).collect();
         // Last: a message that is refused from here on is refused because the run has ended.
         self.engine.shared.names.admit(&new)?;
-        push(&mut self.ring, &lines, &self.engine)?;
+        self.push_when_room(&names)?;
         self.names.announced(&new);
         self.finish_push()
+    }
+
+    /// Pushes the finished record behind `names`, in one push. Waits for room. A record that the ring
+    /// can never hold goes beside the ring.
+    #[cold]
+    fn push_when_room(&mut self, names: &[Line]) -> Result<(), SubmitError> {
+        let Self { ring, builder, large, engine, .. } = self;
+        let record = builder.finished();
+        if names.len() + record.len() <= ring.buffer().capacity() {
+            let lines = [names, record].concat();
+            return wait_for_room(engine, || ring.push_entire_slice(&lines).is_ok());
+        }
+        let lines = [names, &[builder.reference()]].concat();
+        let mut record = Some(builder.take_finished());
+        wait_for_room(engine, || {
+            record = record.take().and_then(|record| large.try_send(record).err());
+            record.is_none()
+        })?;
+        wait_for_room(engine, || ring.push_entire_slice(&lines).is_ok())
     }
 
     /// Now, or nothing where the writer fills it in.
@@ -269,19 +307,6 @@ impl Producer {
         }
         Ok(())
     }
-}
-
-#[inline]
-fn push(
-    ring: &mut rtrb::Producer<Line>,
-    record: &[Line],
-    engine: &Engine,
-) -> Result<(), SubmitError> {
-    // Publishes the ring's tail once, with Release: the writer sees the whole record or nothing.
-    if ring.push_entire_slice(record).is_ok() {
-        return Ok(());
-    }
-    push_when_room(ring, record, engine)
 }
 
 /// Touches every page of a new ring, so that the first lap does not pay for page faults.

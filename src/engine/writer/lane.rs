@@ -3,6 +3,7 @@ use rtrb::Consumer;
 use super::assembler::Assembler;
 use super::publish_time::PublishTime;
 use super::ring_record::RingRecord;
+use crate::engine::large_records::LargeRecords;
 use crate::format::{Line, RecordHeader, RecordStamp};
 use crate::protocol::LaneState;
 use crate::sync::Arc;
@@ -10,6 +11,7 @@ use crate::sync::Arc;
 /// The writer's end of one producer's ring.
 pub(in crate::engine) struct Lane {
     ring: Consumer<Line>,
+    large: LargeRecords,
     state: Arc<LaneState>,
     /// The producer's number in the run.
     producer: u32,
@@ -43,11 +45,13 @@ pub(super) enum TurnEnd {
 impl Lane {
     pub(in crate::engine) fn new(
         ring: Consumer<Line>,
+        large: LargeRecords,
         state: Arc<LaneState>,
         producer: u32,
     ) -> Self {
         Self {
             ring,
+            large,
             state,
             producer,
             number: 0,
@@ -109,24 +113,26 @@ impl Lane {
             if stamp > last || stamp >= horizon {
                 break TurnEnd::Limit;
             }
-            if record.is_mark() {
+            if record.is_message() {
+                if !assembler.has_room(record.lines()) {
+                    break TurnEnd::FrameFull;
+                }
+                assembler.push(record, &stamp_of(header, &self.names, publish_time));
+                self.taken += 1;
+            } else if record.is_mark() {
                 assembler.forward_mark(record, self.number);
-                at += record.lines();
-                continue;
-            }
-            if !assembler.has_room(record.lines()) {
-                break TurnEnd::FrameFull;
-            }
-            if record.is_name() {
+            } else if record.is_name() {
+                if !assembler.has_room(record.lines()) {
+                    break TurnEnd::FrameFull;
+                }
                 self.names.push(assembler.number_name(&record.name()));
             } else {
-                let ts_publish = match publish_time {
-                    Some(publish_time) => publish_time.of(stamp),
-                    None => header.ts_publish.get().into(),
-                };
-                let topic_id = self.names[header.topic_id.get() as usize];
-                let type_id = self.names[header.type_id.get() as usize];
-                assembler.push(record, &RecordStamp { ts_publish, topic_id, type_id });
+                let large = RingRecord { head: self.large.front(), tail: &[] };
+                if !assembler.has_room(large.lines()) {
+                    break TurnEnd::FrameFull;
+                }
+                assembler.push(large, &stamp_of(header, &self.names, publish_time));
+                self.large.pop();
                 self.taken += 1;
             }
             at += record.lines();
@@ -171,6 +177,21 @@ impl Lane {
     pub(super) fn is_empty(&self) -> bool {
         self.ring.is_empty()
     }
+}
+
+#[inline]
+fn stamp_of(
+    header: &RecordHeader,
+    names: &[u32],
+    publish_time: Option<&PublishTime>,
+) -> RecordStamp {
+    let ts_publish = match publish_time {
+        Some(publish_time) => publish_time.of(header.seq.get()),
+        None => header.ts_publish.get().into(),
+    };
+    let topic_id = names[header.topic_id.get() as usize];
+    let type_id = names[header.type_id.get() as usize];
+    RecordStamp { ts_publish, topic_id, type_id }
 }
 
 fn record_at<'a>(front: &'a [Line], wrapped: &'a [Line], at: usize) -> RingRecord<'a> {

@@ -34,6 +34,12 @@ impl<'a> RingRecord<'a> {
         String::from_utf8(bytes).expect("a producer announces names from `&str`")
     }
 
+    /// Whether it is a message, whole in the ring.
+    #[inline]
+    pub(super) fn is_message(&self) -> bool {
+        self.header().flags().is_message()
+    }
+
     pub(super) fn is_name(&self) -> bool {
         self.header().flags().has(RecordFlags::NAME)
     }

@@ -75,13 +75,31 @@ fn a_store_that_fails_at_the_first_entry() {
 }
 
 #[test]
-fn too_many_components_fail_the_open() {
+fn a_node_may_have_any_number_of_components() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut lifecycle = super::lifecycle(folder.path());
+    let subscriptions: Vec<String> = (0..60_000).map(|n| format!("data.quotes.{n:030}")).collect();
+    let components = RegisteredComponents { subscriptions, ..RegisteredComponents::default() };
+    let environment = tapline::session::Environment::Live;
+    lifecycle.open(&instance(), components.clone(), &environment).unwrap();
+    let started = lifecycle.session().unwrap().reader().read(1).unwrap().unwrap();
+    assert!(started.payload.len() > 2 << 20, "more than a ring holds: {}", started.payload.len());
+    let run_id = lifecycle.run_id().unwrap();
+    lifecycle.seal(tapline::UnixNanos::new(1)).unwrap();
+    let sealed = tapline::EventStoreReader::open_sealed(folder.path(), &instance(), run_id);
+    let sealed = sealed.unwrap();
+    assert_eq!(sealed.manifest().unwrap().registered_components, components);
+    assert!(sealed.verifier().run(|_| {}).is_clean());
+}
+
+#[test]
+fn components_of_more_than_64_mib_fail_the_open() {
     let folder = tempfile::tempdir().unwrap();
     let mut lifecycle = EventStoreLifecycle::new(
         Some(EventStoreConfig::new(folder.path())),
         LifecycleOptions::default(),
     );
-    let subscriptions = vec!["x".repeat(1000); 10_000];
+    let subscriptions = vec!["x".repeat(1 << 20); 70];
     let components = RegisteredComponents { subscriptions, ..RegisteredComponents::default() };
     let environment = tapline::session::Environment::Live;
     let error = lifecycle.open(&instance(), components, &environment).unwrap_err();

@@ -130,13 +130,13 @@ fn a_record_over_the_limit() {
         let text = "x".repeat(payload_bytes - 2);
         format!(r#"{{"topic":"t","type":"T","payload":"{text}"}}"#)
     };
-    let expected = "column 1: the record would have 262145 bytes, allowed are 262144";
-    assert_complaint(line(262_081), expected);
+    let expected = "column 1: the record would have 16777217 bytes, allowed are 16777216";
+    assert_complaint(line(16_777_153), expected);
 
     let sandbox = Sandbox::new();
-    let report = sandbox.record(line(262_080), &[]).exits(0).says("").report();
+    let report = sandbox.record(line(16_777_152), &[]).exits(0).says("").report();
     let entries = captured(&report.path);
-    assert_eq!((entries.len(), entries[0].payload.len()), (1, 262_080));
+    assert_eq!((entries.len(), entries[0].payload.len()), (1, 16_777_152));
 }
 
 #[test]

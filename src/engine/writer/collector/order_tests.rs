@@ -9,6 +9,7 @@ use super::*;
 use crate::engine::Producer;
 use crate::engine::WriterConfig;
 use crate::engine::driver::Engine;
+use crate::engine::large_records::large_records;
 use crate::engine::shared::{Machine, Shared};
 use crate::engine::test_log::{payloads, stress};
 use crate::engine::writer::lane::TurnEnd;
@@ -239,7 +240,12 @@ fn emptied(rings: &[&[u64]], horizon: u64) -> Vec<bool> {
         for stamp in *stamps {
             push.push_entire_slice(&name_record("a name", *stamp)).expect("room");
         }
-        collector.lanes.push(Lane::new(take, Arc::new(LaneState::new()), number));
+        collector.lanes.push(Lane::new(
+            take,
+            large_records().1,
+            Arc::new(LaneState::new()),
+            number,
+        ));
     }
     assert_eq!(collector.collect(horizon, assembler, |_| {}), Collected::All);
     collector.lanes.iter().map(Lane::is_empty).collect()
