@@ -12,6 +12,7 @@ mod disks;
 mod figures;
 mod input_forms;
 mod interrupt;
+mod killed_node;
 mod lookup;
 mod ls;
 mod markers;

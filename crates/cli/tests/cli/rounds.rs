@@ -212,7 +212,7 @@ fn read_messages(input: &Path) -> Vec<Message> {
 pub(crate) struct Random(u64);
 
 impl Random {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self(0x9e37_79b9_7f4a_7c15)
     }
 
