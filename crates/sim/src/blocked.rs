@@ -47,7 +47,7 @@ impl Blocked {
             }
             Self::Held => {
                 let file = File::open(path).expect("it is there");
-                file.lock_shared().expect("nobody else has it");
+                file.lock().expect("nobody else has it");
                 Some(file)
             }
             Self::CutShort => {
