@@ -26,10 +26,10 @@ pub use entry::{Entry, EntryDraft, Headers};
 pub(crate) use error_chain::error_chain;
 pub use hash::{Fingerprint, Hash};
 pub use identity::{RegisteredComponents, RunIdentity};
-pub use index::{IndexKind, IndexKindError, IndexKinds};
+pub use index::{IndexKind, IndexKinds};
 pub(crate) use manifest::REPLAY_FLAG;
 pub use manifest::RunManifest;
-pub use marker::{DataMarkerClass, MarkerCounts};
+pub use marker::DataMarkerClass;
 pub use parse_error::ParseError;
 pub use retention::RetentionMode;
 pub use run::{InstanceId, RunId, RunStatus};
@@ -38,8 +38,9 @@ pub use time::UnixNanos;
 pub(crate) use type_map::TypeMap;
 pub use unreadable_run::OnUnreadableRun;
 
+internal!(index::IndexKindError);
 internal!(marker::{
-    DataCursorSnapshot, HiFiMarker, Marker, MarkerGap, MarkerGapReason, MarkerManifest, StreamCursor,
-    StreamDictEntry,
+    DataCursorSnapshot, HiFiMarker, Marker, MarkerCounts, MarkerGap, MarkerGapReason,
+    MarkerManifest, StreamCursor, StreamDictEntry,
 });
 internal!(clock::Clock);

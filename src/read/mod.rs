@@ -15,9 +15,9 @@ mod walk;
 pub use entry::EntryRef;
 pub use error::ReadError;
 pub use finding::{Finding, VerifyReport};
-pub use lookup::KeyMention;
 pub use reader::{EventStoreReader, ReplayPlan};
 pub use scan::{Direction, Scan};
 pub use verifier::Verifier;
 
 internal!(crate::format::{FrameError, RecordError});
+internal!(lookup::KeyMention);

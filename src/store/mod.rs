@@ -1,4 +1,4 @@
-//! Where runs are kept. [`EventStore`] is the write side, [`RunReader`] the read side. Both have
+//! Where runs are kept. [`EventStore`] is the write side, `RunReader` the read side. Both have
 //! two implementations: redb with one file a run, and memory.
 
 pub(crate) mod container;
@@ -25,7 +25,7 @@ pub(crate) use directory::{
 };
 pub(crate) use disk_probe::{DiskOp, DiskProbe};
 pub use error::{OpenRunError, OpenSealedError, ReadFault};
-pub use event_store::{EventStore, RunReader};
+pub use event_store::EventStore;
 pub use fault::BackendFault;
 pub use memory::MemoryBackend;
 pub(crate) use panic_guard::{guarded, panic_text};
@@ -34,7 +34,7 @@ pub(crate) use sealed_run::check_held;
 
 // To make a store of one's own takes the format too, which is no part of the interface.
 internal!(error::{AnchorError, AppendError, SealError});
-internal!(event_store::{RunOpening, SealedRun, Tail});
+internal!(event_store::{RunOpening, RunReader, SealedRun, Tail});
 internal!(memory::MemoryDisk);
 internal!(sealed_run::{open_file, open_sealed, open_sealed_file});
 internal!(crate::format::ManifestError);

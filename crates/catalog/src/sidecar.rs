@@ -8,6 +8,6 @@ pub use tapline::markers::{
     MarkerVerifyReport, open_sealed_markers,
 };
 pub use tapline::{
-    DataCursorSnapshot, HiFiMarker, Marker, MarkerGap, MarkerGapReason, MarkerManifest,
-    StreamCursor, StreamDictEntry,
+    DataCursorSnapshot, HiFiMarker, Marker, MarkerCounts, MarkerGap, MarkerGapReason,
+    MarkerManifest, StreamCursor, StreamDictEntry,
 };
