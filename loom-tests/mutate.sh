@@ -101,13 +101,13 @@ weaken 'lane: last_admitted without Acquire' \
 
 weaken 'gate: no barrier on the side of the producer' \
     close::a_push_that_races_with_close_is_in_the_log_or_refused gate.rs \
-    's/^ *self\.0\.barrier\.light\(\);//'
+    's/^ *self\.barrier\.light\(\);//'
 weaken 'gate: no barrier on the side of the writer' \
     close::a_push_that_races_with_close_is_in_the_log_or_refused gate.rs \
-    's/^ *self\.0\.barrier\.heavy\(\);//'
+    's/^ *self\.barrier\.heavy\(\);//'
 weaken 'gate: the barrier of the writer before its store' \
     close::so_is_a_second_push gate.rs \
-    's/^ *self\.0\.state\.store\(CLOSING.*$/self.0.barrier.heavy();\n&/; /fn begin_close/,/fn is_closed/ s/^        self\.0\.barrier\.heavy\(\);//'
+    's/^ *self\.state\.store\(CLOSING.*$/self.barrier.heavy();\n&/; /fn begin_close/,/fn is_closed/ s/^        self\.barrier\.heavy\(\);//'
 weaken 'gate: a push is admitted until the end' \
     close::so_are_the_pushes_of_two_producers gate.rs \
     '/fn admit/,/await_verdict/ s/== OPEN/!= CLOSED/'
@@ -116,7 +116,7 @@ weaken 'gate: the end is asked for last' \
     's/if closed/if self.is_closed()/'
 weaken 'gate: an open run that is halted meanwhile is not asked for its verdict' \
     close::a_halt_after_the_end_changes_no_answer gate.rs \
-    's/^( *)if self.*== OPEN && .*$/\1if self.0.state.load(Ordering::Relaxed) == OPEN {\n\1    if halt.is_halted() { return Admission::Halted; }/'
+    's/^( *)if self.*== OPEN && .*$/\1if self.state.load(Ordering::Relaxed) == OPEN {\n\1    if halt.is_halted() { return Admission::Halted; }/'
 weaken 'gate: the halt is asked for last' \
     close::a_halt_after_the_end_changes_no_answer gate.rs \
     's/if halted \{/if halt.is_halted() {/'
