@@ -21,6 +21,7 @@ mod meter;
 mod ndjson;
 mod output;
 mod pace;
+mod passed_over;
 mod record;
 mod record_end;
 mod record_file;

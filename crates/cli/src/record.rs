@@ -1,12 +1,16 @@
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use clap::Args as ClapArgs;
+use clap::{Args as ClapArgs, ValueEnum};
 use crossbeam_channel::unbounded;
+use serde::Serialize;
 use tapline::capture::EncoderRegistry;
+use tapline::internals::error_chain;
 use tapline::markers::{DataMarkerConfig, ExtractorRegistry};
-use tapline::session::{EventStoreConfig, RunSession};
-use tapline::{IndexKindError, IndexKinds, InstanceId, RegisteredComponents};
+use tapline::session::{EventStoreConfig, OpenError, RunSession};
+use tapline::{
+    IndexKindError, IndexKinds, InstanceId, OnUnreadableRun, RegisteredComponents, RunId,
+};
 use tapline_demo::{Portfolio, PortfolioCache, SnapshotFolder};
 
 use super::Outcome;
@@ -16,6 +20,8 @@ use super::fingerprint;
 use super::interrupts::stop_when_interrupted;
 use super::meter::AckMeter;
 use super::ndjson::{self, LineParser};
+use super::output::Output;
+use super::passed_over::passed_over;
 use super::record_end::{Recorded, finish, outcome};
 use super::record_file::{self, FileRecording};
 use super::snapshots::CacheKeeper;
@@ -42,6 +48,9 @@ pub(super) struct Args {
     key_kinds: Vec<String>,
     #[command(flatten)]
     engine: EngineArgs,
+    /// What to do if the run that may hold what happened last cannot be continued
+    #[arg(long, value_enum, default_value_t = OnUnreadableRunArg::Stop)]
+    on_unreadable_run: OnUnreadableRunArg,
     /// Print `durable N` on stderr when the watermark N has moved, at most once in so many
     /// milliseconds: what is reported so survives whatever becomes of this process
     #[arg(long, value_name = "MS", value_parser = clap::value_parser!(u64).range(1..=60_000))]
@@ -51,6 +60,14 @@ pub(super) struct Args {
     /// Print the report as one JSON object
     #[arg(long)]
     json: bool,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum OnUnreadableRunArg {
+    /// Make no run: the reason may pass
+    Stop,
+    /// Continue an older run. What the other one holds is left out for good
+    PassOver,
 }
 
 #[derive(ClapArgs)]
@@ -84,9 +101,17 @@ pub(super) fn run(args: &Args) -> Result<Outcome, CliError> {
     let acks = AckMeter::start()?;
 
     let config = config(args);
-    let (session, cache) = open(args, &config, &source)?;
+    let (session, cache) = match open(args, &config, &source) {
+        Err(error) if args.json => return refused(error),
+        opened => opened?,
+    };
     let halt = session.halt().clone();
     let began = Instant::now();
+
+    let manifest = session.reader().manifest();
+    let passed_over = manifest
+        .map(|manifest| passed_over(&manifest))
+        .map_err(|error| CliError::read(session.path(), error))?;
 
     let bad_lines = source.bad_lines();
     let keep = |(cache, every)| {
@@ -116,6 +141,8 @@ pub(super) fn run(args: &Args) -> Result<Outcome, CliError> {
         bad_lines: &bad_lines,
         run_id: session.run_id(),
         parent_run_id: session.parent_run_id(),
+        passed_over,
+        writer_core: session.writer_core(),
         path: session.path().to_owned(),
         durable: session.watermark(),
     };
@@ -135,14 +162,37 @@ fn config(args: &Args) -> EventStoreConfig {
     if let Some(names_max) = args.source.names_max {
         config.writer.names_max = names_max;
     }
+    config.on_unreadable_run = match args.on_unreadable_run {
+        OnUnreadableRunArg::Stop => OnUnreadableRun::Stop,
+        OnUnreadableRunArg::PassOver => OnUnreadableRun::PassOver,
+    };
     config.data_markers = args.markers.config();
     // Last, since the identity is no setting.
     config.identity = fingerprint::identity(&config);
     config
 }
 
-fn open_error(args: &Args, source: tapline::session::OpenError) -> CliError {
-    CliError::Open { dir: args.dir.clone(), source: Box::new(source) }
+fn open_error(args: &Args, source: OpenError) -> CliError {
+    let (dir, source) = (args.dir.clone(), Box::new(source));
+    match *source {
+        OpenError::PassedOver { .. } => CliError::PassedOver { dir, error: source },
+        _ => CliError::Open { dir, source },
+    }
+}
+
+/// What `record --json` prints where no run was opened, because it would pass over another one.
+#[derive(Serialize)]
+struct Refused {
+    error: String,
+    passed_over: [RunId; 1],
+}
+
+fn refused(error: CliError) -> Result<Outcome, CliError> {
+    let CliError::PassedOver { error: cause, .. } = &error else { return Err(error) };
+    let OpenError::PassedOver { run_id, .. } = **cause else { return Err(error) };
+    let mut out = Output::stdout();
+    out.json_line(&Refused { error: error_chain(&error), passed_over: [run_id] });
+    out.end(Err(error))
 }
 
 /// Opens the run. For the demo, also returns the portfolio of the last run and how often to take

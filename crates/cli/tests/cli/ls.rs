@@ -65,6 +65,7 @@ fn sealed_runs_oldest_first() {
             "instance_id",
             "live",
             "parent_run_id",
+            "passed_over",
             "path",
             "run_id",
             "start_ts_init",
@@ -75,7 +76,7 @@ fn sealed_runs_oldest_first() {
         assert_eq!(row["run_id"], report.run_id);
         assert_eq!(row["instance_id"], "node-1");
         assert_eq!((&row["status"], &row["live"]), (&json!("Ended"), &json!(false)));
-        assert_eq!(row["parent_run_id"], parent);
+        assert_eq!((&row["parent_run_id"], &row["passed_over"]), (&parent, &json!([])));
         let start = report.run_id.split('-').next().expect("a start");
         assert_eq!(row["start_ts_init"].to_string(), start);
         assert!(row["end_ts_init"].as_u64() > row["start_ts_init"].as_u64());

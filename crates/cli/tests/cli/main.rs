@@ -15,6 +15,7 @@ mod interrupt;
 mod lookup;
 mod ls;
 mod markers;
+mod passed_over;
 mod payloads;
 mod real_input;
 mod recover;
