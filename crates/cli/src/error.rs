@@ -9,7 +9,7 @@ use tapline::markers::MarkerStoreError;
 use tapline::read::ReadError;
 use tapline::runs::{RetentionError, SkipKind, SweepError};
 use tapline::session::OpenError;
-use tapline::store::OpenSealedError;
+use tapline::store::{FileError, OpenSealedError};
 use tapline::{HaltReason, IndexKindError, ParseError};
 
 use super::snapshots::KeepError;
@@ -53,6 +53,8 @@ pub(super) enum CliError {
     Read { path: PathBuf, source: ReadError },
     #[error(transparent)]
     OpenSealed(#[from] OpenSealedError),
+    #[error(transparent)]
+    File(#[from] FileError),
     #[error("cannot read the data markers in {path}")]
     Markers { path: PathBuf, source: MarkerStoreError },
     #[error(

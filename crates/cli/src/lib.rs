@@ -19,6 +19,7 @@ mod ls;
 mod markers;
 mod meter;
 mod ndjson;
+mod open_run;
 mod output;
 mod pace;
 mod passed_over;

@@ -12,6 +12,7 @@ mod disks;
 mod figures;
 mod input_forms;
 mod interrupt;
+mod left_behind;
 mod lookup;
 mod ls;
 mod markers;
