@@ -31,6 +31,7 @@ mod report;
 mod retain;
 mod run_arg;
 mod scan;
+mod settings;
 mod show;
 mod snapshots;
 mod source;

@@ -31,9 +31,9 @@ use super::tap::{Recorder, StopFlag};
 
 #[derive(ClapArgs)]
 pub(super) struct Args {
-    /// Folder of the runs
-    #[arg(long, default_value = "./runs")]
-    dir: PathBuf,
+    /// Folder of the runs; ./runs where not given
+    #[arg(long)]
+    dir: Option<PathBuf>,
     /// Node instance; with --demo, `demo` where not given
     #[arg(long, default_value_if("demo", "true", "demo"), default_value = "node-1")]
     instance: InstanceId,
@@ -48,9 +48,10 @@ pub(super) struct Args {
     key_kinds: Vec<String>,
     #[command(flatten)]
     engine: EngineArgs,
-    /// What to do if the run that may hold what happened last cannot be continued
-    #[arg(long, value_enum, default_value_t = OnUnreadableRunArg::Stop)]
-    on_unreadable_run: OnUnreadableRunArg,
+    /// What to do if the run that may hold what happened last cannot be continued; stop where not
+    /// given
+    #[arg(long, value_enum)]
+    on_unreadable_run: Option<OnUnreadableRunArg>,
     /// Print `durable N` on stderr when the watermark N has moved, at most once in so many
     /// milliseconds: what is reported so survives whatever becomes of this process
     #[arg(long, value_name = "MS", value_parser = clap::value_parser!(u64).range(1..=60_000))]
@@ -82,9 +83,13 @@ struct MarkerArgs {
 }
 
 impl MarkerArgs {
-    fn config(&self) -> Option<DataMarkerConfig> {
-        let high_fidelity = self.high_fidelity.clone();
-        self.markers.then(|| DataMarkerConfig { high_fidelity, ..DataMarkerConfig::default() })
+    fn set_up(&self, config: &mut EventStoreConfig) {
+        if self.markers {
+            let markers = config.data_markers.get_or_insert_with(DataMarkerConfig::default);
+            if !self.high_fidelity.is_empty() {
+                markers.high_fidelity.clone_from(&self.high_fidelity);
+            }
+        }
     }
 }
 
@@ -93,14 +98,15 @@ fn parse_kind(text: &str) -> Result<String, IndexKindError> {
 }
 
 pub(super) fn run(args: &Args) -> Result<Outcome, CliError> {
-    // Before the run is made: an input that cannot be read leaves no empty run behind.
+    // Before the run is made: a bad setting, or an input that cannot be read, leaves no empty run
+    // behind.
+    let config = config(args)?;
     let source = args.source.open()?;
     let stop = StopFlag::default();
     // Also before the run is made: from its first moment on, an interrupt seals it.
     stop_when_interrupted(&stop)?;
     let acks = AckMeter::start()?;
 
-    let config = config(args);
     let (session, cache) = match open(args, &config, &source) {
         Err(error) if args.json => return refused(error),
         opened => opened?,
@@ -155,25 +161,33 @@ pub(super) fn run(args: &Args) -> Result<Outcome, CliError> {
     report.print(args.json).end(came_to)
 }
 
-fn config(args: &Args) -> EventStoreConfig {
-    let mut config = EventStoreConfig::new(&args.dir);
-    config.index_kinds.clone_from(&args.key_kinds);
+fn config(args: &Args) -> Result<EventStoreConfig, CliError> {
+    let settings = args.engine.settings()?;
+    let mut config = settings.config.clone();
+    if let Some(dir) = &args.dir {
+        config.base_dir.clone_from(dir);
+    }
+    if !args.key_kinds.is_empty() {
+        config.index_kinds.clone_from(&args.key_kinds);
+    }
     args.engine.set_up(&mut config);
     if let Some(names_max) = args.source.names_max {
         config.writer.names_max = names_max;
     }
-    config.on_unreadable_run = match args.on_unreadable_run {
-        OnUnreadableRunArg::Stop => OnUnreadableRun::Stop,
-        OnUnreadableRunArg::PassOver => OnUnreadableRun::PassOver,
-    };
-    config.data_markers = args.markers.config();
-    // Last, since the identity is no setting.
+    match args.on_unreadable_run {
+        Some(OnUnreadableRunArg::Stop) => config.on_unreadable_run = OnUnreadableRun::Stop,
+        Some(OnUnreadableRunArg::PassOver) => config.on_unreadable_run = OnUnreadableRun::PassOver,
+        None => {}
+    }
+    args.markers.set_up(&mut config);
+    settings.check(&config)?;
+    // Last, since it hashes the others.
     config.identity = fingerprint::identity(&config);
-    config
+    Ok(config)
 }
 
-fn open_error(args: &Args, source: OpenError) -> CliError {
-    let (dir, source) = (args.dir.clone(), Box::new(source));
+fn open_error(config: &EventStoreConfig, source: OpenError) -> CliError {
+    let (dir, source) = (config.base_dir.clone(), Box::new(source));
     match *source {
         OpenError::PassedOver { .. } => CliError::PassedOver { dir, error: source },
         _ => CliError::Open { dir, source },
@@ -211,14 +225,15 @@ fn open(
     match source {
         Source::Ndjson(_) => {
             let builder = builder.encoders(file_encoders()).extractors(file_extractors());
-            Ok((builder.open().map_err(|source| open_error(args, source))?, None))
+            Ok((builder.open().map_err(|source| open_error(config, source))?, None))
         }
         Source::Demo(demo) => {
             let builder =
                 builder.encoders(tapline_demo::encoders()).extractors(tapline_demo::extractors());
-            let mut cache = PortfolioCache::new(SnapshotFolder::new(&args.dir, &args.instance));
+            let mut cache =
+                PortfolioCache::new(SnapshotFolder::new(&config.base_dir, &args.instance));
             let opened = builder.restore_and_open(&mut cache);
-            let (session, _restored) = opened.map_err(|source| open_error(args, source))?;
+            let (session, _restored) = opened.map_err(|source| open_error(config, source))?;
             Ok((session, Some((cache, demo.snapshot_every))))
         }
     }
@@ -260,7 +275,7 @@ fn start(
     match source {
         Source::Ndjson(Ndjson { input, rate, bad_lines }) => {
             let kinds = config.registered_kinds();
-            let kinds = kinds.map_err(|error| open_error(args, error.into()))?;
+            let kinds = kinds.map_err(|error| open_error(config, error.into()))?;
             let parser = LineParser::new(kinds, config.writer.clone());
             let recording = FileRecording { input, parser, producers, rate, bad_lines };
             record_file::start(recording, recorder)

@@ -5,6 +5,7 @@ mod bad_input;
 mod bad_lines;
 mod bench;
 mod clock;
+mod config;
 mod demo;
 mod disk_full;
 mod disk_lost;
