@@ -67,6 +67,12 @@ pub fn changed_since_closed(path: &Path) -> bool {
     store::changed_since_closed(path)
 }
 
+/// True if all of the file at `path` that is in use fits its checksums: then what is strange in it
+/// was written so. Does not change the file.
+pub fn fits_its_checksums(path: &Path) -> bool {
+    store::fits_its_checksums(path)
+}
+
 /// What a panic said; `None` where that was no text.
 pub fn panic_text(panic: &(dyn Any + Send)) -> Option<&str> {
     store::panic_text(panic)

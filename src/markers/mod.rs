@@ -35,7 +35,7 @@ internal!(error::MarkerStoreError);
 internal!(finding::MarkerFinding);
 internal!(reader::{MarkerFold, MarkerReader});
 internal!(verifier::{MarkerVerifier, MarkerVerifyReport});
-internal!(redb_store::{RedbMarkerBackend, open_sealed_markers});
+internal!(redb_store::{RedbMarkerBackend, open_markers, open_sealed_markers});
 internal!(store::{MarkerBackend, MarkerBatch, MarkerSource});
 
 internal!(crate::format::MarkerBlockError);

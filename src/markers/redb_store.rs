@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use redb::{
-    Key, ReadOnlyTable, ReadTransaction, ReadableTable, TableDefinition, TableError, Value,
-    WriteTransaction,
+    Database, Key, ReadOnlyTable, ReadTransaction, ReadableDatabase, ReadableTable,
+    TableDefinition, TableError, Value, WriteTransaction,
 };
 
 use super::log_cursor::LogCursor;
@@ -17,7 +17,9 @@ use crate::format::{
     MARKER_FORMAT_VERSION, MarkerCodec, decode_marker_manifest, encode_marker_manifest,
 };
 use crate::model::{Marker, MarkerGap, MarkerGapReason, MarkerManifest, RunId, RunStatus};
-use crate::store::container::{Container, FileConfig, Growth, Snapshots, open_sealed};
+use crate::store::container::{
+    Container, FileConfig, Growth, Snapshots, check_not_empty, open_sealed, open_unclosed,
+};
 use crate::store::{DiskMode, FileError};
 
 /// From the first marker of a block to the block.
@@ -102,6 +104,12 @@ impl MarkerReader {
     pub fn open_sealed(path: &Path) -> Result<Self, MarkerStoreError> {
         Ok(Self::new(open_sealed_markers(path)?))
     }
+
+    /// A reader of the sidecar at `path`, sealed or not. Does not change the file. What a crash left
+    /// behind is read up to its last commit. A sidecar that is being written is refused as in use.
+    pub fn open(path: &Path) -> Result<Self, MarkerStoreError> {
+        Ok(Self::new(open_markers(path)?))
+    }
 }
 
 impl MarkerBackend for RedbMarkerBackend {
@@ -161,6 +169,21 @@ pub fn open_sealed_markers(path: &Path) -> Result<Arc<dyn MarkerSource>, MarkerS
     Ok(Arc::new(RedbMarkerSource::Sealed(transaction)))
 }
 
+/// Opens the sidecar at `path` for reading, sealed or not. Does not change the file. One that a
+/// crash left behind is read up to its last commit, which takes a repair in memory; one that is
+/// being written is [`FileError::InUse`].
+pub fn open_markers(path: &Path) -> Result<Arc<dyn MarkerSource>, MarkerStoreError> {
+    check_not_empty(path)?;
+    match open_sealed_markers(path) {
+        Err(MarkerStoreError::File(FileError::NotSealed { .. })) => {}
+        opened => return opened,
+    }
+    let database = open_unclosed(path, CACHE_BYTES)?;
+    let transaction = database.begin_read().map_err(MarkerStoreError::redb)?;
+    read_manifest(&transaction)?;
+    Ok(Arc::new(RedbMarkerSource::Left { transaction, _unclosed: database }))
+}
+
 fn write_new_sidecar(
     transaction: &WriteTransaction,
     manifest: &MarkerManifest,
@@ -215,6 +238,11 @@ enum RedbMarkerSource {
     /// A file that is being written. Each read sees what is committed by then.
     Live(Snapshots),
     Sealed(ReadTransaction),
+    /// A file that was not closed. Reading ends with the database.
+    Left {
+        transaction: ReadTransaction,
+        _unclosed: Database,
+    },
 }
 
 impl RedbMarkerSource {
@@ -224,7 +252,7 @@ impl RedbMarkerSource {
     ) -> Result<T, MarkerStoreError> {
         match self {
             Self::Live(snapshots) => read(&snapshots.begin_read().map_err(MarkerStoreError::redb)?),
-            Self::Sealed(transaction) => read(transaction),
+            Self::Sealed(transaction) | Self::Left { transaction, .. } => read(transaction),
         }
     }
 

@@ -17,9 +17,9 @@ mod redb_reader;
 mod redb_tables;
 mod sealed_run;
 
-#[cfg(feature = "internals")]
-pub(crate) use container::changed_since_closed;
 pub use container::{DiskMode, FileError};
+#[cfg(feature = "internals")]
+pub(crate) use container::{changed_since_closed, fits_its_checksums};
 pub(crate) use directory::{
     RUN_SUFFIX, SIDECAR_SUFFIX, TEMPORARY_EXTENSION, make_folder, run_path, sidecar_path, sync_name,
 };

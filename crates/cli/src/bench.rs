@@ -64,7 +64,7 @@ pub(super) fn run(args: &Args) -> Result<Outcome, CliError> {
     let stop = StopFlag::default();
     stop_when_interrupted(&stop)?;
     let scratch = Scratch::make(&args.dir)?;
-    let bench = Bench::new(args, &scratch, stop);
+    let bench = Bench::new(args, &scratch, stop)?;
     let report = Report {
         dir: &args.dir,
         processors: std::thread::available_parallelism().map_or(1, usize::from),
@@ -101,9 +101,12 @@ struct Message {
 const TOPIC: &str = "bench.message";
 
 impl Bench {
-    fn new(args: &Args, scratch: &Scratch, stop: StopFlag) -> Self {
-        let mut config = EventStoreConfig::new(scratch.path());
+    fn new(args: &Args, scratch: &Scratch, stop: StopFlag) -> Result<Self, CliError> {
+        let settings = args.engine.settings()?;
+        let mut config = settings.config.clone();
+        scratch.path().clone_into(&mut config.base_dir);
         args.engine.set_up(&mut config);
+        settings.check(&config)?;
         let mut registry = EncoderRegistry::new();
         let encoder = Encoder::new("BenchMessage", |message: &Message, record| {
             record.write_payload(&message.payload);
@@ -111,7 +114,7 @@ impl Bench {
         });
         registry.register(encoder).expect("the registry is empty");
         let message = Message { payload: vec![b'x'; args.payload_bytes as usize] };
-        Self { config, registry, message, stop }
+        Ok(Self { config, registry, message, stop })
     }
 
     /// Measures on a new run, then seals it. Also returns the bytes of its file.

@@ -7,9 +7,9 @@ use tapline::engine::{CloseError, ProducerError, WaitError};
 use tapline::internals::error_chain;
 use tapline::markers::MarkerStoreError;
 use tapline::read::ReadError;
-use tapline::runs::{RetentionError, SweepError};
+use tapline::runs::{RetentionError, SkipKind, SweepError};
 use tapline::session::OpenError;
-use tapline::store::OpenSealedError;
+use tapline::store::{FileError, OpenSealedError};
 use tapline::{HaltReason, IndexKindError, ParseError};
 
 use super::snapshots::KeepError;
@@ -39,6 +39,10 @@ pub(super) enum CliError {
     UnknownKind { name: String, known: String },
     #[error("cannot open a run in {dir}{}", how_to_open(.source))]
     Open { dir: PathBuf, source: Box<OpenError> },
+    #[error(
+        "cannot open a run in {dir}: {}{}", error_chain(.error), how_to_pass_over(.error)
+    )]
+    PassedOver { dir: PathBuf, error: Box<OpenError> },
     #[error(transparent)]
     Sweep(#[from] SweepError),
     #[error(transparent)]
@@ -49,6 +53,8 @@ pub(super) enum CliError {
     Read { path: PathBuf, source: ReadError },
     #[error(transparent)]
     OpenSealed(#[from] OpenSealedError),
+    #[error(transparent)]
+    File(#[from] FileError),
     #[error("cannot read the data markers in {path}")]
     Markers { path: PathBuf, source: MarkerStoreError },
     #[error(
@@ -101,6 +107,17 @@ fn how_to_seal(path: &Path, error: &CloseError) -> String {
         "make room on the disk, or raise the limit on file size (`ulimit -f`): {room} more are \
          enough; then {seals}"
     )
+}
+
+/// The option for what the library's text names by its setting. There is none for a run in another
+/// version of the format.
+fn how_to_pass_over(error: &OpenError) -> &'static str {
+    match error {
+        OpenError::PassedOver { file, .. } if file.kind != SkipKind::OtherVersion => {
+            " (the option --on-unreadable-run pass-over)"
+        }
+        _ => "",
+    }
 }
 
 /// What to do about a disk without room for a new run.

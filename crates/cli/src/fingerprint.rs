@@ -1,6 +1,5 @@
 //! What recorded a run: the hash of this program's file, and the hash of its settings.
 
-use std::collections::BTreeMap;
 use std::fs::File;
 use std::io;
 use std::path::PathBuf;
@@ -8,19 +7,22 @@ use std::path::PathBuf;
 use tapline::RunIdentity;
 use tapline::session::EventStoreConfig;
 
-/// The identity of this program with the settings `config`. A hash is `blake3:` and 64 hexadecimal
+/// The identity of this program with the settings `config`, which may give parts of it. A hash is `blake3:` and 64 hexadecimal
 /// digits. The folder of the runs is no part of the settings: they are the same elsewhere.
 pub(super) fn identity(config: &EventStoreConfig) -> RunIdentity {
     let settings = EventStoreConfig { base_dir: PathBuf::new(), ..config.clone() };
     let settings = serde_json::to_vec(&settings).expect("settings are plain data");
-    let version = env!("CARGO_PKG_VERSION").to_owned();
-    RunIdentity {
+    let mut identity = config.identity.clone();
+    if identity.binary_hash.is_empty() {
         // Recording goes on without it, on a system that does not say which file this is.
-        binary_hash: hash_of_this_program().unwrap_or_default(),
-        config_hash: text(blake3::hash(&settings)),
-        crate_versions: BTreeMap::from([("tapline-cli".to_owned(), version)]),
-        ..RunIdentity::default()
+        identity.binary_hash = hash_of_this_program().unwrap_or_default();
     }
+    if identity.config_hash.is_empty() {
+        identity.config_hash = text(blake3::hash(&settings));
+    }
+    let version = env!("CARGO_PKG_VERSION").to_owned();
+    identity.crate_versions.insert("tapline-cli".to_owned(), version);
+    identity
 }
 
 fn hash_of_this_program() -> io::Result<String> {

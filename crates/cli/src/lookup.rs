@@ -2,10 +2,10 @@ use std::path::PathBuf;
 
 use clap::Args as ClapArgs;
 use serde::Serialize;
-use tapline::read::EventStoreReader;
 
 use super::Outcome;
 use super::error::CliError;
+use super::open_run::open_reader;
 use super::output::Output;
 use super::run_arg::Place;
 use super::stderr::tell;
@@ -34,7 +34,7 @@ struct Mention<'a> {
 
 pub(super) fn run(args: &Args) -> Result<Outcome, CliError> {
     let path = args.place.resolve(&args.run)?;
-    let reader = EventStoreReader::open_sealed_file(&path)?;
+    let reader = open_reader(&path)?;
     let manifest = reader.manifest().map_err(|error| CliError::read(&path, error))?;
     let Some(kind) = manifest.index_kinds.get(&args.kind) else {
         let known: Vec<&str> = manifest.index_kinds.iter().map(|(name, _)| name).collect();

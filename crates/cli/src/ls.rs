@@ -11,6 +11,7 @@ use super::Outcome;
 use super::error::CliError;
 use super::holder::is_held;
 use super::output::Output;
+use super::passed_over::{ids, passed_over};
 use super::run_arg::Place;
 use super::utc;
 use super::words::{bytes, path_text, recover_command};
@@ -32,6 +33,8 @@ struct Row {
     /// True if a process is recording it.
     live: bool,
     parent_run_id: Option<RunId>,
+    /// Runs that this one took the place of for good. Unknown until it is sealed.
+    passed_over: Option<Vec<RunId>>,
     start_ts_init: Option<UnixNanos>,
     end_ts_init: Option<UnixNanos>,
     watermark: Option<u64>,
@@ -49,6 +52,7 @@ impl Row {
             status: None,
             live: false,
             parent_run_id: None,
+            passed_over: None,
             start_ts_init: listing.run_id.map(RunId::start),
             end_ts_init: None,
             watermark: None,
@@ -60,6 +64,7 @@ impl Row {
             Ok(manifest) => {
                 row.run_id = Some(manifest.run_id);
                 row.status = Some(manifest.status);
+                row.passed_over = Some(passed_over(&manifest));
                 row.parent_run_id = manifest.parent_run_id;
                 row.start_ts_init = Some(manifest.start_ts_init);
                 row.end_ts_init = manifest.end_ts_init;
@@ -89,7 +94,10 @@ impl Row {
             (Some(RunStatus::Running), None) if !self.live => {
                 format!("`{}` seals it", recover_command(&self.path))
             }
-            _ => String::new(),
+            _ => match self.passed_over.as_deref() {
+                None | Some([]) => String::new(),
+                Some(runs) => format!("passed over {}", ids(runs)),
+            },
         }
     }
 }

@@ -5,13 +5,13 @@ use clap::Args as ClapArgs;
 use serde::Serialize;
 use tapline::internals::sidecar_path;
 use tapline::markers::{MarkerFold, MarkerReader, MarkerStoreError};
-use tapline::read::EventStoreReader;
 use tapline::{
     DataMarkerClass, MarkerManifest, RunId, RunStatus, StreamCursor, StreamDictEntry, UnixNanos,
 };
 
 use super::Outcome;
 use super::error::CliError;
+use super::open_run::{open_reader, open_sidecar};
 use super::output::Output;
 use super::run_arg::Place;
 use super::utc;
@@ -87,7 +87,7 @@ pub(super) fn run(args: &Args) -> Result<Outcome, CliError> {
 
 /// Fails if the run ends before the entry `at`.
 fn check_entry(run: &Path, at: u64) -> Result<(), CliError> {
-    let reader = EventStoreReader::open_sealed_file(run)?;
+    let reader = open_reader(run)?;
     let last = reader.watermark().map_err(|error| CliError::read(run, error))?;
     if at > last {
         let what = format!("{} has no entry {at}; its last is {last}", run.display());
@@ -100,7 +100,7 @@ fn read(
     path: &Path,
     before: u64,
 ) -> Result<(MarkerManifest, Vec<StreamDictEntry>, MarkerFold), MarkerStoreError> {
-    let reader = MarkerReader::open_sealed(path)?;
+    let reader = MarkerReader::new(open_sidecar(path)?);
     Ok((reader.manifest()?, reader.streams()?, reader.fold_before(before)?))
 }
 

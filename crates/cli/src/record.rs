@@ -1,12 +1,16 @@
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use clap::Args as ClapArgs;
+use clap::{Args as ClapArgs, ValueEnum};
 use crossbeam_channel::unbounded;
+use serde::Serialize;
 use tapline::capture::EncoderRegistry;
+use tapline::internals::error_chain;
 use tapline::markers::{DataMarkerConfig, ExtractorRegistry};
-use tapline::session::{EventStoreConfig, RunSession};
-use tapline::{IndexKindError, IndexKinds, InstanceId, RegisteredComponents};
+use tapline::session::{EventStoreConfig, OpenError, RunSession};
+use tapline::{
+    IndexKindError, IndexKinds, InstanceId, OnUnreadableRun, RegisteredComponents, RunId,
+};
 use tapline_demo::{Portfolio, PortfolioCache, SnapshotFolder};
 
 use super::Outcome;
@@ -16,6 +20,8 @@ use super::fingerprint;
 use super::interrupts::stop_when_interrupted;
 use super::meter::AckMeter;
 use super::ndjson::{self, LineParser};
+use super::output::Output;
+use super::passed_over::passed_over;
 use super::record_end::{Recorded, finish, outcome};
 use super::record_file::{self, FileRecording};
 use super::snapshots::CacheKeeper;
@@ -25,9 +31,9 @@ use super::tap::{Recorder, StopFlag};
 
 #[derive(ClapArgs)]
 pub(super) struct Args {
-    /// Folder of the runs
-    #[arg(long, default_value = "./runs")]
-    dir: PathBuf,
+    /// Folder of the runs; ./runs where not given
+    #[arg(long)]
+    dir: Option<PathBuf>,
     /// Node instance; with --demo, `demo` where not given
     #[arg(long, default_value_if("demo", "true", "demo"), default_value = "node-1")]
     instance: InstanceId,
@@ -42,6 +48,10 @@ pub(super) struct Args {
     key_kinds: Vec<String>,
     #[command(flatten)]
     engine: EngineArgs,
+    /// What to do if the run that may hold what happened last cannot be continued; stop where not
+    /// given
+    #[arg(long, value_enum)]
+    on_unreadable_run: Option<OnUnreadableRunArg>,
     /// Print `durable N` on stderr when the watermark N has moved, at most once in so many
     /// milliseconds: what is reported so survives whatever becomes of this process
     #[arg(long, value_name = "MS", value_parser = clap::value_parser!(u64).range(1..=60_000))]
@@ -51,6 +61,14 @@ pub(super) struct Args {
     /// Print the report as one JSON object
     #[arg(long)]
     json: bool,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum OnUnreadableRunArg {
+    /// Make no run: the reason may pass
+    Stop,
+    /// Continue an older run. What the other one holds is left out for good
+    PassOver,
 }
 
 #[derive(ClapArgs)]
@@ -65,9 +83,13 @@ struct MarkerArgs {
 }
 
 impl MarkerArgs {
-    fn config(&self) -> Option<DataMarkerConfig> {
-        let high_fidelity = self.high_fidelity.clone();
-        self.markers.then(|| DataMarkerConfig { high_fidelity, ..DataMarkerConfig::default() })
+    fn set_up(&self, config: &mut EventStoreConfig) {
+        if self.markers {
+            let markers = config.data_markers.get_or_insert_with(DataMarkerConfig::default);
+            if !self.high_fidelity.is_empty() {
+                markers.high_fidelity.clone_from(&self.high_fidelity);
+            }
+        }
     }
 }
 
@@ -76,17 +98,26 @@ fn parse_kind(text: &str) -> Result<String, IndexKindError> {
 }
 
 pub(super) fn run(args: &Args) -> Result<Outcome, CliError> {
-    // Before the run is made: an input that cannot be read leaves no empty run behind.
+    // Before the run is made: a bad setting, or an input that cannot be read, leaves no empty run
+    // behind.
+    let config = config(args)?;
     let source = args.source.open()?;
     let stop = StopFlag::default();
     // Also before the run is made: from its first moment on, an interrupt seals it.
     stop_when_interrupted(&stop)?;
     let acks = AckMeter::start()?;
 
-    let config = config(args);
-    let (session, cache) = open(args, &config, &source)?;
+    let (session, cache) = match open(args, &config, &source) {
+        Err(error) if args.json => return refused(error),
+        opened => opened?,
+    };
     let halt = session.halt().clone();
     let began = Instant::now();
+
+    let manifest = session.reader().manifest();
+    let passed_over = manifest
+        .map(|manifest| passed_over(&manifest))
+        .map_err(|error| CliError::read(session.path(), error))?;
 
     let bad_lines = source.bad_lines();
     let keep = |(cache, every)| {
@@ -116,6 +147,8 @@ pub(super) fn run(args: &Args) -> Result<Outcome, CliError> {
         bad_lines: &bad_lines,
         run_id: session.run_id(),
         parent_run_id: session.parent_run_id(),
+        passed_over,
+        writer_core: session.writer_core(),
         path: session.path().to_owned(),
         durable: session.watermark(),
     };
@@ -128,21 +161,52 @@ pub(super) fn run(args: &Args) -> Result<Outcome, CliError> {
     report.print(args.json).end(came_to)
 }
 
-fn config(args: &Args) -> EventStoreConfig {
-    let mut config = EventStoreConfig::new(&args.dir);
-    config.index_kinds.clone_from(&args.key_kinds);
+fn config(args: &Args) -> Result<EventStoreConfig, CliError> {
+    let settings = args.engine.settings()?;
+    let mut config = settings.config.clone();
+    if let Some(dir) = &args.dir {
+        config.base_dir.clone_from(dir);
+    }
+    if !args.key_kinds.is_empty() {
+        config.index_kinds.clone_from(&args.key_kinds);
+    }
     args.engine.set_up(&mut config);
     if let Some(names_max) = args.source.names_max {
         config.writer.names_max = names_max;
     }
-    config.data_markers = args.markers.config();
-    // Last, since the identity is no setting.
+    match args.on_unreadable_run {
+        Some(OnUnreadableRunArg::Stop) => config.on_unreadable_run = OnUnreadableRun::Stop,
+        Some(OnUnreadableRunArg::PassOver) => config.on_unreadable_run = OnUnreadableRun::PassOver,
+        None => {}
+    }
+    args.markers.set_up(&mut config);
+    settings.check(&config)?;
+    // Last, since it hashes the others.
     config.identity = fingerprint::identity(&config);
-    config
+    Ok(config)
 }
 
-fn open_error(args: &Args, source: tapline::session::OpenError) -> CliError {
-    CliError::Open { dir: args.dir.clone(), source: Box::new(source) }
+fn open_error(config: &EventStoreConfig, source: OpenError) -> CliError {
+    let (dir, source) = (config.base_dir.clone(), Box::new(source));
+    match *source {
+        OpenError::PassedOver { .. } => CliError::PassedOver { dir, error: source },
+        _ => CliError::Open { dir, source },
+    }
+}
+
+/// What `record --json` prints where no run was opened, because it would pass over another one.
+#[derive(Serialize)]
+struct Refused {
+    error: String,
+    passed_over: [RunId; 1],
+}
+
+fn refused(error: CliError) -> Result<Outcome, CliError> {
+    let CliError::PassedOver { error: cause, .. } = &error else { return Err(error) };
+    let OpenError::PassedOver { run_id, .. } = **cause else { return Err(error) };
+    let mut out = Output::stdout();
+    out.json_line(&Refused { error: error_chain(&error), passed_over: [run_id] });
+    out.end(Err(error))
 }
 
 /// Opens the run. For the demo, also returns the portfolio of the last run and how often to take
@@ -161,14 +225,15 @@ fn open(
     match source {
         Source::Ndjson(_) => {
             let builder = builder.encoders(file_encoders()).extractors(file_extractors());
-            Ok((builder.open().map_err(|source| open_error(args, source))?, None))
+            Ok((builder.open().map_err(|source| open_error(config, source))?, None))
         }
         Source::Demo(demo) => {
             let builder =
                 builder.encoders(tapline_demo::encoders()).extractors(tapline_demo::extractors());
-            let mut cache = PortfolioCache::new(SnapshotFolder::new(&args.dir, &args.instance));
+            let mut cache =
+                PortfolioCache::new(SnapshotFolder::new(&config.base_dir, &args.instance));
             let opened = builder.restore_and_open(&mut cache);
-            let (session, _restored) = opened.map_err(|source| open_error(args, source))?;
+            let (session, _restored) = opened.map_err(|source| open_error(config, source))?;
             Ok((session, Some((cache, demo.snapshot_every))))
         }
     }
@@ -210,7 +275,7 @@ fn start(
     match source {
         Source::Ndjson(Ndjson { input, rate, bad_lines }) => {
             let kinds = config.registered_kinds();
-            let kinds = kinds.map_err(|error| open_error(args, error.into()))?;
+            let kinds = kinds.map_err(|error| open_error(config, error.into()))?;
             let parser = LineParser::new(kinds, config.writer.clone());
             let recording = FileRecording { input, parser, producers, rate, bad_lines };
             record_file::start(recording, recorder)

@@ -27,6 +27,8 @@ pub(super) struct Recorded<'a> {
     pub(super) bad_lines: &'a BadLines,
     pub(super) run_id: RunId,
     pub(super) parent_run_id: Option<RunId>,
+    pub(super) passed_over: Vec<RunId>,
+    pub(super) writer_core: Option<usize>,
     pub(super) path: PathBuf,
     /// The watermark before the seal.
     pub(super) durable: u64,
@@ -56,7 +58,9 @@ pub(super) fn finish(
     let report = Report {
         run_id,
         parent_run_id,
+        passed_over: recorded.passed_over,
         instance_id: recorded.instance_id,
+        writer_core: recorded.writer_core,
         entries,
         watermark,
         bytes_payload: bytes_payload.unwrap_or(measured.payload_bytes),

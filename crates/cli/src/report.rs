@@ -10,6 +10,7 @@ use tapline::{HaltReason, MarkerCounts, RunId};
 use tapline_demo::{Portfolio, StrategyBook};
 
 use super::output::Output;
+use super::passed_over::ids;
 use super::words::{bytes, path_text, shell_word};
 
 /// The report of `record`.
@@ -18,7 +19,11 @@ pub(super) struct Report {
     pub(super) run_id: RunId,
     /// The run that this one continues from.
     pub(super) parent_run_id: Option<RunId>,
+    /// Runs that may hold what happened last, and whose place this one took for good.
+    pub(super) passed_over: Vec<RunId>,
     pub(super) instance_id: String,
+    /// The core that the writer thread was pinned to.
+    pub(super) writer_core: Option<usize>,
     #[serde(serialize_with = "path_text")]
     pub(super) path: PathBuf,
     /// Captured messages in the log, without lifecycle entries.
@@ -140,6 +145,9 @@ impl Report {
         if let Some(parent) = self.parent_run_id {
             out.line(format_args!("parent     {parent}"));
         }
+        if !self.passed_over.is_empty() {
+            out.line(format_args!("passed over {}, for good", ids(&self.passed_over)));
+        }
         out.line(format_args!("file       {path} ({})", bytes(self.bytes_file)));
         out.line(format_args!(
             "entries    {} captured, {} of payload, {} bad lines",
@@ -155,6 +163,10 @@ impl Report {
             "durable    {:.0} entries/s over {:.3} s",
             self.durable_per_s, self.elapsed_s
         ));
+        match self.writer_core {
+            Some(core) => out.line(format_args!("writer     on core {core}")),
+            None => out.line(format_args!("writer     on any core")),
+        }
         out.line(format_args!("capture    {}", self.capture_ns));
         out.line(format_args!("ack        {}", self.ack_ns));
         for (number, book) in self.portfolio.iter().flat_map(|portfolio| &portfolio.strategies) {

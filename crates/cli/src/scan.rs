@@ -3,11 +3,12 @@ use std::path::PathBuf;
 use clap::Args as ClapArgs;
 use tapline::bus::topic_matches;
 use tapline::internals::error_chain;
-use tapline::read::{Direction, EntryRef, EventStoreReader};
+use tapline::read::{Direction, EntryRef};
 
 use super::Outcome;
 use super::error::CliError;
 use super::ndjson::OutputLine;
+use super::open_run::open_reader;
 use super::output::Output;
 use super::run_arg::Place;
 use super::stderr::tell;
@@ -44,7 +45,7 @@ pub(super) fn run(args: &Args) -> Result<Outcome, CliError> {
         return Err(CliError::Usage(format!("--from {from} is behind --to {to}")));
     }
     let path = args.place.resolve(&args.run)?;
-    let reader = EventStoreReader::open_sealed_file(&path)?;
+    let reader = open_reader(&path)?;
     let kinds = reader.manifest().map_err(|error| CliError::read(&path, error))?.index_kinds;
     let direction = if args.reverse { Direction::Reverse } else { Direction::Forward };
     let wanted = |entry: &EntryRef<'_>| {

@@ -4,11 +4,11 @@ use std::path::{Path, PathBuf};
 use clap::Args as ClapArgs;
 use serde::Serialize;
 use tapline::internals::sidecar_path;
-use tapline::store::open_sealed_file;
 use tapline::{RegisteredComponents, RunManifest, SnapshotAnchor};
 
 use super::Outcome;
 use super::error::CliError;
+use super::open_run::open_run;
 use super::output::Output;
 use super::run_arg::Place;
 use super::utc;
@@ -50,7 +50,13 @@ pub(super) fn run(args: &Args) -> Result<Outcome, CliError> {
 }
 
 fn read(path: &Path) -> Result<Report<'_>, CliError> {
-    let source = open_sealed_file(path)?;
+    let source = open_run(path)?;
+    let mut manifest = source.manifest().map_err(|error| CliError::read(path, error))?;
+    if !manifest.status.is_sealed() {
+        // Only a seal writes it down.
+        manifest.high_watermark =
+            source.watermark().map_err(|error| CliError::read(path, error))?;
+    }
     let failed = |error| CliError::read(path, error);
     let bytes_of = |path: &Path| path.metadata().ok().map(|metadata| metadata.len());
     Ok(Report {
@@ -59,7 +65,7 @@ fn read(path: &Path) -> Result<Report<'_>, CliError> {
         bytes_markers: bytes_of(&sidecar_path(path)),
         root: source.root().map_err(failed)?.map(|root| root.to_string()),
         anchor: source.anchor().map_err(failed)?,
-        manifest: source.manifest().map_err(failed)?,
+        manifest,
     })
 }
 

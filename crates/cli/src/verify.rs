@@ -11,6 +11,7 @@ use tapline::{Hash, RunId, RunStatus};
 
 use super::Outcome;
 use super::error::CliError;
+use super::open_run::tell_unsealed;
 use super::output::Output;
 use super::run_arg::Place;
 use super::verify_progress::VerifyProgress;
@@ -81,6 +82,18 @@ struct Looked {
     sidecar: Option<(PathBuf, Verified)>,
 }
 
+impl Looked {
+    /// Says that what was left behind is not sealed.
+    fn tell_unsealed(&self) {
+        let sidecar = self.sidecar.as_ref().map(|(path, verified)| (path, verified));
+        for (path, verified) in [Some((&self.path, &self.run)), sidecar].into_iter().flatten() {
+            if let Verified::Scanned(Answer { status: Some(RunStatus::Running), .. }) = verified {
+                tell_unsealed(path);
+            }
+        }
+    }
+}
+
 /// The result for one run.
 enum Verified {
     /// It was checked as a whole.
@@ -110,6 +123,7 @@ pub(super) fn run(args: &Args) -> Result<Outcome, CliError> {
         print(&mut out, args.json, &looked);
         // Print each verdict when it comes. The next run may take an hour.
         out.flush();
+        looked.tell_unsealed();
         for verified in [Some(&looked.run), looked.sidecar.as_ref().map(|(_, sidecar)| sidecar)] {
             match verified {
                 None => {}

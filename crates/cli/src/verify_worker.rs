@@ -3,19 +3,26 @@
 use std::io::{self, Write};
 use std::num::NonZero;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use clap::Args as ClapArgs;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
-use tapline::internals::{changed_since_closed, error_chain};
-use tapline::markers::{MarkerStoreError, MarkerVerifier, MarkerVerifyReport, open_sealed_markers};
+use tapline::internals::{changed_since_closed, error_chain, fits_its_checksums};
+use tapline::markers::{
+    MarkerSource, MarkerStoreError, MarkerVerifier, MarkerVerifyReport, open_markers,
+    open_sealed_markers,
+};
 use tapline::read::{Verifier, VerifyReport};
-use tapline::store::{BackendFault, FileError, OpenSealedError, open_sealed_file};
+use tapline::store::{
+    BackendFault, FileError, OpenSealedError, ReadFault, RunReader, open_file, open_sealed_file,
+};
 use tapline::{Hash, MarkerCounts, RunId, RunStatus};
 
 use super::Outcome;
 use super::error::CliError;
+use super::open_run::changed;
 use super::stderr::tell;
 
 #[derive(ClapArgs)]
@@ -116,7 +123,7 @@ pub(super) fn run(args: &Args) -> Result<Outcome, CliError> {
 }
 
 fn verify_run(args: &Args) -> Report {
-    match open_sealed_file(&args.path) {
+    match open_run(&args.path, args.root.is_some()) {
         Ok(source) => {
             let mut verifier = Verifier::new(source.clone());
             if let Some(root) = args.root {
@@ -125,7 +132,7 @@ fn verify_run(args: &Args) -> Report {
             if let Some(threads) = args.threads {
                 verifier = verifier.threads(threads);
             }
-            let watermark = source.manifest().map(|manifest| manifest.high_watermark).ok();
+            let watermark = whole_watermark(&*source);
             let mut said = Instant::now();
             let report = verifier.run(|entries| {
                 if said.elapsed() >= PROGRESS_EVERY {
@@ -137,12 +144,69 @@ fn verify_run(args: &Args) -> Report {
             Report::Scanned(Answer::of_run(report, watermark))
         }
         Err(OpenSealedError::File(error)) => could_not_open(&args.path, &error),
+        Err(OpenSealedError::Read { source: ReadFault::Version { found, expected }, .. }) => {
+            another_version(&args.path, found, expected)
+        }
         Err(error) => Report::Damaged(error_chain(&error)),
     }
 }
 
+/// Opens a run. One that was left behind is read up to its last commit, unless it must have been
+/// sealed: it has a root, or says that it is.
+fn open_run(path: &Path, has_root: bool) -> Result<Arc<dyn RunReader>, OpenSealedError> {
+    let error = match open_sealed_file(path) {
+        Err(OpenSealedError::File(error @ FileError::NotSealed { .. })) => error,
+        opened => return opened,
+    };
+    if has_root || changed_since_closed(path) {
+        return Err(error.into());
+    }
+    let source = open_file(path)?;
+    match source.manifest() {
+        Ok(manifest) if manifest.status.is_sealed() => Err(error.into()),
+        _ => Ok(source),
+    }
+}
+
+/// The last entry there should be: of a sealed run as its manifest says.
+fn whole_watermark(source: &dyn RunReader) -> Option<u64> {
+    let manifest = source.manifest().ok()?;
+    if manifest.status.is_sealed() {
+        Some(manifest.high_watermark)
+    } else {
+        source.watermark().ok()
+    }
+}
+
+/// As [`open_run`].
+fn open_sidecar(path: &Path) -> Result<Arc<dyn MarkerSource>, MarkerStoreError> {
+    let error = match open_sealed_markers(path) {
+        Err(MarkerStoreError::File(error @ FileError::NotSealed { .. })) => error,
+        opened => return opened,
+    };
+    if changed_since_closed(path) {
+        return Err(error.into());
+    }
+    let source = open_markers(path)?;
+    if source.manifest()?.status.is_sealed() { Err(error.into()) } else { Ok(source) }
+}
+
+/// A file in another version of the format is not damaged. But a damaged one can look like that.
+fn another_version(path: &Path, found: u64, expected: u64) -> Report {
+    let path_text = path.display();
+    let what = format!("format version {found}, and this program reads version {expected}");
+    if fits_its_checksums(path) {
+        Report::Refused(format!(
+            "{path_text} was written by another version of tapline: it has {what}; verify it with \
+             the program that wrote it"
+        ))
+    } else {
+        Report::Damaged(format!("{path_text} has {what}, and does not fit its checksums"))
+    }
+}
+
 fn verify_sidecar(args: &Args) -> Report {
-    match open_sealed_markers(&args.path) {
+    match open_sidecar(&args.path) {
         Ok(source) => {
             let mut verifier = MarkerVerifier::new(source);
             if let Some((run_id, watermark)) = args.run_id.zip(args.watermark) {
@@ -151,6 +215,9 @@ fn verify_sidecar(args: &Args) -> Report {
             Report::Scanned(Answer::of_sidecar(verifier.run()))
         }
         Err(MarkerStoreError::File(error)) => could_not_open(&args.path, &error),
+        Err(MarkerStoreError::Version { found, expected }) => {
+            another_version(&args.path, found, expected)
+        }
         Err(MarkerStoreError::Fault(fault @ BackendFault::Other(_))) => {
             Report::Refused(error_chain(&fault))
         }
@@ -170,7 +237,7 @@ fn say(line: &Report) -> io::Result<()> {
 /// that is not over.
 fn could_not_open(path: &Path, error: &FileError) -> Report {
     match error {
-        FileError::NotSealed { .. } if changed_since_closed(path) => damaged_since_closed(path),
+        FileError::NotSealed { .. } if changed_since_closed(path) => Report::Damaged(changed(path)),
         FileError::Fault { source: BackendFault::Other(source), .. }
             if source.is::<io::Error>() =>
         {
@@ -179,13 +246,6 @@ fn could_not_open(path: &Path, error: &FileError) -> Report {
         FileError::Fault { .. } => Report::Damaged(error_chain(error)),
         _ => Report::Refused(error_chain(error)),
     }
-}
-
-fn damaged_since_closed(path: &Path) -> Report {
-    let path = path.display();
-    Report::Damaged(format!(
-        "{path} was closed in order, and changed since: it was cut, or its structure does not fit"
-    ))
 }
 
 /// Ends this process when its parent is gone. Then the parent's end of our stdin closes.

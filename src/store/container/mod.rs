@@ -23,6 +23,8 @@ mod reopen;
 #[cfg(feature = "internals")]
 pub(crate) use redb_header::changed_since_closed;
 
+#[cfg(any(feature = "internals", test))]
+pub(crate) use overlay::fits_its_checksums;
 pub(crate) use overlay::open_unclosed;
 
 pub use error::FileError;

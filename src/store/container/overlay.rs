@@ -37,6 +37,13 @@ pub(crate) fn open_unclosed(path: &Path, cache_bytes: usize) -> Result<Database,
     })
 }
 
+/// True if all of the file at `path` that is in use fits its checksums.
+#[cfg(any(feature = "internals", test))]
+pub(crate) fn fits_its_checksums(path: &Path) -> bool {
+    const CACHE_BYTES: usize = 16 << 20;
+    open_unclosed(path, CACHE_BYTES).is_ok()
+}
+
 /// A file that is only read, under the pages that were written since.
 #[derive(Debug)]
 struct Overlay {

@@ -256,6 +256,17 @@ pub(crate) fn shown_bytes(bytes: u64) -> String {
     if kib < 1023.95 { format!("{kib:.1} KiB") } else { format!("{:.1} MiB", kib / 1024.0) }
 }
 
+/// Makes the run at `path` one of another version of the format.
+pub(crate) fn set_format_version(path: &Path, version: u64) {
+    const META: redb::TableDefinition<'_, &str, &[u8]> = redb::TableDefinition::new("meta");
+    let database = redb::Database::open(path).expect("the run file");
+    let transaction = database.begin_write().expect("it can be written");
+    let mut meta = transaction.open_table(META).expect("each run has it");
+    meta.insert("format", version.to_le_bytes().as_slice()).expect("inserted");
+    drop(meta);
+    transaction.commit().expect("committed");
+}
+
 /// Changes one byte of the only place in the file that reads `text`.
 pub(crate) fn flip_byte_in(path: &Path, text: &[u8]) {
     let mut bytes = std::fs::read(path).expect("the run file");

@@ -215,3 +215,42 @@ fn options_out_of_range() {
     }
     verify(&report.path, &["--timeout", "604800"]).exits(0);
 }
+
+#[test]
+fn another_format_version_is_no_damage() {
+    let sandbox = Sandbox::new();
+    let path = record(&sandbox).path;
+    crate::support::set_format_version(&path, 9);
+    let ran = verify(&path, &[]).exits(2);
+    let verdict = ran.json();
+    let error = verdict["error"].as_str().expect("text");
+    assert!(error.contains("was written by another version of tapline"), "{error}");
+    assert!(error.contains("format version 9"), "{error}");
+    let text = run(program().arg("verify").arg(&path), b"").exits(2).stdout;
+    assert!(text.contains(": not verified: ") && !text.contains("DAMAGED"), "{text}");
+}
+
+/// The version in the file was changed, but not its checksum.
+#[test]
+fn a_damaged_format_version_is_damage() {
+    let sandbox = Sandbox::new();
+    let path = record(&sandbox).path;
+    let bytes = std::fs::read(&path).expect("the run file");
+    crate::support::set_format_version(&path, 9);
+    let error = "no place in the file can be changed to another version";
+    let mut found = false;
+    for at in bytes.windows(6).enumerate().filter(|(_, text)| text == b"format").map(|(at, _)| at) {
+        for offset in 6..64 {
+            let mut changed = bytes.clone();
+            let Some(byte) = changed.get_mut(at + offset) else { break };
+            *byte ^= 8;
+            std::fs::write(&path, &changed).expect("writable");
+            let ran = verify(&path, &[]);
+            found |= ran.code == Some(1) && ran.stdout.contains("and does not fit its checksums");
+            if found {
+                return;
+            }
+        }
+    }
+    assert!(found, "{error}");
+}
