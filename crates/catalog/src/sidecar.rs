@@ -5,7 +5,7 @@
 
 pub use tapline::markers::{
     MarkerFinding, MarkerFold, MarkerReader, MarkerSource, MarkerStoreError, MarkerVerifier,
-    MarkerVerifyReport, open_sealed_markers,
+    MarkerVerifyReport, open_markers, open_sealed_markers,
 };
 pub use tapline::{
     DataCursorSnapshot, HiFiMarker, Marker, MarkerCounts, MarkerGap, MarkerGapReason,
