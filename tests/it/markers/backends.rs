@@ -11,6 +11,7 @@ use tapline::markers::{
 use tapline::store::FileError;
 use tapline::{Marker, MarkerCounts, MarkerManifest, RunStatus, StreamDictEntry};
 
+use crate::support::files::assert_unchanged;
 use crate::support::marker::{cursor, gap, hifi, manifest, stream};
 use crate::support::{assert_matches, run_id};
 
@@ -241,6 +242,31 @@ fn only_a_sealed_file_opens_for_reading() {
     // An existing file is not overwritten.
     let refusal = RedbMarkerBackend::new(&path).open(manifest());
     assert_matches!(refusal, Err(MarkerStoreError::File(FileError::Exists { .. })));
+}
+
+#[test]
+fn a_sidecar_that_was_left_behind_can_be_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("run.markers.redb");
+    let open = |path: &std::path::Path| MarkerReader::open(path);
+    assert_matches!(open(&path).err(), Some(MarkerStoreError::File(FileError::NotFound { .. })));
+    let mut backend = RedbMarkerBackend::new(&path);
+    backend.open(manifest()).unwrap();
+    backend.append(&batch(&[0], vec![cursor(1, 0, 0, 1)])).unwrap();
+    assert_matches!(open(&path).err(), Some(MarkerStoreError::File(FileError::InUse { .. })));
+    // As a crash leaves it: not closed.
+    let copy = folder.path().join("copy.markers.redb");
+    std::fs::copy(&path, &copy).unwrap();
+    drop(backend);
+    for path in [&path, &copy] {
+        assert_unchanged(path, || {
+            let reader = open(path).unwrap();
+            assert_eq!(reader.manifest().unwrap().status, RunStatus::Running);
+            assert_eq!(reader.scan().count(), 1);
+        });
+    }
+    std::fs::write(&copy, b"").unwrap();
+    assert_matches!(open(&copy).err(), Some(MarkerStoreError::File(FileError::Empty { .. })));
 }
 
 #[test]
