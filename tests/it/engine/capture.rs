@@ -7,7 +7,8 @@ use std::sync::Arc;
 
 use tapline::bus::{BusError, MessageBus, TimeEvent};
 use tapline::capture::{
-    BusCaptureAdapter, CaptureContext, CaptureError, EncodeError, Encoder, EncoderRegistry, RegisterError,
+    BusCaptureAdapter, CaptureContext, CaptureError, EncodeError, Encoder, EncoderRegistry,
+    RegisterError,
 };
 use tapline::engine::WriterConfig;
 use tapline::read::{EventStoreReader, Verifier};

@@ -248,7 +248,10 @@ fn a_backend_hanging_in_drop_delays_no_close() {
     let Engine { writer, halt, .. } = engine;
     assert_eq!(writer.close(&ended()).expect("sealed").watermark, 1);
     let setting = "close_timeout_ms";
-    assert_eq!(halt.reason(), Some(HaltReason::NoAnswer { waited: Duration::from_millis(50), setting }));
+    assert_eq!(
+        halt.reason(),
+        Some(HaltReason::NoAnswer { waited: Duration::from_millis(50), setting })
+    );
     gate.open();
 }
 
@@ -292,7 +295,10 @@ fn a_hanging_backend_does_not_hang_close_or_drop() {
             drop(writer);
         }
         let setting = "close_timeout_ms";
-    assert_eq!(halt.reason(), Some(HaltReason::NoAnswer { waited: Duration::from_millis(50), setting }));
+        assert_eq!(
+            halt.reason(),
+            Some(HaltReason::NoAnswer { waited: Duration::from_millis(50), setting })
+        );
         gate.open();
     }
 }
