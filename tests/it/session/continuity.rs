@@ -211,7 +211,7 @@ fn a_start_over_a_store_that_hangs_is_refused() {
     let gate = Gate::default();
     gate.shut();
     let mut config = EventStoreConfig::new(folder.path());
-    config.run_started_timeout = Duration::from_millis(30);
+    config.run_started_timeout = Duration::from_millis(500);
     let theirs = gate.clone();
     let hanging = RunSession::builder(config, instance()).options(|options| {
         options.backend_opener = Box::new(move |config, _manifest| {
