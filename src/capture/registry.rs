@@ -13,8 +13,8 @@ use crate::model::{TypeMap, UnixNanos};
 /// The allow-list: which message types are captured, and how. A type without an encoder passes the
 /// tap at the price of one look-up.
 ///
-/// Built once, then shared by the taps of all threads. Clones share their encoders: a clone copies a
-/// pointer for each type.
+/// Built once, then shared by the taps of all threads. Clones share their encoders: a clone copies
+/// a pointer for each type.
 #[derive(Default, Clone)]
 pub struct EncoderRegistry {
     slots: TypeMap<Slot>,

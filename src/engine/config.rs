@@ -56,9 +56,8 @@ impl Default for WaitStrategy {
 /// Settings of the writer and of the producers' rings.
 ///
 /// Every field has a default, and a missing one deserializes to it. A name that is none is refused.
-/// In JSON and TOML, durations are whole numbers of the unit that their name ends with, or texts with
-/// a unit, as `"1500us"`.
-/// Opening a run validates all of them.
+/// In JSON and TOML, durations are whole numbers of the unit that their name ends with, or texts
+/// with a unit, as `"1500us"`. Opening a run validates all of them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, remote = "Self")]
 pub struct WriterConfig {
@@ -84,12 +83,12 @@ pub struct WriterConfig {
     pub record_bytes_max: usize,
     /// Distinct topics and payload types one producer can use. 2 to 1 048 576. Default 65 536.
     pub names_max: usize,
-    /// Distinct topics and payload types in one run, of all its producers together. 4 to 16 777 216:
-    /// the first entry has two of them. Default 1 048 576. The engine keeps each name in memory
-    /// twice, and every reader once: with names of 30 bytes that is about 160 MB and 80 MB.
+    /// Distinct topics and payload types in one run, of all its producers together. 4 to 16 777
+    /// 216: the first entry has two of them. Default 1 048 576. The engine keeps each name in
+    /// memory twice, and every reader once: with names of 30 bytes that is about 160 MB and 80 MB.
     pub run_names_max: usize,
-    /// Bytes of one topic or payload type. 1 to 4 096, and no more than a record, or half of a ring,
-    /// can hold. Default 1 024.
+    /// Bytes of one topic or payload type. 1 to 4 096, and no more than a record, or half of a
+    /// ring, can hold. Default 1 024.
     pub name_bytes_max: usize,
     /// Index keys on one entry. 0 to 1 024. Default 16.
     pub keys_per_entry_max: usize,

@@ -212,7 +212,8 @@ impl EventStoreWriter {
         })
     }
 
-    /// The core that the writer thread is pinned to; `None` if it is not pinned, or not started yet.
+    /// The core that the writer thread is pinned to; `None` if it is not pinned, or not started
+    /// yet.
     pub fn writer_core(&self) -> Option<usize> {
         self.engine.shared.writer_core.get().copied().flatten()
     }

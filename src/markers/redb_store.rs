@@ -105,8 +105,9 @@ impl MarkerReader {
         Ok(Self::new(open_sealed_markers(path)?))
     }
 
-    /// A reader of the sidecar at `path`, sealed or not. Does not change the file. What a crash left
-    /// behind is read up to its last commit. A sidecar that is being written is refused as in use.
+    /// A reader of the sidecar at `path`, sealed or not. Does not change the file. What a crash
+    /// left behind is read up to its last commit. A sidecar that is being written is refused as in
+    /// use.
     pub fn open(path: &Path) -> Result<Self, MarkerStoreError> {
         Ok(Self::new(open_markers(path)?))
     }

@@ -59,9 +59,9 @@ impl EventStoreReader {
         Self { source, seal: Arc::default(), point: Arc::new(PointRead::new(bytes)) }
     }
 
-    /// A reader of the run in the file at `path`, sealed or not. Does not change the file, so it can
-    /// be on a read-only disk. A run that a crash left behind is read up to its last commit; its
-    /// manifest says `Running`. A run that is being recorded is refused as in use.
+    /// A reader of the run in the file at `path`, sealed or not. Does not change the file, so it
+    /// can be on a read-only disk. A run that a crash left behind is read up to its last commit;
+    /// its manifest says `Running`. A run that is being recorded is refused as in use.
     pub fn open_file(path: &Path) -> Result<Self, OpenSealedError> {
         open_file(path).map(Self::new)
     }

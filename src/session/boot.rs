@@ -72,14 +72,20 @@ impl Boot {
         let Some((run_id, file)) = &self.passed_over else { return Ok(()) };
         let may_pass_over = file.kind != SkipKind::OtherVersion;
         if may_pass_over && config.on_unreadable_run == OnUnreadableRun::PassOver {
+            return Ok(());
+        }
+        Err(OpenError::PassedOver { run_id: *run_id, file: file.clone() })
+    }
+
+    /// Logs that a run is passed over, once the next one is about to open in its place.
+    pub(super) fn log_passed_over(&self) {
+        if let Some((run_id, file)) = &self.passed_over {
             tracing::error!(
                 "run {run_id} may hold what happened last, and is passed over for good: {}: {}",
                 file.path.display(),
                 file.error
             );
-            return Ok(());
         }
-        Err(OpenError::PassedOver { run_id: *run_id, file: file.clone() })
     }
 
     /// From now on the next run continues none.

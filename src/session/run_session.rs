@@ -79,6 +79,7 @@ impl RunSession {
         let began = Instant::now();
         config.validate()?;
         boot.check_whole(config)?;
+        boot.log_passed_over();
         let encoders = (options.encoder_registry)().map_err(OpenError::Encoders)?;
         let extractors = Extractors::make(config, options);
         let on_halt = Arc::clone(&options.on_halt);

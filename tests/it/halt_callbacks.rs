@@ -10,16 +10,7 @@ use tapline::engine::{
 use tapline::store::EventStore;
 use tapline::{Clock, ContentHash, HaltReason, HaltSignal, SimulatedClock};
 
-use crate::support::{Fault, FaultyStore, PATIENCE, draft, ended, manifest};
-
-type Start = fn(
-    Box<dyn EventStore>,
-    Clock,
-    HaltSignal,
-    WriterConfig,
-) -> Result<EventStoreWriter, tapline::engine::SpawnError>;
-
-const MODES: [Start; 2] = [EventStoreWriter::spawn, EventStoreWriter::inline];
+use crate::support::{Fault, FaultyStore, MODES, PATIENCE, Start, draft, ended, manifest};
 
 /// Where a callback finds the writer.
 type Place = Arc<Mutex<Option<EventStoreWriter>>>;

@@ -13,7 +13,8 @@ use tapline::{
 use uuid::Uuid;
 
 use crate::support::{
-    Engine, FaultyStore, Gate, PATIENCE, Place, assert_matches, draft, ended, entries, manifest,
+    Engine, FaultyStore, Gate, MODES, PATIENCE, Place, assert_matches, draft, ended, entries,
+    manifest,
 };
 
 /// The smallest ring and batch, and the largest records.
@@ -35,19 +36,11 @@ fn payload(number: u8, bytes: usize) -> Vec<u8> {
     (0..bytes).map(|at| (at / 997) as u8 ^ number).collect()
 }
 
-type Start = fn(
-    Box<dyn EventStore>,
-    Clock,
-    HaltSignal,
-    WriterConfig,
-) -> Result<EventStoreWriter, tapline::engine::SpawnError>;
-
 /// In both modes, over memory and over files: small and large messages of one producer keep their
 /// order, and each is read back whole.
 #[test]
 fn large_messages_keep_their_place() {
-    let starts: [Start; 2] = [EventStoreWriter::spawn, EventStoreWriter::inline];
-    for (start, on_disk) in starts.into_iter().flat_map(|start| [(start, false), (start, true)]) {
+    for (start, on_disk) in MODES.into_iter().flat_map(|start| [(start, false), (start, true)]) {
         let place = if on_disk { Place::disk(DiskMode::Direct) } else { Place::memory() };
         let store = place.open(1);
         let source = store.reader().unwrap();

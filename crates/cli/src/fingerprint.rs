@@ -7,8 +7,9 @@ use std::path::PathBuf;
 use tapline::RunIdentity;
 use tapline::session::EventStoreConfig;
 
-/// The identity of this program with the settings `config`, which may give parts of it. A hash is `blake3:` and 64 hexadecimal
-/// digits. The folder of the runs is no part of the settings: they are the same elsewhere.
+/// The identity of this program with the settings `config`, which may give parts of it. A hash is
+/// `blake3:` and 64 hexadecimal digits. The folder of the runs is no part of the settings: they are
+/// the same elsewhere.
 pub(super) fn identity(config: &EventStoreConfig) -> RunIdentity {
     let settings = EventStoreConfig { base_dir: PathBuf::new(), ..config.clone() };
     let settings = serde_json::to_vec(&settings).expect("settings are plain data");

@@ -9,9 +9,9 @@
 //! ```
 //!
 //! A command is captured where a strategy sends it, an order event where the venue publishes it:
-//! before anybody else sees it. Timers and account queries stay on the strategy's bus. Market data passes the taps uncaptured: it has no encoder.
-//! With a sidecar it is marked: the venue's on the venue's bus, and each quote once more on the bus
-//! of each strategy it reaches.
+//! before anybody else sees it. Timers and account queries stay on the strategy's bus. Market data
+//! passes the taps uncaptured: it has no encoder. With a sidecar it is marked: the venue's on the
+//! venue's bus, and each quote once more on the bus of each strategy it reaches.
 
 mod market;
 mod messages;

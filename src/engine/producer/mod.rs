@@ -28,8 +28,9 @@ pub(crate) use name_map::NameMap;
 /// One thread's way into the engine. Each thread gets its own; it can be made and dropped while the
 /// run goes on, and what it pushed before it was dropped is kept.
 ///
-/// A submit that finds room in the ring, and uses names that this producer has used before, takes no
-/// lock, makes no system call and allocates nothing. (In inline mode a submit commits: it does all three.)
+/// A submit that finds room in the ring, and uses names that this producer has used before, takes
+/// no lock, makes no system call and allocates nothing. (In inline mode a submit commits: it does
+/// all three.)
 #[derive(Debug)]
 pub struct Producer {
     ring: rtrb::Producer<Line>,
@@ -224,7 +225,8 @@ impl Producer {
         };
         let ts_publish = self.publish_time();
         let record = self.builder.finish(RecordTag { stamp, ts_publish, topic_id, type_id })?;
-        // Publishes the ring's tail once, with Release: the writer sees the whole record or nothing.
+        // Publishes the ring's tail once, with Release: the writer sees the whole record or
+        // nothing.
         if self.ring.push_entire_slice(record).is_err() {
             self.push_when_room(&[])?;
         }
@@ -253,8 +255,8 @@ impl Producer {
         self.finish_push()
     }
 
-    /// Pushes the finished record behind `names`, in one push. Waits for room. A record that the ring
-    /// can never hold goes beside the ring.
+    /// Pushes the finished record behind `names`, in one push. Waits for room. A record that the
+    /// ring can never hold goes beside the ring.
     #[cold]
     fn push_when_room(&mut self, names: &[Line]) -> Result<(), SubmitError> {
         let Self { ring, builder, large, engine, .. } = self;

@@ -2,12 +2,23 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tapline::engine::{EventStoreWriter, WriterConfig};
+use tapline::engine::{EventStoreWriter, SpawnError, WriterConfig};
 use tapline::read::{Direction, EventStoreReader};
 use tapline::store::{EventStore, MemoryBackend, MemoryDisk, RunReader};
 use tapline::{Clock, Entry, EntryDraft, HaltSignal};
 
 use super::manifest;
+
+/// Starts a writer in one of its modes.
+pub(crate) type Start = fn(
+    Box<dyn EventStore>,
+    Clock,
+    HaltSignal,
+    WriterConfig,
+) -> Result<EventStoreWriter, SpawnError>;
+
+/// With a thread, and inline.
+pub(crate) const MODES: [Start; 2] = [EventStoreWriter::spawn, EventStoreWriter::inline];
 
 /// A writer over a store in memory, with the store's read side and the run's halt signal.
 pub(crate) struct Engine {

@@ -18,7 +18,7 @@ pub(crate) mod raw;
 pub(crate) mod steps;
 pub(crate) mod tamper;
 
-pub(crate) use engine::{Engine, PATIENCE, counts_by_topic, draft, ended, entries};
+pub(crate) use engine::{Engine, MODES, PATIENCE, Start, counts_by_topic, draft, ended, entries};
 pub(crate) use faulty::{Fault, FaultyStore, Gate};
 pub(crate) use frames::FrameMaker;
 pub(crate) use message::Message;

@@ -115,11 +115,7 @@ fn a_file_that_may_not_be_read_is_named_and_the_rest_is_recovered() {
 #[test]
 fn a_run_that_cannot_be_sealed_for_lack_of_room() {
     let sandbox = Sandbox::new();
-    let mut killed = Running::start(sandbox.command("record").args(["--input", "-"]));
-    killed.feed(&numbered_lines(100));
-    wait_until("there is a run file", || sandbox.run_files().len() == 1);
-    killed.kill();
-    killed.end();
+    leave_behind(&sandbox);
     let path = sandbox.run_files()[0].clone();
 
     let mut shell = std::process::Command::new("sh");
@@ -192,11 +188,7 @@ fn a_second_program_on_one_instance_is_told_who_has_it() {
 fn of_two_recoveries_at_once_one_recovers() {
     for _ in 0..8 {
         let sandbox = Sandbox::new();
-        let mut killed = Running::start(sandbox.command("record").args(["--input", "-"]));
-        killed.feed(&numbered_lines(100));
-        wait_until("there is a run file", || sandbox.run_files().len() == 1);
-        killed.kill();
-        killed.end();
+        leave_behind(&sandbox);
 
         let mut both = [0; 2]
             .map(|_| Running::start(program().arg("recover").arg(sandbox.runs()).arg("--json")));
@@ -276,4 +268,13 @@ fn a_killed_demo_comes_back_with_the_portfolio_of_all_its_runs() {
         assert!(said[1] > 0, "nothing was filled");
     }
     assert_eq!(report["portfolio"]["open_orders"], 0);
+}
+
+/// Leaves the first run of `sandbox` behind, as a kill does.
+fn leave_behind(sandbox: &Sandbox) {
+    let mut killed = Running::start(sandbox.command("record").args(["--input", "-"]));
+    killed.feed(&numbered_lines(100));
+    wait_until("there is a run file", || sandbox.run_files().len() == 1);
+    killed.kill();
+    killed.end();
 }
