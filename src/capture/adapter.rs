@@ -2,7 +2,8 @@ use std::any::Any;
 use std::sync::Arc;
 
 use super::recent_captures::RecentCaptures;
-use super::{CaptureCounts, CaptureError, EncodeError, EncoderRegistry};
+use super::registry::Listing;
+use super::{CaptureCounts, CaptureError, EncodeError, EncoderRegistry, OnEncodeError};
 use crate::engine::{Durability, Producer, SubmitError};
 use crate::format::RecordBuilder;
 use crate::markers::{MarkerTap, Observed};
@@ -115,7 +116,7 @@ impl BusCaptureAdapter {
         context: Option<&CaptureContext>,
     ) -> Result<Captured, CaptureError> {
         if self.stopped {
-            return self.capture_after_refusal(message);
+            return self.capture_after_refusal(topic, message);
         }
         // Ahead of the entry that the message may become: whatever comes of it has been seen.
         if let Some(markers) = &mut self.markers
@@ -123,9 +124,10 @@ impl BusCaptureAdapter {
         {
             return Ok(Captured::NotListed);
         }
-        let registry = &*self.registry;
-        let Some((encoder, message)) = registry.find(message) else {
-            return Ok(Captured::NotListed);
+        let (encoder, message) = match self.registry.find(message) {
+            Listing::Encoder(encoder, message) => (encoder, message),
+            Listing::Passed => return Ok(Captured::NotListed),
+            Listing::Refused => return Err(not_listed(topic)),
         };
         let id = encoder.identity(message);
         let identity = id.map(|id| (message.type_id(), id));
@@ -143,8 +145,7 @@ impl BusCaptureAdapter {
             }
         };
         if let Err(source) = encoder.encode(message, record) {
-            self.counts.add_encode_error();
-            return Err(CaptureError::Encode { payload_type: payload_type.to_owned(), source });
+            return Err(not_encoded(&self.counts, payload_type, encoder.on_error(), source));
         }
         if let Some(context) = context {
             context.apply(record);
@@ -165,9 +166,8 @@ impl BusCaptureAdapter {
                 Err(refused(&mut self.stopped, &self.producer, payload_type, error))
             }
             Err(error) => {
-                self.counts.add_encode_error();
                 let source = EncodeError::new(error);
-                Err(CaptureError::Encode { payload_type: payload_type.to_owned(), source })
+                Err(not_encoded(&self.counts, payload_type, encoder.on_error(), source))
             }
         }
     }
@@ -175,8 +175,16 @@ impl BusCaptureAdapter {
     /// What a message meets after a final refusal. The run may have been closing then, and have
     /// ended since; what is not recorded in any case is no reason to halt.
     #[cold]
-    fn capture_after_refusal(&self, message: &dyn Any) -> Result<Captured, CaptureError> {
-        let is_listed = self.registry.find(message).is_some();
+    fn capture_after_refusal(
+        &self,
+        topic: &str,
+        message: &dyn Any,
+    ) -> Result<Captured, CaptureError> {
+        let is_listed = match self.registry.find(message) {
+            Listing::Encoder(..) => true,
+            Listing::Passed => false,
+            Listing::Refused => return Err(not_listed(topic)),
+        };
         if is_listed {
             self.producer.halt_if_ended();
         }
@@ -196,6 +204,23 @@ impl BusCaptureAdapter {
     pub fn durability(&self) -> Durability {
         self.producer.durability()
     }
+}
+
+#[cold]
+fn not_listed(topic: &str) -> CaptureError {
+    CaptureError::NotListed { topic: topic.to_owned() }
+}
+
+/// Counts a message that could not be encoded.
+#[cold]
+fn not_encoded(
+    counts: &CaptureCounts,
+    payload_type: &str,
+    policy: OnEncodeError,
+    source: EncodeError,
+) -> CaptureError {
+    counts.add_encode_error();
+    CaptureError::Encode { payload_type: payload_type.to_owned(), policy, source }
 }
 
 /// A final refusal: stops this adapter, and halts the run, unless it is halted already or still

@@ -2,7 +2,7 @@ use std::any::Any;
 
 use uuid::Uuid;
 
-use super::EncodeError;
+use super::{EncodeError, OnEncodeError};
 use crate::format::RecordBuilder;
 
 /// How one message type becomes a record.
@@ -33,6 +33,7 @@ pub struct Encoder<T> {
     pub(super) payload_type: PayloadType<T>,
     pub(super) encode: EncodeFn<T>,
     pub(super) identity: Option<IdentityFn<T>>,
+    on_error: OnEncodeError,
 }
 
 pub(super) type EncodeFn<T> =
@@ -51,11 +52,7 @@ impl<T: 'static> Encoder<T> {
         payload_type: &str,
         encode: impl Fn(&T, &mut RecordBuilder) -> Result<(), EncodeError> + Send + Sync + 'static,
     ) -> Self {
-        Self {
-            payload_type: PayloadType::Fixed(payload_type.into()),
-            encode: Box::new(encode),
-            identity: None,
-        }
+        Self::of(PayloadType::Fixed(payload_type.into()), Box::new(encode))
     }
 
     /// An encoder for messages that carry their payload type with them.
@@ -63,11 +60,19 @@ impl<T: 'static> Encoder<T> {
         payload_type: impl for<'a> Fn(&'a T) -> &'a str + Send + Sync + 'static,
         encode: impl Fn(&T, &mut RecordBuilder) -> Result<(), EncodeError> + Send + Sync + 'static,
     ) -> Self {
-        Self {
-            payload_type: PayloadType::PerMessage(Box::new(payload_type)),
-            encode: Box::new(encode),
-            identity: None,
-        }
+        Self::of(PayloadType::PerMessage(Box::new(payload_type)), Box::new(encode))
+    }
+
+    fn of(payload_type: PayloadType<T>, encode: EncodeFn<T>) -> Self {
+        Self { payload_type, encode, identity: None, on_error: OnEncodeError::default() }
+    }
+
+    /// What a tap does with a message that cannot be encoded or does not fit the limits.
+    /// [`OnEncodeError::Deliver`] unless set.
+    #[must_use]
+    pub fn on_error(mut self, on_error: OnEncodeError) -> Self {
+        self.on_error = on_error;
+        self
     }
 
     /// Names the logical message (an event or command id), so that one message that passes several
@@ -90,6 +95,7 @@ pub(super) trait ErasedEncoder: Send + Sync {
     fn payload_type<'a>(&'a self, message: &'a dyn Any) -> &'a str;
     fn encode(&self, message: &dyn Any, record: &mut RecordBuilder) -> Result<(), EncodeError>;
     fn identity(&self, message: &dyn Any) -> Option<Uuid>;
+    fn on_error(&self) -> OnEncodeError;
 }
 
 impl<T: 'static> ErasedEncoder for Encoder<T> {
@@ -114,6 +120,10 @@ impl<T: 'static> ErasedEncoder for Encoder<T> {
     #[inline]
     fn identity(&self, message: &dyn Any) -> Option<Uuid> {
         self.identity.as_ref()?(concrete(message))
+    }
+
+    fn on_error(&self) -> OnEncodeError {
+        self.on_error
     }
 }
 

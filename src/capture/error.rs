@@ -25,6 +25,20 @@ impl From<serde_json::Error> for EncodeError {
     }
 }
 
+/// What a tap does with a message that its encoder cannot encode. It is counted in either case, and
+/// the run goes on.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum OnEncodeError {
+    /// The message is delivered, and is not recorded
+    /// ([`Captured::NotEncoded`](crate::Captured::NotEncoded)).
+    #[default]
+    Deliver,
+    /// The message is refused: no handler sees it, and its sender gets
+    /// [`CaptureError::Encode`]. For messages that must not act before
+    /// they are recorded, such as orders.
+    Refuse,
+}
+
 /// Why a message was not captured.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -35,8 +49,20 @@ pub enum CaptureError {
     Encode {
         /// The payload type the encoder is registered for.
         payload_type: String,
+        /// If a tap delivers the message all the same.
+        policy: OnEncodeError,
         /// What went wrong.
         source: EncodeError,
+    },
+    /// The message's type has no encoder, and the registry is
+    /// [strict](super::EncoderRegistry::strict). The run goes on.
+    #[error(
+        "a message to {topic} has a type without an encoder, and the registry is strict; \
+             register an encoder for it, or let the type pass"
+    )]
+    NotListed {
+        /// The topic or endpoint.
+        topic: String,
     },
     /// The engine refused the message: the run is halted, closing or closed. A message to a
     /// closed run halts the node.

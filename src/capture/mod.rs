@@ -12,7 +12,7 @@ mod registry;
 pub use adapter::{BusCaptureAdapter, CaptureContext};
 pub use counts::CaptureCounts;
 pub use encoder::Encoder;
-pub use error::{CaptureError, EncodeError};
+pub use error::{CaptureError, EncodeError, OnEncodeError};
 pub use registry::EncoderRegistry;
 
 pub use crate::format::RecordBuilder;

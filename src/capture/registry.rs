@@ -18,12 +18,25 @@ use crate::model::{TypeMap, UnixNanos};
 #[derive(Default, Clone)]
 pub struct EncoderRegistry {
     slots: TypeMap<Slot>,
+    is_strict: bool,
 }
 
 #[derive(Clone)]
 enum Slot {
     Message(Arc<dyn ErasedEncoder>),
     Envelope(UnwrapFn),
+    /// Not captured, by name.
+    Passed,
+}
+
+/// What a registry knows of a message.
+pub(super) enum Listing<'a> {
+    /// The encoder, and the message it is for: the innermost of the envelopes.
+    Encoder(&'a dyn ErasedEncoder, &'a dyn Any),
+    /// It passes the tap and is not captured.
+    Passed,
+    /// The registry is strict and does not know the type.
+    Refused,
 }
 
 type UnwrapFn = Arc<dyn for<'a> Fn(&'a dyn Any) -> &'a (dyn Any + 'static) + Send + Sync>;
@@ -35,6 +48,15 @@ impl EncoderRegistry {
     /// A registry that captures nothing.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// The same registry, which refuses what it does not know: a tap does not let a message of such
+    /// a type through ([`CaptureError::NotListed`](super::CaptureError::NotListed)). So no type is
+    /// left out of the log by mistake. What is not to be captured is named by [`pass`](Self::pass).
+    #[must_use]
+    pub fn strict(mut self) -> Self {
+        self.is_strict = true;
+        self
     }
 
     /// A registry that captures the bus's own message type: fired timers ([`TimeEvent`]). Their
@@ -88,6 +110,12 @@ impl EncoderRegistry {
         })))
     }
 
+    /// Lets messages of type `T` pass the tap without being captured, also in a
+    /// [strict](Self::strict) registry: for what another log has, such as market data.
+    pub fn pass<T: 'static>(&mut self) -> Result<(), RegisterError> {
+        self.insert::<T>(Slot::Passed)
+    }
+
     fn insert<T: 'static>(&mut self, slot: Slot) -> Result<(), RegisterError> {
         let key = TypeId::of::<T>();
         if self.slots.contains_key(&key) {
@@ -99,7 +127,7 @@ impl EncoderRegistry {
 
     /// True if messages of type `T` have an encoder, or are envelopes.
     pub fn contains<T: 'static>(&self) -> bool {
-        self.has(TypeId::of::<T>())
+        self.captures(TypeId::of::<T>())
     }
 
     /// The payload types of all encoders whose messages have one payload type, sorted.
@@ -109,7 +137,7 @@ impl EncoderRegistry {
             .values()
             .filter_map(|slot| match slot {
                 Slot::Message(encoder) => encoder.fixed_payload_type(),
-                Slot::Envelope(_) => None,
+                Slot::Envelope(_) | Slot::Passed => None,
             })
             .collect();
         payload_types.sort_unstable();
@@ -117,29 +145,30 @@ impl EncoderRegistry {
     }
 
     /// Whether messages of a type may be captured.
-    pub(crate) fn has(&self, message: TypeId) -> bool {
-        self.slots.contains_key(&message)
+    pub(crate) fn captures(&self, message: TypeId) -> bool {
+        matches!(self.slots.get(&message), Some(Slot::Message(_) | Slot::Envelope(_)))
     }
 
-    /// The encoder for `message`, with the message it is for: the innermost of its envelopes.
     #[inline]
-    pub(super) fn find<'a>(
-        &'a self,
-        message: &'a dyn Any,
-    ) -> Option<(&'a dyn ErasedEncoder, &'a dyn Any)> {
+    pub(super) fn find<'a>(&'a self, message: &'a dyn Any) -> Listing<'a> {
         let mut message = message;
         for _ in 0..=ENVELOPES_MAX {
-            match self.slots.get(&message.type_id())? {
-                Slot::Message(encoder) => return Some((&**encoder, message)),
-                Slot::Envelope(unwrap) => message = unwrap(message),
+            match self.slots.get(&message.type_id()) {
+                Some(Slot::Message(encoder)) => return Listing::Encoder(&**encoder, message),
+                Some(Slot::Envelope(unwrap)) => message = unwrap(message),
+                Some(Slot::Passed) => return Listing::Passed,
+                None => break,
             }
         }
-        None
+        if self.is_strict { Listing::Refused } else { Listing::Passed }
     }
 }
 
 impl std::fmt::Debug for EncoderRegistry {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("EncoderRegistry").field("types", &self.slots.len()).finish()
+        f.debug_struct("EncoderRegistry")
+            .field("types", &self.slots.len())
+            .field("is_strict", &self.is_strict)
+            .finish()
     }
 }

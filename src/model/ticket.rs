@@ -29,6 +29,8 @@ pub enum Captured {
     Repeated(Ticket),
     /// Its type is not on the allow-list of the tap. It is not recorded.
     NotListed,
+    /// Its encoder failed, and its type is delivered all the same. It is not recorded.
+    NotEncoded,
     /// The bus has no tap. It is not recorded.
     Untapped,
 }
@@ -40,6 +42,9 @@ pub enum NotCaptured {
     /// No encoder is registered for its type.
     #[error("the message's type has no encoder, so it is not recorded; register one")]
     NotListed,
+    /// Its encoder failed.
+    #[error("the message could not be encoded, so it is not recorded; a warning says why")]
+    NotEncoded,
     /// The bus has no tap.
     #[error("the bus has no tap, so its messages are not recorded; tap it")]
     Untapped,
@@ -52,6 +57,7 @@ impl Captured {
         match self {
             Self::Logged(ticket) | Self::Repeated(ticket) => Ok(ticket),
             Self::NotListed => Err(NotCaptured::NotListed),
+            Self::NotEncoded => Err(NotCaptured::NotEncoded),
             Self::Untapped => Err(NotCaptured::Untapped),
         }
     }

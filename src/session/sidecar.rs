@@ -96,7 +96,7 @@ impl Sidecar {
             counts: MarkerCounts::default(),
             status: RunStatus::Running,
         };
-        let scope = MarkerScope::new(extractors, |message| encoders.has(message), markers);
+        let scope = MarkerScope::new(extractors, |message| encoders.captures(message), markers);
         let (outlet, inlet) = channel(config, markers);
         let backend = (options.marker_opener)(&sidecar_path(path));
         // The run itself has to open in what is left of that time.

@@ -11,7 +11,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::value::RawValue;
 use uuid::Uuid;
 
-use tapline::capture::{EncodeError, Encoder};
+use tapline::capture::{EncodeError, Encoder, OnEncodeError};
 use tapline::engine::WriterConfig;
 use tapline::internals::format::{KEY_HEADER_BYTES, LINE_BYTES};
 use tapline::markers::{DataPoint, Extractor};
@@ -252,6 +252,8 @@ pub(super) fn encoder() -> Encoder<InputMessage> {
         },
     )
     .identified_by(|message| message.identity)
+    // Nobody but the log wants the line: one that does not get there is a bad line.
+    .on_error(OnEncodeError::Refuse)
 }
 
 /// Decides which input messages are market data: those whose topics begin with `data.` or `venue.`.

@@ -1,7 +1,7 @@
 //! The demo's market data. It passes the taps uncaptured, and is marked where the run has a
 //! sidecar.
 
-use tapline::capture::RegisterError;
+use tapline::capture::{EncoderRegistry, RegisterError};
 use tapline::markers::{DataPoint, Extractor, ExtractorRegistry};
 use tapline::{DataMarkerClass, Fingerprint, UnixNanos};
 
@@ -57,6 +57,15 @@ pub(super) struct BookDepth10 {
     pub(super) bids_ticks: [i64; 10],
     pub(super) asks_ticks: [i64; 10],
     pub(super) ts_init: UnixNanos,
+}
+
+/// Lets all market data pass a strict registry.
+pub(super) fn pass(registry: &mut EncoderRegistry) -> Result<(), RegisterError> {
+    registry.pass::<Quote>()?;
+    registry.pass::<Trade>()?;
+    registry.pass::<Bar>()?;
+    registry.pass::<BookDelta>()?;
+    registry.pass::<BookDepth10>()
 }
 
 /// How the node's market data is marked beside a run.

@@ -5,9 +5,10 @@ use std::any::Any;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use tapline::capture::RecordBuilder;
-use tapline::capture::{EncodeError, Encoder, EncoderRegistry};
+use tapline::capture::{EncodeError, Encoder, EncoderRegistry, OnEncodeError, RecordBuilder};
 use tapline::{Headers, IndexKind, UnixNanos};
+
+use super::market;
 
 pub(super) const COMMAND_ENDPOINT: &str = "exec.SIM";
 pub(super) const ACCOUNT_ENDPOINT: &str = "account.SIM";
@@ -127,12 +128,14 @@ impl Ids {
     }
 }
 
-/// How the node's messages are captured.
+/// How the node's messages are captured. The registry is strict: a type that is neither captured
+/// nor market data does not pass. A command that cannot be recorded is not sent.
 #[expect(clippy::missing_panics_doc, reason = "no type is registered twice")]
 pub fn encoders() -> EncoderRegistry {
     let mut registry = EncoderRegistry::with_defaults();
     register(&mut registry).expect("each type is registered once");
-    registry
+    market::pass(&mut registry).expect("each type is registered once");
+    registry.strict()
 }
 
 fn register(registry: &mut EncoderRegistry) -> Result<(), tapline::capture::RegisterError> {
@@ -141,14 +144,16 @@ fn register(registry: &mut EncoderRegistry) -> Result<(), tapline::capture::Regi
             record.add_key(IndexKind::CLIENT_ORDER_ID, &command.client_order_id);
             json(record, command, command.ts_init, None)
         })
-        .identified_by(|command| Some(command.command_id)),
+        .identified_by(|command| Some(command.command_id))
+        .on_error(OnEncodeError::Refuse),
     )?;
     registry.register(
         Encoder::new("CancelOrder", |command: &CancelOrder, record| {
             record.add_key(IndexKind::CLIENT_ORDER_ID, &command.client_order_id);
             json(record, command, command.ts_init, Some(command.causation_id))
         })
-        .identified_by(|command| Some(command.command_id)),
+        .identified_by(|command| Some(command.command_id))
+        .on_error(OnEncodeError::Refuse),
     )?;
     registry.register_envelope(|command: &TradingCommand| -> &(dyn Any + 'static) {
         match command {

@@ -1,18 +1,20 @@
 //! From the bus to the log: the allow-list, envelopes, headers, keys, deduplication, refusals.
 
 use std::any::Any;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
 
 use tapline::bus::{BusError, MessageBus, TimeEvent};
 use tapline::capture::{
     BusCaptureAdapter, CaptureContext, CaptureError, EncodeError, Encoder, EncoderRegistry,
-    RegisterError,
+    OnEncodeError, RegisterError,
 };
 use tapline::engine::WriterConfig;
 use tapline::read::{EventStoreReader, Verifier};
-use tapline::{Captured, EntryDraft, Headers, IndexKind, SubmitError, UnixNanos};
+use tapline::{
+    Captured, EntryDraft, HaltReason, Headers, IndexKind, NotCaptured, SubmitError, UnixNanos,
+};
 use uuid::Uuid;
 
 use super::defaults;
@@ -27,6 +29,9 @@ struct Filled {
 struct Failing;
 
 struct Unlisted;
+
+/// Named by [`EncoderRegistry::pass`].
+struct Passed;
 
 struct Quoted(u64);
 
@@ -273,10 +278,12 @@ fn a_draft_without_a_time_gets_publish_time() {
 fn an_encode_error_costs_one_message() {
     let engine = Engine::start(defaults());
     let mut adapter = adapter(&engine);
-    let Err(CaptureError::Encode { payload_type, source }) = adapter.capture("t", &Failing) else {
+    let Err(CaptureError::Encode { payload_type, policy, source }) = adapter.capture("t", &Failing)
+    else {
         panic!("it cannot be encoded");
     };
     assert_eq!((&*payload_type, &*source.to_string()), ("Failing", "cannot be encoded"));
+    assert_eq!(policy, OnEncodeError::Deliver, "unless its encoder says otherwise");
     assert!(matches!(adapter.capture("t", &Quoted(7)), Ok(Captured::Logged(_))));
     assert_eq!((adapter.counts().captured(), adapter.counts().encode_errors()), (1, 1));
     assert!(!engine.halt.is_halted());
@@ -288,6 +295,105 @@ fn an_encode_error_costs_one_message() {
         7_u64.to_le_bytes().as_slice(),
         "nothing left of the failed one"
     );
+}
+
+/// A bus whose tap has `registry`; the topics and endpoints its one handler has seen.
+fn tapped_bus(engine: &Engine, registry: EncoderRegistry) -> (MessageBus, Rc<Cell<u32>>) {
+    let producer = engine.writer.producer().expect("open");
+    let bus = MessageBus::new();
+    bus.set_tap(Box::new(BusCaptureAdapter::new(Arc::new(registry), producer)));
+    let seen = Rc::new(Cell::new(0));
+    let handler = || {
+        let seen = Rc::clone(&seen);
+        move |_: &dyn Any| seen.set(seen.get() + 1)
+    };
+    bus.subscribe("*", handler());
+    bus.register("endpoint", handler()).expect("the endpoint is free");
+    (bus, seen)
+}
+
+/// Messages that cannot be encoded: `on_error` for [`Failing`], too long a payload for [`Quoted`].
+fn failing(on_error: OnEncodeError) -> EncoderRegistry {
+    let mut registry = EncoderRegistry::new();
+    let failing = Encoder::new("Failing", |_: &Failing, _| Err(EncodeError::new("as asked")));
+    registry.register(failing.on_error(on_error)).expect("first");
+    let too_long = Encoder::new("Quoted", |_: &Quoted, record| {
+        record.write_payload(&vec![0; 65 << 20]);
+        Ok(())
+    });
+    registry.register(too_long.on_error(on_error)).expect("second");
+    registry
+}
+
+#[test]
+fn what_cannot_be_encoded_is_delivered_and_can_never_pass_for_durable() {
+    let engine = Engine::start(defaults());
+    let (bus, seen) = tapped_bus(&engine, failing(OnEncodeError::Deliver));
+    for message in [&Failing as &dyn Any, &Quoted(1)] {
+        let published = bus.publish("t", message).expect("it is delivered");
+        assert_eq!(published.ticket(), Err(NotCaptured::NotEncoded));
+        assert_eq!(bus.send("endpoint", message).unwrap(), Captured::NotEncoded);
+    }
+    let request_id = Uuid::from_u128(7);
+    let answered = Rc::new(Cell::new(false));
+    let on_response = Rc::clone(&answered);
+    let asked = bus.request("endpoint", request_id, &Failing, move |_| on_response.set(true));
+    assert_eq!(asked.unwrap(), Captured::NotEncoded);
+    assert_eq!(bus.respond(request_id, &Failing).unwrap(), Captured::NotEncoded);
+    assert_eq!((seen.get(), answered.get()), (5, true));
+    assert!(!engine.halt.is_halted());
+    engine.writer.flush(PATIENCE).expect("no halt");
+    assert_eq!(entries(&engine.reader).len(), 0);
+}
+
+#[test]
+fn what_cannot_be_encoded_and_must_be_recorded_reaches_no_handler() {
+    let engine = Engine::start(defaults());
+    let (bus, seen) = tapped_bus(&engine, failing(OnEncodeError::Refuse));
+    for message in [&Failing as &dyn Any, &Quoted(1)] {
+        for refused in
+            [bus.publish("t", message).unwrap_err(), bus.send("endpoint", message).unwrap_err()]
+        {
+            let BusError::Refused { source } = refused else { panic!("{refused}") };
+            let error = source.cause().downcast_ref::<CaptureError>();
+            let is_refused =
+                matches!(error, Some(CaptureError::Encode { policy: OnEncodeError::Refuse, .. }));
+            assert!(is_refused, "{error:?}");
+        }
+    }
+    assert_eq!(seen.get(), 0);
+    assert!(!engine.halt.is_halted());
+}
+
+#[test]
+fn a_strict_registry_refuses_what_it_does_not_know() {
+    let engine = Engine::start(defaults());
+    let mut registry = EncoderRegistry::clone(&registry()).strict();
+    registry.pass::<Passed>().expect("it has no encoder");
+    assert!(matches!(registry.pass::<Quoted>(), Err(RegisterError::Duplicate { .. })));
+    assert!(!registry.contains::<Passed>(), "it is not captured");
+    let (bus, seen) = tapped_bus(&engine, registry);
+
+    // Unlisted, in an envelope as well, and an envelope that never ends.
+    for unlisted in [&Unlisted as &dyn Any, &Event::Other, &Endless] {
+        let refused = bus.publish("events.x", unlisted).unwrap_err();
+        let BusError::Refused { source } = refused else { panic!("{refused}") };
+        let text = source.cause().to_string();
+        assert!(text.starts_with("a message to events.x has a type without an encoder"), "{text}");
+    }
+    assert_eq!(seen.get(), 0);
+    let passed = bus.publish("t", &Passed).expect("it is named");
+    assert_eq!((passed.captured, seen.get()), (Captured::NotListed, 1));
+    assert!(matches!(bus.send("endpoint", &Quoted(7)), Ok(Captured::Logged(_))));
+    assert!(!engine.halt.is_halted());
+
+    // After a final refusal the answers are the same.
+    engine.halt.fire(HaltReason::BackendError("as asked".to_owned()));
+    assert!(bus.publish("t", &Quoted(8)).is_err());
+    let refused = bus.publish("t", &Unlisted).unwrap_err();
+    let BusError::Refused { source } = refused else { panic!("{refused}") };
+    let error = source.cause().downcast_ref::<CaptureError>();
+    assert!(matches!(error, Some(CaptureError::NotListed { .. })), "{error:?}");
 }
 
 #[test]
@@ -471,11 +577,9 @@ fn handlers_see_only_accepted_messages() {
         drop(producer_side.producer());
     });
     assert_eq!(bus.publish("quotes.es", &Quoted(1)).expect("accepted").handlers, 1);
-    let refused = bus.publish("quotes.es", &Failing);
-    assert!(matches!(refused, Err(BusError::Refused { .. })));
     engine.halt.fire(tapline::HaltReason::BackendError("stop".to_owned()));
     assert!(matches!(bus.publish("quotes.es", &Quoted(2)), Err(BusError::Refused { .. })));
-    assert_eq!(*seen.borrow(), [Some(1)], "neither the failed nor the refused one");
+    assert_eq!(*seen.borrow(), [Some(1)], "not the refused one");
 }
 
 #[test]

@@ -11,7 +11,7 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 use tapline::Captured;
 use tapline::IndexKinds;
 use tapline::bus::{BusTap, MessageBus, TapRefusal};
-use tapline::capture::{CaptureError, EncodeError};
+use tapline::capture::{CaptureError, EncodeError, OnEncodeError};
 use tapline::engine::WriterConfig;
 use uuid::Uuid;
 
@@ -111,8 +111,9 @@ impl BusTap for EncodeErrorAt {
     fn on_publish(&mut self, _topic: &str, message: &dyn Any) -> Result<Captured, TapRefusal> {
         let line = message.downcast_ref::<InputMessage>().expect("nothing else is published").line;
         if line == self.bad_line {
-            let (payload_type, source) = ("T".to_owned(), EncodeError::new("as asked"));
-            return Err(TapRefusal::new(CaptureError::Encode { payload_type, source }));
+            let (payload_type, policy) = ("T".to_owned(), OnEncodeError::Refuse);
+            let source = EncodeError::new("as asked");
+            return Err(TapRefusal::new(CaptureError::Encode { payload_type, policy, source }));
         }
         self.passed.borrow_mut().push(line);
         Ok(Captured::NotListed)
