@@ -14,6 +14,7 @@ use crate::runs::{self, SweepError, SweepReport};
 use crate::{session, store};
 
 pub use crate::markers::memory::MemoryMarkerBackend;
+pub use crate::runs::recovery_options::RecoveryOptions;
 pub use crate::runs::sweep::SweepProgress;
 pub use crate::store::disk_probe::{DiskOp, DiskProbe};
 
@@ -51,9 +52,10 @@ pub fn is_run_ended(topic: &str, payload_type: &str) -> bool {
 pub fn recover_predecessors_with(
     base_dir: &Path,
     instance_id: &InstanceId,
+    options: RecoveryOptions,
     observe: impl FnMut(SweepProgress<'_>),
 ) -> Result<SweepReport, SweepError> {
-    runs::recover_predecessors_with(base_dir, instance_id, observe)
+    runs::recover_predecessors_with(base_dir, instance_id, options, observe)
 }
 
 /// The file of the data markers that belong to the run file `run`.

@@ -23,7 +23,10 @@ pub enum SpawnError {
     #[error("cannot continue the run")]
     Read(#[from] ReadFault),
     /// The system gave no thread.
-    #[error("cannot start the writer thread")]
+    #[error(
+        "cannot start the writer thread; the limit on processes (`ulimit -u`, a container's \
+         pids.max) or on memory (`ulimit -v`) may be reached"
+    )]
     Thread(#[source] std::io::Error),
 }
 

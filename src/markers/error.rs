@@ -70,7 +70,10 @@ pub enum MarkerStoreError {
     #[error("the dictionary is damaged")]
     Dict(#[source] MarkerBlockError),
     /// The thread of the sidecar could not be started.
-    #[error("cannot start the sidecar's thread")]
+    #[error(
+        "cannot start the sidecar's thread; the limit on processes (`ulimit -u`, a container's \
+         pids.max) or on memory (`ulimit -v`) may be reached"
+    )]
     Thread(#[source] io::Error),
     /// The thread of the sidecar has panicked.
     #[error("the sidecar's thread has panicked")]

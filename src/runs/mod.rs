@@ -6,6 +6,7 @@
 //! | who may record into the folder? | `lock.rs` |
 //! | what does a boot do with runs that a crash left? | `sweep.rs` |
 //! | how is one of them sealed? | `recovery.rs` |
+//! | how much memory may that take? | `recovery_options.rs` |
 //! | which run does the next one continue? | `lineage.rs` |
 //! | how does a node get its state back? | `restore_parents.rs` |
 //! | which runs may be removed? | `retention.rs` |
@@ -15,6 +16,7 @@ mod folder;
 mod lineage;
 mod lock;
 mod recovery;
+pub(crate) mod recovery_options;
 mod restore_parents;
 mod retention;
 mod retention_apply;
@@ -29,6 +31,7 @@ pub(crate) use lock::InstanceLock;
 pub(crate) use recovery::RUN_ENDED_TOPIC;
 #[cfg(feature = "internals")]
 pub(crate) use recovery::is_run_ended;
+pub(crate) use recovery_options::RecoveryOptions;
 pub use restore_parents::{ParentRestore, RestoreParentError};
 pub(crate) use restore_parents::{check_replay_run, restore_parent};
 pub use retention::{

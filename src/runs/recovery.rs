@@ -4,13 +4,13 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::recovery_options::RecoveryOptions;
 use super::skipped::{SkipKind, SkipReason, SkippedFile};
 use crate::markers::{MarkerStoreError, RedbMarkerBackend};
 use crate::model::{Hash, InstanceId, MarkerManifest, RunId, RunManifest, RunStatus, error_chain};
 use crate::read::{EventStoreReader, Finding, Verifier, VerifyReport};
 use crate::store::{
-    DiskMode, EventStore, FileError, OpenRunError, RedbBackend, RunReader, SealError, guarded,
-    sidecar_path,
+    EventStore, FileError, OpenRunError, RedbBackend, RunReader, SealError, guarded, sidecar_path,
 };
 
 /// Topic of the last entry of a run that was closed in order.
@@ -65,13 +65,14 @@ pub(super) fn recover_run(
     base_dir: &Path,
     instance_id: &InstanceId,
     run_id: RunId,
-    disk_mode: DiskMode,
+    options: RecoveryOptions,
     progress: impl FnMut(u64),
 ) -> Result<Recovered, RecoverError> {
-    let mut backend = RedbBackend::with_disk_mode(base_dir, disk_mode);
+    let mut backend =
+        RedbBackend::with_disk_mode(base_dir, options.disk_mode).within(options.redb_memory());
     reopen(&mut backend, instance_id, run_id)?;
     let (reader, tail) = backend.reader().zip(backend.tail()).ok_or(SealError::NoOpenRun)?;
-    let report = Verifier::new(Arc::clone(&reader)).run(progress);
+    let report = Verifier::new(Arc::clone(&reader)).threads(options.threads()).run(progress);
     let status = classify(reader, tail.watermark, &report).seal_as();
     let sealed = backend.seal(status, report.end_ts_init)?;
     Ok(Recovered { manifest: sealed.manifest, root: sealed.root, findings: report.findings })

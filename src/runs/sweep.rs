@@ -5,11 +5,12 @@ use super::folder::{RunListing, list_runs, read_sealed, remove_temporary_files};
 use super::lineage::{self, RunFacts};
 use super::lock::InstanceLock;
 use super::recovery::{RecoverError, Recovered, recover_run, recover_sidecar};
+use super::recovery_options::RecoveryOptions;
 use super::skipped::{SkipKind, SkipReason, SkippedFile};
 use super::sweep_error::SweepError;
 use crate::model::{Hash, InstanceId, RunId, RunManifest, RunStatus};
 use crate::read::Finding;
-use crate::store::{DiskMode, FileError, OpenRunError, OpenSealedError, guarded};
+use crate::store::{FileError, OpenRunError, OpenSealedError, guarded};
 
 /// The result of a sweep over an instance's runs.
 #[derive(Debug, Default)]
@@ -80,13 +81,14 @@ pub struct SweepProgress<'a> {
 /// every entry is read and checked, and the index is sorted, at about 0.1 µs a key. Waits up to a
 /// second for a run that is in use.
 ///
-/// Writes files in the default [`DiskMode`]. A lifecycle sweeps in the mode that it is configured
-/// with.
+/// Writes files in the default [`DiskMode`](crate::session::DiskMode), and makes do with the default
+/// of [`recovery_memory_bytes`](crate::session::EventStoreConfig::recovery_memory_bytes). A node
+/// sweeps as it is configured.
 pub fn recover_predecessors(
     base_dir: &Path,
     instance_id: &InstanceId,
 ) -> Result<SweepReport, SweepError> {
-    recover_predecessors_with(base_dir, instance_id, |_progress| {})
+    recover_predecessors_with(base_dir, instance_id, RecoveryOptions::default(), |_progress| {})
 }
 
 /// Like [`recover_predecessors`], but calls `observe` about once a second while the entries of a
@@ -96,17 +98,18 @@ pub fn recover_predecessors(
 pub(crate) fn recover_predecessors_with(
     base_dir: &Path,
     instance_id: &InstanceId,
+    options: RecoveryOptions,
     observe: impl FnMut(SweepProgress<'_>),
 ) -> Result<SweepReport, SweepError> {
     let _lock = InstanceLock::acquire(base_dir, instance_id)?;
-    sweep(base_dir, instance_id, DiskMode::default(), observe)
+    sweep(base_dir, instance_id, options, observe)
 }
 
 /// The sweep itself. The caller holds the instance's lock.
 pub(crate) fn sweep(
     base_dir: &Path,
     instance_id: &InstanceId,
-    disk_mode: DiskMode,
+    options: RecoveryOptions,
     mut observe: impl FnMut(SweepProgress<'_>),
 ) -> Result<SweepReport, SweepError> {
     let path = base_dir.join(instance_id.as_str());
@@ -115,7 +118,7 @@ pub(crate) fn sweep(
     let mut report = SweepReport::default();
     let (mut known, mut unknown) = (Vec::new(), Vec::new());
     for listing in list_runs(base_dir, instance_id).map_err(at)? {
-        match look_at(base_dir, instance_id, disk_mode, &listing, &mut observe) {
+        match look_at(base_dir, instance_id, options, &listing, &mut observe) {
             Ok((manifest, recovered)) => {
                 known.push(RunFacts::of(&manifest));
                 report.found(listing.path, &manifest, recovered);
@@ -167,7 +170,7 @@ fn may_hold(run_id: RunId, reason: &SkipReason) -> bool {
 fn look_at(
     base_dir: &Path,
     instance_id: &InstanceId,
-    disk_mode: DiskMode,
+    options: RecoveryOptions,
     listing: &RunListing,
     observe: &mut dyn FnMut(SweepProgress<'_>),
 ) -> Result<(RunManifest, Option<Recovered>), SkipReason> {
@@ -181,7 +184,7 @@ fn look_at(
     }
     let mut watch = Watch::new(listing, observe);
     let recover =
-        || recover_run(base_dir, instance_id, run_id, disk_mode, |entries| watch.scanned(entries));
+        || recover_run(base_dir, instance_id, run_id, options, |entries| watch.scanned(entries));
     let recovered = match guarded(recover) {
         Ok(Ok(recovered)) => Some(recovered),
         // The run was sealed. Only its file was not closed, and is now.

@@ -37,7 +37,7 @@ impl Boot {
         config.validate()?;
         let base_dir = &config.base_dir;
         let lock = InstanceLock::acquire(base_dir, instance_id)?;
-        let sweep = sweep(base_dir, instance_id, config.disk_mode, |progress| {
+        let sweep = sweep(base_dir, instance_id, config.recovery(), |progress| {
             let (path, scanned) = (progress.path.display(), progress.entries_scanned);
             tracing::info!("recovering {path}: {scanned} entries scanned");
         })?;

@@ -7,6 +7,7 @@ use crate::engine::{ConfigError, WriterConfig, check_range};
 use crate::markers::DataMarkerConfig;
 use crate::model::settings::{checked_settings, duration_ms};
 use crate::model::{IndexKinds, OnUnreadableRun, RetentionMode, RunId, RunIdentity};
+use crate::runs::RecoveryOptions;
 use crate::store::DiskMode;
 
 /// Everything that can be set about the event store. Round-trips through JSON and TOML; a missing
@@ -47,6 +48,12 @@ pub struct EventStoreConfig {
     /// How run files are written.
     #[serde(default)]
     pub disk_mode: DiskMode,
+    /// Memory that sealing a run which a crash left may take, in bytes, beside about 16 MiB and, for
+    /// each thread, the largest frame of the run. It is shared out: for redb's pages, for rows of
+    /// the index, and for threads, of which there is one for 16 MiB. 16 MiB to 64 GiB. Default
+    /// 64 MiB, so that a node in a container with 100 MB comes up again.
+    #[serde(default = "default_recovery_memory_bytes")]
+    pub recovery_memory_bytes: u64,
     /// Rings, batches and the writer thread; `halt_threshold` is among them.
     #[serde(flatten)]
     pub writer: WriterConfig,
@@ -56,6 +63,10 @@ checked_settings!(EventStoreConfig, &[EventStoreConfig::NAMES, WriterConfig::NAM
 
 const fn default_run_started_timeout() -> Duration {
     EventStoreConfig::RUN_STARTED_TIMEOUT
+}
+
+const fn default_recovery_memory_bytes() -> u64 {
+    RecoveryOptions::MEMORY_BYTES
 }
 
 impl EventStoreConfig {
@@ -70,6 +81,7 @@ impl EventStoreConfig {
         "run_started_timeout_ms",
         "index_kinds",
         "disk_mode",
+        "recovery_memory_bytes",
     ];
 
     /// Default of [`run_started_timeout`](Self::run_started_timeout).
@@ -87,6 +99,7 @@ impl EventStoreConfig {
             run_started_timeout: Self::RUN_STARTED_TIMEOUT,
             index_kinds: Vec::new(),
             disk_mode: DiskMode::default(),
+            recovery_memory_bytes: RecoveryOptions::MEMORY_BYTES,
             writer: WriterConfig::default(),
         }
     }
@@ -102,11 +115,19 @@ impl EventStoreConfig {
         if let RetentionMode::Bounded { keep_last } = self.retention {
             check_range("retention.keep_last", keep_last, 1..=1_000_000)?;
         }
+        let memory_bytes = self.recovery_memory_bytes;
+        check_range("recovery_memory_bytes", memory_bytes, RecoveryOptions::MEMORY_RANGE)?;
         if let Some(markers) = &self.data_markers {
             markers.validate()?;
         }
         self.registered_kinds()?;
         self.writer.validate()
+    }
+
+    /// How a boot recovers runs.
+    pub(crate) fn recovery(&self) -> RecoveryOptions {
+        let (disk_mode, memory_bytes) = (self.disk_mode, self.recovery_memory_bytes);
+        RecoveryOptions { disk_mode, memory_bytes, threads: None }
     }
 
     /// The built-in index kinds and those of [`index_kinds`](Self::index_kinds).

@@ -30,6 +30,7 @@ pub use fault::BackendFault;
 pub use memory::MemoryBackend;
 pub(crate) use panic_guard::{guarded, panic_text};
 pub use redb_backend::RedbBackend;
+pub(crate) use redb_backend::RedbMemory;
 pub(crate) use sealed_run::check_held;
 
 // To make a store of one's own takes the format too, which is no part of the interface.

@@ -23,7 +23,25 @@ use crate::model::{InstanceId, RunId, RunManifest, RunStatus, SnapshotAnchor, Un
 pub struct RedbBackend {
     base_dir: PathBuf,
     config: FileConfig,
+    memory: RedbMemory,
     run: Option<OpenRun>,
+}
+
+/// How much memory a backend may use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct RedbMemory {
+    /// Of redb for a run's pages, in bytes. Half of it holds what a commit has yet to write. If the
+    /// largest frame does not fit into that half, redb writes the frame in two steps: measured 2.2
+    /// times slower. For frames of 1 to 4 MiB, more than 16 MiB brings little.
+    pub(crate) cache_bytes: usize,
+    /// How many rows of the index, of 16 bytes, are sorted at a time at seal.
+    pub(crate) seal_rows_max: usize,
+}
+
+impl Default for RedbMemory {
+    fn default() -> Self {
+        Self { cache_bytes: 64 << 20, seal_rows_max: 4 << 20 }
+    }
 }
 
 struct OpenRun {
@@ -34,11 +52,6 @@ struct OpenRun {
     anchor: Vec<u8>,
 }
 
-/// How much memory redb may use for a run's pages. Half of it holds what a commit has yet to write.
-/// If the largest frame does not fit into that half, redb writes the frame in two steps: measured
-/// 2.2 times slower. For frames of 1 to 4 MiB, more than 16 MiB brings little.
-const CACHE_BYTES: usize = 64 << 20;
-
 impl RedbBackend {
     /// A backend for the runs below `base_dir`. Does nothing on disk until a run is opened.
     pub fn new(base_dir: impl Into<PathBuf>) -> Self {
@@ -47,9 +60,16 @@ impl RedbBackend {
 
     /// Like [`new`](Self::new), with a choice of how files are written.
     pub fn with_disk_mode(base_dir: impl Into<PathBuf>, disk_mode: DiskMode) -> Self {
-        let (cache_bytes, growth) = (CACHE_BYTES, Growth::ByRegion);
-        let config = FileConfig { disk_mode, cache_bytes, growth, probe: None };
-        Self { base_dir: base_dir.into(), config, run: None }
+        let (memory, growth) = (RedbMemory::default(), Growth::ByRegion);
+        let config = FileConfig { disk_mode, cache_bytes: memory.cache_bytes, growth, probe: None };
+        Self { base_dir: base_dir.into(), config, memory, run: None }
+    }
+
+    /// The same backend, which makes do with `memory`.
+    #[must_use]
+    pub(crate) fn within(self, memory: RedbMemory) -> Self {
+        let config = FileConfig { cache_bytes: memory.cache_bytes, ..self.config };
+        Self { config, memory, ..self }
     }
 
     /// The same backend, which from now on calls `probe` before it works on run files that it makes
@@ -237,10 +257,11 @@ impl EventStore for RedbBackend {
         let run = self.run.as_mut().ok_or(SealError::NoOpenRun)?;
         let manifest = run.cursor.sealed_manifest(status, end_ts_init)?;
         let row = encode_manifest(&manifest);
+        let rows_max = self.memory.seal_rows_max;
         run.container.commit(|transaction| {
             // A damaged run is left as recovery found it.
             if status != RunStatus::Quarantined {
-                sort_blocks(transaction)?;
+                sort_blocks(transaction, rows_max)?;
             }
             write_meta(transaction, MANIFEST_ROW, &row)
         })?;

@@ -65,7 +65,10 @@ pub(super) enum CliError {
     Close { path: PathBuf, error: CloseError },
     #[error("cannot start a producer")]
     Producer(#[from] ProducerError),
-    #[error("cannot start a thread")]
+    #[error(
+        "cannot start a thread; the limit on processes (`ulimit -u`, a container's pids.max) or on \
+         memory (`ulimit -v`) may be reached"
+    )]
     Thread(#[source] io::Error),
     #[error("thread {name} panicked: {said}; what came after is not recorded")]
     ThreadDied { name: String, said: String },
@@ -123,7 +126,8 @@ fn how_to_pass_over(error: &OpenError) -> &'static str {
 /// What to do about a disk without room for a new run.
 fn how_to_open(error: &OpenError) -> &'static str {
     if is_full(error) {
-        "; make room on the disk, or raise the limit on file size (`ulimit -f`), and start again"
+        "; make room on the disk (`df -h`, `df -i` for inodes), or raise the limit on file size \
+         (`ulimit -f`), and start again"
     } else {
         ""
     }

@@ -2,6 +2,7 @@
 //!
 //! Exit codes: 0 all right, 1 something wrong was found, 2 the command could not do its work.
 
+mod address_space;
 mod bad_lines;
 mod batch;
 mod bench;

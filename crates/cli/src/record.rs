@@ -102,6 +102,7 @@ pub(super) fn run(args: &Args) -> Result<Outcome, CliError> {
     // behind.
     let config = config(args)?;
     let source = args.source.open()?;
+    super::address_space::warn_if_low(args.producers, &config.writer);
     let stop = StopFlag::default();
     // Also before the run is made: from its first moment on, an interrupt seals it.
     stop_when_interrupted(&stop)?;
@@ -124,12 +125,19 @@ pub(super) fn run(args: &Args) -> Result<Outcome, CliError> {
         let anchorer = session.snapshot_anchorer();
         CacheKeeper::start(session.follow(cache), anchorer, every)
     };
-    let keeper = cache.map(keep).transpose()?;
+    let keeper = cache.map(keep).transpose();
     let (done, reports) = unbounded();
     let (failed, failures) = unbounded();
     let (for_all, samples) = (stop.clone(), acks.samples());
     let recorder = Recorder { session: &session, stop: for_all, done, failed, samples };
-    start(source, args, &config, &recorder)?;
+    // If a thread cannot be started, the others stop, and the run is closed in order.
+    let (keeper, started) = match keeper {
+        Ok(keeper) => (keeper, start(source, args, &config, &recorder)),
+        Err(error) => (None, Err(error)),
+    };
+    if started.is_err() {
+        stop.set();
+    }
     // Drops the last sender, so that the end of the threads is noticed.
     drop(recorder);
     let durable_every = args.durable_every_ms.map(Duration::from_millis);
@@ -153,7 +161,8 @@ pub(super) fn run(args: &Args) -> Result<Outcome, CliError> {
         durable: session.watermark(),
     };
     let (report, closed) = finish(session, recorded);
-    let came_to = closed
+    let came_to = started
+        .and(closed)
         .and(portfolio.map(drop))
         .and_then(|()| failures.try_recv().map_or(Ok(()), Err))
         .and_then(|()| bad_lines.finish())

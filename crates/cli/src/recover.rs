@@ -1,8 +1,9 @@
+use std::num::NonZero;
 use std::path::{Path, PathBuf};
 
 use clap::Args as ClapArgs;
 use serde::Serialize;
-use tapline::internals::recover_predecessors_with;
+use tapline::internals::{RecoveryOptions, recover_predecessors_with};
 use tapline::read::Finding;
 use tapline::runs::{SkipKind, SkippedFile, SweepReport};
 use tapline::{RunId, RunStatus};
@@ -12,7 +13,7 @@ use super::error::CliError;
 use super::output::Output;
 use super::run_arg::Place;
 use super::spinner::spinner;
-use super::words::{path_text, room_to_seal};
+use super::words::{parse_bytes, path_text, room_to_seal};
 
 #[derive(ClapArgs)]
 pub(super) struct Args {
@@ -21,6 +22,12 @@ pub(super) struct Args {
     folder: Option<PathBuf>,
     #[command(flatten)]
     place: Place,
+    /// Memory to make do with, 16MiB to 64GiB
+    #[arg(long, value_name = "BYTES", default_value = "64MiB", value_parser = memory_bytes)]
+    memory: u64,
+    /// Check hashes on N threads; the default is one for each processor and each 16 MiB of memory
+    #[arg(long, value_name = "N")]
+    threads: Option<NonZero<usize>>,
     /// Print one JSON object
     #[arg(long)]
     json: bool,
@@ -53,6 +60,15 @@ struct Recovered<'a> {
     findings: &'a [Finding],
 }
 
+fn memory_bytes(text: &str) -> Result<u64, String> {
+    let bytes = parse_bytes(text)?;
+    if RecoveryOptions::MEMORY_RANGE.contains(&bytes) {
+        Ok(bytes)
+    } else {
+        Err("expected 16MiB to 64GiB".to_owned())
+    }
+}
+
 pub(super) fn run(args: &Args) -> Result<Outcome, CliError> {
     let mut place = args.place.clone();
     if let Some(folder) = &args.folder {
@@ -60,8 +76,10 @@ pub(super) fn run(args: &Args) -> Result<Outcome, CliError> {
     }
     // The sweep would make the folder.
     place.check_folder()?;
+    let (memory_bytes, threads) = (args.memory, args.threads);
+    let options = RecoveryOptions { memory_bytes, threads, ..RecoveryOptions::default() };
     let progress = spinner();
-    let swept = recover_predecessors_with(&place.dir, &place.instance, |seen| {
+    let swept = recover_predecessors_with(&place.dir, &place.instance, options, |seen| {
         let (path, entries) = (seen.path.display(), seen.entries_scanned);
         progress.set_message(format!("{path}: {entries} entries scanned"));
         progress.tick();

@@ -38,6 +38,29 @@ pub(super) fn bytes(count: u64) -> String {
     if unit == "B" { format!("{count} B") } else { format!("{amount:.1} {unit}") }
 }
 
+/// The bytes that a text such as `64MiB`, `2 GB` or `4096` stands for.
+pub(super) fn parse_bytes(text: &str) -> Result<u64, String> {
+    const UNITS: [(&str, u64); 9] = [
+        ("KiB", 1 << 10),
+        ("MiB", 1 << 20),
+        ("GiB", 1 << 30),
+        ("TiB", 1 << 40),
+        ("kB", 1_000),
+        ("MB", 1_000_000),
+        ("GB", 1_000_000_000),
+        ("TB", 1_000_000_000_000),
+        ("B", 1),
+    ];
+    let unit = UNITS.iter().find_map(|(unit, bytes)| Some((text.strip_suffix(unit)?, *bytes)));
+    let (number, unit_bytes) = unit.unwrap_or((text, 1));
+    let count: Option<u64> = number.trim_end().parse().ok();
+    count.and_then(|count| count.checked_mul(unit_bytes)).ok_or_else(|| {
+        "expected a whole number, with a unit if it is not in bytes: kB, MB, GB, TB, KiB, MiB, \
+         GiB or TiB"
+            .to_owned()
+    })
+}
+
 /// Room that is enough to seal a run of `bytes_file`. Most of it is for the index: with 16 keys in
 /// each entry, as many as there may be, and hardly any payload, it took less than a fifth.
 pub(super) fn room_to_seal(bytes_file: u64) -> String {
@@ -73,6 +96,23 @@ mod tests {
             (u64::MAX, "16.0 EiB"),
         ] {
             assert_eq!(bytes(count), text);
+        }
+    }
+
+    #[test]
+    fn bytes_are_read_with_and_without_a_unit() {
+        for (text, count) in [
+            ("0", 0),
+            ("4096", 4096),
+            ("7B", 7),
+            ("64MiB", 64 << 20),
+            ("2 GB", 2_000_000_000),
+            ("16777215TiB", 16_777_215 << 40),
+        ] {
+            assert_eq!(parse_bytes(text), Ok(count), "{text}");
+        }
+        for text in ["", "MiB", "-1", "1.5GiB", "64M", "64mib", "16777216TiB", "1 KiB B"] {
+            assert!(parse_bytes(text).is_err(), "{text}");
         }
     }
 

@@ -9,16 +9,9 @@ use crate::format::{
     KEY_BLOCK_ROWS_MAX, KeyBlockError, KeyBlockId, KeyMerge, KeyRow, KeyTier, Wanted,
 };
 
-/// About how many rows are in memory while blocks are merged at seal: 64 MiB of them.
-pub(super) const SEAL_ROWS_MAX: usize = 4 << 20;
-
 /// Merges all blocks into one sorted sequence of full blocks, one segment of hashes after the
-/// other.
-pub(in crate::store) fn sort_blocks(transaction: &WriteTransaction) -> Result<(), redb::Error> {
-    sort_blocks_within(transaction, SEAL_ROWS_MAX)
-}
-
-pub(super) fn sort_blocks_within(
+/// other. About `rows_max` rows are in memory at a time.
+pub(in crate::store) fn sort_blocks(
     transaction: &WriteTransaction,
     rows_max: usize,
 ) -> Result<(), redb::Error> {

@@ -1,10 +1,13 @@
 use redb::backends::InMemoryBackend;
 use redb::{Database, ReadableDatabase, ReadableTable};
 
-use super::sort::{SEAL_ROWS_MAX, sort_blocks_within};
+use super::sort::sort_blocks;
 use super::*;
 use crate::format::{KEY_BLOCK_ROWS_MAX, key_hash};
 use crate::model::IndexKind;
+
+/// More rows than any test has.
+const SEAL_ROWS_MAX: usize = 1 << 20;
 
 /// A database with an index of `frames` frames, each of `rows` rows, and a list of all rows.
 fn index(frames: u64, rows: u64) -> (Database, Vec<KeyRow>) {
@@ -89,7 +92,7 @@ fn sorting_makes_one_sequence_of_full_blocks() {
     ] {
         let (database, all) = index(frames, rows);
         let transaction = database.begin_write().unwrap();
-        sort_blocks_within(&transaction, rows_max).unwrap();
+        sort_blocks(&transaction, rows_max).unwrap();
         transaction.commit().unwrap();
         let blocks = blocks(&database);
         let in_order: Vec<KeyRow> = blocks.iter().flat_map(|(_, rows)| rows.clone()).collect();
@@ -123,7 +126,7 @@ fn a_damaged_index_is_not_sorted() {
         let mut table = transaction.open_table(KEYS).unwrap();
         table.insert((tier, first.as_u128()), bytes.as_slice()).unwrap();
         drop(table);
-        let sorted = sort_blocks(&transaction);
+        let sorted = sort_blocks(&transaction, SEAL_ROWS_MAX);
         assert!(matches!(sorted, Err(redb::Error::Corrupted(_))), "{tier} {bytes:?}: {sorted:?}");
     }
 }
@@ -137,7 +140,7 @@ fn a_row_in_two_blocks_stops_sorting() {
             let mut table = transaction.open_table(KEYS).unwrap();
             table.insert((tier, all[row].as_u128()), all[row].as_bytes()).unwrap();
             drop(table);
-            let sorted = sort_blocks(&transaction);
+            let sorted = sort_blocks(&transaction, SEAL_ROWS_MAX);
             assert!(matches!(sorted, Err(redb::Error::Corrupted(_))), "{tier} {row}: {sorted:?}");
         }
     }

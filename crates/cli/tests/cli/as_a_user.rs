@@ -15,10 +15,15 @@ const NOBODY: u32 = 65_534;
 /// Makes the runs in `sandbox` somebody else's, and gives the program as that user, from a place
 /// where they may start it.
 pub(crate) fn as_a_user(sandbox: &Sandbox) -> Command {
+    as_user(sandbox, NOBODY)
+}
+
+/// The same, as the user with the id `user`, of whom nobody else has processes.
+pub(crate) fn as_user(sandbox: &Sandbox, user: u32) -> Command {
     if std::fs::metadata("/proc/self").expect("it is there").uid() != 0 {
         return program();
     }
-    let own = |path: &Path| chown(path, Some(NOBODY), Some(NOBODY)).expect("root may");
+    let own = |path: &Path| chown(path, Some(user), Some(user)).expect("root may");
     let open_to_all = |path: &Path| {
         std::fs::set_permissions(path, Permissions::from_mode(0o755)).expect("it is ours");
     };
@@ -35,6 +40,6 @@ pub(crate) fn as_a_user(sandbox: &Sandbox) -> Command {
         own(&file.expect("readable").path());
     }
     let mut command = Command::new(copy);
-    command.uid(NOBODY).gid(NOBODY);
+    command.uid(user).gid(user);
     command
 }

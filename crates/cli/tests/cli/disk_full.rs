@@ -119,7 +119,7 @@ fn no_room_for_an_empty_run() {
     let runs = sandbox.runs();
     let ran = record_with_file_limit(&input, &runs, 16, &[]).exits(2);
     let begins = format!(
-        "error: cannot open a run in {}; make room on the disk, or raise the limit on file size (`ulimit -f`), and start again: cannot open {}/",
+        "error: cannot open a run in {}; make room on the disk (`df -h`, `df -i` for inodes), or raise the limit on file size (`ulimit -f`), and start again: cannot open {}/",
         runs.display(),
         sandbox.instance().display()
     );

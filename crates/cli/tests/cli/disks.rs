@@ -24,6 +24,15 @@ impl SmallDisk {
         )
     }
 
+    /// In memory, with room for so many files and folders.
+    pub(crate) fn in_memory_with_inodes(sandbox: &Sandbox, inodes: u64) -> Option<Self> {
+        let options = format!("size={DISK_BYTES},nr_inodes={inodes}");
+        Self::mount(
+            sandbox.path("inodes"),
+            Command::new("mount").args(["-t", "tmpfs", "-o", &options, "none"]),
+        )
+    }
+
     /// ext4 on a loop device, which after an error lets nothing be written any more, as most are
     /// mounted.
     pub(crate) fn ext4(sandbox: &Sandbox) -> Option<Self> {

@@ -15,6 +15,7 @@ mod input_forms;
 mod interrupt;
 mod killed_node;
 mod left_behind;
+mod limits;
 mod lookup;
 mod ls;
 mod markers;
