@@ -10,8 +10,7 @@
 #
 # Not in the list: that ids ascend whatever the clock shows, and that names are believed before ids.
 # Since both are so, each suffices in these histories; tests/it/session/clock.rs and the tests of
-# src/runs/lineage.rs hold each. Nor that retention keeps the head, which is one of the newest in
-# these histories: the tests of src/runs/retention.rs hold that.
+# src/runs/lineage.rs hold each.
 set -euo pipefail
 
 pattern=${1:-}
@@ -62,8 +61,10 @@ weaken 'writer: a commit that fails is durable' 'history --seeds 200' engine/wri
     's/self\.store\(\)\.append\(&frame\)\?;/let _ = self.store().append(\&frame);/'
 weaken 'writer: a commit that fails does not halt' 'history --seeds 200' engine/writer/mod.rs \
     '/fn halt_for_append/,/^    \}/ s/self\.shared\.halt\.set\(/let _ = (/'
-weaken 'retention: what a run that stays is restored from goes' 'history --seeds 1000' runs/retention.rs \
+weaken 'retention: what a run that stays is restored from goes' 'history --seeds 1000' runs/retention_rule.rs \
     's/^    keep_parents\(runs, \&mut decisions\);/    let _ = keep_parents;/'
+weaken 'retention: by size and age the head goes' 'history --seeds 1000' runs/retention_rule.rs \
+    's/^    keep_head\(runs, \&mut decisions\);/    let _ = keep_head;/'
 weaken 'runs: a run that ended is not continued' 'history --seeds 200' runs/lineage.rs \
     's/RunStatus::Ended \| RunStatus::CrashedRecovered/RunStatus::CrashedRecovered/'
 weaken 'runs: a run does not name its parent' 'history --seeds 200' session/run_session.rs \

@@ -22,7 +22,7 @@ pub struct RunManifest {
     pub schema_version: u32,
     /// Crate name to version.
     pub crate_versions: BTreeMap<String, String>,
-    /// Build and run flags; the last is `retention=full|bounded|snapshot`.
+    /// Build and run flags; the last is `retention=full|bounded|snapshot|age|bytes`.
     pub feature_flags: Vec<String>,
     /// Venue adapter name to version.
     pub adapter_versions: BTreeMap<String, String>,

@@ -16,9 +16,19 @@ pub enum RetentionMode {
     },
     /// What is needed to restore from the newest known-good snapshot.
     SnapshotAnchored,
+    /// The runs that ended not long ago. Also removes runs of an instance without any snapshot.
+    MaxAge {
+        /// For how long, in seconds. 1 to 3 153 600 000 (a hundred years).
+        keep_for_s: u64,
+    },
+    /// The newest runs, as many as fit. Also removes runs of an instance without any snapshot.
+    MaxBytes {
+        /// How many bytes run files and sidecars may take. Any number.
+        keep_bytes: u64,
+    },
 }
 
-checked_settings!(RetentionMode, &[&["mode", "keep_last"]]);
+checked_settings!(RetentionMode, &[&["mode", "keep_last", "keep_for_s", "keep_bytes"]]);
 
 impl RetentionMode {
     /// The feature flag that stands for this mode in a run's manifest.
@@ -27,6 +37,8 @@ impl RetentionMode {
             Self::Full => "retention=full",
             Self::Bounded { .. } => "retention=bounded",
             Self::SnapshotAnchored => "retention=snapshot",
+            Self::MaxAge { .. } => "retention=age",
+            Self::MaxBytes { .. } => "retention=bytes",
         }
     }
 }

@@ -15,6 +15,7 @@ mod walk;
 pub use entry::EntryRef;
 pub use error::ReadError;
 pub use finding::{Finding, VerifyReport};
+pub(crate) use point_read::ts_publish_of;
 pub use reader::{EventStoreReader, ReplayPlan};
 pub use scan::{Direction, Scan};
 pub use verifier::Verifier;

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use super::ReadError;
 use super::entry::{EntryRef, Names, open_frame, record_of};
 use crate::format::Frame;
-use crate::model::Entry;
+use crate::model::{Entry, UnixNanos};
 use crate::store::RunReader;
 
 /// How many bytes of frames are kept by default. Reads by `seq` cluster, because a cause lies
@@ -84,6 +84,21 @@ impl PointRead {
         recent().keep(Arc::clone(&frame));
         Ok(Some(frame))
     }
+}
+
+/// When the entry `seq` was published; `None` if there is no such entry. Keeps nothing.
+pub(crate) fn ts_publish_of(
+    source: &dyn RunReader,
+    seq: u64,
+) -> Result<Option<UnixNanos>, ReadError> {
+    let Some((first_seq, bytes)) = source.frame_at_or_before(seq)? else {
+        return Ok(None);
+    };
+    let frame = open_frame(first_seq, bytes)?;
+    if !frame.contains(seq) {
+        return Ok(None);
+    }
+    Ok(Some(record_of(&frame, seq)?.0.ts_publish()))
 }
 
 /// The frames that were used last, up to a limit of bytes.

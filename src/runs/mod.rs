@@ -9,7 +9,7 @@
 //! | how much memory may that take? | `recovery_options.rs` |
 //! | which run does the next one continue? | `lineage.rs` |
 //! | how does a node get its state back? | `restore_parents.rs` |
-//! | which runs may be removed? | `retention.rs` |
+//! | which runs may be removed? | `retention.rs`, by the rule in `retention_rule.rs` |
 //! | how are they removed? | `retention_apply.rs` |
 
 mod folder;
@@ -20,6 +20,10 @@ pub(crate) mod recovery_options;
 mod restore_parents;
 mod retention;
 mod retention_apply;
+mod retention_decision;
+mod retention_rule;
+#[cfg(test)]
+mod retention_rule_tests;
 mod skipped;
 pub(crate) mod sweep;
 mod sweep_error;
@@ -34,9 +38,9 @@ pub(crate) use recovery::is_run_ended;
 pub(crate) use recovery_options::RecoveryOptions;
 pub use restore_parents::{ParentRestore, RestoreParentError};
 pub(crate) use restore_parents::{check_replay_run, restore_parent};
-pub use retention::{
-    KeepReason, PlannedRun, ReclaimReason, RetentionDecision, RetentionError, RetentionPlan,
-};
+pub(crate) use retention::check_mode;
+pub use retention::{PlannedRun, RetentionError, RetentionPlan};
+pub use retention_decision::{KeepReason, ReclaimReason, RetentionDecision};
 pub use skipped::{SkipKind, SkippedFile};
 #[cfg(feature = "internals")]
 pub(crate) use sweep::recover_predecessors_with;

@@ -1,9 +1,8 @@
 //! Removes the runs that a retention plan names. Only an explicit call does this.
 
 use super::folder::remove_run;
-use super::retention::{
-    KeepReason, PlannedRun, RetentionDecision, RetentionError, RetentionPlan, SealedFacts,
-};
+use super::retention::{PlannedRun, RetentionError, RetentionPlan, SealedFacts};
+use super::retention_decision::{KeepReason, RetentionDecision};
 
 impl RetentionPlan {
     /// Removes the runs that may be removed, oldest first, each with its sidecar, durably. Calls
@@ -18,13 +17,13 @@ impl RetentionPlan {
     ) -> Result<(), RetentionError> {
         let now = self.again()?;
         for run in self.reclaimable() {
-            removed(run, now.reclaim(run));
+            removed(run, now.reclaim(run, self.restore_point().is_some()));
         }
         Ok(())
     }
 
-    /// Removes a run of an earlier plan.
-    fn reclaim(&self, planned: &PlannedRun) -> Result<(), RetentionError> {
+    /// Removes a run of an earlier plan. `had_point` says if that plan had a restore point.
+    fn reclaim(&self, planned: &PlannedRun, had_point: bool) -> Result<(), RetentionError> {
         let path = || planned.path.clone();
         let Some(run) = self.runs().iter().find(|run| run.path == planned.path) else {
             return Err(RetentionError::Changed { path: path() });
@@ -32,7 +31,9 @@ impl RetentionPlan {
         if let RetentionDecision::Keep(reason) = &run.decision {
             return Err(RetentionError::Kept { path: path(), reason: reason.clone() });
         }
-        self.check_restore_point(planned)?;
+        if had_point || self.restore_point().is_some() {
+            self.check_restore_point(planned)?;
+        }
         let found = SealedFacts::read(&run.path);
         let found = found.map_err(|source| RetentionError::Unreadable { source })?;
         if planned.sealed.as_ref() != Some(&found) {

@@ -7,7 +7,7 @@ use crate::engine::{ConfigError, WriterConfig, check_range};
 use crate::markers::DataMarkerConfig;
 use crate::model::settings::{checked_settings, duration_ms};
 use crate::model::{IndexKinds, OnUnreadableRun, RetentionMode, RunId, RunIdentity};
-use crate::runs::RecoveryOptions;
+use crate::runs::{RecoveryOptions, check_mode};
 use crate::store::DiskMode;
 
 /// Everything that can be set about the event store. Round-trips through JSON and TOML; a missing
@@ -112,9 +112,7 @@ impl EventStoreConfig {
         }
         let timeout_ms = self.run_started_timeout.as_millis();
         check_range("run_started_timeout_ms", timeout_ms, 1..=3_600_000)?;
-        if let RetentionMode::Bounded { keep_last } = self.retention {
-            check_range("retention.keep_last", keep_last, 1..=1_000_000)?;
-        }
+        check_mode(self.retention)?;
         let memory_bytes = self.recovery_memory_bytes;
         check_range("recovery_memory_bytes", memory_bytes, RecoveryOptions::MEMORY_RANGE)?;
         if let Some(markers) = &self.data_markers {

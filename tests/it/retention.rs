@@ -14,6 +14,7 @@ use tapline::{
 };
 
 use crate::support::files::FileState;
+use crate::support::frames::TS_PUBLISH;
 use crate::support::message::messages;
 use crate::support::{FrameMaker, Place, assert_matches, instance, manifest, run_id, tamper};
 
@@ -292,9 +293,98 @@ fn removal_does_not_change_the_next_parent() {
 #[test]
 fn a_plan_that_keeps_nothing_is_refused() {
     let runs = Runs::four();
-    let mode = RetentionMode::Bounded { keep_last: 0 };
-    let refused = RetentionPlan::new(runs.0.folder(), &instance(), mode);
-    assert_matches!(refused, Err(RetentionError::KeepsNone));
+    for (mode, field) in [
+        (RetentionMode::Bounded { keep_last: 0 }, "retention.keep_last"),
+        (RetentionMode::MaxAge { keep_for_s: 0 }, "retention.keep_for_s"),
+        (RetentionMode::MaxAge { keep_for_s: 3_153_600_001 }, "retention.keep_for_s"),
+    ] {
+        let refused = RetentionPlan::new(runs.0.folder(), &instance(), mode);
+        assert_matches!(refused, Err(RetentionError::Mode(error)) if error.field == field);
+    }
+}
+
+/// Runs 0 and on of an instance without any snapshot, each of which continues the one before. Only
+/// run 0 has entries.
+fn recordings(count: u32) -> Runs {
+    let runs = Runs::new();
+    runs.seal(0, RunStatus::Ended, None);
+    runs.add_sidecar(0);
+    for n in 1..count {
+        runs.seal_as(n, RunStatus::Ended, |manifest| manifest.parent_run_id = Some(run_id(n - 1)));
+        runs.add_sidecar(n);
+    }
+    runs
+}
+
+fn plan_at(runs: &Runs, mode: RetentionMode, now_ns: u64) -> RetentionPlan {
+    let now = UnixNanos::new(now_ns);
+    RetentionPlan::new_at(runs.0.folder(), &instance(), mode, now).unwrap()
+}
+
+/// A run ends with its last entry. One without entries ends as it starts.
+#[test]
+fn without_any_snapshot_old_runs_go() {
+    const S: u64 = 1_000_000_000;
+    let mode = RetentionMode::MaxAge { keep_for_s: 2 };
+    let runs = recordings(4);
+    let started = |n: u32| run_id(n).start().as_u64();
+    assert!(started(0) < TS_PUBLISH && TS_PUBLISH < started(2));
+    let reclaimed = |now_ns| {
+        let plan = plan_at(&runs, mode, now_ns);
+        plan.reclaimable().map(|run| run.run_id.unwrap()).collect::<Vec<_>>()
+    };
+    assert_eq!(reclaimed(0), []);
+    assert_eq!(reclaimed(started(0) + 2 * S + 1), [], "it ended later");
+    assert_eq!(reclaimed(TS_PUBLISH + 2 * S + 1), [run_id(0), run_id(1)]);
+    assert_eq!(reclaimed(u64::MAX), [run_id(0), run_id(1), run_id(2)], "the head stays");
+
+    let plan = plan_at(&runs, mode, TS_PUBLISH + 2 * S + 1);
+    assert_eq!(apply(&plan).into_iter().filter(|(_, removed)| removed.is_ok()).count(), 2);
+    assert_eq!(runs.files(), runs.files_of([2, 3]));
+    assert_eq!(runs.next_parent(), Some(run_id(3)), "as before");
+}
+
+#[test]
+fn without_any_snapshot_runs_go_that_do_not_fit() {
+    let runs = recordings(4);
+    let bytes = |n| fs::metadata(runs.path(n)).unwrap().len() + 7;
+    let keep_bytes = bytes(3) + bytes(2);
+    let plan = runs.plan(RetentionMode::MaxBytes { keep_bytes });
+    assert_eq!(plan.kept_bytes(), keep_bytes);
+    assert!(apply(&plan).into_iter().all(|(_, removed)| removed.is_ok()));
+    assert_eq!(runs.files(), runs.files_of([2, 3]));
+    let plan = runs.plan(RetentionMode::MaxBytes { keep_bytes: keep_bytes - 1 });
+    assert_eq!(apply(&plan).len(), 1);
+    // The head takes more than nothing, and stays.
+    let plan = runs.plan(RetentionMode::MaxBytes { keep_bytes: 0 });
+    assert_eq!((plan.kept_bytes(), apply(&plan).len()), (bytes(3), 0));
+    assert_eq!(runs.files(), runs.files_of([3]));
+}
+
+/// A plan by age does not outlive the restore point that was there when it was made.
+#[test]
+fn a_plan_by_age_that_lost_its_restore_point_removes_nothing() {
+    let runs = Runs::four();
+    let plan = plan_at(&runs, RetentionMode::MaxAge { keep_for_s: 1 }, u64::MAX);
+    assert_eq!(plan.reclaimable().count(), 2);
+    tamper::manifest(&runs.path(3), "\"Ended\"", "\"Quarantined\"");
+    for (_, outcome) in apply(&plan) {
+        assert_matches!(outcome, Err(RetentionError::Kept { .. }));
+    }
+    assert_eq!(runs.files(), runs.files_of(1..=4));
+}
+
+/// Where the damage is in the last entry, nobody knows when the run ended.
+#[test]
+fn a_run_whose_end_cannot_be_read_is_not_taken_for_old() {
+    let runs = recordings(2);
+    tamper::frame_bytes(&runs.path(0), 1, |bytes| {
+        bytes.iter_mut().rev().take(200).for_each(|byte| *byte ^= 1);
+    });
+    let plan = plan_at(&runs, RetentionMode::MaxAge { keep_for_s: 1 }, u64::MAX);
+    assert_eq!(plan.reclaimable().count(), 0);
+    let decision = &plan.runs()[0].decision;
+    assert_matches!(decision, RetentionDecision::Keep(KeepReason::Unreadable { .. }));
 }
 
 #[test]

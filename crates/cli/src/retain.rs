@@ -10,13 +10,22 @@ use super::Outcome;
 use super::error::CliError;
 use super::output::Output;
 use super::run_arg::Place;
-use super::words::{self, path_text, path_texts};
+use super::words::{self, parse_bytes, parse_seconds, path_text, path_texts};
 
 #[derive(ClapArgs)]
 pub(super) struct Args {
     /// What is kept
-    #[arg(long, value_enum)]
-    mode: Mode,
+    #[arg(long, value_enum, required_unless_present_any = ["keep_for", "keep_bytes"])]
+    mode: Option<SnapshotMode>,
+    /// Keep the runs that ended within this time: 90s, 36h, 30d. Unlike --mode, also removes runs
+    /// of an instance without any snapshot
+    #[arg(long, value_name = "TIME", value_parser = parse_seconds, conflicts_with = "mode")]
+    keep_for: Option<u64>,
+    /// Keep the newest runs that fit into so many bytes: 500MB, 10GiB. Like --keep-for, also where
+    /// there is no snapshot
+    #[arg(long, value_name = "BYTES", value_parser = parse_bytes)]
+    #[arg(conflicts_with_all = ["mode", "keep_for"])]
+    keep_bytes: Option<u64>,
     /// With --mode bounded: how many of the newest sealed runs
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     #[arg(required_if_eq("mode", "bounded"))]
@@ -31,9 +40,8 @@ pub(super) struct Args {
     json: bool,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq, ValueEnum, Serialize)]
-#[serde(rename_all = "snake_case")]
-enum Mode {
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum SnapshotMode {
     /// Everything
     Full,
     /// The newest runs, and the newest restore point
@@ -44,12 +52,15 @@ enum Mode {
 
 #[derive(Serialize)]
 struct Report<'a> {
-    mode: Mode,
+    mode: &'static str,
     keep_last: Option<u32>,
+    keep_for_s: Option<u64>,
+    keep_bytes: Option<u64>,
     /// What may be removed, or with `--apply` was to be.
     #[serde(serialize_with = "path_texts")]
     reclaim: Vec<&'a Path>,
     reclaim_bytes: u64,
+    kept_bytes: u64,
     applied: bool,
     #[serde(serialize_with = "path_texts")]
     reclaimed: Vec<&'a Path>,
@@ -133,23 +144,42 @@ fn outcome(report: &Report<'_>, plan: &RetentionPlan) -> Result<Outcome, CliErro
 }
 
 fn retention_mode(args: &Args) -> Result<RetentionMode, CliError> {
-    match (args.mode, args.keep_last) {
-        (Mode::Full, None) => Ok(RetentionMode::Full),
-        (Mode::Snapshot, None) => Ok(RetentionMode::SnapshotAnchored),
-        (Mode::Bounded, Some(keep_last)) => Ok(RetentionMode::Bounded { keep_last }),
+    let Args { mode, keep_last, keep_for, keep_bytes, .. } = *args;
+    match (mode, keep_last, keep_for, keep_bytes) {
+        (Some(SnapshotMode::Full), None, ..) => Ok(RetentionMode::Full),
+        (Some(SnapshotMode::Snapshot), None, ..) => Ok(RetentionMode::SnapshotAnchored),
+        (Some(SnapshotMode::Bounded), Some(keep_last), ..) => {
+            Ok(RetentionMode::Bounded { keep_last })
+        }
+        (None, None, Some(keep_for_s), _) => Ok(RetentionMode::MaxAge { keep_for_s }),
+        (None, None, None, Some(keep_bytes)) => Ok(RetentionMode::MaxBytes { keep_bytes }),
         _ => Err(CliError::Usage(
             "--keep-last goes with --mode bounded, and only with it".to_owned(),
         )),
     }
 }
 
+/// As `--json` names it.
+fn mode_name(mode: RetentionMode) -> &'static str {
+    match mode {
+        RetentionMode::Full => "full",
+        RetentionMode::Bounded { .. } => "bounded",
+        RetentionMode::SnapshotAnchored => "snapshot",
+        RetentionMode::MaxAge { .. } => "age",
+        RetentionMode::MaxBytes { .. } => "bytes",
+    }
+}
+
 impl<'a> Report<'a> {
     fn new(args: &Args, plan: &'a RetentionPlan) -> Self {
         Self {
-            mode: args.mode,
+            mode: mode_name(plan.mode()),
             keep_last: args.keep_last,
+            keep_for_s: args.keep_for,
+            keep_bytes: args.keep_bytes,
             reclaim: plan.reclaimable().map(|run| &*run.path).collect(),
             reclaim_bytes: plan.reclaimable().map(|run| run.bytes).sum(),
+            kept_bytes: plan.kept_bytes(),
             applied: args.apply,
             reclaimed: Vec::new(),
             failed: Vec::new(),
@@ -176,6 +206,10 @@ impl<'a> Report<'a> {
         }
         for Failed { error, .. } in &self.failed {
             out.line(format_args!("not reclaimed: {error}"));
+        }
+        if let Some(keep_bytes) = self.keep_bytes.filter(|bytes| self.kept_bytes > *bytes) {
+            let (kept, asked) = (words::bytes(self.kept_bytes), words::bytes(keep_bytes));
+            out.line(format_args!("what has to stay takes {kept}, more than {asked}"));
         }
         let (of, bytes) = (self.reclaim.len(), words::bytes(self.reclaim_bytes));
         if self.applied {

@@ -61,6 +61,16 @@ pub(super) fn parse_bytes(text: &str) -> Result<u64, String> {
     })
 }
 
+/// The seconds that a text such as `90s`, `15min`, `36h`, `30d` or `52w` stands for.
+pub(super) fn parse_seconds(text: &str) -> Result<u64, String> {
+    const UNITS: [(&str, u64); 5] =
+        [("min", 60), ("s", 1), ("h", 3_600), ("d", 86_400), ("w", 7 * 86_400)];
+    let split = UNITS.iter().find_map(|(unit, seconds)| Some((text.strip_suffix(unit)?, *seconds)));
+    let parsed = split
+        .and_then(|(number, seconds)| number.trim_end().parse::<u64>().ok()?.checked_mul(seconds));
+    parsed.ok_or_else(|| "expected a whole number and a unit: s, min, h, d or w".to_owned())
+}
+
 /// Room that is enough to seal a run of `bytes_file`. Most of it is for the index: with 16 keys in
 /// each entry, as many as there may be, and hardly any payload, it took less than a fifth.
 pub(super) fn room_to_seal(bytes_file: u64) -> String {
@@ -113,6 +123,18 @@ mod tests {
         }
         for text in ["", "MiB", "-1", "1.5GiB", "64M", "64mib", "16777216TiB", "1 KiB B"] {
             assert!(parse_bytes(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_time_is_read_with_its_unit() {
+        for (text, seconds) in
+            [("90s", 90), ("15min", 900), ("36h", 129_600), ("30 d", 2_592_000), ("1w", 604_800)]
+        {
+            assert_eq!(parse_seconds(text), Ok(seconds), "{text}");
+        }
+        for text in ["", "30", "d", "-1d", "1.5h", "1m", "1y", "99999999999999999w"] {
+            assert!(parse_seconds(text).is_err(), "{text}");
         }
     }
 

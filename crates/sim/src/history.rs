@@ -471,12 +471,15 @@ impl<'a> Node<'a> {
     }
 
     fn retain(&mut self) -> Result<(), String> {
-        let mode = match self.lot.u8(..3) {
+        let mode = match self.lot.u8(..5) {
             0 => RetentionMode::Full,
             1 => RetentionMode::Bounded { keep_last: self.lot.u32(1..4) },
+            2 => RetentionMode::MaxAge { keep_for_s: self.lot.u64(1..100) },
+            3 => RetentionMode::MaxBytes { keep_bytes: self.lot.u64(..4 << 20) },
             _ => RetentionMode::SnapshotAnchored,
         };
-        let plan = RetentionPlan::new(&self.scratch.base_dir(), &instance(), mode);
+        let now = self.clock.now();
+        let plan = RetentionPlan::new_at(&self.scratch.base_dir(), &instance(), mode, now);
         let mut removed = Vec::new();
         plan.and_then(|plan| {
             plan.apply(|_, result| removed.push(result.map_err(|error| error_chain(&error))))

@@ -159,6 +159,44 @@ fn a_run_that_cannot_be_removed_is_reported() {
     assert_eq!(exist(&sandbox), [1, 3, 4]);
 }
 
+/// What NDJSON recordings leave: no run has a snapshot.
+#[test]
+fn recordings_go_by_age_and_by_size() {
+    let sandbox = Sandbox::new();
+    for n in 1..=4 {
+        seal(&sandbox, n, false);
+    }
+    for args in [&["--mode", "snapshot"][..], &["--mode", "bounded", "--keep-last", "1"]] {
+        assert_eq!(retain(&sandbox, args).exits(0).json()["reclaim"], json!([]));
+    }
+    let bytes = |n| path(&sandbox, n).metadata().expect("the file").len();
+    let fits = (bytes(3) + bytes(4)).to_string();
+    let plan = retain(&sandbox, &["--keep-bytes", &fits]).exits(0).says("").json();
+    let paths =
+        |numbers: &[u64]| -> Vec<PathBuf> { numbers.iter().map(|n| path(&sandbox, *n)).collect() };
+    assert_eq!(plan["reclaim"], json!(paths(&[1, 2])));
+    assert_eq!((&plan["mode"], plan["kept_bytes"].as_u64()), (&json!("bytes"), fits.parse().ok()));
+    assert_eq!(plan["runs"][0]["reason"]["kind"], "over_bytes");
+    assert_eq!(exist(&sandbox), [1, 2, 3, 4]);
+    // The runs are of 1970.
+    let young = retain(&sandbox, &["--keep-for", "5200w"]).exits(0).json();
+    assert_eq!((&young["mode"], &young["reclaim"]), (&json!("age"), &json!([])));
+    let old = retain(&sandbox, &["--keep-for", "30d", "--apply"]).exits(0).says("").json();
+    assert_eq!(old["keep_for_s"], 30 * 86_400);
+    assert_eq!(old["reclaimed"], json!(paths(&[1, 2, 3])));
+    assert_eq!(old["runs"][0]["reason"], json!({"kind": "too_old", "keep_for_s": 2_592_000}));
+    assert_eq!(exist(&sandbox), [4]);
+
+    let mut human = program();
+    human.arg("retain").arg("--dir").arg(sandbox.runs()).args(["--keep-bytes", "1kB"]);
+    let said = run(&mut human, b"").exits(0).stdout;
+    let takes = shown_bytes(bytes(4));
+    assert!(
+        said.contains(&format!("what has to stay takes {takes}, more than 1000 B\n")),
+        "{said}"
+    );
+}
+
 #[test]
 fn what_could_not_run() {
     let sandbox = Sandbox::new();
@@ -168,6 +206,11 @@ fn what_could_not_run() {
         (&["--mode", "bounded"], "--keep-last"),
         (&["--mode", "bounded", "--keep-last", "0"], "--keep-last"),
         (&["--mode", "snapshot", "--keep-last", "2"], "--keep-last"),
+        (&["--mode", "snapshot", "--keep-for", "30d"], "--keep-for"),
+        (&["--keep-for", "30d", "--keep-bytes", "1GB"], "--keep-bytes"),
+        (&["--keep-for", "30"], "expected a whole number and a unit"),
+        (&["--keep-bytes", "a lot"], "expected a whole number"),
+        (&["--keep-for", "30d", "--keep-last", "2"], "--keep-last"),
     ] {
         let ran = retain(&sandbox, args).exits(2);
         assert!(ran.stderr.contains(says), "{args:?}: {}", ran.stderr);

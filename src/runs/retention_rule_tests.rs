@@ -1,7 +1,8 @@
 use proptest::prelude::*;
 
-use super::{Candidate, KeepReason, ReclaimReason, RetentionDecision, Standing, decide};
-use crate::model::{RetentionMode, RunId, RunStatus};
+use super::retention_decision::{KeepReason, ReclaimReason, RetentionDecision};
+use super::retention_rule::{Candidate, Standing, decide};
+use crate::model::{RetentionMode, RunId, RunStatus, UnixNanos};
 use crate::runs::lineage::{self, RunFacts};
 use RetentionDecision::{Keep, Reclaim};
 use RunStatus::{CrashedRecovered, Ended, Quarantined};
@@ -11,11 +12,11 @@ fn id(n: usize) -> RunId {
     format!("{}-00000000", n + 1).parse().expect("a run id")
 }
 
-/// A sealed run. [`candidates`] gives it its id.
+/// A sealed run. [`candidates`] gives it its id and its end.
 fn sealed(status: RunStatus, anchored: bool, parent: Option<usize>) -> Standing {
     let parent_run_id = parent.map(id);
     let facts = RunFacts { run_id: id(0), status, parent_run_id, is_replay: false };
-    Standing::Sealed { facts, anchored }
+    Standing::Sealed { facts, anchored, ended_at: UnixNanos::default() }
 }
 
 /// A run sealed by a node that replayed another run.
@@ -25,10 +26,10 @@ fn replay(status: RunStatus, anchored: bool, parent: Option<usize>) -> Standing 
 
 fn numbered(n: usize, standing: Standing, is_replay: bool) -> Standing {
     match standing {
-        Standing::Sealed { facts, anchored } => {
+        Standing::Sealed { facts, anchored, .. } => {
             let facts =
                 RunFacts { run_id: id(n), is_replay: is_replay || facts.is_replay, ..facts };
-            Standing::Sealed { facts, anchored }
+            Standing::Sealed { facts, anchored, ended_at: second(n as u64) }
         }
         other => other,
     }
@@ -48,8 +49,17 @@ fn unreadable() -> Standing {
     Standing::Unreadable { error: "torn".to_owned() }
 }
 
+/// The moment `n` seconds after the first run ended.
+fn second(n: u64) -> UnixNanos {
+    UnixNanos::new(n * 1_000_000_000)
+}
+
+/// Runs of [`BYTES`] that ended a second after each other, the first at 0.
 fn candidates(runs: impl IntoIterator<Item = Standing>) -> Vec<Candidate> {
-    let numbered = |(n, standing)| (Some(id(n)), numbered(n, standing, false));
+    let numbered = |(n, standing)| {
+        let (run_id, standing) = (Some(id(n)), numbered(n, standing, false));
+        Candidate { run_id, bytes: BYTES, standing }
+    };
     runs.into_iter().enumerate().map(numbered).collect()
 }
 
@@ -57,8 +67,10 @@ fn decisions(
     mode: RetentionMode,
     runs: impl IntoIterator<Item = Standing>,
 ) -> Vec<RetentionDecision> {
-    decide(mode, &candidates(runs))
+    decide(mode, second(10), &candidates(runs))
 }
+
+const BYTES: u64 = 100;
 
 const BOUNDED_1: RetentionMode = RetentionMode::Bounded { keep_last: 1 };
 const BOUNDED_2: RetentionMode = RetentionMode::Bounded { keep_last: 2 };
@@ -67,6 +79,10 @@ const NOT_NEWEST_OF_1: RetentionDecision = Reclaim(ReclaimReason::NotNewest { ke
 const NOT_NEWEST: RetentionDecision = Reclaim(ReclaimReason::NotNewest { keep_last: 2 });
 const NEWEST: RetentionDecision = Keep(KeepReason::Newest);
 const POINT: RetentionDecision = Keep(KeepReason::RestorePoint);
+
+fn age(keep_for_s: u64) -> RetentionMode {
+    RetentionMode::MaxAge { keep_for_s }
+}
 
 fn before(n: usize) -> RetentionDecision {
     Reclaim(ReclaimReason::BeforeRestorePoint { restore_point: id(n) })
@@ -180,9 +196,9 @@ fn a_parent_stays_whatever_its_id() {
 #[test]
 fn a_file_whose_name_is_no_run_id_is_left_alone() {
     let mut runs = candidates([plain(), anchored()]);
-    runs.insert(0, (None, unreadable()));
+    runs.insert(0, Candidate { run_id: None, bytes: BYTES, standing: unreadable() });
     let torn = Keep(KeepReason::Unreadable { error: "torn".to_owned() });
-    assert_eq!(decide(SNAPSHOT, &runs), [torn, before(1), POINT]);
+    assert_eq!(decide(SNAPSHOT, second(10), &runs), [torn, before(1), POINT]);
 }
 
 /// A snapshot of a replay makes no run dispensable that happened live.
@@ -224,6 +240,102 @@ fn a_run_that_continues_an_unreadable_one_stays() {
     assert_eq!(decisions[1..3], [NOT_NEWEST_OF_1, Keep(KeepReason::Continuable)]);
 }
 
+/// A start refuses because of it. Without it, the start would go on from run 0.
+#[test]
+fn a_quarantined_run_that_would_be_the_head_stays() {
+    let bad = || sealed(Quarantined, false, None);
+    let runs = [anchored(), bad(), replay(Ended, false, None)];
+    assert_eq!(decisions(BOUNDED_1, runs), [POINT, Keep(KeepReason::Continuable), NEWEST]);
+    let young = Keep(KeepReason::Young { keep_for_s: 8 });
+    let runs = [anchored(), bad(), bad(), anchored()];
+    let old = Reclaim(ReclaimReason::TooOld { keep_for_s: 8 });
+    assert_eq!(decisions(age(8), runs), [old.clone(), old, young, POINT]);
+}
+
+/// Runs of a recorder, each of which continues the one before.
+fn recordings(count: usize) -> Vec<Standing> {
+    (0..count).map(|n| sealed(Ended, false, n.checked_sub(1))).collect()
+}
+
+#[test]
+fn without_any_snapshot_runs_go_by_age() {
+    let young = || Keep(KeepReason::Young { keep_for_s: 7 });
+    let old = || Reclaim(ReclaimReason::TooOld { keep_for_s: 7 });
+    // At second 10. Run 3 ended 7 s ago.
+    let expected = [old(), old(), old(), young(), young()];
+    assert_eq!(decisions(age(7), recordings(5)), expected);
+    let all_old = [old(), old(), Keep(KeepReason::Continuable)];
+    assert_eq!(decisions(age(7), recordings(3)), all_old, "the head stays");
+    // The clock was set back since.
+    assert_eq!(decide(age(1), second(0), &candidates(recordings(2))).len(), 2);
+    let early = decide(age(7), second(0), &candidates(recordings(2)));
+    assert_eq!(early, [young(), young()]);
+    let never = decide(age(u64::MAX), UnixNanos::new(u64::MAX), &candidates(recordings(1)));
+    assert_eq!(never, [Keep(KeepReason::Young { keep_for_s: u64::MAX })]);
+}
+
+#[test]
+fn without_any_snapshot_runs_go_by_size() {
+    for (keep_bytes, kept) in
+        [(0, 1), (BYTES, 1), (2 * BYTES - 1, 1), (2 * BYTES, 2), (3 * BYTES, 3), (u64::MAX, 4)]
+    {
+        let decisions = decisions(RetentionMode::MaxBytes { keep_bytes }, recordings(4));
+        let expected: Vec<RetentionDecision> = (1..=4)
+            .rev()
+            .map(|newness| match newness {
+                1 => Keep(KeepReason::Continuable),
+                n if n <= kept => Keep(KeepReason::Fits { keep_bytes }),
+                _ => Reclaim(ReclaimReason::OverBytes { keep_bytes }),
+            })
+            .collect();
+        assert_eq!(decisions, expected, "{keep_bytes} bytes");
+    }
+}
+
+/// What is kept in any case takes room from what could be kept.
+#[test]
+fn what_is_needed_counts_first_by_size() {
+    let mode = RetentionMode::MaxBytes { keep_bytes: 4 * BYTES };
+    let over = || Reclaim(ReclaimReason::OverBytes { keep_bytes: 4 * BYTES });
+    let fits = Keep(KeepReason::Fits { keep_bytes: 4 * BYTES });
+    let torn = Keep(KeepReason::Unreadable { error: "torn".to_owned() });
+    // The unreadable run may continue run 2.
+    let mut runs = recordings(5);
+    runs.insert(3, unreadable());
+    let head = Keep(KeepReason::Continuable);
+    assert_eq!(decisions(mode, runs), [over(), over(), needed_by(3), torn, fits, head]);
+    // Run 3 does not fit with run 2, which it needs.
+    let child = |n| sealed(Ended, false, Some(n));
+    let runs = [plain(), anchored(), child(0), child(2), anchored(), child(4), child(5)];
+    let expected = [over(), over(), over(), over(), POINT, needed_by(6), head_of()];
+    assert_eq!(decisions(mode, runs), expected);
+}
+
+fn head_of() -> RetentionDecision {
+    Keep(KeepReason::Continuable)
+}
+
+/// The only snapshot is in a run that is not to be trusted: the state may be in the runs before.
+#[test]
+fn a_lost_restore_point_keeps_all_runs_by_age_and_size() {
+    for mode in [age(1), RetentionMode::MaxBytes { keep_bytes: 0 }] {
+        for point in [sealed(Quarantined, true, Some(2)), replay(Ended, true, Some(2))] {
+            let mut runs = recordings(3);
+            runs.push(point);
+            assert_eq!(decisions(mode, runs), vec![Keep(KeepReason::NoRestorePoint); 4]);
+        }
+    }
+}
+
+/// An old head is restored from its parents, however old these are.
+#[test]
+fn by_age_the_lineage_to_a_snapshot_stays() {
+    let child = |n| sealed(CrashedRecovered, false, Some(n));
+    let old = Reclaim(ReclaimReason::TooOld { keep_for_s: 2 });
+    let runs = [anchored(), anchored(), child(1), child(2)];
+    assert_eq!(decisions(age(2), runs), [old, POINT, needed_by(3), Keep(KeepReason::Continuable)]);
+}
+
 #[test]
 fn without_runs_the_plan_is_empty() {
     assert_eq!(decisions(SNAPSHOT, []), []);
@@ -255,26 +367,28 @@ fn any_run() -> impl Strategy<Value = Run> {
 }
 
 fn any_mode() -> impl Strategy<Value = RetentionMode> {
-    let mode = |keep_last: Option<u32>| {
-        keep_last.map_or(SNAPSHOT, |keep_last| RetentionMode::Bounded { keep_last })
-    };
-    prop::option::of(1_u32..6).prop_map(mode)
+    prop_oneof![
+        Just(SNAPSHOT),
+        (1_u32..6).prop_map(|keep_last| RetentionMode::Bounded { keep_last }),
+        (1_u64..12).prop_map(age),
+        (0_u64..12).prop_map(|runs| RetentionMode::MaxBytes { keep_bytes: runs * BYTES }),
+    ]
 }
 
-/// The run that the next boot continues, out of the runs that are left. `is_read` says if an
-/// unreadable file can be read by then.
-fn next_parent(
+/// The run that the next boot continues, out of the runs that are left, and if it is refused over a
+/// quarantined one. `is_read` says if an unreadable file can be read by then.
+fn next_start(
     runs: &[Run],
     is_read: impl Fn(usize) -> bool,
     is_there: impl Fn(usize) -> bool,
-) -> Option<RunId> {
+) -> (Option<RunId>, bool) {
     let facts = |n: usize| {
         let (truth, seen) = &runs[n];
         let is_known = !matches!(seen, Standing::Unreadable { .. }) || is_read(n);
         numbered(n, truth.clone(), false).facts().copied().filter(|_| is_known)
     };
     let facts: Vec<RunFacts> = (0..runs.len()).filter(|n| is_there(*n)).filter_map(facts).collect();
-    lineage::head(&facts)
+    (lineage::head(&facts), !lineage::passed_over(&facts, &[]).is_empty())
 }
 
 proptest! {
@@ -283,7 +397,7 @@ proptest! {
     /// Holds whatever the unreadable files turn out to be, and wherever the removal ended: each run
     /// of the plan may have been removed or not.
     #[test]
-    fn removal_never_changes_the_next_parent(
+    fn removal_never_changes_the_next_start(
         runs in prop::collection::vec(any_run(), 0..12),
         is_read in prop::collection::vec(prop::bool::ANY, 12),
         is_removed in prop::collection::vec(prop::bool::weighted(0.7), 12),
@@ -291,11 +405,13 @@ proptest! {
     ) {
         let decisions = decisions(mode, runs.iter().map(|(_, seen)| seen.clone()));
         let is_reclaimed = |n: usize| matches!(decisions[n], Reclaim(_));
-        let before = next_parent(&runs, |n| is_read[n], |_| true);
-        let after = next_parent(&runs, |n| is_read[n], |n| !is_reclaimed(n));
-        prop_assert_eq!(after, before, "all removed");
-        let after = next_parent(&runs, |n| is_read[n], |n| !is_reclaimed(n) || !is_removed[n]);
-        prop_assert_eq!(after, before, "some removed");
+        let before = next_start(&runs, |n| is_read[n], |_| true);
+        let after = next_start(&runs, |n| is_read[n], |n| !is_reclaimed(n));
+        prop_assert_eq!(after.0, before.0, "all removed");
+        prop_assert!(after.1 || !before.1, "no start refuses any more: all removed");
+        let after = next_start(&runs, |n| is_read[n], |n| !is_reclaimed(n) || !is_removed[n]);
+        prop_assert_eq!(after.0, before.0, "some removed");
+        prop_assert!(after.1 || !before.1, "no start refuses any more: some removed");
     }
 
     #[test]
@@ -307,23 +423,34 @@ proptest! {
         let decisions = decisions(mode, runs.clone());
         let reclaimed = |n: usize| matches!(decisions[n], Reclaim(_));
         let point = (0..runs.len()).rev().find(|&n| runs[n].is_restore_point());
+        let has_snapshots = runs.iter().any(|run| matches!(run, Standing::Sealed { anchored: true, .. }));
         let mut newer_sealed = 0;
         for n in (0..runs.len()).rev() {
             if reclaimed(n) {
-                prop_assert!(runs[n].is_sealed());
-                prop_assert!(point.is_some_and(|point| n != point));
+                prop_assert!(runs[n].facts().is_some());
+                prop_assert!(point != Some(n));
                 match mode {
-                    RetentionMode::Bounded { keep_last } => prop_assert!(newer_sealed >= keep_last),
+                    RetentionMode::Bounded { keep_last } => {
+                        prop_assert!(point.is_some() && newer_sealed >= keep_last);
+                    }
+                    RetentionMode::MaxAge { keep_for_s } => {
+                        prop_assert!(point.is_some() || !has_snapshots);
+                        prop_assert!(10_u64.saturating_sub(n as u64) > keep_for_s);
+                    }
+                    RetentionMode::MaxBytes { .. } => {
+                        prop_assert!(point.is_some() || !has_snapshots);
+                    }
                     _ => prop_assert!(point.is_some_and(|point| n < point)),
                 }
-            } else if let Standing::Sealed { facts, anchored: false } = &runs[n]
+            } else if has_snapshots
+                && let Standing::Sealed { facts, anchored: false, .. } = &runs[n]
                 && facts.status != Quarantined
                 && let Some(parent) = facts.parent_run_id
                 && let Some(parent) = (0..runs.len()).find(|&other| id(other) == parent)
             {
                 prop_assert!(!reclaimed(parent), "{n} continues from {parent}");
             }
-            newer_sealed += u32::from(runs[n].is_sealed());
+            newer_sealed += u32::from(runs[n].facts().is_some());
         }
     }
 }

@@ -1,0 +1,220 @@
+//! Which of an instance's runs may be removed: the rule.
+//!
+//! The rule keeps more than the mode asks for:
+//!
+//! - **what kept runs are restored from**: their parents, up to a run with a snapshot;
+//! - **the head of the history**, which the next run continues, and the runs by which it is found
+//!   (`lineage.rs`). A run that cannot be read yet may turn out to be newer than all others, or the
+//!   parent of a sealed run. The runs that it would lead to stay as well;
+//! - **a quarantined run that would be the head**: because of it a start refuses to go on from an
+//!   older state.
+//!
+//! So no removal changes which run the next boot continues, or whether it may. That holds whatever
+//! the unreadable runs turn out to be, and wherever a removal is interrupted.
+//!
+//! **Without any snapshot**, two modes remove nothing, and two go by age and by size alone. These
+//! do not keep parents then: [`RunSession::builder`](crate::RunSession::builder) takes a snapshot
+//! at each start that restores, so runs without any are those of nodes that do not restore.
+
+use super::lineage::{self, RunFacts};
+use super::retention_decision::{KeepReason, ReclaimReason, RetentionDecision};
+use crate::model::{RetentionMode, RunId, RunStatus, UnixNanos};
+use RetentionDecision::{Keep, Reclaim};
+
+/// A run, as far as the rule needs to know it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Candidate {
+    /// `None` for a file whose name is no run id. It is never sealed.
+    pub(super) run_id: Option<RunId>,
+    /// Of the run file and its sidecar.
+    pub(super) bytes: u64,
+    pub(super) standing: Standing,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Standing {
+    NotSealed,
+    Unreadable { error: String },
+    Sealed { facts: RunFacts, anchored: bool, ended_at: UnixNanos },
+}
+
+impl Standing {
+    fn is_sealed(&self) -> bool {
+        self.facts().is_some()
+    }
+
+    pub(super) fn facts(&self) -> Option<&RunFacts> {
+        match self {
+            Self::Sealed { facts, .. } => Some(facts),
+            Self::NotSealed | Self::Unreadable { .. } => None,
+        }
+    }
+
+    fn is_anchored(&self) -> bool {
+        matches!(self, Self::Sealed { anchored: true, .. })
+    }
+
+    /// True if state can be restored from this run alone.
+    pub(super) fn is_restore_point(&self) -> bool {
+        matches!(self, Self::Sealed { facts, anchored: true, .. } if facts.is_sound())
+    }
+}
+
+/// Decides about all runs of an instance. They come oldest first.
+pub(super) fn decide(
+    mode: RetentionMode,
+    now: UnixNanos,
+    runs: &[Candidate],
+) -> Vec<RetentionDecision> {
+    let mut decisions = by_mode(mode, now, runs);
+    keep_head(runs, &mut decisions);
+    keep_parents(runs, &mut decisions);
+    if let RetentionMode::MaxBytes { keep_bytes } = mode {
+        keep_what_fits(keep_bytes, runs, &mut decisions);
+    }
+    decisions
+}
+
+/// What the mode alone says about each run. By size, first all go that may.
+fn by_mode(mode: RetentionMode, now: UnixNanos, runs: &[Candidate]) -> Vec<RetentionDecision> {
+    let restore_point = runs.iter().rposition(|run| run.standing.is_restore_point());
+    let restore_point = restore_point.and_then(|at| Some((at, runs[at].run_id?)));
+    // Some node restores, but there is no sound run to restore from.
+    let point_is_lost = restore_point.is_none() && has_snapshots(runs);
+    let mut newer_sealed = runs.iter().filter(|run| run.standing.is_sealed()).count();
+    let decide = |(at, run): (usize, &Candidate)| {
+        newer_sealed -= usize::from(run.standing.is_sealed());
+        let ended_at = match &run.standing {
+            Standing::NotSealed => return Keep(KeepReason::NotSealed),
+            Standing::Unreadable { error } => {
+                return Keep(KeepReason::Unreadable { error: error.clone() });
+            }
+            Standing::Sealed { ended_at, .. } => *ended_at,
+        };
+        match (mode, restore_point) {
+            (RetentionMode::Full, _) => Keep(KeepReason::Everything),
+            (RetentionMode::Bounded { .. } | RetentionMode::SnapshotAnchored, None) => {
+                Keep(KeepReason::NoRestorePoint)
+            }
+            (_, None) if point_is_lost => Keep(KeepReason::NoRestorePoint),
+            (_, Some((point, _))) if at == point => Keep(KeepReason::RestorePoint),
+            (RetentionMode::Bounded { keep_last }, _) => by_count(newer_sealed, keep_last),
+            (RetentionMode::SnapshotAnchored, Some((point, restore_point))) if at > point => {
+                Keep(KeepReason::AfterRestorePoint { restore_point })
+            }
+            (RetentionMode::SnapshotAnchored, Some((_, restore_point))) => {
+                Reclaim(ReclaimReason::BeforeRestorePoint { restore_point })
+            }
+            (RetentionMode::MaxAge { keep_for_s }, _) => by_age(ended_at, now, keep_for_s),
+            (RetentionMode::MaxBytes { keep_bytes }, _) => {
+                Reclaim(ReclaimReason::OverBytes { keep_bytes })
+            }
+        }
+    };
+    runs.iter().enumerate().map(decide).collect()
+}
+
+fn by_count(newer_sealed: usize, keep_last: u32) -> RetentionDecision {
+    if newer_sealed < keep_last as usize {
+        Keep(KeepReason::Newest)
+    } else {
+        Reclaim(ReclaimReason::NotNewest { keep_last })
+    }
+}
+
+fn by_age(ended_at: UnixNanos, now: UnixNanos, keep_for_s: u64) -> RetentionDecision {
+    let age_ns = u128::from(now.as_u64().saturating_sub(ended_at.as_u64()));
+    if age_ns <= u128::from(keep_for_s) * 1_000_000_000 {
+        Keep(KeepReason::Young { keep_for_s })
+    } else {
+        Reclaim(ReclaimReason::TooOld { keep_for_s })
+    }
+}
+
+/// Keeps the newest runs, each with its parents, until one does not fit beside what is kept anyway.
+fn keep_what_fits(keep_bytes: u64, runs: &[Candidate], decisions: &mut [RetentionDecision]) {
+    for at in (0..runs.len()).rev() {
+        if let Keep(_) = decisions[at] {
+            continue;
+        }
+        let mut with_it = decisions.to_vec();
+        with_it[at] = Keep(KeepReason::Fits { keep_bytes });
+        keep_parents(runs, &mut with_it);
+        if kept_bytes(runs, &with_it) > keep_bytes {
+            return;
+        }
+        decisions.clone_from_slice(&with_it);
+    }
+}
+
+/// The bytes of all runs that are kept.
+fn kept_bytes(runs: &[Candidate], decisions: &[RetentionDecision]) -> u64 {
+    let kept = runs.iter().zip(decisions).filter(|(_, decision)| matches!(decision, Keep(_)));
+    kept.fold(0, |sum, (run, _)| sum.saturating_add(run.bytes))
+}
+
+/// Keeps the head and the runs by which the next boot finds it, whatever the unreadable runs turn
+/// out to be; and what makes that boot refuse.
+///
+/// The path to the head goes from the newest run to the newest run that continues it, and so on.
+/// This keeps every run that the path may begin with and, for each of these, the newest run that
+/// continues it. So no removed run is on any path.
+fn keep_head(runs: &[Candidate], decisions: &mut [RetentionDecision]) {
+    let sealed = sealed(runs);
+    let mut staying = lineage::path_to_head(&sealed);
+    let unknown = runs.iter().filter(|run| !run.standing.is_sealed());
+    for run_id in unknown.filter_map(|run| run.run_id) {
+        staying.extend(lineage::path_from(run_id, &sealed));
+    }
+    staying.extend(lineage::passed_over(&sealed, &[]));
+    for (run, decision) in runs.iter().zip(decisions) {
+        let stays = run.run_id.is_some_and(|run_id| staying.contains(&run_id));
+        if stays && matches!(decision, Reclaim(_)) {
+            *decision = Keep(KeepReason::Continuable);
+        }
+    }
+}
+
+/// Keeps the parents of kept runs: the parent, its parent and so on, up to a run with a snapshot or
+/// without a parent. Without any snapshot, only those of runs that nobody can read yet: these may
+/// have one.
+fn keep_parents(runs: &[Candidate], decisions: &mut [RetentionDecision]) {
+    let has_snapshots = has_snapshots(runs);
+    let is_restored = |at: &usize| has_snapshots || !runs[*at].standing.is_sealed();
+    let is_kept = |at: &usize| matches!(decisions[*at], Keep(_));
+    let mut left: Vec<usize> = (0..runs.len()).filter(is_kept).filter(is_restored).collect();
+    while let Some(at) = left.pop() {
+        if let Some(run_id) = runs[at].run_id
+            && let Some(parent) = continues_from(at, runs)
+            && let Reclaim(_) = decisions[parent]
+        {
+            decisions[parent] = Keep(KeepReason::NeededBy { run_id });
+            if is_restored(&parent) {
+                left.push(parent);
+            }
+        }
+    }
+}
+
+/// The run that is needed to restore `at`.
+fn continues_from(at: usize, runs: &[Candidate]) -> Option<usize> {
+    let parent = match &runs[at].standing {
+        Standing::Sealed { facts, anchored, .. } => {
+            let is_restored = facts.status != RunStatus::Quarantined && !anchored;
+            facts.parent_run_id.filter(|_| is_restored)
+        }
+        // An open run does not name its parent. Its start chose the head of that time.
+        Standing::NotSealed | Standing::Unreadable { .. } => lineage::head(&sealed(&runs[..at])),
+    };
+    let parent = parent?;
+    runs.iter().position(|run| run.run_id == Some(parent))
+}
+
+/// True if any run, sound or not, has a snapshot.
+fn has_snapshots(runs: &[Candidate]) -> bool {
+    runs.iter().any(|run| run.standing.is_anchored())
+}
+
+fn sealed(runs: &[Candidate]) -> Vec<RunFacts> {
+    runs.iter().filter_map(|run| run.standing.facts().copied()).collect()
+}
