@@ -38,7 +38,7 @@ use crate::store::{
 /// parents. A node that restores through [`RunSession`](crate::RunSession) takes a snapshot at
 /// each start, so its instance has some. A node that restores from all its runs and never takes a
 /// snapshot is not served by these modes: once its first run is gone, its start is refused
-/// ([`OpenError::Restore`](crate::OpenError)) rather than given less state.
+/// ([`OpenError`](crate::session::OpenError)) rather than given less state.
 #[derive(Debug)]
 pub struct RetentionPlan {
     base_dir: PathBuf,

@@ -18,7 +18,7 @@ pub enum RetentionDecision {
 #[serde(tag = "kind", rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum KeepReason {
-    /// The mode is [`RetentionMode::Full`].
+    /// The mode is [`Full`](crate::RetentionMode::Full).
     #[error("everything is kept")]
     Everything,
     /// It is being recorded, or was left behind by a crash.
@@ -103,7 +103,8 @@ pub enum ReclaimReason {
 /// `30 d`, `36 h`, `90 s`: in the largest unit that says it exactly.
 fn in_words(seconds: u64) -> String {
     let units = [(86_400, "d"), (3_600, "h"), (60, "min")];
-    let whole = units.into_iter().find(|(unit, _)| seconds >= *unit && seconds.is_multiple_of(*unit));
+    let whole =
+        units.into_iter().find(|(unit, _)| seconds >= *unit && seconds.is_multiple_of(*unit));
     let (unit, name) = whole.unwrap_or((1, "s"));
     format!("{} {name}", seconds / unit)
 }

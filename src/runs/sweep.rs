@@ -81,7 +81,7 @@ pub struct SweepProgress<'a> {
 /// every entry is read and checked, and the index is sorted, at about 0.1 µs a key. Waits up to a
 /// second for a run that is in use.
 ///
-/// Writes files in the default [`DiskMode`](crate::session::DiskMode), and makes do with the default
+/// Writes files in the default [`DiskMode`](crate::store::DiskMode), and makes do with the default
 /// of [`recovery_memory_bytes`](crate::session::EventStoreConfig::recovery_memory_bytes). A node
 /// sweeps as it is configured.
 pub fn recover_predecessors(

@@ -30,4 +30,4 @@ pub use market_data::{
     MarketDataClass, MarketRecord, Quote, Trade,
 };
 #[cfg(feature = "parquet")]
-pub use parquet::{ParquetCatalog, ParquetCatalogError};
+pub use parquet::{CatalogFileWriter, ParquetCatalog, ParquetCatalogError};

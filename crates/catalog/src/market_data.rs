@@ -56,7 +56,8 @@ impl fmt::Display for MarketDataClass {
 
 /// One record of market data. Prices and sizes are integers in the catalog's own unit (ticks, or a
 /// fixed number of decimals): nothing here computes with them.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(tag = "market", rename_all = "snake_case")]
 pub enum MarketRecord {
     /// Changes to an order book.
     BookDeltas(BookDeltas),
@@ -71,6 +72,17 @@ pub enum MarketRecord {
 }
 
 impl MarketRecord {
+    /// Its class.
+    pub const fn class(&self) -> MarketDataClass {
+        match self {
+            Self::BookDeltas(_) => MarketDataClass::BookDeltas,
+            Self::BookDepth10(_) => MarketDataClass::BookDepth10,
+            Self::Quote(_) => MarketDataClass::Quote,
+            Self::Trade(_) => MarketDataClass::Trade,
+            Self::Bar(_) => MarketDataClass::Bar,
+        }
+    }
+
     /// When the record came to be in the system it was recorded by: what a replay is ordered by.
     pub fn ts_init(&self) -> UnixNanos {
         match self {
@@ -84,7 +96,7 @@ impl MarketRecord {
 }
 
 /// Changes to an order book that came as one message.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct BookDeltas {
     /// When the last of them happened at its venue.
     pub ts_event: UnixNanos,
@@ -95,7 +107,7 @@ pub struct BookDeltas {
 }
 
 /// A change to an order book.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct BookDelta {
     /// What is changed.
     pub action: BookAction,
@@ -112,7 +124,8 @@ pub struct BookDelta {
 }
 
 /// What a change to an order book does.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum BookAction {
     /// Adds an order or level.
     Add,
@@ -125,7 +138,8 @@ pub enum BookAction {
 }
 
 /// A side of an order book.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum BookSide {
     /// No side, as for a change that clears the whole book.
     None,
@@ -136,7 +150,7 @@ pub enum BookSide {
 }
 
 /// The first ten levels of an order book.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct BookDepth10 {
     /// When it happened at its venue.
     pub ts_event: UnixNanos,
@@ -149,7 +163,7 @@ pub struct BookDepth10 {
 }
 
 /// A level of an order book. One that the book does not have is all 0.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct BookLevel {
     /// Its price.
     pub price: i64,
@@ -160,7 +174,7 @@ pub struct BookLevel {
 }
 
 /// Best bid and offer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct Quote {
     /// When it happened at its venue.
     pub ts_event: UnixNanos,
@@ -177,7 +191,7 @@ pub struct Quote {
 }
 
 /// A trade.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct Trade {
     /// When it happened at its venue.
     pub ts_event: UnixNanos,
@@ -192,7 +206,8 @@ pub struct Trade {
 }
 
 /// Who crossed the spread.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Aggressor {
     /// The venue does not say.
     Unknown,
@@ -203,7 +218,7 @@ pub enum Aggressor {
 }
 
 /// A bar.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct Bar {
     /// When it ended.
     pub ts_event: UnixNanos,

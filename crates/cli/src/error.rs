@@ -11,6 +11,7 @@ use tapline::runs::{RetentionError, SkipKind, SweepError};
 use tapline::session::OpenError;
 use tapline::store::{FileError, OpenSealedError};
 use tapline::{HaltReason, IndexKindError, ParseError};
+use tapline_catalog::{JoinError, MarkerJoinError, ParquetCatalogError, PlanError};
 
 use super::snapshots::KeepError;
 use super::words::{recover_command, room_to_seal};
@@ -47,6 +48,16 @@ pub(super) enum CliError {
     Sweep(#[from] SweepError),
     #[error(transparent)]
     Retention(#[from] RetentionError),
+    #[error("the market data is not in the catalog")]
+    Catalog(#[source] ParquetCatalogError),
+    #[error("cannot list the catalog {path}; --catalog names its folder")]
+    ListCatalog { path: PathBuf, source: ParquetCatalogError },
+    #[error("cannot plan the replay")]
+    PlanReplay(#[from] PlanError),
+    #[error("cannot replay {path}")]
+    Replay { path: PathBuf, source: JoinError },
+    #[error("cannot join {path} with the catalog")]
+    JoinMarkers { path: PathBuf, source: MarkerJoinError },
     #[error("the portfolio could not be kept up with the run")]
     Keep(#[source] KeepError),
     #[error("{path}")]

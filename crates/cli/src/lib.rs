@@ -6,6 +6,7 @@ mod address_space;
 mod bad_lines;
 mod batch;
 mod bench;
+mod catalog_recorder;
 mod engine_args;
 mod error;
 mod fingerprint;
@@ -28,6 +29,7 @@ mod record;
 mod record_end;
 mod record_file;
 mod recover;
+mod replay;
 mod report;
 mod retain;
 mod run_arg;
@@ -76,6 +78,8 @@ enum Command {
     /// Print a run's entries as NDJSON that `record --input -`, with the same --key-kind, accepts
     /// again
     Scan(scan::Args),
+    /// Print a run's entries joined with the market data of a catalog, in one order
+    Replay(replay::Args),
     /// Find the first entry that mentions a key
     Lookup(lookup::Args),
     /// Seal the runs that a crash or a halt left behind, and say which one the next run continues
@@ -123,6 +127,7 @@ pub fn main() -> ExitCode {
         Command::Ls(args) => ls::run(&args),
         Command::Show(args) => show::run(&args),
         Command::Scan(args) => scan::run(&args),
+        Command::Replay(args) => replay::run(&args),
         Command::Lookup(args) => lookup::run(&args),
         Command::Recover(args) => recover::run(&args),
         Command::Markers(args) => markers::run(&args),

@@ -86,7 +86,7 @@ pub(super) fn run(args: &Args) -> Result<Outcome, CliError> {
 }
 
 /// Fails if the run ends before the entry `at`.
-fn check_entry(run: &Path, at: u64) -> Result<(), CliError> {
+pub(super) fn check_entry(run: &Path, at: u64) -> Result<(), CliError> {
     let reader = open_reader(run)?;
     let last = reader.watermark().map_err(|error| CliError::read(run, error))?;
     if at > last {

@@ -16,7 +16,7 @@ use tapline::engine::WriterConfig;
 use tapline::internals::format::{KEY_HEADER_BYTES, LINE_BYTES};
 use tapline::markers::{DataPoint, Extractor};
 use tapline::read::EntryRef;
-use tapline::{DataMarkerClass, Headers, IndexKind, IndexKinds, UnixNanos};
+use tapline::{DataMarkerClass, Entry, Headers, IndexKind, IndexKinds, UnixNanos};
 
 use super::bad_lines::BadLine;
 use super::utc;
@@ -329,25 +329,63 @@ impl<'a> OutputLine<'a> {
             correlation_id,
             causation_id,
             identity: entry.identity(),
-            keys: entry.keys().next().map(|_| OutputKeys { entry: *entry, kinds }),
+            keys: entry.keys().next().map(|_| OutputKeys { keys: Keys::Of(*entry), kinds }),
             payload,
             payload_b64: payload.is_none().then(|| BASE64.encode(entry.payload())),
             entry_hash: entry.entry_hash().to_string(),
         }
     }
+
+    /// As [`new`](Self::new), of an entry that is owned.
+    pub(super) fn of(entry: &'a Entry, kinds: &'a IndexKinds) -> Self {
+        let Headers { correlation_id, causation_id } = entry.headers;
+        let payload = json_on_one_line(&entry.payload);
+        let keys = OutputKeys { keys: Keys::Owned(&entry.keys), kinds };
+        Self {
+            seq: entry.seq,
+            topic: &entry.topic,
+            r#type: &entry.payload_type,
+            ts_init: entry.ts_init,
+            ts_publish: entry.ts_publish,
+            correlation_id,
+            causation_id,
+            identity: entry.identity,
+            keys: (!entry.keys.is_empty()).then_some(keys),
+            payload,
+            payload_b64: payload.is_none().then(|| BASE64.encode(&entry.payload)),
+            entry_hash: entry.entry_hash.to_string(),
+        }
+    }
 }
 
 struct OutputKeys<'a> {
-    entry: EntryRef<'a>,
+    keys: Keys<'a>,
     kinds: &'a IndexKinds,
+}
+
+enum Keys<'a> {
+    Of(EntryRef<'a>),
+    Owned(&'a [(IndexKind, String)]),
 }
 
 impl Serialize for OutputKeys<'_> {
     fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
         let mut map = to.serialize_map(None)?;
-        for (kind, key) in self.entry.keys() {
+        let mut add = |kind, key: &str| {
             let name = self.kinds.name(kind).map_or_else(|| kind.to_string(), str::to_owned);
-            map.serialize_entry(&name, &String::from_utf8_lossy(key))?;
+            map.serialize_entry(&name, key)
+        };
+        match &self.keys {
+            Keys::Of(entry) => {
+                for (kind, key) in entry.keys() {
+                    add(kind, &String::from_utf8_lossy(key))?;
+                }
+            }
+            Keys::Owned(keys) => {
+                for (kind, key) in *keys {
+                    add(*kind, key)?;
+                }
+            }
         }
         map.end()
     }

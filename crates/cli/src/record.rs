@@ -14,6 +14,7 @@ use tapline::{
 use tapline_demo::{Portfolio, PortfolioCache, SnapshotFolder};
 
 use super::Outcome;
+use super::catalog_recorder::CatalogRecorder;
 use super::engine_args::EngineArgs;
 use super::error::CliError;
 use super::fingerprint;
@@ -25,7 +26,7 @@ use super::passed_over::passed_over;
 use super::record_end::{Recorded, finish, outcome};
 use super::record_file::{self, FileRecording};
 use super::snapshots::CacheKeeper;
-use super::source::{Ndjson, Source, SourceArgs};
+use super::source::{Demo, Ndjson, Source, SourceArgs};
 use super::supervise::supervise;
 use super::tap::{Recorder, StopFlag};
 
@@ -135,6 +136,8 @@ pub(super) fn run(args: &Args) -> Result<Outcome, CliError> {
         Ok(keeper) => (keeper, start(source, args, &config, &recorder)),
         Err(error) => (None, Err(error)),
     };
+    let (catalog, started) =
+        started.map_or_else(|error| (None, Err(error)), |catalog| (catalog, Ok(())));
     if started.is_err() {
         stop.set();
     }
@@ -143,6 +146,7 @@ pub(super) fn run(args: &Args) -> Result<Outcome, CliError> {
     let durable_every = args.durable_every_ms.map(Duration::from_millis);
     let measured = supervise(&session, &reports, &halt, &stop, durable_every);
     let ack_ns = acks.finish();
+    let catalog = catalog.map(CatalogRecorder::finish).transpose();
     let portfolio = keeper
         .map(|keeper| last_portfolio(&session, config.writer.close_timeout, keeper))
         .transpose();
@@ -164,6 +168,7 @@ pub(super) fn run(args: &Args) -> Result<Outcome, CliError> {
     let came_to = started
         .and(closed)
         .and(portfolio.map(drop))
+        .and(catalog.map(drop))
         .and_then(|()| failures.try_recv().map_or(Ok(()), Err))
         .and_then(|()| bad_lines.finish())
         .map(|()| outcome(&report, &bad_lines, &config.writer));
@@ -273,13 +278,14 @@ fn file_extractors() -> ExtractorRegistry {
     registry
 }
 
-/// Starts the threads that record `source`.
+/// Starts the threads that record `source`. Returns the one that writes its market data into a
+/// catalog, if that was asked for.
 fn start(
     source: Source,
     args: &Args,
     config: &EventStoreConfig,
     recorder: &Recorder<'_>,
-) -> Result<(), CliError> {
+) -> Result<Option<CatalogRecorder>, CliError> {
     let producers = args.producers;
     match source {
         Source::Ndjson(Ndjson { input, rate, bad_lines }) => {
@@ -287,21 +293,35 @@ fn start(
             let kinds = kinds.map_err(|error| open_error(config, error.into()))?;
             let parser = LineParser::new(kinds, config.writer.clone());
             let recording = FileRecording { input, parser, producers, rate, bad_lines };
-            record_file::start(recording, recorder)
+            record_file::start(recording, recorder)?;
+            Ok(None)
         }
-        Source::Demo(demo) => start_demo(demo.entries, producers, recorder),
+        Source::Demo(demo) => start_demo(&demo, producers, recorder),
     }
 }
 
 /// Starts the threads of the simulated node.
-fn start_demo(entries: u64, strategies: u64, recorder: &Recorder<'_>) -> Result<(), CliError> {
-    for participant in tapline_demo::participants(entries, strategies) {
+fn start_demo(
+    demo: &Demo,
+    strategies: u64,
+    recorder: &Recorder<'_>,
+) -> Result<Option<CatalogRecorder>, CliError> {
+    let catalog = demo.catalog.as_deref().map(CatalogRecorder::start).transpose()?;
+    let (catalog, records) = catalog.unzip();
+    for participant in tapline_demo::participants(demo.entries, strategies) {
+        let records = records.clone().filter(|_| participant.is_venue());
         recorder.spawn(&participant.name(), move |bus, stop| {
+            if let Some(records) = records {
+                tapline_demo::on_market_data(bus, move |instrument, record| {
+                    // The other end outlives the venue. If it has panicked, the end says so.
+                    let _ = records.send((instrument, record));
+                });
+            }
             // A refusal means that the run has halted. Then there is nothing left to simulate.
             if participant.run(bus, || stop.is_set()).is_err() {
                 stop.set();
             }
         })?;
     }
-    Ok(())
+    Ok(catalog)
 }

@@ -27,6 +27,9 @@ pub(super) struct SourceArgs {
     /// given
     #[arg(long, value_name = "MS", value_parser = clap::value_parser!(u64).range(1..=3_600_000))]
     snapshot_every_ms: Option<u64>,
+    /// With --demo: write the venue's market data into the catalog in this folder, for `replay`
+    #[arg(long, value_name = "DIR")]
+    catalog: Option<PathBuf>,
     /// With NDJSON: messages a second, over all producers; as fast as possible where not given
     #[arg(long, value_parser = parse_rate)]
     rate: Option<f64>,
@@ -64,6 +67,8 @@ pub(super) struct Demo {
     /// How many messages to capture.
     pub(super) entries: u64,
     pub(super) snapshot_every: Duration,
+    /// Where its market data goes.
+    pub(super) catalog: Option<PathBuf>,
 }
 
 impl Source {
@@ -100,12 +105,13 @@ impl SourceArgs {
         refuse("--bad-lines", self.bad_lines.is_some(), NOT_HERE)?;
         let entries = self.entries.unwrap_or(200_000);
         let snapshot_every = Duration::from_millis(self.snapshot_every_ms.unwrap_or(1000));
-        Ok(Demo { entries, snapshot_every })
+        Ok(Demo { entries, snapshot_every, catalog: self.catalog.clone() })
     }
 
     fn ndjson(&self, path: &Path) -> Result<Ndjson, CliError> {
         const NOT_HERE: &str = "--demo, not with NDJSON";
         refuse("--entries", self.entries.is_some(), NOT_HERE)?;
+        refuse("--catalog", self.catalog.is_some(), NOT_HERE)?;
         refuse("--snapshot-every-ms", self.snapshot_every_ms.is_some(), NOT_HERE)?;
         let input = Input::open(path)?;
         let kept = self.bad_lines.as_ref().map(|file| KeptLines::open(file, path)).transpose()?;

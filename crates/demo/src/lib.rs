@@ -14,6 +14,7 @@
 //! venue's bus, and each quote once more on the bus of each strategy it reaches.
 
 mod market;
+mod market_records;
 mod messages;
 mod portfolio;
 mod portfolio_cache;
@@ -30,6 +31,7 @@ use crossbeam_channel::{bounded, unbounded};
 use tapline::bus::{BusError, MessageBus};
 
 pub use market::extractors;
+pub use market_records::on_market_data;
 pub use messages::encoders;
 pub use portfolio::{Portfolio, StrategyBook};
 pub use portfolio_cache::PortfolioCache;
@@ -84,6 +86,11 @@ impl Participant {
             Role::Strategy(strategy) => format!("strategy-{}", strategy.number),
             Role::Venue(_) => "venue".to_owned(),
         }
+    }
+
+    /// True for the venue: all market data comes from it, and is published on its bus first.
+    pub fn is_venue(&self) -> bool {
+        matches!(self.0, Role::Venue(_))
     }
 
     /// Trades on `bus`, whose tap captures, until the node has brought forth enough messages. A

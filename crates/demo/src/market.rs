@@ -12,9 +12,9 @@ pub(super) const BOOK_DELTA_TOPIC: &str = "data.book.deltas.ES.SIM";
 pub(super) const BOOK_DEPTH_TOPIC: &str = "data.book.depth.ES.SIM";
 
 /// The one instrument.
-const INSTRUMENT: &str = "ES.SIM";
+pub(super) const INSTRUMENT: &str = "ES.SIM";
 /// Its bars, each of so many trades.
-const BAR_TYPE: &str = "ES.SIM-100-TICK-LAST";
+pub(super) const BAR_TYPE: &str = "ES.SIM-100-TICK-LAST";
 
 /// Best bid and offer.
 #[derive(Debug, Clone, Copy)]

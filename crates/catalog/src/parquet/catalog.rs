@@ -31,6 +31,32 @@ impl ParquetCatalog {
         self.root.join(relative_folder(class, instrument))
     }
 
+    /// Every class and instrument that there are files for, in order. Folders that are not named
+    /// after a class, and folders without such files, are left out.
+    pub fn streams(&self) -> Result<Vec<(MarketDataClass, String)>, ParquetCatalogError> {
+        let folders = |path: &Path| -> Result<Vec<PathBuf>, ParquetCatalogError> {
+            let failed = |source| ParquetCatalogError::Io { path: path.to_owned(), source };
+            let inside = fs::read_dir(path).map_err(failed)?;
+            inside.map(|file| file.map(|file| file.path()).map_err(failed)).collect()
+        };
+        folders(&self.root)?;
+        let mut streams = Vec::new();
+        for class in MarketDataClass::ALL {
+            let of_class = self.root.join(class.as_str());
+            if !of_class.is_dir() {
+                continue;
+            }
+            for folder in folders(&of_class)?.into_iter().filter(|path| path.is_dir()) {
+                let instrument = instrument_of(&folder)?;
+                if folders(&folder)?.iter().any(|file| is_parquet(file)) {
+                    streams.push((class, instrument));
+                }
+            }
+        }
+        streams.sort();
+        Ok(streams)
+    }
+
     fn slices(&self, request: &DataRequest) -> Result<Vec<DataSlice>, ParquetCatalogError> {
         let relative = relative_folder(request.class, &request.instrument);
         let folder = self.root.join(&relative);
@@ -50,7 +76,7 @@ impl ParquetCatalog {
         let mut slices = Vec::new();
         for file in files {
             let path = file.map_err(io_error)?.path();
-            if path.extension().is_none_or(|extension| extension != "parquet") {
+            if !is_parquet(&path) {
                 continue;
             }
             let range = stated_range(&path)?;
@@ -85,15 +111,42 @@ impl ReplayCatalog for ParquetCatalog {
     }
 }
 
+fn is_parquet(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| extension == "parquet")
+}
+
+/// The instrument that a folder is named after.
+fn instrument_of(folder: &Path) -> Result<String, ParquetCatalogError> {
+    let name = folder.file_name().and_then(|name| name.to_str());
+    let instrument =
+        name.and_then(unescape).filter(|instrument| Some(&*escape(instrument)) == name);
+    instrument.ok_or_else(|| ParquetCatalogError::Instrument { path: folder.to_owned() })
+}
+
+fn unescape(name: &str) -> Option<String> {
+    let mut bytes = Vec::new();
+    let mut rest = name;
+    while let Some((plain, escaped)) = rest.split_once('%') {
+        bytes.extend_from_slice(plain.as_bytes());
+        bytes.push(u8::from_str_radix(escaped.get(..2)?, 16).ok()?);
+        rest = &escaped[2..];
+    }
+    bytes.extend_from_slice(rest.as_bytes());
+    String::from_utf8(bytes).ok()
+}
+
 fn relative_folder(class: MarketDataClass, instrument: &str) -> String {
+    format!("{class}/{}", escape(instrument))
+}
+
+fn escape(instrument: &str) -> String {
     let escape = |(index, byte): (usize, u8)| match byte {
         b'-' | b'_' => char::from(byte).to_string(),
         b'.' if index > 0 => ".".to_owned(),
         _ if byte.is_ascii_alphanumeric() => char::from(byte).to_string(),
         _ => format!("%{byte:02X}"),
     };
-    let name: String = instrument.bytes().enumerate().map(escape).collect();
-    format!("{class}/{name}")
+    instrument.bytes().enumerate().map(escape).collect()
 }
 
 /// The time a file covers, by its name.

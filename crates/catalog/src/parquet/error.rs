@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use tapline::UnixNanos;
 
 use crate::catalog::TimeRange;
+use crate::market_data::MarketDataClass;
 
 /// Why a catalog of Parquet files could not be read. Reaches a replay as the source of
 /// [`PlanError::Catalog`](crate::PlanError::Catalog) and
@@ -19,6 +20,33 @@ pub enum ParquetCatalogError {
         path: PathBuf,
         /// The system's error.
         source: io::Error,
+    },
+    /// A file could not be written.
+    #[error("cannot write {path}")]
+    Write {
+        /// The file, or the folder that it is to be in.
+        path: PathBuf,
+        /// What the system or the Parquet library says.
+        source: Box<dyn Error + Send + Sync + 'static>,
+    },
+    /// A record was to be written into a file of another class.
+    #[error("{path} is a file of class {of_file}, and cannot take a {class}")]
+    OtherClass {
+        /// The file.
+        path: PathBuf,
+        /// The record's class.
+        class: MarketDataClass,
+        /// The file's class.
+        of_file: MarketDataClass,
+    },
+    /// A folder of a class is not named after an instrument.
+    #[error(
+        "{path} is not named after an instrument: a byte other than a letter, a digit, -, _ and . \
+         is % and two upper-case hexadecimal digits"
+    )]
+    Instrument {
+        /// The folder.
+        path: PathBuf,
     },
     /// A file does not say which time it covers.
     #[error(

@@ -4,6 +4,9 @@ mod catalog;
 mod columns;
 mod error;
 mod records;
+mod schema;
+mod writer;
 
 pub use catalog::ParquetCatalog;
 pub use error::ParquetCatalogError;
+pub use writer::CatalogFileWriter;

@@ -4,57 +4,12 @@ use tapline::UnixNanos;
 
 use super::columns::IntegerColumns;
 use super::error::ParquetCatalogError;
+use super::schema::{LAST, LEVELS, TS_EVENT, TS_INIT, columns_of};
 use crate::catalog::{CatalogError, TimeRange};
 use crate::market_data::{
     Aggressor, Bar, BookAction, BookDelta, BookDeltas, BookDepth10, BookLevel, BookSide,
     MarketDataClass, MarketRecord, Quote, Trade,
 };
-
-/// The columns of each class; what else a file has is not looked at.
-const BOOK_DELTAS: [&str; 9] =
-    ["ts_init", "ts_event", "action", "side", "price", "size", "order_id", "sequence", "last"];
-const QUOTE: [&str; 6] = ["ts_init", "ts_event", "bid_price", "ask_price", "bid_size", "ask_size"];
-const TRADE: [&str; 5] = ["ts_init", "ts_event", "price", "size", "aggressor"];
-const BAR: [&str; 7] = ["ts_init", "ts_event", "open", "high", "low", "close", "volume"];
-const BOOK_DEPTH10: [&str; 2 + 6 * LEVELS] = {
-    macro_rules! of_levels {
-        ($($name:literal)*) => {
-            [$([
-                concat!($name, "_0"), concat!($name, "_1"), concat!($name, "_2"),
-                concat!($name, "_3"), concat!($name, "_4"), concat!($name, "_5"),
-                concat!($name, "_6"), concat!($name, "_7"), concat!($name, "_8"),
-                concat!($name, "_9"),
-            ]),*]
-        };
-    }
-    let groups: [[&str; LEVELS]; 6] = of_levels!(
-        "bid_price" "bid_size" "bid_orders" "ask_price" "ask_size" "ask_orders"
-    );
-    let mut columns = [""; 2 + 6 * LEVELS];
-    columns[TS_INIT] = "ts_init";
-    columns[TS_EVENT] = "ts_event";
-    let mut at = 0;
-    while at < 6 * LEVELS {
-        columns[2 + at] = groups[at / LEVELS][at % LEVELS];
-        at += 1;
-    }
-    columns
-};
-/// Levels on each side of a `BookDepth10`.
-const LEVELS: usize = 10;
-/// First in each.
-const TS_INIT: usize = 0;
-const TS_EVENT: usize = 1;
-
-const fn columns_of(class: MarketDataClass) -> &'static [&'static str] {
-    match class {
-        MarketDataClass::BookDeltas => &BOOK_DELTAS,
-        MarketDataClass::BookDepth10 => &BOOK_DEPTH10,
-        MarketDataClass::Quote => &QUOTE,
-        MarketDataClass::Trade => &TRADE,
-        MarketDataClass::Bar => &BAR,
-    }
-}
 
 /// The rows of one file within a stretch of time, in their order. Checks that the file is sorted
 /// and covers what its name states, as far as it is read.
@@ -127,7 +82,6 @@ impl Records {
         mut index: usize,
         ts_init: UnixNanos,
     ) -> Result<MarketRecord, ParquetCatalogError> {
-        const LAST: usize = 8;
         let mut deltas = Vec::new();
         loop {
             let ts_event = UnixNanos::new(self.unsigned(TS_EVENT, index)?);

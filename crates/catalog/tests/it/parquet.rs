@@ -3,6 +3,7 @@
 mod damage;
 mod rows;
 mod slices;
+mod written;
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};

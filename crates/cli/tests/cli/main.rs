@@ -23,6 +23,7 @@ mod passed_over;
 mod payloads;
 mod real_input;
 mod recover;
+mod replay;
 mod retain;
 mod round_trip;
 mod rounds;
