@@ -239,6 +239,11 @@ impl RunSession {
         self.writer.halt()
     }
 
+    /// Fails with the reason if the run is halted. For a node's loop: `session.check_halt()?`.
+    pub fn check_halt(&self) -> Result<(), HaltReason> {
+        self.halt().reason().map_or(Ok(()), Err)
+    }
+
     /// Taps `bus`, a bus of this thread, with a producer of its own until the run is sealed.
     /// Replaces a tap that is there. Returns the counters of the new tap.
     pub fn tap(&self, bus: &Rc<MessageBus>) -> Result<Arc<CaptureCounts>, ProducerError> {

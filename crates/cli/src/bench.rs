@@ -127,10 +127,9 @@ impl Bench {
         let dir = &self.config.base_dir;
         let session = opened
             .map_err(|source| CliError::Open { dir: dir.clone(), source: Box::new(source) })?;
-        let measured = measure(&session).map_err(|error| match session.halt().reason() {
-            // The reason why nothing more is captured.
-            Some(reason) => CliError::Halted(reason),
-            None => error,
+        let measured = measure(&session).map_err(|error| {
+            // The reason why nothing more is captured comes first.
+            session.check_halt().map_or_else(CliError::Halted, |()| error)
         })?;
         let path = session.path().to_owned();
         match session.seal() {

@@ -122,6 +122,7 @@ pub(super) fn run(args: &Args) -> Result<Outcome, CliError> {
         .map_err(|error| CliError::read(session.path(), error))?;
 
     let bad_lines = source.bad_lines();
+    let is_input = matches!(source, Source::Ndjson(_));
     let keep = |(cache, every)| {
         let anchorer = session.snapshot_anchorer();
         CacheKeeper::start(session.follow(cache), anchorer, every)
@@ -145,6 +146,7 @@ pub(super) fn run(args: &Args) -> Result<Outcome, CliError> {
     drop(recorder);
     let durable_every = args.durable_every_ms.map(Duration::from_millis);
     let measured = supervise(&session, &reports, &halt, &stop, durable_every);
+    let came_to_its_end = is_input && !stop.is_set();
     let ack_ns = acks.finish();
     let catalog = catalog.map(CatalogRecorder::finish).transpose();
     let portfolio = keeper
@@ -171,7 +173,7 @@ pub(super) fn run(args: &Args) -> Result<Outcome, CliError> {
         .and(catalog.map(drop))
         .and_then(|()| failures.try_recv().map_or(Ok(()), Err))
         .and_then(|()| bad_lines.finish())
-        .map(|()| outcome(&report, &bad_lines, &config.writer));
+        .map(|()| outcome(&report, &bad_lines, &config.writer, came_to_its_end));
     report.print(args.json).end(came_to)
 }
 

@@ -102,7 +102,13 @@ fn payload_in_log(path: &Path) -> Option<u64> {
 }
 
 /// Says what kept a sealed run from having all of its input.
-pub(super) fn outcome(report: &Report, bad_lines: &BadLines, writer: &WriterConfig) -> Outcome {
+/// `came_to_its_end` if the input did, and was not stopped.
+pub(super) fn outcome(
+    report: &Report,
+    bad_lines: &BadLines,
+    writer: &WriterConfig,
+    came_to_its_end: bool,
+) -> Outcome {
     let Report { entries, bad_lines: bad, not_captured, .. } = report;
     let mut outcome = Outcome::Clean;
     let mut found = |what: std::fmt::Arguments<'_>| {
@@ -122,6 +128,9 @@ pub(super) fn outcome(report: &Report, bad_lines: &BadLines, writer: &WriterConf
     }
     if *entries == 0 && *bad > 0 {
         found(format_args!("nothing was recorded: {bad} bad lines, and no good one"));
+    } else if *entries == 0 && came_to_its_end {
+        // Whoever wrote it may have failed.
+        found(format_args!("nothing was recorded: the input is empty"));
     }
     outcome
 }

@@ -234,7 +234,9 @@ fn a_halt_is_reported_to_the_node_once() {
     let bus = Rc::new(MessageBus::new());
     lifecycle.tap(&bus).unwrap();
     bus.publish("events.order", &Filled(1)).unwrap();
-    let flushed = lifecycle.session().unwrap().flush(PATIENCE);
+    let session = lifecycle.session().unwrap();
+    let flushed = session.flush(PATIENCE);
+    assert_matches!(session.check_halt(), Err(HaltReason::BackendDisk(_)));
     assert!(flushed.is_err() && lifecycle.is_halted());
     assert!(bus.publish("events.order", &Filled(2)).is_err(), "the tap refuses");
     assert_matches!(lifecycle.seal(UnixNanos::new(1)), Err(CloseError::Halted(_)));

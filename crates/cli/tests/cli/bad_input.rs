@@ -8,13 +8,16 @@ use tapline::RunStatus;
 use crate::support::{Sandbox, captured, manifest, numbered_lines, payloads};
 
 #[test]
-fn an_empty_file_makes_an_empty_run() {
-    let sandbox = Sandbox::new();
-    let input = sandbox.file("empty.ndjson", b"");
-    let report = sandbox.record_file(&input, &[]).exits(0).says("").report();
-    assert_eq!((report.entries, report.watermark, report.bad_lines), (0, 2, 0));
-    assert_eq!(captured(&report.path), []);
-    assert_eq!(manifest(&report.path).status, RunStatus::Ended);
+fn an_empty_file_makes_an_empty_run_and_is_not_all_right() {
+    for empty in ["", "\n \r\n\n"] {
+        let sandbox = Sandbox::new();
+        let input = sandbox.file("empty.ndjson", empty.as_bytes());
+        let said = "nothing was recorded: the input is empty\n";
+        let report = sandbox.record_file(&input, &[]).exits(1).says(said).report();
+        assert_eq!((report.entries, report.watermark, report.bad_lines), (0, 2, 0));
+        assert_eq!(captured(&report.path), []);
+        assert_eq!(manifest(&report.path).status, RunStatus::Ended);
+    }
 }
 
 #[test]

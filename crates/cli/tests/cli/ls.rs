@@ -31,7 +31,7 @@ fn a_missing_instance_is_exit_code_2() {
         ran.says(&said("node-1"));
     }
     assert!(!sandbox.runs().exists(), "ls made a folder");
-    sandbox.record("", &[]).exits(0);
+    sandbox.record("", &[]).exits(1);
     let ran = run(sandbox.command("ls").args(["--instance", "nod-1"]), b"").exits(2);
     ran.says(&said("nod-1"));
 }
@@ -50,7 +50,7 @@ fn an_empty_instance_has_no_runs() {
 fn sealed_runs_oldest_first() {
     let sandbox = Sandbox::new();
     let first = sandbox.record(numbered_lines(3), &[]).exits(0).report();
-    let second = sandbox.record("", &[]).exits(0).report();
+    let second = sandbox.record("", &[]).exits(1).report();
     let listing = ls(&sandbox).exits(0).says("").json();
     let rows = listing.as_array().expect("an array");
     assert_eq!(rows.len(), 2);
@@ -99,7 +99,7 @@ fn sealed_runs_oldest_first() {
 #[test]
 fn an_unreadable_file_is_listed_with_its_error() {
     let sandbox = Sandbox::new();
-    let good = sandbox.record("", &[]).exits(0).report();
+    let good = sandbox.record("", &[]).exits(1).report();
     let bad = sandbox.instance().join("17-0000abcd.redb");
     std::fs::write(&bad, "no run").expect("a file");
     for not_a_run in ["notes.txt", "17-0000abcd.markers.redb"] {

@@ -199,7 +199,7 @@ fn lifecycle_entries_of_another_run_are_left_out() {
 fn the_instance_names_the_folder() {
     let sandbox = Sandbox::new();
     let mut record = sandbox.command("record");
-    let ran = run(record.args(["--input", "-", "--instance", "es.1"]), b"").exits(0);
+    let ran = run(record.args(["--input", "-", "--instance", "es.1"]), b"").exits(1);
     assert_eq!(ran.json()["instance_id"], "es.1");
     let run_id = ran.report().run_id;
     assert_eq!(ran.report().path, sandbox.runs().join(format!("es.1/{run_id}.redb")));

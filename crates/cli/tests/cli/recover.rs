@@ -136,7 +136,7 @@ fn a_run_that_cannot_be_sealed_for_lack_of_room() {
 #[test]
 fn the_folder_is_given_once() {
     let sandbox = Sandbox::new();
-    sandbox.record("", &[]).exits(0);
+    sandbox.record("", &[]).exits(1);
     let mut recover = program();
     let recover = recover.arg("recover").arg(sandbox.runs()).arg("--dir").arg(sandbox.runs());
     run(recover, b"").exits(2);
