@@ -50,6 +50,9 @@ pub struct RunManifest {
 /// The feature flag of a run whose node was told to replay another run.
 pub(crate) const REPLAY_FLAG: &str = "replay";
 
+/// The feature flag of a run whose node restores its state from the runs before it.
+pub(crate) const RESTORES_FLAG: &str = "restores";
+
 impl RunManifest {
     /// The manifest of a run that is about to open.
     pub fn new(instance_id: InstanceId, run_id: RunId, start_ts_init: UnixNanos) -> Self {
@@ -72,6 +75,11 @@ impl RunManifest {
             status: RunStatus::Running,
             frames_root: None,
         }
+    }
+
+    /// True if the node restored its state when it started.
+    pub(crate) fn restores(&self) -> bool {
+        self.feature_flags.iter().any(|flag| flag == RESTORES_FLAG)
     }
 
     /// True if the node replayed another run. Then this run is not part of what happened live.

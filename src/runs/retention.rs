@@ -34,11 +34,9 @@ use crate::store::{
 /// [`Bounded`](RetentionMode::Bounded) and [`SnapshotAnchored`](RetentionMode::SnapshotAnchored).
 ///
 /// [`MaxAge`](RetentionMode::MaxAge) and [`MaxBytes`](RetentionMode::MaxBytes) also remove runs of
-/// an instance that has no snapshot at all, as of NDJSON recordings; and then not for the sake of
-/// parents. A node that restores through [`RunSession`](crate::RunSession) takes a snapshot at
-/// each start, so its instance has some. A node that restores from all its runs and never takes a
-/// snapshot is not served by these modes: once its first run is gone, its start is refused
-/// ([`OpenError`](crate::session::OpenError)) rather than given less state.
+/// an instance where no node restores, as of NDJSON recordings, and keep no parents there: no run
+/// has a snapshot, nor was recorded by a node that restored at its start (the feature flag
+/// `restores`).
 #[derive(Debug)]
 pub struct RetentionPlan {
     base_dir: PathBuf,
@@ -160,7 +158,8 @@ impl SealedFacts {
 
     fn standing(&self) -> Standing {
         let (facts, ended_at) = (RunFacts::of(&self.manifest), self.ended_at);
-        Standing::Sealed { facts, anchored: self.anchored, ended_at }
+        let has_state = self.anchored || self.manifest.restores();
+        Standing::Sealed { facts, anchored: self.anchored, has_state, ended_at }
     }
 
     pub(super) fn is_restore_point(&self) -> bool {

@@ -12,9 +12,9 @@
 //! So no removal changes which run the next boot continues, or whether it may. That holds whatever
 //! the unreadable runs turn out to be, and wherever a removal is interrupted.
 //!
-//! **Without any snapshot**, two modes remove nothing, and two go by age and by size alone. These
-//! do not keep parents then: [`RunSession::builder`](crate::RunSession::builder) takes a snapshot
-//! at each start that restores, so runs without any are those of nodes that do not restore.
+//! **Without a restore point**, two modes remove nothing. Two go by age and by size alone where no
+//! node restores, and do not keep parents there: no run has a snapshot, or was recorded by a node
+//! that restored when it started.
 
 use super::lineage::{self, RunFacts};
 use super::retention_decision::{KeepReason, ReclaimReason, RetentionDecision};
@@ -34,8 +34,17 @@ pub(super) struct Candidate {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Standing {
     NotSealed,
-    Unreadable { error: String },
-    Sealed { facts: RunFacts, anchored: bool, ended_at: UnixNanos },
+    Unreadable {
+        error: String,
+    },
+    Sealed {
+        facts: RunFacts,
+        /// If it has a snapshot.
+        anchored: bool,
+        /// If it has a snapshot, or its node restored when it started.
+        has_state: bool,
+        ended_at: UnixNanos,
+    },
 }
 
 impl Standing {
@@ -50,8 +59,8 @@ impl Standing {
         }
     }
 
-    fn is_anchored(&self) -> bool {
-        matches!(self, Self::Sealed { anchored: true, .. })
+    fn has_state(&self) -> bool {
+        matches!(self, Self::Sealed { has_state: true, .. })
     }
 
     /// True if state can be restored from this run alone.
@@ -79,8 +88,8 @@ pub(super) fn decide(
 fn by_mode(mode: RetentionMode, now: UnixNanos, runs: &[Candidate]) -> Vec<RetentionDecision> {
     let restore_point = runs.iter().rposition(|run| run.standing.is_restore_point());
     let restore_point = restore_point.and_then(|at| Some((at, runs[at].run_id?)));
-    // Some node restores, but there is no sound run to restore from.
-    let point_is_lost = restore_point.is_none() && has_snapshots(runs);
+    // Some node restores, and may need every run.
+    let needs_all = restore_point.is_none() && a_node_restores(runs);
     let mut newer_sealed = runs.iter().filter(|run| run.standing.is_sealed()).count();
     let decide = |(at, run): (usize, &Candidate)| {
         newer_sealed -= usize::from(run.standing.is_sealed());
@@ -96,7 +105,7 @@ fn by_mode(mode: RetentionMode, now: UnixNanos, runs: &[Candidate]) -> Vec<Reten
             (RetentionMode::Bounded { .. } | RetentionMode::SnapshotAnchored, None) => {
                 Keep(KeepReason::NoRestorePoint)
             }
-            (_, None) if point_is_lost => Keep(KeepReason::NoRestorePoint),
+            (_, None) if needs_all => Keep(KeepReason::NoRestorePoint),
             (_, Some((point, _))) if at == point => Keep(KeepReason::RestorePoint),
             (RetentionMode::Bounded { keep_last }, _) => by_count(newer_sealed, keep_last),
             (RetentionMode::SnapshotAnchored, Some((point, restore_point))) if at > point => {
@@ -176,11 +185,11 @@ fn keep_head(runs: &[Candidate], decisions: &mut [RetentionDecision]) {
 }
 
 /// Keeps the parents of kept runs: the parent, its parent and so on, up to a run with a snapshot or
-/// without a parent. Without any snapshot, only those of runs that nobody can read yet: these may
-/// have one.
+/// without a parent. Where no node restores, only those of runs that nobody can read yet: theirs
+/// may.
 fn keep_parents(runs: &[Candidate], decisions: &mut [RetentionDecision]) {
-    let has_snapshots = has_snapshots(runs);
-    let is_restored = |at: &usize| has_snapshots || !runs[*at].standing.is_sealed();
+    let a_node_restores = a_node_restores(runs);
+    let is_restored = |at: &usize| a_node_restores || !runs[*at].standing.is_sealed();
     let is_kept = |at: &usize| matches!(decisions[*at], Keep(_));
     let mut left: Vec<usize> = (0..runs.len()).filter(is_kept).filter(is_restored).collect();
     while let Some(at) = left.pop() {
@@ -210,9 +219,9 @@ fn continues_from(at: usize, runs: &[Candidate]) -> Option<usize> {
     runs.iter().position(|run| run.run_id == Some(parent))
 }
 
-/// True if any run, sound or not, has a snapshot.
-fn has_snapshots(runs: &[Candidate]) -> bool {
-    runs.iter().any(|run| run.standing.is_anchored())
+/// True if a node of this instance restores its state, by any run, sound or not.
+fn a_node_restores(runs: &[Candidate]) -> bool {
+    runs.iter().any(|run| run.standing.has_state())
 }
 
 fn sealed(runs: &[Candidate]) -> Vec<RunFacts> {

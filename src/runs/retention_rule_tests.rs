@@ -16,7 +16,7 @@ fn id(n: usize) -> RunId {
 fn sealed(status: RunStatus, anchored: bool, parent: Option<usize>) -> Standing {
     let parent_run_id = parent.map(id);
     let facts = RunFacts { run_id: id(0), status, parent_run_id, is_replay: false };
-    Standing::Sealed { facts, anchored, ended_at: UnixNanos::default() }
+    Standing::Sealed { facts, anchored, has_state: anchored, ended_at: UnixNanos::default() }
 }
 
 /// A run sealed by a node that replayed another run.
@@ -26,10 +26,10 @@ fn replay(status: RunStatus, anchored: bool, parent: Option<usize>) -> Standing 
 
 fn numbered(n: usize, standing: Standing, is_replay: bool) -> Standing {
     match standing {
-        Standing::Sealed { facts, anchored, .. } => {
+        Standing::Sealed { facts, anchored, has_state, .. } => {
             let facts =
                 RunFacts { run_id: id(n), is_replay: is_replay || facts.is_replay, ..facts };
-            Standing::Sealed { facts, anchored, ended_at: second(n as u64) }
+            Standing::Sealed { facts, anchored, has_state, ended_at: second(n as u64) }
         }
         other => other,
     }
@@ -315,6 +315,17 @@ fn head_of() -> RetentionDecision {
     Keep(KeepReason::Continuable)
 }
 
+/// A node that restores has not come to its first snapshot yet: its state is in all its runs.
+#[test]
+fn without_a_snapshot_all_runs_of_a_node_that_restores_stay() {
+    for mode in [age(1), RetentionMode::MaxBytes { keep_bytes: 0 }] {
+        let mut runs = recordings(3);
+        let Standing::Sealed { has_state, .. } = &mut runs[1] else { panic!("it is sealed") };
+        *has_state = true;
+        assert_eq!(decisions(mode, runs), vec![Keep(KeepReason::NoRestorePoint); 3]);
+    }
+}
+
 /// The only snapshot is in a run that is not to be trusted: the state may be in the runs before.
 #[test]
 fn a_lost_restore_point_keeps_all_runs_by_age_and_size() {
@@ -423,7 +434,7 @@ proptest! {
         let decisions = decisions(mode, runs.clone());
         let reclaimed = |n: usize| matches!(decisions[n], Reclaim(_));
         let point = (0..runs.len()).rev().find(|&n| runs[n].is_restore_point());
-        let has_snapshots = runs.iter().any(|run| matches!(run, Standing::Sealed { anchored: true, .. }));
+        let restores = runs.iter().any(|run| matches!(run, Standing::Sealed { has_state: true, .. }));
         let mut newer_sealed = 0;
         for n in (0..runs.len()).rev() {
             if reclaimed(n) {
@@ -434,15 +445,15 @@ proptest! {
                         prop_assert!(point.is_some() && newer_sealed >= keep_last);
                     }
                     RetentionMode::MaxAge { keep_for_s } => {
-                        prop_assert!(point.is_some() || !has_snapshots);
+                        prop_assert!(point.is_some() || !restores);
                         prop_assert!(10_u64.saturating_sub(n as u64) > keep_for_s);
                     }
                     RetentionMode::MaxBytes { .. } => {
-                        prop_assert!(point.is_some() || !has_snapshots);
+                        prop_assert!(point.is_some() || !restores);
                     }
                     _ => prop_assert!(point.is_some_and(|point| n < point)),
                 }
-            } else if has_snapshots
+            } else if restores
                 && let Standing::Sealed { facts, anchored: false, .. } = &runs[n]
                 && facts.status != Quarantined
                 && let Some(parent) = facts.parent_run_id

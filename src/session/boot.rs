@@ -1,5 +1,5 @@
 use super::{EventStoreConfig, OpenError};
-use crate::model::{InstanceId, OnUnreadableRun, REPLAY_FLAG, RunId};
+use crate::model::{InstanceId, OnUnreadableRun, REPLAY_FLAG, RESTORES_FLAG, RunId};
 use crate::replay::StateCache;
 use crate::runs::{
     InstanceLock, ParentRestore, RestoreParentError, SkipKind, SkippedFile, SweepReport,
@@ -57,10 +57,13 @@ impl Boot {
 
     /// Brings `cache` to the state of the run that the next one continues. `None` if there is none.
     pub(super) fn restore(
-        &self,
+        &mut self,
         config: &EventStoreConfig,
         cache: &mut dyn StateCache,
     ) -> Result<Option<ParentRestore>, RestoreParentError> {
+        if !self.flags.iter().any(|flag| flag == RESTORES_FLAG) {
+            self.flags.push(RESTORES_FLAG.to_owned());
+        }
         let restore = |run_id| restore_parent(&config.base_dir, &self.instance_id, run_id, cache);
         self.parent_run_id.map(restore).transpose()
     }

@@ -160,7 +160,7 @@ impl KernelEventStore for EventStoreLifecycle {
             return Err(OpenError::RunOpen { open: session.run_id() });
         }
         self.booted(instance_id)?;
-        let Some((boot, config)) = self.boot_held().zip(self.config.as_ref()) else {
+        let (State::Booted(boot), Some(config)) = (&mut self.state, &self.config) else {
             return Ok(None);
         };
         boot.check_whole(config)?;

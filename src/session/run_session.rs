@@ -158,7 +158,7 @@ impl RunSession {
     /// Restores `cache` from the run that `boot` continues, opens the next one, and takes its first
     /// snapshot.
     pub(super) fn restore_and_open(
-        boot: Boot,
+        mut boot: Boot,
         config: &EventStoreConfig,
         components: RegisteredComponents,
         environment: &Environment,

@@ -145,6 +145,8 @@ fn a_fresh_start_has_no_parent_and_is_continued() {
 
     let (first, ..) = open(true);
     assert!(!flags(&first).contains(&flag), "there was nothing to leave behind");
+    // By this retention knows that its instance has state; see also `assert_identity`.
+    assert_eq!(flags(&first), ["restores", "retention=full"]);
     super::node::trade(&first, 1, 4);
     first.seal().unwrap();
 
