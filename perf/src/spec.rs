@@ -83,6 +83,8 @@ impl Settings {
 pub enum Disk {
     /// Large writes past the page cache.
     Direct,
+    /// The same, with a write-ahead log of 16 MiB in front.
+    Logged,
     /// Through the page cache.
     Buffered,
     /// Not at all: entries are kept in memory.

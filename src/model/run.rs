@@ -42,6 +42,11 @@ impl RunId {
         self.start.as_u64() <= i64::MAX.unsigned_abs()
     }
 
+    /// The digits that tell apart runs of one start time.
+    pub(crate) const fn suffix(self) -> u32 {
+        self.suffix
+    }
+
     /// When the run started. If the clock had been set back, this is just after the start of the
     /// run before. What the clock showed is the `ts_init` of the first entry.
     pub const fn start(self) -> UnixNanos {

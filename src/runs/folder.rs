@@ -5,11 +5,13 @@ use std::path::{Path, PathBuf};
 use crate::model::{InstanceId, RunId, RunManifest};
 use crate::store::{
     BackendFault, FileError, OpenSealedError, RUN_SUFFIX, ReadFault, RunReader, SIDECAR_SUFFIX,
-    TEMPORARY_EXTENSION, check_held, guarded, open_sealed_file, sidecar_path, sync_name,
+    TEMPORARY_EXTENSION, check_held, guarded, log_path, open_sealed_file, sidecar_path, sync_name,
 };
 
 /// The part of a sidecar's name between the run's id and the extension.
 const SIDECAR_INFIX: &str = ".markers";
+/// The same of a log that is being made.
+const LOG_INFIX: &str = ".log";
 
 /// One run file of an instance.
 #[derive(Debug)]
@@ -89,14 +91,15 @@ pub(super) fn read_sealed<T>(
 
 /// Removes a run file and its sidecar, durably. The error names the file.
 ///
-/// The sidecar goes first, durably. If a crash comes in between, it leaves a run without markers.
+/// The sidecar and a log that was left over go first, durably. If a crash comes in between, it leaves a run without markers.
 /// That run is still listed and can be reclaimed again. The other order could leave a sidecar
 /// without a run, which nothing lists and nobody would ever remove.
 pub(super) fn remove_run(run: &Path) -> Result<(), (PathBuf, io::Error)> {
-    let sidecar = sidecar_path(run);
-    match remove_durably(&sidecar) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-        removed => removed.map_err(|error| (sidecar, error))?,
+    for beside in [sidecar_path(run), log_path(run)] {
+        match remove_durably(&beside) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            removed => removed.map_err(|error| (beside, error))?,
+        }
     }
     remove_durably(run).map_err(|error| (run.to_owned(), error))
 }
@@ -106,16 +109,25 @@ fn remove_durably(file: &Path) -> io::Result<()> {
     sync_name(file)
 }
 
-/// Removes the temporary files of processes that died while they made a run or a sidecar. These
-/// files hold no entry. The caller must hold the instance's lock.
+/// Removes the temporary files of processes that died while they made a run or a sidecar, and logs
+/// without a run file. These files hold no entry. The caller must hold the instance's lock.
 pub(super) fn remove_temporary_files(base_dir: &Path, instance_id: &InstanceId) -> io::Result<()> {
     for entry in entries(base_dir, instance_id)? {
         let path = entry.path();
         let is_temporary =
             path.extension().is_some_and(|extension| extension == TEMPORARY_EXTENSION);
         let stem = path.file_stem().and_then(|stem| stem.to_str());
-        let run = stem.map(|stem| stem.strip_suffix(SIDECAR_INFIX).unwrap_or(stem));
-        if is_temporary && run.is_some_and(|run| run.parse::<RunId>().is_ok()) {
+        let run = stem.map(|stem| {
+            let of_sidecar = stem.strip_suffix(SIDECAR_INFIX);
+            of_sidecar.or_else(|| stem.strip_suffix(LOG_INFIX)).unwrap_or(stem)
+        });
+        // A log is made before its run file.
+        let is_forlorn_log = || {
+            let run = path.with_extension(&RUN_SUFFIX[1..]);
+            path == log_path(&path) && matches!(run.try_exists(), Ok(false))
+        };
+        if (is_temporary || is_forlorn_log()) && run.is_some_and(|run| run.parse::<RunId>().is_ok())
+        {
             // A file that cannot be removed does no harm.
             let _ = fs::remove_file(path);
         }

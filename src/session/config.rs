@@ -8,7 +8,7 @@ use crate::markers::DataMarkerConfig;
 use crate::model::settings::{checked_settings, duration_ms};
 use crate::model::{IndexKinds, OnUnreadableRun, RetentionMode, RunId, RunIdentity};
 use crate::runs::{RecoveryOptions, check_mode};
-use crate::store::DiskMode;
+use crate::store::{DiskMode, LogConfig, RedbBackend};
 
 /// Everything that can be set about the event store. Round-trips through JSON and TOML; a missing
 /// optional field takes its default, and a name that is none is refused. Settings of the writer
@@ -48,6 +48,11 @@ pub struct EventStoreConfig {
     /// How run files are written.
     #[serde(default)]
     pub disk_mode: DiskMode,
+    /// The size of the write-ahead log of each run, in bytes: a multiple of 4 096 from 16 KiB to
+    /// 1 GiB, or 0 for none. With a log, a message is acknowledged after one write of a place that
+    /// was written before, instead of a transaction of the run file. Default 0: it is new.
+    #[serde(default)]
+    pub log_bytes: u64,
     /// Memory that sealing a run which a crash left may take, in bytes, beside about 16 MiB and, for
     /// each thread, the largest frame of the run. It is shared out: for redb's pages, for rows of
     /// the index, and for threads, of which there is one for 16 MiB. 16 MiB to 64 GiB. Default
@@ -81,6 +86,7 @@ impl EventStoreConfig {
         "run_started_timeout_ms",
         "index_kinds",
         "disk_mode",
+        "log_bytes",
         "recovery_memory_bytes",
     ];
 
@@ -99,6 +105,7 @@ impl EventStoreConfig {
             run_started_timeout: Self::RUN_STARTED_TIMEOUT,
             index_kinds: Vec::new(),
             disk_mode: DiskMode::default(),
+            log_bytes: 0,
             recovery_memory_bytes: RecoveryOptions::MEMORY_BYTES,
             writer: WriterConfig::default(),
         }
@@ -113,6 +120,7 @@ impl EventStoreConfig {
         let timeout_ms = self.run_started_timeout.as_millis();
         check_range("run_started_timeout_ms", timeout_ms, 1..=3_600_000)?;
         check_mode(self.retention)?;
+        self.check_log()?;
         let memory_bytes = self.recovery_memory_bytes;
         check_range("recovery_memory_bytes", memory_bytes, RecoveryOptions::MEMORY_RANGE)?;
         if let Some(markers) = &self.data_markers {
@@ -120,6 +128,25 @@ impl EventStoreConfig {
         }
         self.registered_kinds()?;
         self.writer.validate()
+    }
+
+    fn check_log(&self) -> Result<(), ConfigError> {
+        let bytes = self.log_bytes;
+        let is_valid = LogConfig::BYTES.contains(&bytes) && bytes.is_multiple_of(4096);
+        if bytes == 0 || is_valid {
+            return Ok(());
+        }
+        let allowed = "0, or a multiple of 4096 from 16384 to 1073741824".to_owned();
+        Err(ConfigError { field: "log_bytes", value: bytes.to_string(), allowed })
+    }
+
+    /// The store of a run's files, as configured.
+    pub(super) fn files(&self) -> RedbBackend {
+        let files = RedbBackend::with_disk_mode(&self.base_dir, self.disk_mode);
+        if self.log_bytes == 0 {
+            return files;
+        }
+        files.logged(LogConfig::new(self.log_bytes))
     }
 
     /// How a boot recovers runs.

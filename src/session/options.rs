@@ -6,7 +6,7 @@ use crate::capture::EncoderRegistry;
 use crate::markers::{ExtractorRegistry, MarkerBackend, RedbMarkerBackend};
 use crate::model::{DataMarkerClass, RunManifest};
 use crate::protocol::HaltReason;
-use crate::store::{EventStore, RedbBackend};
+use crate::store::EventStore;
 
 type MakeEncoders = dyn Fn() -> Result<EncoderRegistry, Box<dyn Error + Send + Sync>>;
 type MakeExtractors =
@@ -49,9 +49,7 @@ impl Default for LifecycleOptions {
         Self {
             encoder_registry: Box::new(|| Ok(EncoderRegistry::new())),
             extractor_registry: Box::new(|_classes| Ok(ExtractorRegistry::new())),
-            backend_opener: Box::new(|config, _manifest| {
-                Ok(Box::new(RedbBackend::with_disk_mode(&config.base_dir, config.disk_mode)))
-            }),
+            backend_opener: Box::new(|config, _manifest| Ok(Box::new(config.files()))),
             marker_opener: Box::new(|path| Box::new(RedbMarkerBackend::new(path))),
             on_halt: std::sync::Arc::new(|reason| tracing::error!("the run is halted: {reason}")),
             is_inline: false,

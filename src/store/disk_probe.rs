@@ -48,6 +48,8 @@ pub enum DiskOp<'a> {
     /// The system's page cache of the file is dropped, so that it is read from the disk. Only done
     /// to a file that is reopened.
     DropCache,
+    /// The file is removed. Its name is gone for good after the next sync of the folder.
+    Remove,
     /// The file is renamed. The name is durable after the next sync of the folder.
     Rename {
         /// The new path.

@@ -1,13 +1,14 @@
 use std::path::PathBuf;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 
 use super::container::{Container, Snapshots};
+use super::log::{PendingFrame, PendingFrames, shared_fault};
 use super::redb_reader::RedbReader;
 use super::sealed_run::{check_held, open_sealed_reader};
 use super::{FileError, OpenSealedError, ReadFault, RunReader};
-use crate::format::KeyBlockId;
+use crate::format::{KeyBlockId, KeyRow};
 use crate::model::{Hash, InstanceId, RunId, RunManifest, SnapshotAnchor};
 
 /// Reads a run while it is recorded, and afterwards. It does not keep the run's file in use. Once
@@ -17,19 +18,30 @@ pub(super) struct LiveReader {
     path: PathBuf,
     instance_id: InstanceId,
     run_id: RunId,
+    /// What is durable and not in the file yet.
+    pending: Option<Arc<PendingFrames>>,
     /// Opened by the first read that finds the writer gone.
     sealed: OnceLock<RedbReader>,
 }
 
 impl LiveReader {
-    pub(super) fn new(container: &Container, manifest: &RunManifest) -> Self {
+    pub(super) fn new(
+        container: &Container,
+        pending: Option<Arc<PendingFrames>>,
+        manifest: &RunManifest,
+    ) -> Self {
         Self {
             snapshots: container.snapshots(),
             path: container.path().to_owned(),
             instance_id: manifest.instance_id.clone(),
             run_id: manifest.run_id,
+            pending,
             sealed: OnceLock::new(),
         }
+    }
+
+    fn pending(&self) -> Vec<PendingFrame> {
+        self.pending.as_ref().map_or_else(Vec::new, |pending| pending.snapshot())
     }
 
     /// Reads what is committed by now. If the writer closes its file meanwhile, reads again from
@@ -69,7 +81,10 @@ impl RunReader for LiveReader {
     }
 
     fn watermark(&self) -> Result<u64, ReadFault> {
-        self.read(RunReader::watermark)
+        // The pending frames first, here and below: one that leaves them meanwhile is in the file.
+        let pending = self.pending();
+        let in_file = self.read(RunReader::watermark)?;
+        Ok(pending.last().map_or(in_file, |frame| frame.last_seq.max(in_file)))
     }
 
     fn anchor(&self) -> Result<Option<SnapshotAnchor>, ReadFault> {
@@ -77,11 +92,18 @@ impl RunReader for LiveReader {
     }
 
     fn frame_at_or_before(&self, seq: u64) -> Result<Option<(u64, Bytes)>, ReadFault> {
-        self.read(|run| run.frame_at_or_before(seq))
+        let pending = self.pending();
+        match pending.into_iter().rev().find(|frame| frame.first_seq <= seq) {
+            Some(frame) => Ok(Some((frame.first_seq, frame.bytes))),
+            None => self.read(|run| run.frame_at_or_before(seq)),
+        }
     }
 
     fn frame_at_or_after(&self, seq: u64) -> Result<Option<(u64, Bytes)>, ReadFault> {
-        self.read(|run| run.frame_at_or_after(seq))
+        let pending = self.pending();
+        let pending = pending.into_iter().find(|frame| frame.first_seq >= seq);
+        let in_file = self.read(|run| run.frame_at_or_after(seq))?;
+        Ok(in_file.or_else(|| pending.map(|frame| (frame.first_seq, frame.bytes))))
     }
 
     fn detach(&self, frame: Bytes) -> Bytes {
@@ -91,21 +113,44 @@ impl RunReader for LiveReader {
     }
 
     fn names(&self, from: u32) -> Result<Vec<(u32, String)>, ReadFault> {
-        self.read(|run| run.names(from))
+        let pending = self.pending();
+        let mut names = self.read(|run| run.names(from))?;
+        for (id, name) in pending.iter().flat_map(PendingFrame::names) {
+            let next = names.last().map_or(from, |(last, _)| last.saturating_add(1));
+            if id >= next {
+                names.push((id, name));
+            }
+        }
+        Ok(names)
     }
 
     fn indexed(&self, hash: u64, from: u64) -> Result<Option<u64>, ReadFault> {
-        self.read(|run| run.indexed(hash, from))
+        let pending = self.pending();
+        if let Some(seq) = self.read(|run| run.indexed(hash, from))? {
+            return Ok(Some(seq));
+        }
+        let wanted = KeyRow::new(hash, from);
+        let row = pending.iter().find_map(|frame| frame.find_row(wanted));
+        Ok(row.map(KeyRow::seq))
     }
 
     fn key_block_at_or_after(
         &self,
         from: KeyBlockId,
     ) -> Result<Option<(KeyBlockId, Bytes)>, ReadFault> {
+        // A walk over the index is a walk over that of the file.
+        if let Some(pending) = &self.pending
+            && !pending.snapshot().is_empty()
+        {
+            pending.flush().map_err(shared_fault)?;
+        }
         self.read(|run| run.key_block_at_or_after(from))
     }
 
     fn finds_frame(&self, first_seq: u64) -> Result<bool, ReadFault> {
+        if self.pending().iter().any(|frame| frame.first_seq == first_seq) {
+            return Ok(true);
+        }
         self.read(|run| run.finds_frame(first_seq))
     }
 

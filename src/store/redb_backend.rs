@@ -6,13 +6,17 @@ use super::container::{Container, FileConfig, Growth};
 use super::cursor::RunCursor;
 use super::directory::{make_folder, run_path, sync_folder_names};
 use super::live_reader::LiveReader;
+use super::log::{Behind, LogConfig, LogFile, frames_of_log, log_path, remove_log, shared_fault};
 use super::redb_keys::{KeyWriter, sort_blocks};
 use super::redb_reader::RedbReader;
-use super::redb_tables::{ANCHOR_ROW, MANIFEST_ROW, write_frame, write_meta, write_new_run};
+use super::redb_tables::{
+    ANCHOR_ROW, LOG_ROW, MANIFEST_ROW, TreeFrame, remove_meta, write_frame, write_meta,
+    write_new_run, write_replayed,
+};
 use super::sealed_run::left_manifest;
 use super::{
-    AnchorError, AppendError, DiskMode, DiskOp, EventStore, FileError, OpenRunError, ReadFault,
-    RunOpening, RunReader, SealError, SealedRun, Tail,
+    AnchorError, AppendError, BackendFault, DiskMode, DiskOp, EventStore, FileError, OpenRunError,
+    ReadFault, RunOpening, RunReader, SealError, SealedRun, Tail,
 };
 use crate::format::{SealedFrame, decode_anchor, encode_anchor, encode_manifest, run_root};
 use crate::model::{InstanceId, RunId, RunManifest, RunStatus, SnapshotAnchor, UnixNanos};
@@ -24,6 +28,7 @@ pub struct RedbBackend {
     base_dir: PathBuf,
     config: FileConfig,
     memory: RedbMemory,
+    log: Option<LogConfig>,
     run: Option<OpenRun>,
 }
 
@@ -45,11 +50,19 @@ impl Default for RedbMemory {
 }
 
 struct OpenRun {
-    container: Container,
+    container: Arc<Container>,
     cursor: RunCursor,
-    keys: KeyWriter,
+    frames: FrameWriter,
     /// The anchor as stored; empty without one.
     anchor: Vec<u8>,
+}
+
+/// Where frames go.
+enum FrameWriter {
+    /// To the run file, each in a transaction of its own.
+    Tree(KeyWriter),
+    /// To the log, and from there to the run file.
+    Log { log: LogFile, frame_bytes_max: usize, behind: Behind },
 }
 
 impl RedbBackend {
@@ -62,7 +75,14 @@ impl RedbBackend {
     pub fn with_disk_mode(base_dir: impl Into<PathBuf>, disk_mode: DiskMode) -> Self {
         let (memory, growth) = (RedbMemory::default(), Growth::ByRegion);
         let config = FileConfig { disk_mode, cache_bytes: memory.cache_bytes, growth, probe: None };
-        Self { base_dir: base_dir.into(), config, memory, run: None }
+        Self { base_dir: base_dir.into(), config, memory, log: None, run: None }
+    }
+
+    /// The same backend, which puts a write-ahead log in front of the files of runs that it makes:
+    /// a frame is durable once it is there.
+    #[must_use]
+    pub fn logged(self, log: LogConfig) -> Self {
+        Self { log: Some(log), ..self }
     }
 
     /// The same backend, which makes do with `memory`.
@@ -108,7 +128,7 @@ impl RedbBackend {
         let path = run_path(&self.base_dir, instance_id, run_id);
         let (container, manifest) = self.open_left(&path, instance_id, run_id)?;
         let run = match End::read(&container) {
-            Ok(end) => OpenRun::at(end, container, manifest.clone()),
+            Ok(end) => self.at_end(&path, end, container, manifest.clone())?,
             Err(_damage) => OpenRun::without_end(container, manifest.clone()),
         };
         self.run = Some(run);
@@ -134,10 +154,49 @@ impl RedbBackend {
         };
         make_folder().map_err(|error| FileError::io(folder, error))?;
         let cursor = RunCursor::fresh(manifest);
+        let run_id = cursor.manifest.run_id;
+        let log = |log| LogFile::create(path, run_id, log, &self.config).map(|file| (log, file));
+        let log = self.log.map(log).transpose()?;
         let container = Container::create(path, &self.config, |transaction| {
-            write_new_run(transaction, &cursor.manifest)
+            write_new_run(transaction, &cursor.manifest)?;
+            if log.is_some() { write_meta(transaction, LOG_ROW, &[]) } else { Ok(()) }
         })?;
-        Ok(OpenRun { container, cursor, keys: KeyWriter::default(), anchor: Vec::new() })
+        let container = Arc::new(container);
+        let frames = match log {
+            Some((config, log)) => {
+                let behind = Behind::start(&container, config);
+                let behind = behind.map_err(|error| FileError::io(path, error))?;
+                FrameWriter::Log { log, frame_bytes_max: config.frame_bytes_max, behind }
+            }
+            None => FrameWriter::Tree(KeyWriter::default()),
+        };
+        Ok(OpenRun { container, cursor, frames, anchor: Vec::new() })
+    }
+
+    /// The run at its end: that of its file, and of its log if it has one. What is in the log is
+    /// brought into the file first. Further frames go to the file alone.
+    fn at_end(
+        &self,
+        path: &Path,
+        end: End,
+        container: Container,
+        manifest: RunManifest,
+    ) -> Result<OpenRun, OpenRunError> {
+        let damaged = |source| OpenRunError::Damaged { path: path.to_owned(), source };
+        if !end.has_log {
+            return Ok(OpenRun::at(end, container, manifest));
+        }
+        let log = log_path(path);
+        let mut keys = KeyWriter::default();
+        let frames = frames_of_log(&log, manifest.run_id, end.tail)?.map_err(damaged)?;
+        let bring_over = |transaction: &_| {
+            write_replayed(transaction, &frames, end.tail.names, &mut keys)?;
+            remove_meta(transaction, LOG_ROW)
+        };
+        container.commit(bring_over).map_err(|source| damaged(source.into()))?;
+        remove_log(&log, &self.config).map_err(|error| FileError::io(&log, error))?;
+        let end = End::read(&container).map_err(damaged)?;
+        Ok(OpenRun::at(end, container, manifest))
     }
 
     /// Reopens a run that was never sealed, at its end.
@@ -150,7 +209,7 @@ impl RedbBackend {
         let (container, manifest) = self.open_left(path, instance_id, run_id)?;
         let end = End::read(&container);
         let end = end.map_err(|source| OpenRunError::Damaged { path: path.to_owned(), source })?;
-        Ok(OpenRun::at(end, container, manifest))
+        self.at_end(path, end, container, manifest)
     }
 
     /// Opens the file of a run that was never sealed, and reads its manifest.
@@ -175,6 +234,8 @@ struct End {
     tail: Tail,
     anchor: Option<SnapshotAnchor>,
     anchor_row: Vec<u8>,
+    /// True if the run may have more in its log.
+    has_log: bool,
 }
 
 impl End {
@@ -182,7 +243,8 @@ impl End {
         let reader = live(container)?;
         let stored = reader.stored_anchor()?;
         let anchor = stored.as_deref().map(decode_anchor).transpose()?;
-        Ok(Self { tail: reader.tail()?, anchor, anchor_row: stored.unwrap_or_default() })
+        let has_log = reader.has_log()?;
+        Ok(Self { tail: reader.tail()?, anchor, anchor_row: stored.unwrap_or_default(), has_log })
     }
 }
 
@@ -194,15 +256,54 @@ fn live(container: &Container) -> Result<RedbReader, ReadFault> {
 impl OpenRun {
     fn at(end: End, container: Container, manifest: RunManifest) -> Self {
         let cursor = RunCursor::new(manifest, end.tail, end.anchor.as_ref());
-        Self { container, cursor, keys: KeyWriter::default(), anchor: end.anchor_row }
+        let frames = FrameWriter::Tree(KeyWriter::default());
+        Self { container: Arc::new(container), cursor, frames, anchor: end.anchor_row }
     }
 
     /// A run whose end cannot be read. It will be quarantined.
     fn without_end(container: Container, manifest: RunManifest) -> Self {
         // The anchor is kept, whatever is wrong with the run.
         let stored = live(&container).and_then(|reader| reader.stored_anchor());
-        let (cursor, keys) = (RunCursor::without_end(manifest), KeyWriter::default());
-        Self { container, cursor, keys, anchor: stored.ok().flatten().unwrap_or_default() }
+        let anchor = stored.ok().flatten().unwrap_or_default();
+        let cursor = RunCursor::without_end(manifest);
+        let frames = FrameWriter::Tree(KeyWriter::default());
+        Self { container: Arc::new(container), cursor, frames, anchor }
+    }
+}
+
+impl FrameWriter {
+    /// Makes a frame durable.
+    fn append(
+        &mut self,
+        container: &Container,
+        frame: &SealedFrame<'_>,
+    ) -> Result<(), BackendFault> {
+        match self {
+            Self::Tree(keys) => {
+                let frame = TreeFrame::of(frame);
+                container.commit(|transaction| write_frame(transaction, &frame, keys))
+            }
+            Self::Log { frame_bytes_max, behind, .. } if frame.bytes().len() > *frame_bytes_max => {
+                behind.commit(frame).map_err(shared_fault)
+            }
+            Self::Log { log, behind, .. } => {
+                let bytes = frame.bytes();
+                let end = log.end_of(bytes.len());
+                behind.make_room(|from| log.has_room(end, from)).map_err(shared_fault)?;
+                let log_from = log.place_for(bytes.len());
+                log.append(bytes).map_err(BackendFault::io)?;
+                behind.take(frame, log_from);
+                Ok(())
+            }
+        }
+    }
+
+    /// Brings everything into the run file.
+    fn flush(&self) -> Result<(), BackendFault> {
+        match self {
+            Self::Tree(_) => Ok(()),
+            Self::Log { behind, .. } => behind.pending().flush().map_err(shared_fault),
+        }
     }
 }
 
@@ -233,8 +334,7 @@ impl EventStore for RedbBackend {
     fn append(&mut self, frame: &SealedFrame<'_>) -> Result<(), AppendError> {
         let run = self.run.as_mut().ok_or(AppendError::NoOpenRun)?;
         run.cursor.check_append(frame)?;
-        let (container, keys) = (&run.container, &mut run.keys);
-        container.commit(|transaction| write_frame(transaction, frame, keys))?;
+        run.frames.append(&run.container, frame)?;
         run.cursor.appended(frame);
         Ok(())
     }
@@ -243,6 +343,8 @@ impl EventStore for RedbBackend {
         let run = self.run.as_mut().ok_or(AnchorError::NoOpenRun)?;
         run.cursor.check_anchor(anchor)?;
         let row = encode_anchor(anchor);
+        // Ahead of the anchor, which must not be past the end of the run file.
+        run.frames.flush()?;
         run.container.commit(|transaction| write_meta(transaction, ANCHOR_ROW, &row))?;
         run.anchor = row;
         run.cursor.anchored(anchor);
@@ -258,14 +360,21 @@ impl EventStore for RedbBackend {
         let manifest = run.cursor.sealed_manifest(status, end_ts_init)?;
         let row = encode_manifest(&manifest);
         let rows_max = self.memory.seal_rows_max;
+        run.frames.flush()?;
         run.container.commit(|transaction| {
             // A damaged run is left as recovery found it.
             if status != RunStatus::Quarantined {
                 sort_blocks(transaction, rows_max)?;
             }
+            remove_meta(transaction, LOG_ROW)?;
             write_meta(transaction, MANIFEST_ROW, &row)
         })?;
         run.cursor.manifest = manifest.clone();
+        if let FrameWriter::Log { .. } = &run.frames {
+            run.frames = FrameWriter::Tree(KeyWriter::default());
+            // The run is whole without it. One that stays belongs to a sealed run, and is not read.
+            let _ = remove_log(&log_path(run.container.path()), &self.config);
+        }
         Ok(SealedRun { manifest, root: run_root(&row, &run.anchor) })
     }
 
@@ -275,6 +384,10 @@ impl EventStore for RedbBackend {
 
     fn reader(&self) -> Option<Arc<dyn RunReader>> {
         let run = self.run.as_ref()?;
-        Some(Arc::new(LiveReader::new(&run.container, &run.cursor.manifest)))
+        let pending = match &run.frames {
+            FrameWriter::Tree(_) => None,
+            FrameWriter::Log { behind, .. } => Some(Arc::clone(behind.pending())),
+        };
+        Some(Arc::new(LiveReader::new(&run.container, pending, &run.cursor.manifest)))
     }
 }

@@ -8,7 +8,7 @@ use redb::{
 
 use super::redb_keys::{KEYS, block_id, check_order, find_row, table_key};
 use super::redb_tables::{
-    ANCHOR_ROW, FRAMES, NAMES, read_anchor, read_manifest, read_manifest_row, read_meta,
+    ANCHOR_ROW, FRAMES, LOG_ROW, NAMES, read_anchor, read_manifest, read_manifest_row, read_meta,
 };
 use super::{ReadFault, RunReader, Tail};
 use crate::format::{FrameView, KeyBlockId, KeyRow, decode_manifest, run_root};
@@ -57,6 +57,11 @@ impl RedbReader {
     /// The anchor as stored. The run's root covers these bytes.
     pub(super) fn stored_anchor(&self) -> Result<Option<Vec<u8>>, ReadFault> {
         read_meta(&self.transaction, ANCHOR_ROW)
+    }
+
+    /// True if the run may have more in its log.
+    pub(super) fn has_log(&self) -> Result<bool, ReadFault> {
+        Ok(read_meta(&self.transaction, LOG_ROW)?.is_some())
     }
 
     fn table<K: Key, V: Value>(

@@ -3,11 +3,13 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use redb::ReadTransaction;
+use redb::{Database, ReadTransaction, ReadableDatabase};
 
 use super::directory::run_path;
+use super::log::{frames_of_log, log_path};
+use super::redb_keys::KeyWriter;
 use super::redb_reader::RedbReader;
-use super::redb_tables::read_manifest;
+use super::redb_tables::{read_manifest, write_replayed};
 use super::{FileError, OpenRunError, OpenSealedError, ReadFault, RunReader, container};
 use crate::model::{InstanceId, RunId, RunManifest};
 
@@ -48,9 +50,26 @@ pub fn open_file(path: &Path) -> Result<Arc<dyn RunReader>, OpenSealedError> {
     }
     let read = |source| OpenSealedError::Read { path: path.to_owned(), source };
     let database = container::open_unclosed(path, SEALED_CACHE_BYTES)?;
+    replay_log(path, &database)?;
     let reader = RedbReader::left(database).map_err(read)?;
     reader.manifest().map_err(read)?;
     Ok(Arc::new(reader))
+}
+
+/// Brings what the log of the run at `path` has into `database`, which is the run's file under
+/// changes in memory.
+fn replay_log(path: &Path, database: &Database) -> Result<(), OpenSealedError> {
+    let read = |source| OpenSealedError::Read { path: path.to_owned(), source };
+    let transaction = database.begin_read().map_err(ReadFault::redb).map_err(read)?;
+    let file = RedbReader::live(transaction);
+    if !file.has_log().map_err(read)? {
+        return Ok(());
+    }
+    let (run_id, tail) = (file.manifest().map_err(read)?.run_id, file.tail().map_err(read)?);
+    let frames = frames_of_log(&log_path(path), run_id, tail)?.map_err(read)?;
+    let mut keys = KeyWriter::default();
+    let write = |transaction: &_| write_replayed(transaction, &frames, tail.names, &mut keys);
+    container::commit(database, write).map_err(|fault| read(fault.into()))
 }
 
 pub(super) fn open_sealed_reader(

@@ -37,6 +37,7 @@ fn unusual() -> EventStoreConfig {
         on_unreadable_run: OnUnreadableRun::PassOver,
         index_kinds: vec!["position_id".to_owned()],
         disk_mode: DiskMode::Buffered,
+        log_bytes: 1 << 20,
         recovery_memory_bytes: 32 << 20,
         writer: WriterConfig {
             halt_threshold: Duration::from_millis(100),
@@ -124,7 +125,7 @@ fn an_unknown_name_is_refused_with_the_nearest_one() {
 fn every_setting_that_is_written_is_read() {
     let written = serde_json::to_value(unusual()).expect("encodes");
     let names = written.as_object().expect("named fields").keys();
-    assert_eq!(names.count(), 10 + 18, "as many as there are fields");
+    assert_eq!(names.count(), 11 + 18, "as many as there are fields");
     assert_eq!(serde_json::from_value::<EventStoreConfig>(written).expect("known"), unusual());
 }
 
@@ -161,9 +162,12 @@ type Case = (&'static str, fn(&mut EventStoreConfig));
 
 #[test]
 fn every_limit_is_checked() {
-    let cases: [Case; 24] = [
+    let cases: [Case; 27] = [
         ("base_dir", |c| c.base_dir = "".into()),
         ("run_started_timeout_ms", |c| c.run_started_timeout = Duration::ZERO),
+        ("log_bytes", |c| c.log_bytes = 8 << 10),
+        ("log_bytes", |c| c.log_bytes = (16 << 10) + 1),
+        ("log_bytes", |c| c.log_bytes = 2 << 30),
         ("recovery_memory_bytes", |c| c.recovery_memory_bytes = (16 << 20) - 1),
         ("recovery_memory_bytes", |c| c.recovery_memory_bytes = (64 << 30) + 1),
         ("retention.keep_last", |c| c.retention = RetentionMode::Bounded { keep_last: 0 }),

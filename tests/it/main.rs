@@ -12,6 +12,7 @@ mod halt_callbacks;
 mod inline;
 mod key_index;
 mod large_records;
+mod log;
 mod markers;
 mod os_threads;
 mod overlap;

@@ -32,7 +32,7 @@ pub(crate) fn run(seed: u64, scratch: &Scratch, counts: &mut Counts) -> Result<(
     let expected = workload.expected();
     let tape = Tape::default();
     scratch.restore(&Files::new());
-    let mut stores = Stores::on_disk(&scratch.base_dir(), workload.disk_mode, &tape);
+    let mut stores = Stores::on_disk(&scratch.base_dir(), workload.disk_mode, workload.log, &tape);
     workload.play(&mut stores, |through, _| tape.done(through))?;
     // The operations that close the files belong to it.
     drop(stores);

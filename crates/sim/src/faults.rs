@@ -41,7 +41,7 @@ pub(crate) fn run(seed: u64, scratch: &Scratch, counts: &mut Counts) -> Result<(
 
 fn play(workload: &Workload, scratch: &Scratch, tape: &Tape) -> Result<(), String> {
     scratch.restore(&Files::new());
-    let mut stores = Stores::on_disk(&scratch.base_dir(), workload.disk_mode, tape);
+    let mut stores = Stores::on_disk(&scratch.base_dir(), workload.disk_mode, workload.log, tape);
     workload.play(&mut stores, |through, _| tape.done(through))
 }
 

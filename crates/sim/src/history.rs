@@ -19,7 +19,7 @@ use tapline::session::{
     Environment, EventStoreConfig, EventStoreLifecycle, KernelEventStore, LifecycleOptions,
     OpenError,
 };
-use tapline::store::{FileError, OpenSealedError, RedbBackend, open_sealed_file};
+use tapline::store::{FileError, LogConfig, OpenSealedError, RedbBackend, open_sealed_file};
 use tapline::{
     ContentHash, HaltReason, Producer, RegisteredComponents, RetentionMode, RunSession, RunStatus,
     SimulatedClock, UnixNanos,
@@ -31,6 +31,7 @@ use crate::campaign::Counts;
 use crate::crash::Scratch;
 use crate::log_check::{check_log, check_sealed, order_of};
 use crate::model::Model;
+use crate::stores::small_log;
 use crate::support::{Ledger, booking, instance};
 use crate::tape::{Fault, Tape};
 use crate::volume::{Files, Loss, Volume};
@@ -111,6 +112,8 @@ struct Node<'a> {
     next_start: &'a Scratch,
     lot: Rng,
     clock: SimulatedClock,
+    /// Of a few records, so that it is overwritten many times. Half of the nodes have none.
+    log: Option<LogConfig>,
     tape: Tape,
     volume: Volume,
     running: Option<Running>,
@@ -137,6 +140,7 @@ impl<'a> Node<'a> {
             next_start,
             lot: Rng::with_seed(seed),
             clock: SimulatedClock::new(START),
+            log: seed.is_multiple_of(2).then_some(small_log()),
             tape: Tape::default(),
             volume: Volume::default(),
             running: None,
@@ -438,11 +442,15 @@ impl<'a> Node<'a> {
     fn new_lifecycle(&self) -> EventStoreLifecycle {
         let mut config = EventStoreConfig::new(self.scratch.base_dir());
         config.writer.dedup_window = 0;
-        let tape = self.tape.clone();
+        let (tape, log) = (self.tape.clone(), self.log);
         let options = LifecycleOptions {
             backend_opener: Box::new(move |config: &EventStoreConfig, _manifest| {
-                let store = RedbBackend::with_disk_mode(&config.base_dir, config.disk_mode);
-                Ok(Box::new(store.probed(Arc::new(tape.clone()))))
+                let files = RedbBackend::with_disk_mode(&config.base_dir, config.disk_mode);
+                let files = match log {
+                    Some(log) => files.logged(log),
+                    None => files,
+                };
+                Ok(Box::new(files.probed(Arc::new(tape.clone()))))
             }),
             on_halt: Arc::new(|_| {}),
             is_inline: true,
@@ -495,7 +503,9 @@ impl<'a> Node<'a> {
             let content = fs::read(&path).expect("it is readable");
             (path, content)
         };
-        paths.into_iter().map(read).collect()
+        let logs = paths.iter().map(|(run_id, path)| (*run_id, path.with_extension("log")));
+        let logs: Vec<_> = logs.filter(|(_, path)| path.exists()).collect();
+        paths.into_iter().chain(logs).map(read).collect()
     }
 
     fn lifecycle(&self) -> Result<&EventStoreLifecycle, String> {

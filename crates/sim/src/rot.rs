@@ -45,7 +45,7 @@ pub(crate) fn run(seed: u64, scratch: &Scratch, counts: &mut Counts) -> Result<(
     let mut lot = Rng::with_seed(seed);
     let tape = Tape::default();
     scratch.restore(&Files::new());
-    let mut stores = Stores::on_disk(&scratch.base_dir(), workload.disk_mode, &tape);
+    let mut stores = Stores::on_disk(&scratch.base_dir(), workload.disk_mode, None, &tape);
     workload.play(&mut stores, |_, _| ())?;
     let mut volume = Volume::default();
     let mut files_now = |lot: &mut Rng| {

@@ -5,11 +5,16 @@ use std::sync::Arc;
 
 use tapline::internals::{MemoryMarkerBackend, run_path};
 use tapline::markers::{MarkerBackend, RedbMarkerBackend};
-use tapline::store::{DiskMode, EventStore, MemoryBackend, RedbBackend};
+use tapline::store::{DiskMode, EventStore, LogConfig, MemoryBackend, RedbBackend};
 
 use crate::sidecar::sidecar_path;
 use crate::support::{instance, manifest};
 use crate::tape::Tape;
+
+/// A log of four records, without a thread: the order of all operations follows from the seed.
+pub(crate) fn small_log() -> LogConfig {
+    LogConfig { interval: None, ..LogConfig::new(16 << 10) }
+}
 
 pub(crate) struct Stores {
     pub(crate) run: Box<dyn EventStore>,
@@ -23,9 +28,18 @@ impl Stores {
     }
 
     /// Stores in files below `base_dir`. The tape records what is done to the files.
-    pub(crate) fn on_disk(base_dir: &Path, disk_mode: DiskMode, tape: &Tape) -> Self {
+    pub(crate) fn on_disk(
+        base_dir: &Path,
+        disk_mode: DiskMode,
+        log: Option<LogConfig>,
+        tape: &Tape,
+    ) -> Self {
         let probe = || Arc::new(tape.clone());
         let run = RedbBackend::with_disk_mode(base_dir, disk_mode).probed(probe());
+        let run = match log {
+            Some(log) => run.logged(log),
+            None => run,
+        };
         let path = run_path(base_dir, &instance(), manifest(1).run_id);
         let sidecar = RedbMarkerBackend::new(sidecar_path(&path)).probed(probe());
         Self { run: Box::new(run), sidecar: Box::new(sidecar) }

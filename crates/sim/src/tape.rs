@@ -28,6 +28,7 @@ pub(crate) enum Deed {
     Rename {
         to: PathBuf,
     },
+    Remove,
     SyncFolder,
 }
 
@@ -141,6 +142,7 @@ impl DiskProbe for Tape {
             DiskOp::Create => Some(Deed::Create),
             DiskOp::SetLen { len } => Some(Deed::SetLen { len }),
             DiskOp::Rename { to } => Some(Deed::Rename { to: to.to_owned() }),
+            DiskOp::Remove => Some(Deed::Remove),
             DiskOp::SyncFolder => Some(Deed::SyncFolder),
             _ => None,
         };

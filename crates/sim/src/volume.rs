@@ -5,7 +5,7 @@
 //! is synced.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use fastrand::Rng;
@@ -43,7 +43,7 @@ pub(crate) struct Volume {
     files: Vec<File>,
     /// From the safe names to the numbers of the files in `files`.
     names: BTreeMap<PathBuf, usize>,
-    new_names: Vec<NewName>,
+    new_names: Vec<NameChange>,
     /// From names in use to files. Includes names that a file has had before.
     spoken_of: BTreeMap<PathBuf, usize>,
 }
@@ -60,11 +60,11 @@ enum Change {
     SetLen(usize),
 }
 
+/// A name that is given, taken back, or both.
 #[derive(Debug, Clone)]
-struct NewName {
+struct NameChange {
     from: Option<PathBuf>,
-    to: PathBuf,
-    file: usize,
+    to: Option<(PathBuf, usize)>,
 }
 
 impl Volume {
@@ -84,20 +84,23 @@ impl Volume {
         let Step::Disk { path, deed } = step else { return };
         match deed {
             Deed::Create => {
-                let (to, file) = (path.clone(), self.files.len());
+                let to = (path.clone(), self.files.len());
                 self.files.push(File::default());
-                self.spoken_of.insert(path.clone(), file);
-                self.new_names.push(NewName { from: None, to, file });
+                self.spoken_of.insert(path.clone(), to.1);
+                self.new_names.push(NameChange { from: None, to: Some(to) });
             }
             Deed::Rename { to } => {
                 let file = self.spoken_of[path];
                 let (from, to) = (Some(path.clone()), to.clone());
                 self.spoken_of.insert(to.clone(), file);
-                self.new_names.push(NewName { from, to, file });
+                self.new_names.push(NameChange { from, to: Some((to, file)) });
+            }
+            Deed::Remove => {
+                self.new_names.push(NameChange { from: Some(path.clone()), to: None });
             }
             Deed::SyncFolder => {
                 // The folder above the path. For a folder, its own name.
-                let is_safe = |name: &mut NewName| name.to.parent() == path.parent();
+                let is_safe = |name: &mut NameChange| name.folder() == path.parent();
                 for name in self.new_names.extract_if(.., is_safe) {
                     name.enter(&mut self.names);
                 }
@@ -138,12 +141,18 @@ impl Volume {
     }
 }
 
-impl NewName {
+impl NameChange {
+    fn folder(&self) -> Option<&Path> {
+        self.to.as_ref().map(|(to, _)| to).or(self.from.as_ref())?.parent()
+    }
+
     fn enter(&self, names: &mut BTreeMap<PathBuf, usize>) {
         if let Some(from) = &self.from {
             names.remove(from);
         }
-        names.insert(self.to.clone(), self.file);
+        if let Some((to, file)) = &self.to {
+            names.insert(to.clone(), *file);
+        }
     }
 }
 

@@ -5,14 +5,14 @@ use fastrand::Rng;
 use tapline::internals::error_chain;
 use tapline::markers::MarkerBatch;
 use tapline::read::{Direction, EventStoreReader};
-use tapline::store::DiskMode;
+use tapline::store::{DiskMode, LogConfig};
 use tapline::{
     ContentHash, Entry, Hash, IndexKind, Marker, RunManifest, RunStatus, SnapshotAnchor,
     StreamDictEntry, UnixNanos,
 };
 
 use crate::sidecar::{MarkerMaker, SidecarState, marker_manifest};
-use crate::stores::Stores;
+use crate::stores::{Stores, small_log};
 use crate::support::{FrameMaker, Message, manifest};
 
 #[derive(Debug)]
@@ -30,6 +30,8 @@ enum Action {
 #[derive(Debug)]
 pub(crate) struct Workload {
     pub(crate) disk_mode: DiskMode,
+    /// Of a few records, so that it is overwritten several times.
+    pub(crate) log: Option<LogConfig>,
     actions: Vec<Action>,
 }
 
@@ -81,7 +83,9 @@ impl Workload {
                 actions.push(Action::SealSidecar);
             }
         }
-        Self { disk_mode, actions }
+        // Not drawn from the lot: a seed tells the same story with a log and without.
+        let log = (!seed.is_multiple_of(3)).then_some(small_log());
+        Self { disk_mode, log, actions }
     }
 
     /// Does the actions one after the other, up to the first that fails. Calls `done` with the

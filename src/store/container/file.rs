@@ -98,7 +98,7 @@ impl ContainerFile {
 
 /// Whether an open file still has a name in any folder.
 #[cfg(unix)]
-fn has_name(file: &File) -> io::Result<bool> {
+pub(crate) fn has_name(file: &File) -> io::Result<bool> {
     use std::os::unix::fs::MetadataExt;
 
     Ok(file.metadata()?.nlink() > 0)
@@ -106,7 +106,7 @@ fn has_name(file: &File) -> io::Result<bool> {
 
 /// An open file cannot be removed, or it cannot be asked.
 #[cfg(not(unix))]
-fn has_name(_file: &File) -> io::Result<bool> {
+pub(crate) fn has_name(_file: &File) -> io::Result<bool> {
     Ok(true)
 }
 
@@ -183,7 +183,7 @@ impl StorageBackend for ContainerFile {
 /// A second handle on a file, for writes that bypass the page cache. Linux keeps the two in
 /// step: a direct write first flushes, then drops, the cached pages it covers.
 #[derive(Debug)]
-struct DirectFile {
+pub(crate) struct DirectFile {
     file: File,
     /// Cleared when the file system turns out to refuse direct writes.
     usable: AtomicBool,
@@ -201,10 +201,26 @@ impl DirectFile {
     /// `None` where the file system has no direct I/O.
     #[cfg(target_os = "linux")]
     fn open(path: &Path) -> Option<Self> {
+        Self::open_with(path, rustix::fs::OFlags::DIRECT)
+    }
+
+    /// As [`open`](Self::open); a write is durable when it returns.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn open_synced(path: &Path) -> Option<Self> {
+        Self::open_with(path, rustix::fs::OFlags::DIRECT | rustix::fs::OFlags::DSYNC)
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    pub(crate) fn open_synced(_path: &Path) -> Option<Self> {
+        None
+    }
+
+    #[cfg(target_os = "linux")]
+    fn open_with(path: &Path, flags: rustix::fs::OFlags) -> Option<Self> {
         use std::os::unix::fs::OpenOptionsExt;
 
-        let direct = rustix::fs::OFlags::DIRECT.bits().cast_signed();
-        let file = File::options().write(true).custom_flags(direct).open(path).ok()?;
+        let flags = flags.bits().cast_signed();
+        let file = File::options().write(true).custom_flags(flags).open(path).ok()?;
         Some(Self { file, usable: AtomicBool::new(true), aligned: Mutex::default() })
     }
 
@@ -214,13 +230,13 @@ impl DirectFile {
     }
 
     /// From now on takes no more writes.
-    fn give_up(&self) {
+    pub(crate) fn give_up(&self) {
         // Relaxed: redb writes from one thread at a time.
         self.usable.store(false, Ordering::Relaxed);
     }
 
     /// Whether a write can be direct: it is of whole pages.
-    fn takes(&self, offset: u64, data: &[u8]) -> bool {
+    pub(crate) fn takes(&self, offset: u64, data: &[u8]) -> bool {
         self.usable.load(Ordering::Relaxed)
             && offset.is_multiple_of(PAGE_BYTES as u64)
             && data.len().is_multiple_of(PAGE_BYTES)
@@ -228,7 +244,7 @@ impl DirectFile {
 
     /// Writes whole pages.
     #[cfg(unix)]
-    fn write_at(&self, offset: u64, data: &[u8]) -> io::Result<()> {
+    pub(crate) fn write_at(&self, offset: u64, data: &[u8]) -> io::Result<()> {
         use std::os::unix::fs::FileExt;
 
         let mut aligned = self.aligned.lock().expect("no holder of this lock can panic");
@@ -242,7 +258,7 @@ impl DirectFile {
     }
 
     #[cfg(not(unix))]
-    fn write_at(&self, _offset: u64, _data: &[u8]) -> io::Result<()> {
+    pub(crate) fn write_at(&self, _offset: u64, _data: &[u8]) -> io::Result<()> {
         Err(io::ErrorKind::Unsupported.into())
     }
 }

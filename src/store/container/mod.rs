@@ -29,9 +29,10 @@ pub(crate) use overlay::open_unclosed;
 
 pub use error::FileError;
 pub use file::DiskMode;
+pub(crate) use file::{DirectFile, has_name};
 
 /// Bytes of a page, redb's and the system's.
-const PAGE_BYTES: usize = 4096;
+pub(crate) const PAGE_BYTES: usize = 4096;
 
 /// How a file is written, and who is asked before.
 #[derive(Debug, Clone)]
@@ -190,7 +191,8 @@ fn open_read_only(path: &Path, cache_bytes: usize) -> Result<ReadTransaction, Fi
     begin().map_err(|error| FileError::redb(path, error))
 }
 
-fn commit(
+/// Writes in one transaction, durably.
+pub(crate) fn commit(
     database: &Database,
     write: impl FnOnce(&WriteTransaction) -> Result<(), redb::Error>,
 ) -> Result<(), BackendFault> {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use tapline::internals::format::{KeyBlock, KeyBlockId, KeyTier};
 use tapline::internals::run_path;
 use tapline::store::{
-    DiskMode, EventStore, MemoryBackend, MemoryDisk, RedbBackend, RunReader, SealedRun,
+    DiskMode, EventStore, LogConfig, MemoryBackend, MemoryDisk, RedbBackend, RunReader, SealedRun,
     open_sealed_file,
 };
 use tapline::{InstanceId, RunId, RunManifest, RunStatus, UnixNanos};
@@ -19,6 +19,8 @@ pub(crate) enum Place {
     Memory(MemoryDisk),
     /// A folder of its own.
     Disk(TempDir, DiskMode),
+    /// The same, with a write-ahead log in front of each run's file.
+    Logged(TempDir, DiskMode),
 }
 
 impl Place {
@@ -30,9 +32,19 @@ impl Place {
         Self::Disk(tempfile::tempdir().expect("a temporary folder can be made"), mode)
     }
 
+    pub(crate) fn logged(mode: DiskMode) -> Self {
+        Self::Logged(tempfile::tempdir().expect("a temporary folder can be made"), mode)
+    }
+
     /// One of each kind.
-    pub(crate) fn all() -> [Self; 3] {
-        [Self::memory(), Self::disk(DiskMode::Direct), Self::disk(DiskMode::Buffered)]
+    pub(crate) fn all() -> [Self; 5] {
+        [
+            Self::memory(),
+            Self::disk(DiskMode::Direct),
+            Self::disk(DiskMode::Buffered),
+            Self::logged(DiskMode::Direct),
+            Self::logged(DiskMode::Buffered),
+        ]
     }
 
     /// A backend on this place; several can be made.
@@ -40,6 +52,10 @@ impl Place {
         match self {
             Self::Memory(disk) => Box::new(MemoryBackend::new(disk.clone())),
             Self::Disk(folder, mode) => Box::new(RedbBackend::with_disk_mode(folder.path(), *mode)),
+            Self::Logged(folder, mode) => {
+                let files = RedbBackend::with_disk_mode(folder.path(), *mode);
+                Box::new(files.logged(LogConfig::new(64 << 10)))
+            }
         }
     }
 
@@ -54,7 +70,7 @@ impl Place {
     pub(crate) fn folder(&self) -> &Path {
         match self {
             Self::Memory(_) => panic!("memory has no folder"),
-            Self::Disk(folder, _) => folder.path(),
+            Self::Disk(folder, _) | Self::Logged(folder, _) => folder.path(),
         }
     }
 }

@@ -8,7 +8,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 use tapline::engine::{CorePin, EventStoreWriter, WaitStrategy, WriterConfig};
-use tapline::store::{DiskMode, EventStore, MemoryBackend, MemoryDisk, RedbBackend};
+use tapline::store::{DiskMode, EventStore, LogConfig, MemoryBackend, MemoryDisk, RedbBackend};
 use tapline::{
     Clock, Durability, EntryDraft, HaltSignal, IndexKind, InstanceId, Producer, RunId, RunManifest,
     UnixNanos,
@@ -50,6 +50,7 @@ impl System for Tapline {
     fn describe(settings: &Settings) -> String {
         let disk = match settings.disk {
             Disk::Direct => "large writes past the page cache",
+            Disk::Logged => "a write-ahead log of 16 MiB; large writes past the page cache",
             Disk::Buffered => "writes through the page cache",
             Disk::Memory => "kept in memory, NOT DURABLE",
         };
@@ -71,6 +72,10 @@ impl System for Tapline {
         let mut store: Box<dyn EventStore> = match settings.disk {
             Disk::Memory => Box::new(MemoryBackend::new(MemoryDisk::default())),
             Disk::Direct => Box::new(RedbBackend::with_disk_mode(dir, DiskMode::Direct)),
+            Disk::Logged => {
+                let files = RedbBackend::with_disk_mode(dir, DiskMode::Direct);
+                Box::new(files.logged(LogConfig::new(16 << 20)))
+            }
             Disk::Buffered => Box::new(RedbBackend::with_disk_mode(dir, DiskMode::Buffered)),
         };
         store.open_run(manifest).context("cannot open a run")?;

@@ -1,0 +1,209 @@
+use std::fs::{self, File};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use zerocopy::little_endian::{U16, U32, U64};
+use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
+
+use super::LogConfig;
+use crate::model::RunId;
+use crate::store::container::{DirectFile, FileConfig, FileError, PAGE_BYTES, has_name};
+use crate::store::directory::{TEMPORARY_EXTENSION, sync_name};
+use crate::store::{DiskMode, DiskOp, DiskProbe};
+
+const LOG_SUFFIX: &str = "log";
+pub(super) const MAGIC: [u8; 4] = *b"TLL1";
+pub(super) const VERSION: u16 = 1;
+
+/// The log of the run in the file at `run`.
+pub(crate) fn log_path(run: &Path) -> PathBuf {
+    run.with_extension(LOG_SUFFIX)
+}
+
+/// What a record begins with. The frame follows.
+#[derive(Debug, Clone, Copy, FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned)]
+#[repr(C)]
+pub(super) struct RecordHeader {
+    pub(super) magic: [u8; 4],
+    pub(super) version: U16,
+    pub(super) reserved: U16,
+    pub(super) run_start: U64,
+    pub(super) run_suffix: U32,
+    pub(super) frame_bytes: U32,
+    pub(super) unused: [u8; 40],
+}
+
+pub(super) const HEADER_BYTES: usize = 64;
+const _: () = assert!(size_of::<RecordHeader>() == HEADER_BYTES);
+
+/// Bytes of a record with its padding.
+pub(super) fn record_bytes(frame_bytes: usize) -> u64 {
+    (HEADER_BYTES + frame_bytes).next_multiple_of(PAGE_BYTES) as u64
+}
+
+/// The log of a run, open for appending. One thread appends.
+///
+/// Positions count from the making of the file and never wrap.
+#[derive(Debug)]
+pub(in crate::store) struct LogFile {
+    path: PathBuf,
+    file: File,
+    direct: Option<DirectFile>,
+    probe: Option<Arc<dyn DiskProbe>>,
+    run_id: RunId,
+    bytes: u64,
+    /// False where the system does not count names.
+    is_named: bool,
+    /// Where the next record goes.
+    next: u64,
+    /// The record in the making: header, frame and padding.
+    record: Vec<u8>,
+}
+
+impl LogFile {
+    /// Makes the log of the run at `run`: writes all of it once, durably, under another name, and
+    /// gives it its own. Replaces one that is there.
+    pub(in crate::store) fn create(
+        run: &Path,
+        run_id: RunId,
+        log: LogConfig,
+        config: &FileConfig,
+    ) -> Result<Self, FileError> {
+        let path = log_path(run);
+        let temporary = run.with_extension(format!("{LOG_SUFFIX}.{TEMPORARY_EXTENSION}"));
+        let failed = |error| FileError::io(&path, error);
+        let make = || -> io::Result<File> {
+            config.ask(&temporary, DiskOp::Create)?;
+            let mut options = File::options();
+            let file =
+                options.read(true).write(true).create(true).truncate(true).open(&temporary)?;
+            write_zeros(&file, &temporary, log.bytes, config)?;
+            config.ask(&temporary, DiskOp::Sync)?;
+            file.sync_all()?;
+            config.ask(&temporary, DiskOp::Rename { to: &path })?;
+            fs::rename(&temporary, &path)?;
+            config.ask(&path, DiskOp::SyncFolder)?;
+            sync_name(&path)?;
+            Ok(file)
+        };
+        let file = make().map_err(failed).inspect_err(|_error| {
+            let _ = fs::remove_file(&temporary);
+        })?;
+        let direct = match config.disk_mode {
+            DiskMode::Direct => DirectFile::open_synced(&path),
+            DiskMode::Buffered => None,
+        };
+        let is_named = has_name(&file).map_err(failed)?;
+        let (probe, bytes, record) = (config.probe.clone(), log.bytes, Vec::new());
+        Ok(Self { path, file, direct, probe, run_id, bytes, is_named, next: 0, record })
+    }
+
+    /// Where a record of `frame_bytes` would end. It does not go over the end of the file.
+    pub(in crate::store) fn end_of(&self, frame_bytes: usize) -> u64 {
+        self.place_of(record_bytes(frame_bytes)) + record_bytes(frame_bytes)
+    }
+
+    /// True if a record that ends at `end` overwrites nothing from position `needed_from` on.
+    pub(in crate::store) fn has_room(&self, end: u64, needed_from: u64) -> bool {
+        end - needed_from <= self.bytes
+    }
+
+    /// Where a record of `frame_bytes` would begin.
+    pub(in crate::store) fn place_for(&self, frame_bytes: usize) -> u64 {
+        self.place_of(record_bytes(frame_bytes))
+    }
+
+    fn place_of(&self, bytes: u64) -> u64 {
+        let offset = self.next % self.bytes;
+        if offset + bytes <= self.bytes { self.next } else { self.next + (self.bytes - offset) }
+    }
+
+    /// Appends a frame, durably. There must be room. Returns the position where it ends.
+    pub(in crate::store) fn append(&mut self, frame: &[u8]) -> io::Result<u64> {
+        let bytes = record_bytes(frame.len());
+        let place = self.place_of(bytes);
+        let header = RecordHeader {
+            magic: MAGIC,
+            version: VERSION.into(),
+            reserved: 0.into(),
+            run_start: self.run_id.start().as_u64().into(),
+            run_suffix: self.run_id.suffix().into(),
+            // Bounded by the settings.
+            frame_bytes: u32::try_from(frame.len()).map_err(io::Error::other)?.into(),
+            unused: [0; 40],
+        };
+        self.record.clear();
+        self.record.extend_from_slice(header.as_bytes());
+        self.record.extend_from_slice(frame);
+        self.record.resize(bytes as usize, 0);
+        self.write_durably(place % self.bytes)?;
+        self.next = place + bytes;
+        Ok(self.next)
+    }
+
+    fn write_durably(&self, offset: u64) -> io::Result<()> {
+        let ask = |op| self.probe.as_ref().map_or(Ok(()), |probe| probe.before(&self.path, op));
+        let sync = || {
+            ask(DiskOp::Sync)?;
+            self.check_not_removed()
+        };
+        ask(DiskOp::Write { offset, data: &self.record })?;
+        if let Some(direct) =
+            self.direct.as_ref().filter(|direct| direct.takes(offset, &self.record))
+        {
+            match direct.write_at(offset, &self.record) {
+                Ok(()) => return sync(),
+                // Some file systems take the flag at open and refuse the write.
+                Err(error) if error.kind() == io::ErrorKind::InvalidInput => direct.give_up(),
+                Err(error) => return Err(error),
+            }
+        }
+        write_all_at(&self.file, &self.record, offset)?;
+        sync()?;
+        self.file.sync_data()
+    }
+
+    /// The system writes a file that was removed as if nothing had happened.
+    fn check_not_removed(&self) -> io::Result<()> {
+        if self.is_named && !has_name(&self.file)? {
+            return Err(io::Error::other("its log was removed"));
+        }
+        Ok(())
+    }
+}
+
+/// Removes a log that is not needed any more, if it is there.
+pub(in crate::store) fn remove_log(path: &Path, config: &FileConfig) -> io::Result<()> {
+    config.ask(path, DiskOp::Remove)?;
+    match fs::remove_file(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        removed => removed,
+    }
+}
+
+fn write_zeros(file: &File, path: &Path, bytes: u64, config: &FileConfig) -> io::Result<()> {
+    const CHUNK_BYTES: u64 = 1 << 20;
+    let zeros = vec![0; CHUNK_BYTES.min(bytes) as usize];
+    let mut offset = 0;
+    while offset < bytes {
+        let data = &zeros[..CHUNK_BYTES.min(bytes - offset) as usize];
+        config.ask(path, DiskOp::Write { offset, data })?;
+        write_all_at(file, data, offset)?;
+        offset += data.len() as u64;
+    }
+    Ok(())
+}
+
+#[cfg(unix)]
+fn write_all_at(file: &File, data: &[u8], offset: u64) -> io::Result<()> {
+    std::os::unix::fs::FileExt::write_all_at(file, data, offset)
+}
+
+#[cfg(not(unix))]
+fn write_all_at(mut file: &File, data: &[u8], offset: u64) -> io::Result<()> {
+    use std::io::{Seek, SeekFrom, Write};
+
+    file.seek(SeekFrom::Start(offset))?;
+    file.write_all(data)
+}
