@@ -55,6 +55,7 @@ impl Engine {
             .spawn(move || {
                 let core = pin("writer", writer.config().writer_core);
                 let _ = writer.shared().writer_core.set(core);
+                let _ = writer.shared().writer_thread.set(std::thread::current());
                 sleep_as_asked();
                 run_to_the_end(&mut writer);
             })

@@ -1,5 +1,6 @@
 use std::collections::HashMap;
 use std::sync::OnceLock;
+use std::thread::Thread;
 use std::time::{Duration, Instant};
 
 use super::command::Reply;
@@ -27,6 +28,8 @@ pub(crate) struct Shared {
     pub(crate) latest_entry: Option<LatestEntry>,
     /// The core that the writer thread is pinned to. Set when the thread starts.
     pub(super) writer_core: OnceLock<Option<usize>>,
+    /// The writer thread, to be woken by who waits for it. Set when it starts; never set inline.
+    pub(super) writer_thread: OnceLock<Thread>,
     pub(super) names: RunNames,
     /// Where new producers leave their rings for the writer.
     pub(super) inbox: LaneInbox<Lane>,
@@ -82,6 +85,7 @@ impl Shared {
             watermark: Watermark::new(durable),
             latest_entry: markers.map(|_| LatestEntry::new()),
             writer_core: OnceLock::new(),
+            writer_thread: OnceLock::new(),
             inbox: LaneInbox::new(),
             // Relaxed: only the number matters.
             run: RUNS.fetch_add(1, Ordering::Relaxed),
@@ -144,7 +148,14 @@ impl Shared {
         // A timeout too long for the clock is none.
         let deadline = Instant::now().checked_add(timeout);
         let ended = || self.halt.is_halted() || self.gate.is_closed();
-        self.halt.parking().wait_until(deadline, || is_durable() || ended());
+        let done = || is_durable() || ended();
+        if !done() {
+            // It may be asleep, and looks for work now.
+            if let Some(writer) = self.writer_thread.get() {
+                writer.unpark();
+            }
+            self.halt.parking().wait_until(deadline, done);
+        }
         // Read before the last look: what was durable when the run ended counts as durable.
         let (closed, halted) = (self.gate.is_closed(), self.halt.is_halted());
         if is_durable() {

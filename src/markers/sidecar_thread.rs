@@ -12,7 +12,7 @@ use crate::engine::{MarkerInlet, Shared};
 use crate::format::{Line, MarkHeader};
 use crate::model::{MarkerManifest, RunStatus, error_chain};
 use crate::protocol::Watermark;
-use crate::sync::{Arc, OwnProcess};
+use crate::sync::{Arc, Naps, OwnProcess};
 
 /// The sidecar of a run that is being recorded, and the thread that writes it. Dropped without
 /// [`seal`](Self::seal), it leaves the sidecar unsealed.
@@ -40,9 +40,9 @@ enum Command {
 /// How the thread ended. Without a manifest, the sidecar was not sealed.
 type Outcome = Result<Option<MarkerManifest>, MarkerStoreError>;
 
-/// How long to sleep when nothing comes. The writer never wakes this thread, so `channel_capacity`
-/// has to hold the marks of this time.
-const NAP: Duration = Duration::from_millis(1);
+/// How long to sleep when nothing comes, at least and at most. The writer never wakes this thread, so
+/// `channel_capacity` has to hold the marks of this time.
+const NAPS: [Duration; 2] = [Duration::from_millis(1), Duration::from_millis(5)];
 
 /// A batch of so many items is committed before the interval is over, which keeps batches small.
 /// Items are streams that have moved, pieces of data and gaps.
@@ -212,6 +212,7 @@ impl Worker {
         watermark: &Watermark,
         received: &Receiver<Command>,
     ) -> Result<Option<Command>, MarkerStoreError> {
+        let mut naps = Naps::new(NAPS[0], NAPS[1]);
         let command = loop {
             match received.try_recv() {
                 Ok(command) => break Some(command),
@@ -227,8 +228,10 @@ impl Worker {
             } else if self.recorder.pending_items() >= BATCH_ITEMS {
                 self.commit(watermark)?;
             }
-            if !took {
-                std::thread::park_timeout(NAP);
+            if took {
+                naps.reset();
+            } else {
+                std::thread::park_timeout(naps.next());
             }
         };
         self.drain(watermark)?;

@@ -3,6 +3,7 @@
 
 mod barrier;
 mod cycles;
+mod naps;
 mod own_process;
 mod wiped_on_fork;
 
@@ -16,5 +17,6 @@ pub(crate) use crossbeam_utils::CachePadded;
 
 pub(crate) use barrier::AsymmetricBarrier;
 pub(crate) use cycles::CycleCounter;
+pub(crate) use naps::Naps;
 pub(crate) use own_process::OwnProcess;
 pub(crate) use wiped_on_fork::WipedOnFork;

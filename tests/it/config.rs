@@ -57,7 +57,7 @@ fn unusual() -> EventStoreConfig {
             writer_core: CorePin::Core(1),
             overlap_bytes_min: 1 << 14,
             committer_core: CorePin::Core(0),
-            wait: WaitStrategy::Park { spins: 1, yields: 2, park_us: 3 },
+            wait: WaitStrategy::Park { spins: 1, yields: 2, park_us: 3, idle_park_us: 4 },
         },
         ..EventStoreConfig::new("runs")
     }
@@ -192,7 +192,8 @@ fn every_limit_is_checked() {
         ("batch_bytes_max", |c| c.writer.batch_bytes_max = 100),
         ("max_batch_latency_us", |c| c.writer.max_batch_latency = Some(Duration::from_secs(11))),
         ("wait.park_us", |c| {
-            c.writer.wait = WaitStrategy::Park { spins: 0, yields: 0, park_us: 0 };
+            let (park_us, idle_park_us) = (0, 1);
+            c.writer.wait = WaitStrategy::Park { spins: 0, yields: 0, park_us, idle_park_us };
         }),
     ];
     for (field, change) in cases {
@@ -229,7 +230,9 @@ fn limits_are_allowed_to_their_ends() {
         ("overlap_bytes_min", |c, n| c.overlap_bytes_min = n as usize, 0, 128 << 20),
         (
             "wait.park_us",
-            |c, n| c.wait = WaitStrategy::Park { spins: 0, yields: 0, park_us: n },
+            |c, park_us| {
+                c.wait = WaitStrategy::Park { spins: 0, yields: 0, park_us, idle_park_us: 1 };
+            },
             1,
             1_000_000,
         ),

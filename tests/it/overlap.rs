@@ -46,7 +46,12 @@ fn a_request_during_a_commit_is_answered() {
     let config = WriterConfig {
         overlap_bytes_min: 0,
         halt_threshold: Duration::from_millis(500),
-        wait: WaitStrategy::Park { spins: 0, yields: 0, park_us: 1_000_000 },
+        wait: WaitStrategy::Park {
+            spins: 0,
+            yields: 0,
+            park_us: 1_000_000,
+            idle_park_us: 1_000_000,
+        },
         ..WriterConfig::default()
     };
     let engine = Engine::start_on(Box::new(FaultyStore::gated(&gate)), config);

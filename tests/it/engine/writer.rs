@@ -191,7 +191,7 @@ fn a_full_ring_wakes_a_sleeping_writer() {
         record_bytes_max: 256,
         name_bytes_max: 64,
         halt_threshold: Duration::from_millis(500),
-        wait: WaitStrategy::Park { spins: 0, yields: 0, park_us: 1_000_000 },
+        wait: WaitStrategy::Park { spins: 0, yields: 0, park_us: 1_000_000, idle_park_us: 1_000_000 },
         ..defaults()
     };
     let engine = Engine::start(config);
