@@ -191,7 +191,12 @@ fn a_full_ring_wakes_a_sleeping_writer() {
         record_bytes_max: 256,
         name_bytes_max: 64,
         halt_threshold: Duration::from_millis(500),
-        wait: WaitStrategy::Park { spins: 0, yields: 0, park_us: 1_000_000, idle_park_us: 1_000_000 },
+        wait: WaitStrategy::Park {
+            spins: 0,
+            yields: 0,
+            park_us: 1_000_000,
+            idle_park_us: 1_000_000,
+        },
         ..defaults()
     };
     let engine = Engine::start(config);
@@ -201,6 +206,22 @@ fn a_full_ring_wakes_a_sleeping_writer() {
     }
     drop(producer);
     assert_eq!(engine.close(), 101);
+}
+
+/// Each message comes while the writer sleeps, for longer than anybody waits.
+#[test]
+fn who_waits_for_a_message_wakes_a_sleeping_writer() {
+    let (park_us, idle_park_us) = (1_000_000, 1_000_000);
+    let wait = WaitStrategy::Park { spins: 0, yields: 0, park_us, idle_park_us };
+    let engine = Engine::start(WriterConfig { wait, ..defaults() });
+    let mut producer = engine.writer.producer().expect("the run is open");
+    for number in 0_u64..20 {
+        let ticket = producer.submit(&draft("lone", &number.to_le_bytes())).expect("room");
+        let waited = producer.durability().wait(ticket, Duration::from_millis(500));
+        assert_eq!(waited, Ok(()), "message {number}");
+    }
+    drop(producer);
+    assert_eq!(engine.close(), 21);
 }
 
 #[test]
