@@ -47,7 +47,7 @@ fn killed_runs_sort_as_they_came_and_each_continues_from_the_one_before() {
     }
     let offset = sandbox.file("offset", b"-40y");
     let Some(mut record) = record_by_clock(&sandbox, &offset) else { return };
-    let last = run(&mut record, b"").exits(0).report();
+    let last = run(&mut record, b"").exits(1).report();
 
     let runs = sandbox.run_files();
     assert_eq!(runs.last(), Some(&last.path));
