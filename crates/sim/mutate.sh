@@ -74,7 +74,7 @@ weaken 'writer: a commit that fails is durable' 'history --seeds 200' engine/wri
 weaken 'writer: a commit that fails does not halt' 'history --seeds 200' engine/writer/mod.rs \
     '/fn halt_for_append/,/^    \}/ s/self\.shared\.halt\.set\(/let _ = (/'
 weaken 'retention: what a run that stays is restored from goes' 'history --seeds 1000' runs/retention_rule.rs \
-    's/^    keep_parents\(runs, \&mut decisions\);/    let _ = keep_parents;/'
+    's/^    parents\.keep_all\(\&mut decisions\);/    let _ = Parents::keep_all;/'
 weaken 'retention: by size and age the head goes' 'history --seeds 1000' runs/retention_rule.rs \
     's/^    keep_head\(runs, \&mut decisions\);/    let _ = keep_head;/'
 weaken 'runs: a run that ended is not continued' 'history --seeds 200' runs/lineage.rs \

@@ -16,6 +16,8 @@
 //! node restores, and do not keep parents there: no run has a snapshot, or was recorded by a node
 //! that restored when it started.
 
+use std::collections::BTreeMap;
+
 use super::lineage::{self, RunFacts};
 use super::retention_decision::{KeepReason, ReclaimReason, RetentionDecision};
 use crate::model::{RetentionMode, RunId, RunStatus, UnixNanos};
@@ -77,9 +79,10 @@ pub(super) fn decide(
 ) -> Vec<RetentionDecision> {
     let mut decisions = by_mode(mode, now, runs);
     keep_head(runs, &mut decisions);
-    keep_parents(runs, &mut decisions);
+    let parents = Parents::of(runs);
+    parents.keep_all(&mut decisions);
     if let RetentionMode::MaxBytes { keep_bytes } = mode {
-        keep_what_fits(keep_bytes, runs, &mut decisions);
+        keep_what_fits(keep_bytes, &parents, &mut decisions);
     }
     decisions
 }
@@ -141,18 +144,23 @@ fn by_age(ended_at: UnixNanos, now: UnixNanos, keep_for_s: u64) -> RetentionDeci
 }
 
 /// Keeps the newest runs, each with its parents, until one does not fit beside what is kept anyway.
-fn keep_what_fits(keep_bytes: u64, runs: &[Candidate], decisions: &mut [RetentionDecision]) {
+fn keep_what_fits(keep_bytes: u64, parents: &Parents<'_>, decisions: &mut [RetentionDecision]) {
+    let runs = parents.runs;
+    let mut taken = kept_bytes(runs, decisions);
     for at in (0..runs.len()).rev() {
         if let Keep(_) = decisions[at] {
             continue;
         }
-        let mut with_it = decisions.to_vec();
-        with_it[at] = Keep(KeepReason::Fits { keep_bytes });
-        keep_parents(runs, &mut with_it);
-        if kept_bytes(runs, &with_it) > keep_bytes {
+        decisions[at] = Keep(KeepReason::Fits { keep_bytes });
+        let mut with_it = parents.keep_for(at, decisions);
+        with_it.push(at);
+        taken = with_it.iter().fold(taken, |sum, at| sum.saturating_add(runs[*at].bytes));
+        if taken > keep_bytes {
+            for at in with_it {
+                decisions[at] = Reclaim(ReclaimReason::OverBytes { keep_bytes });
+            }
             return;
         }
-        decisions.clone_from_slice(&with_it);
     }
 }
 
@@ -184,39 +192,65 @@ fn keep_head(runs: &[Candidate], decisions: &mut [RetentionDecision]) {
     }
 }
 
-/// Keeps the parents of kept runs: the parent, its parent and so on, up to a run with a snapshot or
-/// without a parent. Where no node restores, only those of runs that nobody can read yet: theirs
-/// may.
-fn keep_parents(runs: &[Candidate], decisions: &mut [RetentionDecision]) {
-    let a_node_restores = a_node_restores(runs);
-    let is_restored = |at: &usize| a_node_restores || !runs[*at].standing.is_sealed();
-    let is_kept = |at: &usize| matches!(decisions[*at], Keep(_));
-    let mut left: Vec<usize> = (0..runs.len()).filter(is_kept).filter(is_restored).collect();
-    while let Some(at) = left.pop() {
-        if let Some(run_id) = runs[at].run_id
-            && let Some(parent) = continues_from(at, runs)
-            && let Reclaim(_) = decisions[parent]
-        {
-            decisions[parent] = Keep(KeepReason::NeededBy { run_id });
-            if is_restored(&parent) {
-                left.push(parent);
+/// Which runs are needed to restore others: the parent, its parent and so on, up to a run with a
+/// snapshot or without a parent.
+struct Parents<'a> {
+    runs: &'a [Candidate],
+    places: BTreeMap<RunId, usize>,
+    /// Where no node restores, only the parents of runs that nobody can read yet are needed: such a
+    /// run's node may restore.
+    a_node_restores: bool,
+}
+
+impl<'a> Parents<'a> {
+    fn of(runs: &'a [Candidate]) -> Self {
+        let mut places = BTreeMap::new();
+        for (at, run) in runs.iter().enumerate() {
+            if let Some(run_id) = run.run_id {
+                places.entry(run_id).or_insert(at);
+            }
+        }
+        Self { runs, places, a_node_restores: a_node_restores(runs) }
+    }
+
+    /// Keeps the parents of all kept runs.
+    fn keep_all(&self, decisions: &mut [RetentionDecision]) {
+        for at in (0..self.runs.len()).rev() {
+            if let Keep(_) = decisions[at] {
+                self.keep_for(at, decisions);
             }
         }
     }
-}
 
-/// The run that is needed to restore `at`.
-fn continues_from(at: usize, runs: &[Candidate]) -> Option<usize> {
-    let parent = match &runs[at].standing {
-        Standing::Sealed { facts, anchored, .. } => {
-            let is_restored = facts.status != RunStatus::Quarantined && !anchored;
-            facts.parent_run_id.filter(|_| is_restored)
+    /// Keeps what is needed to restore `at`. Returns what would have gone otherwise.
+    fn keep_for(&self, mut at: usize, decisions: &mut [RetentionDecision]) -> Vec<usize> {
+        let mut kept = Vec::new();
+        while (self.a_node_restores || !self.runs[at].standing.is_sealed())
+            && let Some(run_id) = self.runs[at].run_id
+            && let Some(parent) = self.parent(at)
+            && let Reclaim(_) = decisions[parent]
+        {
+            decisions[parent] = Keep(KeepReason::NeededBy { run_id });
+            kept.push(parent);
+            at = parent;
         }
-        // An open run does not name its parent. Its start chose the head of that time.
-        Standing::NotSealed | Standing::Unreadable { .. } => lineage::head(&sealed(&runs[..at])),
-    };
-    let parent = parent?;
-    runs.iter().position(|run| run.run_id == Some(parent))
+        kept
+    }
+
+    /// The run that is needed to restore `at`.
+    fn parent(&self, at: usize) -> Option<usize> {
+        let parent = match &self.runs[at].standing {
+            Standing::Sealed { facts, anchored, .. } => {
+                let is_restored = facts.status != RunStatus::Quarantined && !anchored;
+                facts.parent_run_id.filter(|_| is_restored)
+            }
+            // An open run does not name its parent. Its start chose the head of that time.
+            Standing::NotSealed | Standing::Unreadable { .. } => {
+                lineage::head(&sealed(&self.runs[..at]))
+            }
+        };
+        self.places.get(&parent?).copied()
+    }
 }
 
 /// True if a node of this instance restores its state, by any run, sound or not.
