@@ -75,8 +75,8 @@ weaken 'writer: a commit that fails does not halt' 'history --seeds 200' engine/
     '/fn halt_for_append/,/^    \}/ s/self\.shared\.halt\.set\(/let _ = (/'
 weaken 'retention: what a run that stays is restored from goes' 'history --seeds 1000' runs/retention_rule.rs \
     's/^    parents\.keep_all\(\&mut decisions\);/    let _ = Parents::keep_all;/'
-weaken 'retention: by size and age the head goes' 'history --seeds 1000' runs/retention_rule.rs \
-    's/^    keep_head\(runs, \&mut decisions\);/    let _ = keep_head;/'
+weaken 'retention: by size and age the head goes, which is the newest run' 'history --seeds 1000' runs/retention_rule.rs \
+    's/^    keep_(head|newest)\(runs, \&mut decisions\);/    let _ = keep_\1;/'
 weaken 'runs: a run that ended is not continued' 'history --seeds 200' runs/lineage.rs \
     's/RunStatus::Ended \| RunStatus::CrashedRecovered/RunStatus::CrashedRecovered/'
 weaken 'runs: a run does not name its parent' 'history --seeds 200' session/run_session.rs \

@@ -28,7 +28,7 @@ use crate::store::{
 /// The newest sound run before it is kept instead: its start chose that one, unless it was told
 /// another (`replay_from_run_id`).
 ///
-/// Whatever is removed, the next start continues the same run.
+/// Whatever is removed, the next start continues the same run. The newest sealed run stays too.
 ///
 /// Only sealed runs that can be read are ever removed. Without a restore point, none is by
 /// [`Bounded`](RetentionMode::Bounded) and [`SnapshotAnchored`](RetentionMode::SnapshotAnchored).

@@ -7,7 +7,8 @@
 //!   (`lineage.rs`). A run that cannot be read yet may turn out to be newer than all others, or the
 //!   parent of a sealed run. The runs that it would lead to stay as well;
 //! - **a quarantined run that would be the head**: because of it a start refuses to go on from an
-//!   older state.
+//!   older state;
+//! - **the newest sealed run**, also if its node replayed another run.
 //!
 //! So no removal changes which run the next boot continues, or whether it may. That holds whatever
 //! the unreadable runs turn out to be, and wherever a removal is interrupted.
@@ -79,6 +80,7 @@ pub(super) fn decide(
 ) -> Vec<RetentionDecision> {
     let mut decisions = by_mode(mode, now, runs);
     keep_head(runs, &mut decisions);
+    keep_newest(runs, &mut decisions);
     let parents = Parents::of(runs);
     parents.keep_all(&mut decisions);
     if let RetentionMode::MaxBytes { keep_bytes } = mode {
@@ -189,6 +191,15 @@ fn keep_head(runs: &[Candidate], decisions: &mut [RetentionDecision]) {
         if stays && matches!(decision, Reclaim(_)) {
             *decision = Keep(KeepReason::Continuable);
         }
+    }
+}
+
+/// Keeps the newest sealed run. It is the head, unless it is a replay or quarantined.
+fn keep_newest(runs: &[Candidate], decisions: &mut [RetentionDecision]) {
+    if let Some(newest) = runs.iter().rposition(|run| run.standing.is_sealed())
+        && let Reclaim(_) = decisions[newest]
+    {
+        decisions[newest] = Keep(KeepReason::Newest);
     }
 }
 

@@ -326,6 +326,33 @@ fn without_a_snapshot_all_runs_of_a_node_that_restores_stay() {
     }
 }
 
+/// The head is older: nobody continues a replay, or a run that is quarantined and was continued.
+#[test]
+fn the_newest_run_stays_by_age_and_size() {
+    let old = || Reclaim(ReclaimReason::TooOld { keep_for_s: 1 });
+    let over = || Reclaim(ReclaimReason::OverBytes { keep_bytes: 0 });
+    for (mode, gone) in [(age(1), old()), (RetentionMode::MaxBytes { keep_bytes: 0 }, over())] {
+        for newest in [replay(Ended, false, Some(0)), sealed(Quarantined, false, None)] {
+            let runs = [plain(), sealed(Ended, false, Some(3)), Standing::NotSealed, newest];
+            let head = Keep(KeepReason::Continuable);
+            let decisions = decisions(mode, runs);
+            assert_eq!(decisions[..2], [gone.clone(), head]);
+            assert_eq!(decisions[3], NEWEST);
+        }
+    }
+}
+
+/// Only tampering names parents in a circle. Restoring from it is refused.
+#[test]
+fn by_size_a_circle_of_parents_ends() {
+    let mode = RetentionMode::MaxBytes { keep_bytes: 4 * BYTES };
+    let fits = Keep(KeepReason::Fits { keep_bytes: 4 * BYTES });
+    let child = |n| sealed(Ended, false, Some(n));
+    let runs = [anchored(), child(2), child(1), anchored(), anchored()];
+    let over = Reclaim(ReclaimReason::OverBytes { keep_bytes: 4 * BYTES });
+    assert_eq!(decisions(mode, runs), [over, needed_by(2), fits.clone(), fits, POINT]);
+}
+
 /// The only snapshot is in a run that is not to be trusted: the state may be in the runs before.
 #[test]
 fn a_lost_restore_point_keeps_all_runs_by_age_and_size() {
@@ -440,6 +467,7 @@ proptest! {
             if reclaimed(n) {
                 prop_assert!(runs[n].facts().is_some());
                 prop_assert!(point != Some(n));
+                prop_assert!(newer_sealed > 0, "the newest stays");
                 match mode {
                     RetentionMode::Bounded { keep_last } => {
                         prop_assert!(point.is_some() && newer_sealed >= keep_last);
