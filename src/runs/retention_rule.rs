@@ -36,7 +36,11 @@ pub(super) struct Candidate {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Standing {
-    NotSealed,
+    NotSealed {
+        /// If it has a snapshot, or its node restored when it started. False for a run that is
+        /// being recorded: nobody else can read it.
+        has_state: bool,
+    },
     Unreadable {
         error: String,
     },
@@ -58,12 +62,12 @@ impl Standing {
     pub(super) fn facts(&self) -> Option<&RunFacts> {
         match self {
             Self::Sealed { facts, .. } => Some(facts),
-            Self::NotSealed | Self::Unreadable { .. } => None,
+            Self::NotSealed { .. } | Self::Unreadable { .. } => None,
         }
     }
 
-    fn has_state(&self) -> bool {
-        matches!(self, Self::Sealed { has_state: true, .. })
+    pub(super) fn has_state(&self) -> bool {
+        matches!(self, Self::Sealed { has_state: true, .. } | Self::NotSealed { has_state: true })
     }
 
     /// True if state can be restored from this run alone.
@@ -99,7 +103,7 @@ fn by_mode(mode: RetentionMode, now: UnixNanos, runs: &[Candidate]) -> Vec<Reten
     let decide = |(at, run): (usize, &Candidate)| {
         newer_sealed -= usize::from(run.standing.is_sealed());
         let ended_at = match &run.standing {
-            Standing::NotSealed => return Keep(KeepReason::NotSealed),
+            Standing::NotSealed { .. } => return Keep(KeepReason::NotSealed),
             Standing::Unreadable { error } => {
                 return Keep(KeepReason::Unreadable { error: error.clone() });
             }
@@ -256,7 +260,7 @@ impl<'a> Parents<'a> {
                 facts.parent_run_id.filter(|_| is_restored)
             }
             // An open run does not name its parent. Its start chose the head of that time.
-            Standing::NotSealed | Standing::Unreadable { .. } => {
+            Standing::NotSealed { .. } | Standing::Unreadable { .. } => {
                 lineage::head(&sealed(&self.runs[..at]))
             }
         };
