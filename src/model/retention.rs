@@ -28,7 +28,7 @@ pub enum RetentionMode {
     /// The newest runs, as many as fit. Also removes runs of an instance without any snapshot. What
     /// has to stay may take more: see [`kept_bytes`](crate::runs::RetentionPlan::kept_bytes).
     MaxBytes {
-        /// How many bytes run files and sidecars may take. Any number.
+        /// How many bytes run files, sidecars and logs may take. Any number.
         keep_bytes: u64,
     },
 }

@@ -12,8 +12,8 @@ use crate::engine::{ConfigError, check_range};
 use crate::model::{InstanceId, RetentionMode, RunId, RunManifest, UnixNanos, error_chain};
 use crate::read::{ReadError, ts_publish_of};
 use crate::store::{
-    BackendFault, FileError, OpenSealedError, ReadFault, RunReader, check_held, guarded, open_file,
-    sidecar_path,
+    BackendFault, FileError, OpenSealedError, ReadFault, RunReader, check_held, guarded, log_path,
+    open_file, sidecar_path,
 };
 
 /// Which of an instance's runs are kept, and which may be removed. Making a plan changes nothing.
@@ -56,7 +56,7 @@ pub struct PlannedRun {
     pub path: PathBuf,
     /// The run that the file is named after; `None` if its name is no run id.
     pub run_id: Option<RunId>,
-    /// Bytes of the run file and its sidecar.
+    /// Bytes of the run file, its sidecar and its log.
     pub bytes: u64,
     /// If it is kept or may be removed, and why.
     pub decision: RetentionDecision,
@@ -196,7 +196,7 @@ impl RetentionPlan {
         })?;
         let look = |(run_id, path): &(Option<RunId>, PathBuf)| {
             let (standing, sealed) = standing(path, instance_id, *run_id);
-            let bytes = bytes_of(path).saturating_add(bytes_of(&sidecar_path(path)));
+            let bytes = bytes_with_companions(path);
             (Candidate { run_id: *run_id, bytes, standing }, sealed)
         };
         let (mut candidates, sealed): (Vec<Candidate>, Vec<_>) = files.iter().map(look).unzip();
@@ -235,7 +235,7 @@ impl RetentionPlan {
         self.runs.iter().filter(|run| matches!(run.decision, RetentionDecision::Reclaim(_)))
     }
 
-    /// The bytes of all runs that stay, with their sidecars.
+    /// The bytes of all runs that stay, with their sidecars and logs.
     pub fn kept_bytes(&self) -> u64 {
         let kept =
             self.runs.iter().filter(|run| matches!(run.decision, RetentionDecision::Keep(_)));
@@ -301,6 +301,12 @@ fn last_publish(run: &dyn RunReader, seq: u64) -> Result<Option<UnixNanos>, Read
         ReadError::Store(fault) => fault,
         damage => BackendFault::corrupted(error_chain(&damage)).into(),
     })
+}
+
+/// Of a run file, its sidecar and its log. A sealed run has a log only if one was left over.
+fn bytes_with_companions(run: &Path) -> u64 {
+    let files = [run.to_owned(), sidecar_path(run), log_path(run)];
+    files.iter().fold(0, |sum, file| sum.saturating_add(bytes_of(file)))
 }
 
 fn bytes_of(file: &Path) -> u64 {

@@ -29,7 +29,7 @@ use RetentionDecision::{Keep, Reclaim};
 pub(super) struct Candidate {
     /// `None` for a file whose name is no run id. It is never sealed.
     pub(super) run_id: Option<RunId>,
-    /// Of the run file and its sidecar.
+    /// Of the run file, its sidecar and its log.
     pub(super) bytes: u64,
     pub(super) standing: Standing,
 }

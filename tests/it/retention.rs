@@ -378,9 +378,10 @@ fn unsealed_and_unreadable_runs_take_bytes_and_stay() {
     let runs = recordings(4);
     let recording = runs.open(4);
     runs.add_sidecar(4);
+    fs::write(runs.path(4).with_extension("log"), [0; 9_000]).unwrap();
     fs::write(runs.path(5), [0; 5_000]).unwrap();
     let bytes = |n: u32| fs::metadata(runs.path(n)).unwrap().len() + 7;
-    let (needed, fits) = (bytes(3) + bytes(4) + 5_000, bytes(2));
+    let (needed, fits) = (bytes(3) + bytes(4) + 9_000 + 5_000, bytes(2));
     let left = |keep_bytes| {
         let plan = runs.plan(RetentionMode::MaxBytes { keep_bytes });
         let kept =
