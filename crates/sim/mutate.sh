@@ -74,9 +74,13 @@ weaken 'writer: a commit that fails is durable' 'history --seeds 200' engine/wri
 weaken 'writer: a commit that fails does not halt' 'history --seeds 200' engine/writer/mod.rs \
     '/fn halt_for_append/,/^    \}/ s/self\.shared\.halt\.set\(/let _ = (/'
 weaken 'retention: what a run that stays is restored from goes' 'history --seeds 1000' runs/retention_rule.rs \
-    's/^    keep_parents\(runs, \&mut decisions\);/    let _ = keep_parents;/'
-weaken 'retention: by size and age the head goes' 'history --seeds 1000' runs/retention_rule.rs \
-    's/^    keep_head\(runs, \&mut decisions\);/    let _ = keep_head;/'
+    's/^    parents\.keep_all\(\&mut decisions\);/    let _ = Parents::keep_all;/'
+weaken 'retention: by size and age the head goes, which is the newest run' 'history --seeds 1000' runs/retention_rule.rs \
+    's/^    keep_(head|newest)\(runs, \&mut decisions\);/    let _ = keep_\1;/'
+weaken 'retention: by size and age runs go before the first snapshot' 'history --seeds 2000' runs/retention_rule.rs \
+    's/let needs_all = .*/let needs_all = false;/; s/^    runs\.iter\(\)\.any\(\|run\| run\.standing\.has_state\(\)\)/    runs.iter().any(|run| run.standing.is_restore_point())/'
+weaken 'retention: by size more stays than fits' 'history --seeds 200' runs/retention_rule.rs \
+    's/if taken > keep_bytes \{/if taken > keep_bytes.saturating_mul(2) {/'
 weaken 'runs: a run that ended is not continued' 'history --seeds 200' runs/lineage.rs \
     's/RunStatus::Ended \| RunStatus::CrashedRecovered/RunStatus::CrashedRecovered/'
 weaken 'runs: a run does not name its parent' 'history --seeds 200' session/run_session.rs \

@@ -17,13 +17,18 @@ pub enum RetentionMode {
     /// What is needed to restore from the newest known-good snapshot.
     SnapshotAnchored,
     /// The runs that ended not long ago. Also removes runs of an instance without any snapshot.
+    ///
+    /// A run ends when its last entry is published, by its node's clock, but not before it starts.
+    /// So runs of a backtest are as old as the time that they simulate, and runs that a clock which
+    /// ran ahead has dated into the future stay.
     MaxAge {
         /// For how long, in seconds. 1 to 3 153 600 000 (a hundred years).
         keep_for_s: u64,
     },
-    /// The newest runs, as many as fit. Also removes runs of an instance without any snapshot.
+    /// The newest runs, as many as fit. Also removes runs of an instance without any snapshot. What
+    /// has to stay may take more: see [`kept_bytes`](crate::runs::RetentionPlan::kept_bytes).
     MaxBytes {
-        /// How many bytes run files and sidecars may take. Any number.
+        /// How many bytes run files, sidecars and logs may take. Any number.
         keep_bytes: u64,
     },
 }

@@ -12,7 +12,8 @@ use crate::engine::{ConfigError, check_range};
 use crate::model::{InstanceId, RetentionMode, RunId, RunManifest, UnixNanos, error_chain};
 use crate::read::{ReadError, ts_publish_of};
 use crate::store::{
-    BackendFault, FileError, OpenSealedError, ReadFault, RunReader, check_held, sidecar_path,
+    BackendFault, FileError, OpenSealedError, ReadFault, RunReader, check_held, guarded, log_path,
+    open_file, sidecar_path,
 };
 
 /// Which of an instance's runs are kept, and which may be removed. Making a plan changes nothing.
@@ -28,15 +29,17 @@ use crate::store::{
 /// The newest sound run before it is kept instead: its start chose that one, unless it was told
 /// another (`replay_from_run_id`).
 ///
-/// Whatever is removed, the next start continues the same run.
+/// Whatever is removed, the next start continues the same run. The newest sealed run stays too.
 ///
 /// Only sealed runs that can be read are ever removed. Without a restore point, none is by
 /// [`Bounded`](RetentionMode::Bounded) and [`SnapshotAnchored`](RetentionMode::SnapshotAnchored).
 ///
 /// [`MaxAge`](RetentionMode::MaxAge) and [`MaxBytes`](RetentionMode::MaxBytes) also remove runs of
-/// an instance where no node restores, as of NDJSON recordings, and keep no parents there: no run
-/// has a snapshot, nor was recorded by a node that restored at its start (the feature flag
-/// `restores`).
+/// an instance where no node restores, as of NDJSON recordings, and keep no parents there. No node
+/// restores if no run has a snapshot, nor was recorded by a node that restored at its start (the
+/// feature flag `restores`). A run that a crash left behind counts as well; one that is being
+/// recorded cannot be asked. A node that restores for the first time after such a removal is
+/// refused: [`RestoreParentError::Open`](super::RestoreParentError::Open) names the missing run.
 #[derive(Debug)]
 pub struct RetentionPlan {
     base_dir: PathBuf,
@@ -53,7 +56,7 @@ pub struct PlannedRun {
     pub path: PathBuf,
     /// The run that the file is named after; `None` if its name is no run id.
     pub run_id: Option<RunId>,
-    /// Bytes of the run file and its sidecar.
+    /// Bytes of the run file, its sidecar and its log.
     pub bytes: u64,
     /// If it is kept or may be removed, and why.
     pub decision: RetentionDecision,
@@ -169,7 +172,8 @@ impl SealedFacts {
 
 impl RetentionPlan {
     /// Looks at all runs of an instance and plans what `mode` keeps now, by the system's clock.
-    /// Reads manifest, anchor and last frame of each run.
+    /// Reads manifest, anchor and last frame of each run. By age and by bytes, where no sealed run
+    /// has state, also reads all of each run that a crash left behind.
     pub fn new(
         base_dir: &Path,
         instance_id: &InstanceId,
@@ -192,10 +196,13 @@ impl RetentionPlan {
         })?;
         let look = |(run_id, path): &(Option<RunId>, PathBuf)| {
             let (standing, sealed) = standing(path, instance_id, *run_id);
-            let bytes = bytes_of(path) + bytes_of(&sidecar_path(path));
+            let bytes = bytes_with_companions(path);
             (Candidate { run_id: *run_id, bytes, standing }, sealed)
         };
-        let (candidates, sealed): (Vec<Candidate>, Vec<_>) = files.iter().map(look).unzip();
+        let (mut candidates, sealed): (Vec<Candidate>, Vec<_>) = files.iter().map(look).unzip();
+        if matches!(mode, RetentionMode::MaxAge { .. } | RetentionMode::MaxBytes { .. }) {
+            ask_left_runs(&files, &mut candidates);
+        }
         let mut runs = Vec::with_capacity(files.len());
         let decisions = decide(mode, now, &candidates);
         let rest = sealed.into_iter().zip(candidates).zip(decisions);
@@ -228,11 +235,11 @@ impl RetentionPlan {
         self.runs.iter().filter(|run| matches!(run.decision, RetentionDecision::Reclaim(_)))
     }
 
-    /// The bytes of all runs that stay, with their sidecars.
+    /// The bytes of all runs that stay, with their sidecars and logs.
     pub fn kept_bytes(&self) -> u64 {
         let kept =
             self.runs.iter().filter(|run| matches!(run.decision, RetentionDecision::Keep(_)));
-        kept.map(|run| run.bytes).sum()
+        kept.fold(0, |sum, run| sum.saturating_add(run.bytes))
     }
 
     /// The newest known-good run.
@@ -254,9 +261,38 @@ fn standing(
             Ok(()) => (facts.standing(), Some(facts)),
             Err(foreign) => unreadable(error_chain(&foreign)),
         },
-        Err(OpenSealedError::File(FileError::NotSealed { .. })) => (Standing::NotSealed, None),
+        Err(OpenSealedError::File(FileError::NotSealed { .. })) => {
+            (Standing::NotSealed { has_state: false }, None)
+        }
         Err(error) => unreadable(error_chain(&error)),
     }
+}
+
+/// Where no sealed run says that a node restores, asks those that a crash left behind. This reads
+/// such a file as a whole.
+fn ask_left_runs(files: &[(Option<RunId>, PathBuf)], candidates: &mut [Candidate]) {
+    if candidates.iter().any(|run| run.standing.has_state()) {
+        return;
+    }
+    for ((_, path), run) in files.iter().zip(candidates) {
+        if let Standing::NotSealed { has_state } = &mut run.standing {
+            *has_state = left_run_has_state(path);
+        }
+    }
+}
+
+/// True if an unsealed run has a snapshot or its node restored, and also if its file is too damaged
+/// to say. False if it is being recorded: then nobody else can read it.
+fn left_run_has_state(path: &Path) -> bool {
+    let look = || match open_file(path) {
+        Ok(run) => match (run.anchor(), run.manifest()) {
+            (Ok(None), Ok(manifest)) => manifest.restores(),
+            _ => true,
+        },
+        Err(OpenSealedError::File(FileError::InUse { .. })) => false,
+        Err(_) => true,
+    };
+    guarded(look).unwrap_or(true)
 }
 
 /// When the entry `seq` was published; `None` for a run without entries.
@@ -265,6 +301,12 @@ fn last_publish(run: &dyn RunReader, seq: u64) -> Result<Option<UnixNanos>, Read
         ReadError::Store(fault) => fault,
         damage => BackendFault::corrupted(error_chain(&damage)).into(),
     })
+}
+
+/// Of a run file, its sidecar and its log. A sealed run has a log only if one was left over.
+fn bytes_with_companions(run: &Path) -> u64 {
+    let files = [run.to_owned(), sidecar_path(run), log_path(run)];
+    files.iter().fold(0, |sum, file| sum.saturating_add(bytes_of(file)))
 }
 
 fn bytes_of(file: &Path) -> u64 {

@@ -7,7 +7,8 @@
 //!   (`lineage.rs`). A run that cannot be read yet may turn out to be newer than all others, or the
 //!   parent of a sealed run. The runs that it would lead to stay as well;
 //! - **a quarantined run that would be the head**: because of it a start refuses to go on from an
-//!   older state.
+//!   older state;
+//! - **the newest sealed run**, also if its node replayed another run.
 //!
 //! So no removal changes which run the next boot continues, or whether it may. That holds whatever
 //! the unreadable runs turn out to be, and wherever a removal is interrupted.
@@ -15,6 +16,8 @@
 //! **Without a restore point**, two modes remove nothing. Two go by age and by size alone where no
 //! node restores, and do not keep parents there: no run has a snapshot, or was recorded by a node
 //! that restored when it started.
+
+use std::collections::BTreeMap;
 
 use super::lineage::{self, RunFacts};
 use super::retention_decision::{KeepReason, ReclaimReason, RetentionDecision};
@@ -26,14 +29,18 @@ use RetentionDecision::{Keep, Reclaim};
 pub(super) struct Candidate {
     /// `None` for a file whose name is no run id. It is never sealed.
     pub(super) run_id: Option<RunId>,
-    /// Of the run file and its sidecar.
+    /// Of the run file, its sidecar and its log.
     pub(super) bytes: u64,
     pub(super) standing: Standing,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Standing {
-    NotSealed,
+    NotSealed {
+        /// If it has a snapshot, or its node restored when it started. False for a run that is
+        /// being recorded: nobody else can read it.
+        has_state: bool,
+    },
     Unreadable {
         error: String,
     },
@@ -55,12 +62,12 @@ impl Standing {
     pub(super) fn facts(&self) -> Option<&RunFacts> {
         match self {
             Self::Sealed { facts, .. } => Some(facts),
-            Self::NotSealed | Self::Unreadable { .. } => None,
+            Self::NotSealed { .. } | Self::Unreadable { .. } => None,
         }
     }
 
-    fn has_state(&self) -> bool {
-        matches!(self, Self::Sealed { has_state: true, .. })
+    pub(super) fn has_state(&self) -> bool {
+        matches!(self, Self::Sealed { has_state: true, .. } | Self::NotSealed { has_state: true })
     }
 
     /// True if state can be restored from this run alone.
@@ -77,9 +84,11 @@ pub(super) fn decide(
 ) -> Vec<RetentionDecision> {
     let mut decisions = by_mode(mode, now, runs);
     keep_head(runs, &mut decisions);
-    keep_parents(runs, &mut decisions);
+    keep_newest(runs, &mut decisions);
+    let parents = Parents::of(runs);
+    parents.keep_all(&mut decisions);
     if let RetentionMode::MaxBytes { keep_bytes } = mode {
-        keep_what_fits(keep_bytes, runs, &mut decisions);
+        keep_what_fits(keep_bytes, &parents, &mut decisions);
     }
     decisions
 }
@@ -94,7 +103,7 @@ fn by_mode(mode: RetentionMode, now: UnixNanos, runs: &[Candidate]) -> Vec<Reten
     let decide = |(at, run): (usize, &Candidate)| {
         newer_sealed -= usize::from(run.standing.is_sealed());
         let ended_at = match &run.standing {
-            Standing::NotSealed => return Keep(KeepReason::NotSealed),
+            Standing::NotSealed { .. } => return Keep(KeepReason::NotSealed),
             Standing::Unreadable { error } => {
                 return Keep(KeepReason::Unreadable { error: error.clone() });
             }
@@ -141,18 +150,23 @@ fn by_age(ended_at: UnixNanos, now: UnixNanos, keep_for_s: u64) -> RetentionDeci
 }
 
 /// Keeps the newest runs, each with its parents, until one does not fit beside what is kept anyway.
-fn keep_what_fits(keep_bytes: u64, runs: &[Candidate], decisions: &mut [RetentionDecision]) {
+fn keep_what_fits(keep_bytes: u64, parents: &Parents<'_>, decisions: &mut [RetentionDecision]) {
+    let runs = parents.runs;
+    let mut taken = kept_bytes(runs, decisions);
     for at in (0..runs.len()).rev() {
         if let Keep(_) = decisions[at] {
             continue;
         }
-        let mut with_it = decisions.to_vec();
-        with_it[at] = Keep(KeepReason::Fits { keep_bytes });
-        keep_parents(runs, &mut with_it);
-        if kept_bytes(runs, &with_it) > keep_bytes {
+        decisions[at] = Keep(KeepReason::Fits { keep_bytes });
+        let mut with_it = parents.keep_for(at, decisions);
+        with_it.push(at);
+        taken = with_it.iter().fold(taken, |sum, at| sum.saturating_add(runs[*at].bytes));
+        if taken > keep_bytes {
+            for at in with_it {
+                decisions[at] = Reclaim(ReclaimReason::OverBytes { keep_bytes });
+            }
             return;
         }
-        decisions.clone_from_slice(&with_it);
     }
 }
 
@@ -184,39 +198,74 @@ fn keep_head(runs: &[Candidate], decisions: &mut [RetentionDecision]) {
     }
 }
 
-/// Keeps the parents of kept runs: the parent, its parent and so on, up to a run with a snapshot or
-/// without a parent. Where no node restores, only those of runs that nobody can read yet: theirs
-/// may.
-fn keep_parents(runs: &[Candidate], decisions: &mut [RetentionDecision]) {
-    let a_node_restores = a_node_restores(runs);
-    let is_restored = |at: &usize| a_node_restores || !runs[*at].standing.is_sealed();
-    let is_kept = |at: &usize| matches!(decisions[*at], Keep(_));
-    let mut left: Vec<usize> = (0..runs.len()).filter(is_kept).filter(is_restored).collect();
-    while let Some(at) = left.pop() {
-        if let Some(run_id) = runs[at].run_id
-            && let Some(parent) = continues_from(at, runs)
-            && let Reclaim(_) = decisions[parent]
-        {
-            decisions[parent] = Keep(KeepReason::NeededBy { run_id });
-            if is_restored(&parent) {
-                left.push(parent);
-            }
-        }
+/// Keeps the newest sealed run. It is the head, unless it is a replay or quarantined.
+fn keep_newest(runs: &[Candidate], decisions: &mut [RetentionDecision]) {
+    if let Some(newest) = runs.iter().rposition(|run| run.standing.is_sealed())
+        && let Reclaim(_) = decisions[newest]
+    {
+        decisions[newest] = Keep(KeepReason::Newest);
     }
 }
 
-/// The run that is needed to restore `at`.
-fn continues_from(at: usize, runs: &[Candidate]) -> Option<usize> {
-    let parent = match &runs[at].standing {
-        Standing::Sealed { facts, anchored, .. } => {
-            let is_restored = facts.status != RunStatus::Quarantined && !anchored;
-            facts.parent_run_id.filter(|_| is_restored)
+/// Which runs are needed to restore others: the parent, its parent and so on, up to a run with a
+/// snapshot or without a parent.
+struct Parents<'a> {
+    runs: &'a [Candidate],
+    places: BTreeMap<RunId, usize>,
+    /// Where no node restores, only the parents of runs that nobody can read yet are needed: such a
+    /// run's node may restore.
+    a_node_restores: bool,
+}
+
+impl<'a> Parents<'a> {
+    fn of(runs: &'a [Candidate]) -> Self {
+        let mut places = BTreeMap::new();
+        for (at, run) in runs.iter().enumerate() {
+            if let Some(run_id) = run.run_id {
+                places.entry(run_id).or_insert(at);
+            }
         }
-        // An open run does not name its parent. Its start chose the head of that time.
-        Standing::NotSealed | Standing::Unreadable { .. } => lineage::head(&sealed(&runs[..at])),
-    };
-    let parent = parent?;
-    runs.iter().position(|run| run.run_id == Some(parent))
+        Self { runs, places, a_node_restores: a_node_restores(runs) }
+    }
+
+    /// Keeps the parents of all kept runs.
+    fn keep_all(&self, decisions: &mut [RetentionDecision]) {
+        for at in (0..self.runs.len()).rev() {
+            if let Keep(_) = decisions[at] {
+                self.keep_for(at, decisions);
+            }
+        }
+    }
+
+    /// Keeps what is needed to restore `at`. Returns what would have gone otherwise.
+    fn keep_for(&self, mut at: usize, decisions: &mut [RetentionDecision]) -> Vec<usize> {
+        let mut kept = Vec::new();
+        while (self.a_node_restores || !self.runs[at].standing.is_sealed())
+            && let Some(run_id) = self.runs[at].run_id
+            && let Some(parent) = self.parent(at)
+            && let Reclaim(_) = decisions[parent]
+        {
+            decisions[parent] = Keep(KeepReason::NeededBy { run_id });
+            kept.push(parent);
+            at = parent;
+        }
+        kept
+    }
+
+    /// The run that is needed to restore `at`.
+    fn parent(&self, at: usize) -> Option<usize> {
+        let parent = match &self.runs[at].standing {
+            Standing::Sealed { facts, anchored, .. } => {
+                let is_restored = facts.status != RunStatus::Quarantined && !anchored;
+                facts.parent_run_id.filter(|_| is_restored)
+            }
+            // An open run does not name its parent. Its start chose the head of that time.
+            Standing::NotSealed { .. } | Standing::Unreadable { .. } => {
+                lineage::head(&sealed(&self.runs[..at]))
+            }
+        };
+        self.places.get(&parent?).copied()
+    }
 }
 
 /// True if a node of this instance restores its state, by any run, sound or not.

@@ -72,6 +72,8 @@ fn decisions(
 
 const BYTES: u64 = 100;
 
+const NOT_SEALED: Standing = Standing::NotSealed { has_state: false };
+
 const BOUNDED_1: RetentionMode = RetentionMode::Bounded { keep_last: 1 };
 const BOUNDED_2: RetentionMode = RetentionMode::Bounded { keep_last: 2 };
 const SNAPSHOT: RetentionMode = RetentionMode::SnapshotAnchored;
@@ -114,7 +116,7 @@ fn bounded_keeps_newest_and_restore_point() {
 
 #[test]
 fn bounded_counts_sealed_runs_only() {
-    let runs = [plain(), plain(), anchored(), Standing::NotSealed, unreadable()];
+    let runs = [plain(), plain(), anchored(), NOT_SEALED, unreadable()];
     let (not_sealed, torn) = (Keep(KeepReason::NotSealed), "torn".to_owned());
     let torn = Keep(KeepReason::Unreadable { error: torn });
     assert_eq!(decisions(BOUNDED_2, runs), [NOT_NEWEST, NEWEST, POINT, not_sealed, torn]);
@@ -128,7 +130,7 @@ fn snapshot_keeps_the_restore_point_and_newer() {
 
 #[test]
 fn without_a_restore_point_all_runs_stay() {
-    for nearly in [plain(), sealed(Quarantined, true, None), Standing::NotSealed, unreadable()] {
+    for nearly in [plain(), sealed(Quarantined, true, None), NOT_SEALED, unreadable()] {
         for mode in [BOUNDED_2, SNAPSHOT] {
             let runs = [plain(), plain(), plain(), nearly.clone()];
             let kept = vec![Keep(KeepReason::NoRestorePoint); 3];
@@ -174,7 +176,7 @@ fn a_missing_or_newer_parent_is_ignored() {
 /// An open run does not name its parent. It continues the head of that time.
 #[test]
 fn the_head_before_an_open_run_stays() {
-    for open in [Standing::NotSealed, unreadable()] {
+    for open in [NOT_SEALED, unreadable()] {
         let bad = sealed(Quarantined, false, None);
         let runs = [plain(), plain(), bad, open, anchored()];
         let decisions = decisions(SNAPSHOT, runs);
@@ -326,6 +328,45 @@ fn without_a_snapshot_all_runs_of_a_node_that_restores_stay() {
     }
 }
 
+/// A run that a crash left behind is restored with all that it continues.
+#[test]
+fn all_runs_stay_for_a_left_run_of_a_node_that_restores() {
+    for mode in [age(1), RetentionMode::MaxBytes { keep_bytes: 0 }] {
+        let mut runs = recordings(3);
+        runs.push(Standing::NotSealed { has_state: true });
+        let mut expected = vec![Keep(KeepReason::NoRestorePoint); 3];
+        expected.push(Keep(KeepReason::NotSealed));
+        assert_eq!(decisions(mode, runs), expected);
+    }
+}
+
+/// The head is older: nobody continues a replay, or a run that is quarantined and was continued.
+#[test]
+fn the_newest_run_stays_by_age_and_size() {
+    let old = || Reclaim(ReclaimReason::TooOld { keep_for_s: 1 });
+    let over = || Reclaim(ReclaimReason::OverBytes { keep_bytes: 0 });
+    for (mode, gone) in [(age(1), old()), (RetentionMode::MaxBytes { keep_bytes: 0 }, over())] {
+        for newest in [replay(Ended, false, Some(0)), sealed(Quarantined, false, None)] {
+            let runs = [plain(), sealed(Ended, false, Some(3)), NOT_SEALED, newest];
+            let head = Keep(KeepReason::Continuable);
+            let decisions = decisions(mode, runs);
+            assert_eq!(decisions[..2], [gone.clone(), head]);
+            assert_eq!(decisions[3], NEWEST);
+        }
+    }
+}
+
+/// Only tampering names parents in a circle. Restoring from it is refused.
+#[test]
+fn by_size_a_circle_of_parents_ends() {
+    let mode = RetentionMode::MaxBytes { keep_bytes: 4 * BYTES };
+    let fits = Keep(KeepReason::Fits { keep_bytes: 4 * BYTES });
+    let child = |n| sealed(Ended, false, Some(n));
+    let runs = [anchored(), child(2), child(1), anchored(), anchored()];
+    let over = Reclaim(ReclaimReason::OverBytes { keep_bytes: 4 * BYTES });
+    assert_eq!(decisions(mode, runs), [over, needed_by(2), fits.clone(), fits, POINT]);
+}
+
 /// The only snapshot is in a run that is not to be trusted: the state may be in the runs before.
 #[test]
 fn a_lost_restore_point_keeps_all_runs_by_age_and_size() {
@@ -369,8 +410,9 @@ type Run = (Standing, Standing);
 fn any_run() -> impl Strategy<Value = Run> {
     (any_sealed(), 0..10).prop_map(|(truth, seen)| {
         let seen = match seen {
-            0 => Standing::NotSealed,
+            0 => NOT_SEALED,
             1 => unreadable(),
+            2 => Standing::NotSealed { has_state: true },
             _ => truth.clone(),
         };
         (truth, seen)
@@ -434,12 +476,13 @@ proptest! {
         let decisions = decisions(mode, runs.clone());
         let reclaimed = |n: usize| matches!(decisions[n], Reclaim(_));
         let point = (0..runs.len()).rev().find(|&n| runs[n].is_restore_point());
-        let restores = runs.iter().any(|run| matches!(run, Standing::Sealed { has_state: true, .. }));
+        let restores = runs.iter().any(Standing::has_state);
         let mut newer_sealed = 0;
         for n in (0..runs.len()).rev() {
             if reclaimed(n) {
                 prop_assert!(runs[n].facts().is_some());
                 prop_assert!(point != Some(n));
+                prop_assert!(newer_sealed > 0, "the newest stays");
                 match mode {
                     RetentionMode::Bounded { keep_last } => {
                         prop_assert!(point.is_some() && newer_sealed >= keep_last);

@@ -109,6 +109,9 @@ fn an_unknown_name_is_refused_with_the_nearest_one() {
         ("park_us = 1", "unknown setting park_us"),
         ("[retention]\nmode = 'bounded'\nkeep_lasts = 3", "the nearest is keep_last"),
         ("[retention]\nmode = 'full'\nkeep_last = 3", "setting keep_last has no use here"),
+        ("[retention]\nmode = 'max_age'\nkeep_for = 3", "the nearest is keep_for_s"),
+        ("[retention]\nmode = 'max_age'\nkeep_for_s = 3\nkeep_bytes = 3", "keep_bytes has no use"),
+        ("[retention]\nmode = 'max_bytes'\nkeep_bytes = -3", "invalid value"),
         ("[wait]\nkind = 'park'\nspins = 1\nyields = 1\nparks_us = 1", "park_us"),
         ("[wait]\nkind = 'spin'\npark_us = 1", "park_us"),
         ("[data_markers]\nclass = []", "unknown setting class; the nearest is classes"),
@@ -127,6 +130,24 @@ fn every_setting_that_is_written_is_read() {
     let names = written.as_object().expect("named fields").keys();
     assert_eq!(names.count(), 11 + 18, "as many as there are fields");
     assert_eq!(serde_json::from_value::<EventStoreConfig>(written).expect("known"), unusual());
+}
+
+#[test]
+fn every_retention_mode_is_read_as_it_is_written() {
+    for (text, mode) in [
+        ("mode = 'full'", RetentionMode::Full),
+        ("mode = 'bounded'\nkeep_last = 3", RetentionMode::Bounded { keep_last: 3 }),
+        ("mode = 'snapshot_anchored'", RetentionMode::SnapshotAnchored),
+        ("mode = 'max_age'\nkeep_for_s = 86400", RetentionMode::MaxAge { keep_for_s: 86_400 }),
+        ("mode = 'max_bytes'\nkeep_bytes = 0", RetentionMode::MaxBytes { keep_bytes: 0 }),
+    ] {
+        let read = format!("base_dir = 'runs'\n[retention]\n{text}\n");
+        let read: EventStoreConfig = toml::from_str(&read).expect(text);
+        assert_eq!(read.retention, mode);
+        read.validate().expect(text);
+        let written = toml::to_string(&read).expect("it is writable");
+        assert_eq!(toml::from_str::<EventStoreConfig>(&written).expect(text), read);
+    }
 }
 
 #[test]
@@ -162,7 +183,7 @@ type Case = (&'static str, fn(&mut EventStoreConfig));
 
 #[test]
 fn every_limit_is_checked() {
-    let cases: [Case; 27] = [
+    let cases: [Case; 29] = [
         ("base_dir", |c| c.base_dir = "".into()),
         ("run_started_timeout_ms", |c| c.run_started_timeout = Duration::ZERO),
         ("log_bytes", |c| c.log_bytes = 8 << 10),
@@ -171,6 +192,10 @@ fn every_limit_is_checked() {
         ("recovery_memory_bytes", |c| c.recovery_memory_bytes = (16 << 20) - 1),
         ("recovery_memory_bytes", |c| c.recovery_memory_bytes = (64 << 30) + 1),
         ("retention.keep_last", |c| c.retention = RetentionMode::Bounded { keep_last: 0 }),
+        ("retention.keep_for_s", |c| c.retention = RetentionMode::MaxAge { keep_for_s: 0 }),
+        ("retention.keep_for_s", |c| {
+            c.retention = RetentionMode::MaxAge { keep_for_s: 36_500 * 86_400 + 1 };
+        }),
         ("index_kinds", |c| c.index_kinds = vec!["Not a name".to_owned()]),
         ("index_kinds", |c| c.index_kinds = vec!["venue_order_id".to_owned()]),
         ("data_markers.classes", |c| markers(c).classes.clear()),

@@ -5,16 +5,22 @@ use std::path::{Path, PathBuf};
 
 use tapline::internals::run_path;
 use tapline::runs::{
-    KeepReason, PlannedRun, ReclaimReason, RetentionDecision, RetentionError, RetentionPlan,
-    recover_predecessors,
+    KeepReason, PlannedRun, ReclaimReason, RestoreParentError, RetentionDecision, RetentionError,
+    RetentionPlan, recover_predecessors,
+};
+use tapline::session::{
+    Environment, EventStoreConfig, EventStoreLifecycle, KernelEventStore, LifecycleOptions,
+    OpenError,
 };
 use tapline::store::{DiskMode, EventStore};
 use tapline::{
-    ContentHash, RetentionMode, RunId, RunManifest, RunStatus, SnapshotAnchor, UnixNanos,
+    ContentHash, RegisteredComponents, RetentionMode, RunId, RunManifest, RunStatus,
+    SnapshotAnchor, UnixNanos,
 };
 
 use crate::support::files::FileState;
 use crate::support::frames::TS_PUBLISH;
+use crate::support::ledger::{Accounts, Ledger};
 use crate::support::message::messages;
 use crate::support::{FrameMaker, Place, assert_matches, instance, manifest, run_id, tamper};
 
@@ -69,12 +75,17 @@ impl Runs {
     }
 
     /// Run `n` without entries. `change` adjusts its manifest.
-    fn seal_as(&self, n: u32, status: RunStatus, change: impl FnOnce(&mut RunManifest)) {
+    fn open_as(&self, n: u32, change: impl FnOnce(&mut RunManifest)) -> Box<dyn EventStore> {
         let mut manifest = manifest(n);
         change(&mut manifest);
         let mut store = self.0.backend();
         store.open_run(manifest).unwrap();
-        store.seal(status, None).unwrap();
+        store
+    }
+
+    /// The same, sealed.
+    fn seal_as(&self, n: u32, status: RunStatus, change: impl FnOnce(&mut RunManifest)) {
+        self.open_as(n, change).seal(status, None).unwrap();
     }
 
     /// The run that the next boot continues.
@@ -359,6 +370,89 @@ fn without_any_snapshot_runs_go_that_do_not_fit() {
     let plan = runs.plan(RetentionMode::MaxBytes { keep_bytes: 0 });
     assert_eq!((plan.kept_bytes(), apply(&plan).len()), (bytes(3), 0));
     assert_eq!(runs.files(), runs.files_of([3]));
+}
+
+/// What is kept in any case counts, whatever it is.
+#[test]
+fn unsealed_and_unreadable_runs_take_bytes_and_stay() {
+    let runs = recordings(4);
+    let recording = runs.open(4);
+    runs.add_sidecar(4);
+    fs::write(runs.path(4).with_extension("log"), [0; 9_000]).unwrap();
+    fs::write(runs.path(5), [0; 5_000]).unwrap();
+    let bytes = |n: u32| fs::metadata(runs.path(n)).unwrap().len() + 7;
+    let (needed, fits) = (bytes(3) + bytes(4) + 9_000 + 5_000, bytes(2));
+    let left = |keep_bytes| {
+        let plan = runs.plan(RetentionMode::MaxBytes { keep_bytes });
+        let kept =
+            plan.runs().iter().filter(|run| matches!(run.decision, RetentionDecision::Keep(_)));
+        (kept.map(|run| run.run_id.unwrap()).collect::<Vec<_>>(), plan.kept_bytes())
+    };
+    let at_least = [3, 4, 5].map(run_id).to_vec();
+    assert_eq!(left(0), (at_least.clone(), needed), "more than was asked for");
+    assert_eq!(left(needed + fits - 1), (at_least, needed));
+    assert_eq!(left(needed + fits), ([2, 3, 4, 5].map(run_id).to_vec(), needed + fits));
+    drop(recording);
+}
+
+/// Recordings are no state. A node that wants to have one from them, once some are gone, does not
+/// come back with less: it is told which run is missing.
+#[test]
+fn a_node_that_restores_is_refused_by_name_once_its_parents_are_gone() {
+    let runs = recordings(4);
+    let plan = plan_at(&runs, RetentionMode::MaxAge { keep_for_s: 2 }, u64::MAX);
+    assert_eq!(apply(&plan).into_iter().filter(|(_, removed)| removed.is_ok()).count(), 3);
+    let mut lifecycle = EventStoreLifecycle::new(
+        Some(EventStoreConfig::new(runs.0.folder())),
+        LifecycleOptions::default(),
+    );
+    let components = RegisteredComponents::default;
+    let mut ledger = Ledger::default();
+    let refused =
+        lifecycle.restore_and_open(&instance(), components(), &Environment::Live, &mut ledger);
+    assert_matches!(refused, Err(OpenError::Restore(RestoreParentError::Open { run_id: named, .. }))
+        if named == run_id(2));
+    assert_eq!(ledger.accounts, Accounts::default());
+    let left = runs.plan(RetentionMode::Full);
+    let left: Vec<_> = left.runs().iter().map(|run| run.run_id).collect();
+    assert_eq!(left, [Some(run_id(3))], "no run was made");
+
+    // One that does not restore goes on.
+    lifecycle.open(&instance(), components(), &Environment::Live).unwrap();
+    assert_eq!(lifecycle.parent_run_id(), Some(run_id(3)));
+}
+
+/// The first node that restores crashed before its first snapshot. The next start restores what it
+/// did, from the first recording on.
+#[test]
+fn a_left_run_of_a_node_that_restores_keeps_all_recordings() {
+    let runs = recordings(3);
+    let left = runs.open_as(3, |manifest| {
+        manifest.parent_run_id = Some(run_id(2));
+        manifest.feature_flags.push("restores".to_owned());
+    });
+    let mode = RetentionMode::MaxAge { keep_for_s: 1 };
+    let all = [0, 1, 2].map(|_| keep(KeepReason::NoRestorePoint));
+    let decisions = || {
+        let plan = plan_at(&runs, mode, u64::MAX);
+        plan.runs()[..3].iter().map(|run| run.decision.clone()).collect::<Vec<_>>()
+    };
+    let old = || RetentionDecision::Reclaim(ReclaimReason::TooOld { keep_for_s: 1 });
+    let while_recording = decisions();
+    assert_eq!(while_recording[..2], [old(), old()], "nobody else can read its manifest");
+    assert_ne!(while_recording[2], old());
+    // As a crash leaves it: not closed.
+    let as_left = fs::read(runs.path(3)).unwrap();
+    drop(left);
+    assert_eq!(decisions(), all, "closed");
+    fs::write(runs.path(3), as_left).unwrap();
+    let before = FileState::of(&runs.path(3));
+    assert_eq!(decisions(), all);
+    assert!(FileState::of(&runs.path(3)) == before, "a plan changes nothing");
+    // A recorder's run, in its place, keeps none.
+    fs::remove_file(runs.path(3)).unwrap();
+    drop(runs.open_as(3, |manifest| manifest.parent_run_id = Some(run_id(2))));
+    assert_eq!(decisions()[..2], [old(), old()]);
 }
 
 /// A plan by age does not outlive the restore point that was there when it was made.

@@ -178,7 +178,7 @@ impl<'a> Report<'a> {
             keep_for_s: args.keep_for,
             keep_bytes: args.keep_bytes,
             reclaim: plan.reclaimable().map(|run| &*run.path).collect(),
-            reclaim_bytes: plan.reclaimable().map(|run| run.bytes).sum(),
+            reclaim_bytes: plan.reclaimable().fold(0, |sum, run| sum.saturating_add(run.bytes)),
             kept_bytes: plan.kept_bytes(),
             applied: args.apply,
             reclaimed: Vec::new(),

@@ -40,12 +40,13 @@ pub(super) fn bytes(count: u64) -> String {
 
 /// The bytes that a text such as `64MiB`, `2 GB` or `4096` stands for.
 pub(super) fn parse_bytes(text: &str) -> Result<u64, String> {
-    const UNITS: [(&str, u64); 9] = [
+    const UNITS: [(&str, u64); 10] = [
         ("KiB", 1 << 10),
         ("MiB", 1 << 20),
         ("GiB", 1 << 30),
         ("TiB", 1 << 40),
         ("kB", 1_000),
+        ("KB", 1_000),
         ("MB", 1_000_000),
         ("GB", 1_000_000_000),
         ("TB", 1_000_000_000_000),
@@ -116,6 +117,8 @@ mod tests {
             ("4096", 4096),
             ("7B", 7),
             ("64MiB", 64 << 20),
+            ("3kB", 3_000),
+            ("3KB", 3_000),
             ("2 GB", 2_000_000_000),
             ("16777215TiB", 16_777_215 << 40),
         ] {

@@ -1,6 +1,8 @@
 //! Whole histories of a node. Each seed is one history of bursts, snapshots, disk faults, power
 //! cuts, reboots, failed starts, clock jumps and retention. After each step the node is compared
-//! with a model of it, and so is the state that the next start would restore.
+//! with a model of it, and so is the state that the next start would restore. A fifth of the nodes
+//! are recorders: they have no state, so retention by age and by size removes what it likes but the
+//! newest run.
 //!
 //! The node is the real one, in inline mode and on a simulated clock. Its disk is watched, and
 //! [`Volume`] says what a crash leaves of it.
@@ -14,27 +16,22 @@ use std::time::Duration;
 use fastrand::Rng;
 use tapline::internals::{error_chain, run_files};
 use tapline::replay::StateCache;
-use tapline::runs::RetentionPlan;
-use tapline::session::{
-    Environment, EventStoreConfig, EventStoreLifecycle, KernelEventStore, LifecycleOptions,
-    OpenError,
-};
+use tapline::session::{EventStoreConfig, EventStoreLifecycle, KernelEventStore, LifecycleOptions};
 use tapline::store::{FileError, LogConfig, OpenSealedError, RedbBackend, open_sealed_file};
 use tapline::{
-    ContentHash, HaltReason, Producer, RegisteredComponents, RetentionMode, RunSession, RunStatus,
-    SimulatedClock, UnixNanos,
+    ContentHash, HaltReason, Producer, RunSession, RunStatus, SimulatedClock, UnixNanos,
 };
 
-use crate::blocked::{Blocked, moved};
-use crate::cache::Cache;
 use crate::campaign::Counts;
 use crate::crash::Scratch;
 use crate::log_check::{check_log, check_sealed, order_of};
 use crate::model::Model;
 use crate::stores::small_log;
-use crate::support::{Ledger, booking, instance};
+use crate::support::{booking, instance};
 use crate::tape::{Fault, Tape};
 use crate::volume::{Files, Loss, Volume};
+
+mod starts;
 
 const START: UnixNanos = UnixNanos::new(1_700_000_000_000_000_000);
 const PRODUCERS: usize = 3;
@@ -125,6 +122,8 @@ struct Node<'a> {
     operations_under_fault: u64,
     history: blake3::Hasher,
     is_told: bool,
+    /// It never restores, and takes no snapshot. A fifth of the nodes.
+    is_recorder: bool,
 }
 
 /// A node that is up.
@@ -151,6 +150,7 @@ impl<'a> Node<'a> {
             operations_under_fault: 0,
             history: blake3::Hasher::new(),
             is_told,
+            is_recorder: seed % 5 == 1,
         }
     }
 
@@ -253,6 +253,9 @@ impl<'a> Node<'a> {
     }
 
     fn snapshot(&mut self) -> Result<(), String> {
+        if self.is_recorder {
+            return Ok(());
+        }
         let blob = self.model.live.to_blob().map_err(|error| error_chain(&*error))?;
         let blob_ref = self.model.live.keep_blob(&blob).map_err(|error| error_chain(&*error))?;
         let anchorer = self.lifecycle()?.snapshot_anchorer().ok_or("no run is open")?;
@@ -340,95 +343,6 @@ impl<'a> Node<'a> {
         self.boot()
     }
 
-    /// The process is killed now, and the next start restores what the model says.
-    fn check_next_start(&self) -> Result<(), String> {
-        let base_dir = self.next_start.base_dir();
-        self.next_start.restore(&moved(self.files_there(), &self.scratch.base_dir(), &base_dir));
-        let config = EventStoreConfig::new(base_dir);
-        let mut lifecycle = EventStoreLifecycle::new(Some(config), LifecycleOptions::default());
-        let mut ledger = Ledger::with_vault(&self.model.live.vault);
-        let restored = lifecycle.restore_parent_cache(&instance(), &mut ledger);
-        restored.map_err(|error| format!("the next start is refused: {}", error_chain(&error)))?;
-        self.model.check_restored(&ledger).map_err(|error| format!("at the next start {error}"))
-    }
-
-    /// The newest run cannot be read for a moment, or by this version. A start refuses and leaves
-    /// everything as it was.
-    fn check_refusal(&mut self) -> Result<(), String> {
-        let files = self.files_there();
-        let Some((newest, content)) = files.last_key_value() else { return Ok(()) };
-        let blocked = Blocked::choose(&mut self.lot);
-        self.note(&blocked);
-        let _holder = blocked.apply(newest, content);
-        let mut ledger = Ledger::with_vault(&self.model.live.vault);
-        let refused = self.new_lifecycle().restore_and_open(
-            &instance(),
-            RegisteredComponents::default(),
-            &Environment::Backtest(self.clock.clone()),
-            &mut ledger,
-        );
-        match refused {
-            Err(OpenError::PassedOver { file, .. }) if file.path == *newest => {}
-            other => {
-                return Err(format!("the newest run was {blocked:?}, and the start: {other:?}"));
-            }
-        }
-        if self.files_there().len() != files.len() {
-            return Err("a start that was refused made a run".to_owned());
-        }
-        self.scratch.restore(&files);
-        Ok(())
-    }
-
-    fn boot(&mut self) -> Result<(), String> {
-        self.boots += 1;
-        if self.lot.u8(..16) == 0 {
-            self.check_refusal()?;
-        }
-        let mut lifecycle = self.new_lifecycle();
-        self.sweep(&mut lifecycle)?;
-        if self.lot.u8(..4) == 0 {
-            self.retain()?;
-        }
-        self.volume = Volume::with(self.files_there());
-        if self.lot.u8(..4) == 0 {
-            self.break_disk();
-        }
-        self.open(lifecycle)
-    }
-
-    /// Opens the next run. Sometimes its first snapshot cannot be kept.
-    fn open(&mut self, mut lifecycle: EventStoreLifecycle) -> Result<(), String> {
-        let ledger = Ledger::with_vault(&self.model.live.vault);
-        let mut cache = Cache { ledger, keeps_nothing: self.lot.u8(..10) == 0 };
-        let components = RegisteredComponents::default();
-        let environment = Environment::Backtest(self.clock.clone());
-        let opened = lifecycle.restore_and_open(&instance(), components, &environment, &mut cache);
-        let Cache { ledger, keeps_nothing } = cache;
-        let restored = match opened {
-            Ok(restored) => restored,
-            // Nothing but the disk or the cache failed. What is restored is whole by then.
-            Err(OpenError::Restore(error)) => return Err(error_chain(&error)),
-            Err(_) if self.tape.struck() > 0 || keeps_nothing => {
-                self.must_crash = true;
-                return self.model.restored(ledger);
-            }
-            Err(error) => return Err(format!("a run does not open: {}", error_chain(&error))),
-        };
-        self.note(&restored.map(|restored| restored.runs.len()));
-        self.note(&ledger.accounts.all);
-        self.model.restored(ledger)?;
-
-        let session = lifecycle.session().ok_or("no run is open")?;
-        let producers = (0..PRODUCERS).map(|_| session.producers().producer());
-        match producers.collect::<Result<_, _>>() {
-            Ok(producers) => self.running = Some(Running { lifecycle, producers }),
-            Err(_) if self.tape.struck() > 0 => self.must_crash = true,
-            Err(error) => return Err(error.to_string()),
-        }
-        Ok(())
-    }
-
     /// One of the next operations of the disk will fail.
     fn break_disk(&mut self) {
         let lot = &mut self.lot;
@@ -476,25 +390,6 @@ impl<'a> Node<'a> {
         }
         self.note(&statuses);
         Ok(())
-    }
-
-    fn retain(&mut self) -> Result<(), String> {
-        let mode = match self.lot.u8(..5) {
-            0 => RetentionMode::Full,
-            1 => RetentionMode::Bounded { keep_last: self.lot.u32(1..4) },
-            2 => RetentionMode::MaxAge { keep_for_s: self.lot.u64(1..100) },
-            3 => RetentionMode::MaxBytes { keep_bytes: self.lot.u64(..4 << 20) },
-            _ => RetentionMode::SnapshotAnchored,
-        };
-        let now = self.clock.now();
-        let plan = RetentionPlan::new_at(&self.scratch.base_dir(), &instance(), mode, now);
-        let mut removed = Vec::new();
-        plan.and_then(|plan| {
-            plan.apply(|_, result| removed.push(result.map_err(|error| error_chain(&error))))
-        })
-        .map_err(|error| error_chain(&error))?;
-        self.note(&removed.len());
-        removed.into_iter().collect()
     }
 
     fn files_there(&self) -> Files {

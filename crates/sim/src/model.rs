@@ -51,8 +51,15 @@ impl Model {
     /// The next boot has restored `ledger`, however the run before ended. A new run begins.
     pub(crate) fn restored(&mut self, ledger: Ledger) -> Result<(), String> {
         self.check_restored(&ledger)?;
-        *self = Self { live: ledger, amounts: self.amounts, ..Self::default() };
+        self.live = ledger;
+        self.begin_run();
         Ok(())
+    }
+
+    /// A new run begins, whose log is empty.
+    pub(crate) fn begin_run(&mut self) {
+        let live = std::mem::take(&mut self.live);
+        *self = Self { live, amounts: self.amounts, ..Self::default() };
     }
 
     /// Checks that `ledger` may be the state that a start restores now.

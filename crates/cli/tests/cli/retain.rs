@@ -197,6 +197,33 @@ fn recordings_go_by_age_and_by_size() {
     );
 }
 
+/// What stays in any case may take more than was asked for. Both reports say so.
+#[test]
+fn bytes_that_are_kept_in_spite_of_the_limit_are_said() {
+    let sandbox = Sandbox::new();
+    four(&sandbox);
+    std::fs::write(path(&sandbox, 1), "no run").expect("a file");
+    let bytes = |n| path(&sandbox, n).metadata().expect("the file").len();
+    let report = retain(&sandbox, &["--keep-bytes", "1B"]).exits(1).says("").json();
+    assert_eq!((&report["keep_bytes"], &report["keep_for_s"]), (&json!(1), &Value::Null));
+    assert_eq!(report["kept_bytes"], bytes(1) + bytes(3) + bytes(4));
+    assert_eq!(report["reclaim"], json!([path(&sandbox, 2)]));
+    let reasons: Vec<&Value> =
+        report["runs"].as_array().expect("an array").iter().map(|run| &run["reason"]).collect();
+    assert_eq!(reasons[0]["kind"], "unreadable");
+    assert_eq!(reasons[1], &json!({"kind": "over_bytes", "keep_bytes": 1}));
+    assert_eq!(reasons[2..], [&json!({"kind": "restore_point"}), &json!({"kind": "continuable"})]);
+    assert_eq!(exist(&sandbox), [1, 2, 3, 4], "nothing goes without --apply");
+
+    let fits = (bytes(1) + bytes(3) + bytes(4)).to_string();
+    let mut human = program();
+    human.arg("retain").arg("--dir").arg(sandbox.runs()).args(["--keep-bytes", &fits, "--apply"]);
+    let said = run(&mut human, b"").exits(1).stdout;
+    assert!(!said.contains("what has to stay"), "{said}");
+    assert_eq!(said.lines().last(), Some("reclaimed 1 of 1 runs"));
+    assert_eq!(exist(&sandbox), [1, 3, 4]);
+}
+
 #[test]
 fn what_could_not_run() {
     let sandbox = Sandbox::new();
@@ -211,12 +238,20 @@ fn what_could_not_run() {
         (&["--keep-for", "30"], "expected a whole number and a unit"),
         (&["--keep-bytes", "a lot"], "expected a whole number"),
         (&["--keep-for", "30d", "--keep-last", "2"], "--keep-last"),
+        (&["--keep-bytes", "17000000TiB"], "expected a whole number"),
     ] {
         let ran = retain(&sandbox, args).exits(2);
         assert!(ran.stderr.contains(says), "{args:?}: {}", ran.stderr);
         assert_eq!(ran.stdout, "");
     }
-    std::fs::create_dir(sandbox.runs()).expect("a folder");
+    std::fs::create_dir_all(sandbox.instance()).expect("a folder");
+    for (keep_for, seconds) in [("0s", 0_u64), ("36501d", 36_501 * 86_400)] {
+        let ran = retain(&sandbox, &["--keep-for", keep_for, "--apply"]).exits(2);
+        let says = format!("retention.keep_for_s is {seconds}; ");
+        assert!(ran.stderr.contains(&says), "{}", ran.stderr);
+        assert_eq!(ran.stdout, "");
+    }
+    std::fs::remove_dir(sandbox.instance()).expect("an empty folder");
     std::fs::write(sandbox.instance(), "a file is in the way").expect("a file");
     let ran = retain(&sandbox, &["--mode", "full"]).exits(2);
     let start = format!("error: cannot list {}: ", sandbox.instance().display());
