@@ -4,11 +4,12 @@ use tapline::UnixNanos;
 
 use super::columns::IntegerColumns;
 use super::error::ParquetCatalogError;
-use super::schema::{LAST, LEVELS, TS_EVENT, TS_INIT, columns_of};
+use super::schema::{
+    ACTIONS, AGGRESSORS, LAST, LEVELS, SIDES, TS_EVENT, TS_INIT, columns_of, value_at,
+};
 use crate::catalog::{CatalogError, TimeRange};
 use crate::market_data::{
-    Aggressor, Bar, BookAction, BookDelta, BookDeltas, BookDepth10, BookLevel, BookSide,
-    MarketDataClass, MarketRecord, Quote, Trade,
+    Bar, BookDelta, BookDeltas, BookDepth10, BookLevel, MarketDataClass, MarketRecord, Quote, Trade,
 };
 
 /// The rows of one file within a stretch of time, in their order. Checks that the file is sorted
@@ -107,22 +108,13 @@ impl Records {
 
     fn delta(&self, index: usize) -> Result<BookDelta, ParquetCatalogError> {
         Ok(BookDelta {
-            action: match self.columns.value(2, index) {
-                0 => BookAction::Add,
-                1 => BookAction::Update,
-                2 => BookAction::Delete,
-                3 => BookAction::Clear,
-                _ => {
-                    let allowed = "none of 0 (add), 1 (update), 2 (delete), 3 (clear)";
-                    return Err(self.bad_value(2, index, allowed));
-                }
-            },
-            side: match self.columns.value(3, index) {
-                0 => BookSide::None,
-                1 => BookSide::Bid,
-                2 => BookSide::Ask,
-                _ => return Err(self.bad_value(3, index, "none of 0 (none), 1 (bid), 2 (ask)")),
-            },
+            action: self.value_of(
+                &ACTIONS,
+                2,
+                index,
+                "none of 0 (add), 1 (update), 2 (delete), 3 (clear)",
+            )?,
+            side: self.value_of(&SIDES, 3, index, "none of 0 (none), 1 (bid), 2 (ask)")?,
             price: self.columns.value(4, index),
             size: self.unsigned(5, index)?,
             // An id may have all 64 bits, and is not compared.
@@ -178,7 +170,12 @@ impl Records {
                 ts_init,
                 price: price(2),
                 size: size(3)?,
-                aggressor: self.aggressor(4, index)?,
+                aggressor: self.value_of(
+                    &AGGRESSORS,
+                    4,
+                    index,
+                    "none of 0 (unknown), 1 (buyer), 2 (seller)",
+                )?,
             }),
             MarketDataClass::Bar => MarketRecord::Bar(Bar {
                 ts_event,
@@ -197,13 +194,15 @@ impl Records {
         u64::try_from(value).map_err(|_| self.bad_value(column, index, "below 0"))
     }
 
-    fn aggressor(&self, column: usize, index: usize) -> Result<Aggressor, ParquetCatalogError> {
-        match self.columns.value(column, index) {
-            0 => Ok(Aggressor::Unknown),
-            1 => Ok(Aggressor::Buyer),
-            2 => Ok(Aggressor::Seller),
-            _ => Err(self.bad_value(column, index, "none of 0 (unknown), 1 (buyer), 2 (seller)")),
-        }
+    fn value_of<T: Copy>(
+        &self,
+        values: &[T],
+        column: usize,
+        index: usize,
+        problem: &'static str,
+    ) -> Result<T, ParquetCatalogError> {
+        let value = value_at(values, self.columns.value(column, index));
+        value.ok_or_else(|| self.bad_value(column, index, problem))
     }
 
     fn bad_value(&self, column: usize, index: usize, problem: &'static str) -> ParquetCatalogError {

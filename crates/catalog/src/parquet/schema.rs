@@ -1,6 +1,6 @@
 //! The columns of each class, as `docs/replay.md` lists them.
 
-use crate::market_data::MarketDataClass;
+use crate::market_data::{Aggressor, BookAction, BookSide, MarketDataClass};
 
 /// The columns of each class; what else a file has is not looked at.
 const BOOK_DELTAS: [&str; 9] =
@@ -50,6 +50,23 @@ pub(super) const fn columns_of(class: MarketDataClass) -> &'static [&'static str
 
 /// Which of the columns of `BookDeltas` says that a message ends.
 pub(super) const LAST: usize = 8;
+
+/// A column has the place of its value in one of these.
+pub(super) const ACTIONS: [BookAction; 4] =
+    [BookAction::Add, BookAction::Update, BookAction::Delete, BookAction::Clear];
+pub(super) const SIDES: [BookSide; 3] = [BookSide::None, BookSide::Bid, BookSide::Ask];
+pub(super) const AGGRESSORS: [Aggressor; 3] =
+    [Aggressor::Unknown, Aggressor::Buyer, Aggressor::Seller];
+
+/// The value in place `number`.
+pub(super) fn value_at<T: Copy>(values: &[T], number: i64) -> Option<T> {
+    values.get(usize::try_from(number).ok()?).copied()
+}
+
+/// The place of a value. Each list has all values of its type.
+pub(super) fn place_of<T: PartialEq>(values: &[T], value: &T) -> usize {
+    values.iter().position(|other| other == value).expect("the list has all values")
+}
 
 /// True for a column of times.
 pub(super) fn is_time(column: &str) -> bool {

@@ -13,10 +13,8 @@ use tapline::UnixNanos;
 
 use super::ParquetCatalog;
 use super::error::ParquetCatalogError;
-use super::schema::{LAST, columns_of, is_time};
-use crate::market_data::{
-    Aggressor, BookAction, BookDelta, BookLevel, BookSide, MarketDataClass, MarketRecord,
-};
+use super::schema::{ACTIONS, AGGRESSORS, LAST, SIDES, columns_of, is_time, place_of};
+use crate::market_data::{BookDelta, BookLevel, MarketDataClass, MarketRecord};
 
 /// Rows to a row group: a few megabytes of memory for the widest class.
 const GROUP_ROWS: usize = 8192;
@@ -62,7 +60,8 @@ impl CatalogFileWriter {
     }
 
     /// Adds a record. It is not before the one ahead of it, nor before the time that the file
-    /// covers, and of its class. After an error the file is as before. A message of book changes without any leaves no trace.
+    /// covers, and of its class. After an error the file is as before. A message of book changes
+    /// without any leaves no trace.
     pub fn push(&mut self, record: &MarketRecord) -> Result<(), ParquetCatalogError> {
         let ts_init = record.ts_init();
         let path = || self.part.clone();
@@ -125,11 +124,7 @@ impl CatalogFileWriter {
                 self.add_row(quote.ts_init, quote.ts_event, prices.into_iter().chain(sizes))
             }
             MarketRecord::Trade(trade) => {
-                let aggressor = match trade.aggressor {
-                    Aggressor::Unknown => 0,
-                    Aggressor::Buyer => 1,
-                    Aggressor::Seller => 2,
-                };
+                let aggressor = place_of(&AGGRESSORS, &trade.aggressor) as i128;
                 let numbers = [trade.price.into(), trade.size.into(), aggressor];
                 self.add_row(trade.ts_init, trade.ts_event, numbers)
             }
@@ -148,17 +143,8 @@ impl CatalogFileWriter {
         delta: &BookDelta,
         is_last: bool,
     ) -> Result<(), ParquetCatalogError> {
-        let action = match delta.action {
-            BookAction::Add => 0,
-            BookAction::Update => 1,
-            BookAction::Delete => 2,
-            BookAction::Clear => 3,
-        };
-        let side = match delta.side {
-            BookSide::None => 0,
-            BookSide::Bid => 1,
-            BookSide::Ask => 2,
-        };
+        let action = place_of(&ACTIONS, &delta.action) as i128;
+        let side = place_of(&SIDES, &delta.side) as i128;
         let (price, size) = (delta.price.into(), delta.size.into());
         // An id may have all 64 bits.
         let order_id = delta.order_id.cast_signed().into();
