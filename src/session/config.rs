@@ -53,8 +53,8 @@ pub struct EventStoreConfig {
     /// was written before, instead of a transaction of the run file. Default 0: it is new.
     #[serde(default)]
     pub log_bytes: u64,
-    /// Memory that sealing a run which a crash left may take, in bytes, beside about 16 MiB and, for
-    /// each thread, the largest frame of the run. It is shared out: for redb's pages, for rows of
+    /// How much memory recovery may use to seal a run that a crash left, in bytes. Beside this it
+    /// takes about 16 MiB and, for each thread, the largest frame of the run. It is shared out: for redb's pages, for rows of
     /// the index, and for threads, of which there is one for 16 MiB. 16 MiB to 64 GiB. Default
     /// 64 MiB, so that a node in a container with 100 MB comes up again.
     #[serde(default = "default_recovery_memory_bytes")]
@@ -143,10 +143,7 @@ impl EventStoreConfig {
     /// The store of a run's files, as configured.
     pub(super) fn files(&self) -> RedbBackend {
         let files = RedbBackend::with_disk_mode(&self.base_dir, self.disk_mode);
-        if self.log_bytes == 0 {
-            return files;
-        }
-        files.logged(LogConfig::new(self.log_bytes))
+        files.logged((self.log_bytes > 0).then(|| LogConfig::new(self.log_bytes)))
     }
 
     /// How a boot recovers runs.

@@ -1,3 +1,4 @@
+use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 
@@ -40,8 +41,10 @@ impl LiveReader {
         }
     }
 
-    fn pending(&self) -> Vec<PendingFrame> {
-        self.pending.as_ref().map_or_else(Vec::new, |pending| pending.snapshot())
+    /// Looks for something in the pending frames. First, and then in the file: a frame that leaves
+    /// them meanwhile is there.
+    fn in_pending<T>(&self, look: impl FnOnce(&VecDeque<PendingFrame>) -> Option<T>) -> Option<T> {
+        self.pending.as_ref()?.look(look)
     }
 
     /// Reads what is committed by now. If the writer closes its file meanwhile, reads again from
@@ -81,10 +84,9 @@ impl RunReader for LiveReader {
     }
 
     fn watermark(&self) -> Result<u64, ReadFault> {
-        // The pending frames first, here and below: one that leaves them meanwhile is in the file.
-        let pending = self.pending();
+        let pending = self.in_pending(|frames| Some(frames.back()?.last_seq));
         let in_file = self.read(RunReader::watermark)?;
-        Ok(pending.last().map_or(in_file, |frame| frame.last_seq.max(in_file)))
+        Ok(pending.map_or(in_file, |pending| pending.max(in_file)))
     }
 
     fn anchor(&self) -> Result<Option<SnapshotAnchor>, ReadFault> {
@@ -92,18 +94,23 @@ impl RunReader for LiveReader {
     }
 
     fn frame_at_or_before(&self, seq: u64) -> Result<Option<(u64, Bytes)>, ReadFault> {
-        let pending = self.pending();
-        match pending.into_iter().rev().find(|frame| frame.first_seq <= seq) {
-            Some(frame) => Ok(Some((frame.first_seq, frame.bytes))),
+        let pending = self.in_pending(|frames| {
+            let behind = frames.partition_point(|frame| frame.first_seq <= seq);
+            frames.get(behind.checked_sub(1)?).map(PendingFrame::keyed)
+        });
+        match pending {
+            Some(frame) => Ok(Some(frame)),
             None => self.read(|run| run.frame_at_or_before(seq)),
         }
     }
 
     fn frame_at_or_after(&self, seq: u64) -> Result<Option<(u64, Bytes)>, ReadFault> {
-        let pending = self.pending();
-        let pending = pending.into_iter().find(|frame| frame.first_seq >= seq);
+        let pending = self.in_pending(|frames| {
+            let at = frames.partition_point(|frame| frame.first_seq < seq);
+            frames.get(at).map(PendingFrame::keyed)
+        });
         let in_file = self.read(|run| run.frame_at_or_after(seq))?;
-        Ok(in_file.or_else(|| pending.map(|frame| (frame.first_seq, frame.bytes))))
+        Ok(in_file.or(pending))
     }
 
     fn detach(&self, frame: Bytes) -> Bytes {
@@ -113,9 +120,11 @@ impl RunReader for LiveReader {
     }
 
     fn names(&self, from: u32) -> Result<Vec<(u32, String)>, ReadFault> {
-        let pending = self.pending();
+        let pending = self.in_pending(|frames| {
+            Some(frames.iter().flat_map(PendingFrame::names).collect::<Vec<_>>())
+        });
         let mut names = self.read(|run| run.names(from))?;
-        for (id, name) in pending.iter().flat_map(PendingFrame::names) {
+        for (id, name) in pending.into_iter().flatten() {
             let next = names.last().map_or(from, |(last, _)| last.saturating_add(1));
             if id >= next {
                 names.push((id, name));
@@ -125,13 +134,13 @@ impl RunReader for LiveReader {
     }
 
     fn indexed(&self, hash: u64, from: u64) -> Result<Option<u64>, ReadFault> {
-        let pending = self.pending();
+        let wanted = KeyRow::new(hash, from);
+        let pending =
+            self.in_pending(|frames| frames.iter().find_map(|frame| frame.find_row(wanted)));
         if let Some(seq) = self.read(|run| run.indexed(hash, from))? {
             return Ok(Some(seq));
         }
-        let wanted = KeyRow::new(hash, from);
-        let row = pending.iter().find_map(|frame| frame.find_row(wanted));
-        Ok(row.map(KeyRow::seq))
+        Ok(pending.map(KeyRow::seq))
     }
 
     fn key_block_at_or_after(
@@ -140,7 +149,7 @@ impl RunReader for LiveReader {
     ) -> Result<Option<(KeyBlockId, Bytes)>, ReadFault> {
         // A walk over the index is a walk over that of the file.
         if let Some(pending) = &self.pending
-            && !pending.snapshot().is_empty()
+            && pending.look(|frames| !frames.is_empty())
         {
             pending.flush().map_err(shared_fault)?;
         }
@@ -148,7 +157,10 @@ impl RunReader for LiveReader {
     }
 
     fn finds_frame(&self, first_seq: u64) -> Result<bool, ReadFault> {
-        if self.pending().iter().any(|frame| frame.first_seq == first_seq) {
+        let pending = self.in_pending(|frames| {
+            frames.binary_search_by_key(&first_seq, |frame| frame.first_seq).ok()
+        });
+        if pending.is_some() {
             return Ok(true);
         }
         self.read(|run| run.finds_frame(first_seq))

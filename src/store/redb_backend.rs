@@ -79,10 +79,10 @@ impl RedbBackend {
     }
 
     /// The same backend, which puts a write-ahead log in front of the files of runs that it makes:
-    /// a frame is durable once it is there.
+    /// a frame is durable once it is there. `None`: no log.
     #[must_use]
-    pub fn logged(self, log: LogConfig) -> Self {
-        Self { log: Some(log), ..self }
+    pub fn logged(self, log: impl Into<Option<LogConfig>>) -> Self {
+        Self { log: log.into(), ..self }
     }
 
     /// The same backend, which makes do with `memory`.
@@ -173,8 +173,7 @@ impl RedbBackend {
         Ok(OpenRun { container, cursor, frames, anchor: Vec::new() })
     }
 
-    /// The run at its end: that of its file, and of its log if it has one. What is in the log is
-    /// brought into the file first. Further frames go to the file alone.
+    /// The run at its end. If it has a log, the frames there are brought into its file first. Further frames go to the file alone.
     fn at_end(
         &self,
         path: &Path,
@@ -288,11 +287,10 @@ impl FrameWriter {
             }
             Self::Log { log, behind, .. } => {
                 let bytes = frame.bytes();
-                let end = log.end_of(bytes.len());
-                behind.make_room(|from| log.has_room(end, from)).map_err(shared_fault)?;
-                let log_from = log.place_for(bytes.len());
+                let place = log.place(bytes.len());
+                behind.make_room(|from| log.has_room(place.end, from)).map_err(shared_fault)?;
                 log.append(bytes).map_err(BackendFault::io)?;
-                behind.take(frame, log_from);
+                behind.take(frame, place.start);
                 Ok(())
             }
         }

@@ -1,4 +1,5 @@
-//! The write-ahead log: what is in it alone is there after a crash, and for readers.
+//! The write-ahead log: its frames are there after a crash, and for readers, before the run file has
+//! them.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -60,9 +61,13 @@ fn expected(batches: &[Vec<Message>]) -> Vec<Entry> {
     entries(&EventStoreReader::new(store.reader().unwrap()))
 }
 
-/// Where the records of the run's frames begin in its log, in order.
-fn records(log: &[u8]) -> Vec<usize> {
-    (0..log.len()).step_by(4096).filter(|at| log[*at..].starts_with(b"TLL1")).collect()
+/// Changes the log of run 1. `change` is told where the records begin, in order.
+fn change_log(folder: &Path, change: impl FnOnce(&mut [u8], &[usize])) {
+    let mut bytes = fs::read(log(folder, 1)).unwrap();
+    let is_record = |at: &usize| bytes[*at..].starts_with(b"TLL1");
+    let records: Vec<usize> = (0..bytes.len()).step_by(4096).filter(is_record).collect();
+    change(&mut bytes, &records);
+    fs::write(log(folder, 1), &bytes).unwrap();
 }
 
 #[test]
@@ -100,10 +105,10 @@ fn a_frame_that_was_being_written_is_no_damage() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
     leave(folder, 1, &seven());
-    let mut bytes = fs::read(log(folder, 1)).unwrap();
-    let last = *records(&bytes).last().unwrap();
-    bytes[last + 512..last + 1024].fill(0);
-    fs::write(log(folder, 1), &bytes).unwrap();
+    change_log(folder, |bytes, records| {
+        let last = *records.last().unwrap();
+        bytes[last + 512..last + 1024].fill(0);
+    });
     let swept = sweep(folder);
     assert_eq!((swept.recovered[0].watermark, &*swept.skipped), (18, &[][..]));
 }
@@ -114,10 +119,7 @@ fn a_damaged_frame_before_others_is_damage_and_stays() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
     leave(folder, 1, &seven());
-    let mut bytes = fs::read(log(folder, 1)).unwrap();
-    let fourth = records(&bytes)[3];
-    bytes[fourth + 200] ^= 1;
-    fs::write(log(folder, 1), &bytes).unwrap();
+    change_log(folder, |bytes, records| bytes[records[3] + 200] ^= 1);
     let swept = assert_unchanged(&log(folder, 1), || sweep(folder));
     assert_eq!(swept.skipped[0].kind, SkipKind::Damaged);
     let said = &swept.skipped[0].error;

@@ -360,11 +360,7 @@ impl<'a> Node<'a> {
         let options = LifecycleOptions {
             backend_opener: Box::new(move |config: &EventStoreConfig, _manifest| {
                 let files = RedbBackend::with_disk_mode(&config.base_dir, config.disk_mode);
-                let files = match log {
-                    Some(log) => files.logged(log),
-                    None => files,
-                };
-                Ok(Box::new(files.probed(Arc::new(tape.clone()))))
+                Ok(Box::new(files.logged(log).probed(Arc::new(tape.clone()))))
             }),
             on_halt: Arc::new(|_| {}),
             is_inline: true,

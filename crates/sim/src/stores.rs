@@ -35,11 +35,7 @@ impl Stores {
         tape: &Tape,
     ) -> Self {
         let probe = || Arc::new(tape.clone());
-        let run = RedbBackend::with_disk_mode(base_dir, disk_mode).probed(probe());
-        let run = match log {
-            Some(log) => run.logged(log),
-            None => run,
-        };
+        let run = RedbBackend::with_disk_mode(base_dir, disk_mode).logged(log).probed(probe());
         let path = run_path(base_dir, &instance(), manifest(1).run_id);
         let sidecar = RedbMarkerBackend::new(sidecar_path(&path)).probed(probe());
         Self { run: Box::new(run), sidecar: Box::new(sidecar) }

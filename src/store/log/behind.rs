@@ -53,7 +53,7 @@ pub(in crate::store) struct PendingFrame {
     pub(in crate::store) bytes: Bytes,
     names_before: u32,
     key_rows: Arc<[KeyRow]>,
-    /// Where its record begins in the log; the place is needed while the frame is here.
+    /// Where its record begins in the log. The place is needed while the frame is here.
     log_from: u64,
 }
 
@@ -69,6 +69,10 @@ impl PendingFrame {
         }
     }
 
+    fn log_bytes(&self) -> u64 {
+        record_bytes(self.bytes.len())
+    }
+
     fn tree_frame(&self) -> TreeFrame<'_> {
         let names = FrameView::parse(&self.bytes).map(|view| view.names().collect());
         TreeFrame {
@@ -78,6 +82,11 @@ impl PendingFrame {
             names: names.unwrap_or_default(),
             key_rows: &self.key_rows,
         }
+    }
+
+    /// The frame under its key.
+    pub(in crate::store) fn keyed(&self) -> (u64, Bytes) {
+        (self.first_seq, self.bytes.clone())
     }
 
     /// The names that it brought, with their numbers.
@@ -98,10 +107,10 @@ impl PendingFrames {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The frames that are pending now, in order. Whoever looks for something first asks here and
-    /// then the run file: so nothing on its way is missed.
-    pub(in crate::store) fn snapshot(&self) -> Vec<PendingFrame> {
-        self.lock().frames.iter().cloned().collect()
+    /// Looks at the frames that are pending now, in order. Whoever looks for something first asks
+    /// here and then the run file: so nothing on its way is missed.
+    pub(in crate::store) fn look<T>(&self, look: impl FnOnce(&VecDeque<PendingFrame>) -> T) -> T {
+        look(&self.lock().frames)
     }
 
     /// Brings every frame that is pending now into the run file, on this thread.
@@ -173,12 +182,6 @@ impl PendingFrames {
                 None => self.wanted.wait(state).unwrap_or_else(PoisonError::into_inner),
             };
         }
-    }
-}
-
-impl PendingFrame {
-    fn log_bytes(&self) -> u64 {
-        record_bytes(self.bytes.len())
     }
 }
 
@@ -308,7 +311,7 @@ impl Drop for Behind {
     }
 }
 
-/// The thread. Ends without bringing over what is pending: that is in the log.
+/// The thread. Leaves pending frames at its end: the log has them.
 fn work(pending: &PendingFrames, interval: Duration) {
     while pending.wait_until_due(interval) {
         // An error is kept for who appends next.

@@ -1,5 +1,6 @@
 use std::fs::{self, File};
 use std::io;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -99,9 +100,17 @@ impl LogFile {
         Ok(Self { path, file, direct, probe, run_id, bytes, is_named, next: 0, record })
     }
 
-    /// Where a record of `frame_bytes` would end. It does not go over the end of the file.
-    pub(in crate::store) fn end_of(&self, frame_bytes: usize) -> u64 {
-        self.place_of(record_bytes(frame_bytes)) + record_bytes(frame_bytes)
+    /// The place of the next record, of a frame of `frame_bytes`. It does not go over the end of the
+    /// file.
+    pub(in crate::store) fn place(&self, frame_bytes: usize) -> Range<u64> {
+        let bytes = record_bytes(frame_bytes);
+        let offset = self.next % self.bytes;
+        let start = if offset + bytes <= self.bytes {
+            self.next
+        } else {
+            self.next + (self.bytes - offset)
+        };
+        start..start + bytes
     }
 
     /// True if a record that ends at `end` overwrites nothing from position `needed_from` on.
@@ -109,20 +118,9 @@ impl LogFile {
         end - needed_from <= self.bytes
     }
 
-    /// Where a record of `frame_bytes` would begin.
-    pub(in crate::store) fn place_for(&self, frame_bytes: usize) -> u64 {
-        self.place_of(record_bytes(frame_bytes))
-    }
-
-    fn place_of(&self, bytes: u64) -> u64 {
-        let offset = self.next % self.bytes;
-        if offset + bytes <= self.bytes { self.next } else { self.next + (self.bytes - offset) }
-    }
-
-    /// Appends a frame, durably. There must be room. Returns the position where it ends.
-    pub(in crate::store) fn append(&mut self, frame: &[u8]) -> io::Result<u64> {
-        let bytes = record_bytes(frame.len());
-        let place = self.place_of(bytes);
+    /// Appends a frame in its [place](Self::place), durably. There must be room.
+    pub(in crate::store) fn append(&mut self, frame: &[u8]) -> io::Result<()> {
+        let place = self.place(frame.len());
         let header = RecordHeader {
             magic: MAGIC,
             version: VERSION.into(),
@@ -136,10 +134,10 @@ impl LogFile {
         self.record.clear();
         self.record.extend_from_slice(header.as_bytes());
         self.record.extend_from_slice(frame);
-        self.record.resize(bytes as usize, 0);
-        self.write_durably(place % self.bytes)?;
-        self.next = place + bytes;
-        Ok(self.next)
+        self.record.resize((place.end - place.start) as usize, 0);
+        self.write_durably(place.start % self.bytes)?;
+        self.next = place.end;
+        Ok(())
     }
 
     fn write_durably(&self, offset: u64) -> io::Result<()> {
