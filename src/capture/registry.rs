@@ -52,7 +52,7 @@ impl EncoderRegistry {
 
     /// The same registry, which refuses what it does not know: a tap does not let a message of such
     /// a type through ([`CaptureError::NotListed`](super::CaptureError::NotListed)). So no type is
-    /// left out of the log by mistake. What is not to be captured is named by [`pass`](Self::pass).
+    /// left out of the log by mistake. [`pass`](Self::pass) names the types that are left out on purpose.
     #[must_use]
     pub fn strict(mut self) -> Self {
         self.is_strict = true;

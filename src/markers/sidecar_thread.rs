@@ -40,8 +40,8 @@ enum Command {
 /// How the thread ended. Without a manifest, the sidecar was not sealed.
 type Outcome = Result<Option<MarkerManifest>, MarkerStoreError>;
 
-/// How long to sleep when nothing comes, at least and at most. The writer never wakes this thread, so
-/// `channel_capacity` has to hold the marks of this time.
+/// How long to sleep when nothing comes, at least and at most. The writer never wakes this thread,
+/// so `channel_capacity` has to hold the marks of this time.
 const NAPS: [Duration; 2] = [Duration::from_millis(1), Duration::from_millis(5)];
 
 /// A batch of so many items is committed before the interval is over, which keeps batches small.

@@ -91,7 +91,8 @@ pub(super) fn read_sealed<T>(
 
 /// Removes a run file and its sidecar, durably. The error names the file.
 ///
-/// The sidecar and a log that was left over go first, durably. If a crash comes in between, it leaves a run without markers.
+/// The sidecar and a log that was left over go first, durably. If a crash comes in between, it
+/// leaves a run without markers.
 /// That run is still listed and can be reclaimed again. The other order could leave a sidecar
 /// without a run, which nothing lists and nobody would ever remove.
 pub(super) fn remove_run(run: &Path) -> Result<(), (PathBuf, io::Error)> {

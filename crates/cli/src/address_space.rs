@@ -1,5 +1,5 @@
 //! A limit on the address space (`ulimit -v`) ends a program that reaches it: an allocation that
-//! fails cannot be handled. So what is known beforehand is said beforehand.
+//! fails cannot be handled. So the program warns when it starts.
 
 use tapline::engine::WriterConfig;
 use tapline::internals::format::LINE_BYTES;

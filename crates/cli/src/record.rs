@@ -14,6 +14,7 @@ use tapline::{
 use tapline_demo::{Portfolio, PortfolioCache, SnapshotFolder};
 
 use super::Outcome;
+use super::address_space;
 use super::catalog_recorder::CatalogRecorder;
 use super::engine_args::EngineArgs;
 use super::error::CliError;
@@ -103,7 +104,7 @@ pub(super) fn run(args: &Args) -> Result<Outcome, CliError> {
     // behind.
     let config = config(args)?;
     let source = args.source.open()?;
-    super::address_space::warn_if_low(args.producers, &config.writer);
+    address_space::warn_if_low(args.producers, &config.writer);
     let stop = StopFlag::default();
     // Also before the run is made: from its first moment on, an interrupt seals it.
     stop_when_interrupted(&stop)?;

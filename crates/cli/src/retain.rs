@@ -159,15 +159,9 @@ fn retention_mode(args: &Args) -> Result<RetentionMode, CliError> {
     }
 }
 
-/// As `--json` names it.
+/// As `--json` names it: what stands behind `retention=` in a manifest.
 fn mode_name(mode: RetentionMode) -> &'static str {
-    match mode {
-        RetentionMode::Full => "full",
-        RetentionMode::Bounded { .. } => "bounded",
-        RetentionMode::SnapshotAnchored => "snapshot",
-        RetentionMode::MaxAge { .. } => "age",
-        RetentionMode::MaxBytes { .. } => "bytes",
-    }
+    mode.feature_flag().trim_start_matches("retention=")
 }
 
 impl<'a> Report<'a> {
