@@ -60,7 +60,7 @@ impl Run {
     fn commit(&mut self) -> Duration {
         let frame = self.builder.seal(&self.root);
         let began = Instant::now();
-        self.store.append(&frame).expect("the disk takes the frame");
+        self.store.append(&[frame]).expect("the disk takes the frame");
         let elapsed = began.elapsed();
         self.root = frame.root();
         self.bytes += frame.bytes().len();

@@ -51,7 +51,7 @@ impl Run {
                 builder.push(&record, &[], &stamp);
             }
             let frame = builder.seal(&store.tail().expect("the run is open").root);
-            store.append(&frame).expect("the disk takes the frame");
+            store.append(&[frame]).expect("the disk takes the frame");
             bytes += frame.bytes().len();
             builder.reset();
         }

@@ -37,7 +37,7 @@ impl SealedRunFile {
         for number in 1..=frames {
             let stretch = stretch(number);
             let (frame, _) = run.frame(&stretch).expect("the messages fit");
-            store.append(&frame).expect("the frame continues the run");
+            store.append(&[frame]).expect("the frame continues the run");
         }
         let anchor = SnapshotAnchor {
             high_watermark: 2,

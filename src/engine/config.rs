@@ -5,7 +5,8 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::CorePin;
-use crate::format::{FrameLimits, LINE_BYTES, RecordLimits};
+use super::writer::BatchLimits;
+use crate::format::{LINE_BYTES, RecordLimits};
 use crate::model::settings::{checked_settings, duration_ms, optional_duration_us};
 
 /// A setting outside its range.
@@ -114,8 +115,7 @@ pub struct WriterConfig {
     /// Entries in one commit. 1 to 1 048 576. Default 65 536.
     pub batch_entries_max: usize,
     /// Bytes in one commit. 4 KiB to 32 MiB less one page, what redb's cache can take whole.
-    /// Default 4 MiB less one page: 8 % more throughput than with half of it, and redb stores a
-    /// value in a power-of-two run of pages, so a few bytes more would take twice the space.
+    /// Default 4 MiB less one page: 8 % more throughput than with half of it.
     pub batch_bytes_max: usize,
     /// How long the first entry of a batch may wait for company. None (default): not at all, what
     /// comes while a commit is under way makes the next batch. Up to 10 s.
@@ -131,7 +131,7 @@ pub struct WriterConfig {
     /// The core the writer thread is pinned to. Default `auto`: the last of four or more.
     /// [`RunSession::writer_core`](crate::RunSession::writer_core) says which it is.
     pub writer_core: CorePin,
-    /// Frames of at least so many bytes are committed on a thread of their own, while the writer
+    /// Batches of at least so many bytes are committed on a thread of their own, while the writer
     /// collects and hashes the next one. Smaller ones are not worth waking another thread for;
     /// above `batch_bytes_max` there is no such thread. 0 to 128 MiB. Default 256 KiB.
     pub overlap_bytes_min: usize,
@@ -277,8 +277,8 @@ impl WriterConfig {
         }
     }
 
-    pub(crate) fn frame_limits(&self) -> FrameLimits {
-        FrameLimits { entries_max: self.batch_entries_max, bytes_max: self.batch_bytes_max }
+    pub(super) fn batch_limits(&self) -> BatchLimits {
+        BatchLimits { entries_max: self.batch_entries_max, bytes_max: self.batch_bytes_max }
     }
 }
 
@@ -298,7 +298,7 @@ pub(crate) fn check_range<T: PartialOrd + Display>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::format::{FrameBuilder, RecordBuilder, RecordStamp, RecordTag};
+    use crate::format::{FrameBuilder, FrameLimits, RecordBuilder, RecordStamp, RecordTag};
     use crate::model::{EntryDraft, Hash, UnixNanos};
 
     /// Bytes of a frame with nothing but a record as large as allowed, and the names it brings, as
@@ -319,13 +319,14 @@ mod tests {
         let record = builder.finish(tag).expect("as large as allowed");
         assert_eq!(record.len() * LINE_BYTES, config.record_bytes_max);
 
-        let mut frame = FrameBuilder::new(config.frame_limits(), 1, 0);
+        let limits = FrameLimits { entries_max: 1, bytes_max: config.batch_bytes_max };
+        let mut frame = FrameBuilder::new(limits, 1, 0);
         let name = "n".repeat(config.name_bytes_max);
         let (topic_id, type_id) = (frame.push_name(&name), frame.push_name(&name));
         frame.push(record, &[], &RecordStamp { ts_publish, topic_id, type_id });
         // redb's page has some bytes besides.
         assert!(frame.seal(&Hash::ZERO).bytes().len() < (64 << 20) - 4096);
-        assert_eq!(config.frame_limits().bytes_max, WriterConfig::BATCH_BYTES_MAX);
+        assert_eq!(config.batch_bytes_max, WriterConfig::BATCH_BYTES_MAX);
     }
 
     #[test]

@@ -27,6 +27,8 @@ pub struct FrameLimits {
 #[derive(Debug)]
 pub struct FrameBuilder {
     limits: FrameLimits,
+    /// The limit that it was made with: so much memory it keeps.
+    usual_bytes: usize,
     /// Header and records. [`seal`](Self::seal) appends the other sections.
     buffer: Vec<u8>,
     offsets: Vec<U32>,
@@ -56,6 +58,7 @@ impl FrameBuilder {
         buffer.resize(LINE_BYTES, 0);
         Self {
             limits,
+            usual_bytes: limits.bytes_max,
             buffer,
             offsets: Vec::with_capacity(entries),
             hashes: Vec::with_capacity(entries),
@@ -70,9 +73,30 @@ impl FrameBuilder {
         }
     }
 
+    /// Sets how large the frame under construction may grow, while it has no entry.
+    pub fn set_bytes_max(&mut self, bytes_max: usize) {
+        debug_assert!(self.is_empty(), "a frame grows within one limit");
+        self.limits.bytes_max = bytes_max;
+    }
+
+    /// How long the frame is when it is sealed with one more record of `lines` lines.
+    pub fn bytes_with(&self, lines: usize) -> usize {
+        let entries = self.hashes.len() + 1;
+        self.buffer.len()
+            + self.names.len()
+            + lines * LINE_BYTES
+            + entries * PER_RECORD_BYTES
+            + Hash::BYTES
+    }
+
     /// True if there is no entry in the frame.
     pub fn is_empty(&self) -> bool {
         self.hashes.is_empty()
+    }
+
+    /// How many entries are in the frame.
+    pub fn count(&self) -> usize {
+        self.hashes.len()
     }
 
     /// The `seq` that the next entry gets.
@@ -85,12 +109,7 @@ impl FrameBuilder {
     #[inline]
     pub fn fits(&self, lines: usize, names_bytes: usize) -> bool {
         let entries = self.hashes.len();
-        let bytes = self.buffer.len()
-            + self.names.len()
-            + names_bytes
-            + lines * LINE_BYTES
-            + (entries + 1) * PER_RECORD_BYTES
-            + Hash::BYTES;
+        let bytes = self.bytes_with(lines) + names_bytes;
         let within = entries < self.limits.entries_max && bytes <= self.limits.bytes_max;
         entries == 0 || (within && self.roots.is_none())
     }
@@ -215,9 +234,9 @@ impl FrameBuilder {
         self.first_seq = first_seq;
         self.first_name_id = first_name_id;
         self.buffer.truncate(LINE_BYTES);
-        if self.buffer.capacity() > 2 * self.limits.bytes_max {
-            // A frame of one large record is done.
-            self.buffer.shrink_to(self.limits.bytes_max);
+        if self.buffer.capacity() > 2 * self.usual_bytes {
+            // A frame of large records is done.
+            self.buffer.shrink_to(self.usual_bytes);
         }
         self.offsets.clear();
         self.hashes.clear();

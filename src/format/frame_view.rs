@@ -48,6 +48,18 @@ impl FrameHeader {
         }
         Ok(())
     }
+
+    /// Where the sections end, by the lengths in the header.
+    #[inline]
+    fn section_ends(&self) -> SectionEnds {
+        // Lengths are 32 bits wide, so their sum cannot overflow 64 bits.
+        let count = self.count.get() as usize;
+        let records = LINE_BYTES + self.records_lines.get() as usize * LINE_BYTES;
+        let hashes = records + count * Hash::BYTES;
+        let offsets = hashes + count * OFFSET_BYTES;
+        let names = offsets + self.names_bytes.get() as usize;
+        [records, hashes, offsets, names]
+    }
 }
 
 /// The root of a frame: BLAKE3 over its header, and over everything between records and root. It
@@ -336,6 +348,15 @@ impl<'a> FrameView<'a> {
     }
 }
 
+/// The length in bytes of the frame at the beginning of `bytes`, and how many entries it has, by
+/// its header. `None` if they do not begin like a frame.
+pub(super) fn frame_len(bytes: &[u8]) -> Option<(usize, u64)> {
+    let (header, _) = FrameHeader::ref_from_prefix(bytes).ok()?;
+    header.check().ok()?;
+    let [.., names] = header.section_ends();
+    Some((names + Hash::BYTES, header.count.get().into()))
+}
+
 /// Where records, hashes, offsets and names end. The root follows them.
 type SectionEnds = [usize; 4];
 
@@ -344,18 +365,9 @@ fn section_ends(bytes: &[u8]) -> Result<SectionEnds, FrameError> {
     let length = |expected| FrameError::Length { found: bytes.len(), expected };
     let (header, _) = FrameHeader::ref_from_prefix(bytes).map_err(|_| length(LINE_BYTES))?;
     header.check()?;
-    // Lengths are 32 bits wide, so their sum cannot overflow 64 bits.
-    let count = header.count.get() as usize;
-    let records = LINE_BYTES + header.records_lines.get() as usize * LINE_BYTES;
-    let hashes = records + count * Hash::BYTES;
-    let offsets = hashes + count * OFFSET_BYTES;
-    let names = offsets + header.names_bytes.get() as usize;
-    let expected = names + Hash::BYTES;
-    if bytes.len() == expected {
-        Ok([records, hashes, offsets, names])
-    } else {
-        Err(length(expected))
-    }
+    let ends = header.section_ends();
+    let expected = ends[3] + Hash::BYTES;
+    if bytes.len() == expected { Ok(ends) } else { Err(length(expected)) }
 }
 
 fn split_name(names: &[u8]) -> Option<(&str, &[u8])> {

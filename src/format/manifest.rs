@@ -8,7 +8,7 @@ use serde::de::DeserializeOwned;
 use crate::model::{Hash, MarkerManifest, RunManifest, SnapshotAnchor};
 
 /// Version of the run file as a whole, stored beside the manifest.
-pub const FORMAT_VERSION: u64 = 2;
+pub const FORMAT_VERSION: u64 = 3;
 
 /// A manifest or anchor that cannot be decoded.
 #[derive(Debug, thiserror::Error)]

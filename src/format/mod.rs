@@ -19,6 +19,7 @@ mod manifest;
 mod marker_block;
 mod record;
 mod record_builder;
+mod row;
 
 pub use frame_builder::{FrameBuilder, FrameKeys, FrameLimits, RecordStamp, SealedFrame};
 pub use frame_view::{Frame, FrameError, FrameView};
@@ -36,6 +37,8 @@ pub use marker_block::{MarkerBlockError, MarkerCodec, StoredMarker, StoredStream
 pub use record::{
     KEY_HEADER_BYTES, KEYS_PER_RECORD_MAX, RecordError, RecordFlags, RecordHeader, RecordView,
 };
+
+pub use row::{RowFill, chained_frames, frames_of_row, row_bytes_max, row_pages_bytes};
 
 pub use record_builder::{RecordBuilder, RecordLimitError, RecordLimits};
 

@@ -79,7 +79,7 @@ impl Digester {
 
 /// Frames of usual size in a range. Longer is better because two threads read the frame after a
 /// range. Shorter is better because the digests of a range wait in memory.
-const FRAMES_PER_RANGE: u64 = 32;
+const FRAMES_PER_RANGE: u64 = 256;
 
 /// The next thing that a walk over a range meets.
 enum Step {
@@ -214,27 +214,44 @@ fn digest_range(
     let mut from = Some(*range.start());
     // Looks for frames by the key they are stored under, so that none is missed.
     while let Some(at) = from {
-        let step = match source.frame_at_or_after(at) {
-            Err(error) => Step::Unreadable(error),
-            Ok(None) => Step::End,
-            Ok(Some((key, bytes))) if range.contains(&key) => match check_found(source, key) {
-                Ok(()) => {
-                    from = key.checked_add(1);
-                    Step::Frame { key, digest: digester.digest(key, &bytes) }
-                }
-                Err(error) => Step::Unreadable(error),
-            },
+        let frames = match source.frame_at_or_after(at) {
+            Err(error) => Err(Step::Unreadable(error)),
+            Ok(None) => Err(Step::End),
+            Ok(Some((key, bytes))) if range.contains(&key) => {
+                with_those_behind(source, key, bytes).map_err(Step::Unreadable)
+            }
             Ok(Some((key, bytes))) => {
                 let entries = FrameView::parse(&bytes).map_or(1, |frame| frame.count() as u64);
-                Step::Beyond { key, entries }
+                Err(Step::Beyond { key, entries })
             }
         };
-        let is_last = !matches!(step, Step::Frame { .. });
-        if !show(step) || is_last {
-            return;
+        let frames = match frames {
+            Ok(frames) => frames,
+            Err(last) => {
+                show(last);
+                return;
+            }
+        };
+        for (key, bytes) in frames.into_iter().take_while(|(key, _)| range.contains(key)) {
+            from = key.checked_add(1);
+            if !show(Step::Frame { key, digest: digester.digest(key, &bytes) }) {
+                return;
+            }
         }
     }
     show(Step::End);
+}
+
+/// A frame and those that the store has in one piece with it. Fails if a search does not find it.
+fn with_those_behind(
+    source: &dyn RunReader,
+    first_seq: u64,
+    bytes: Bytes,
+) -> Result<Vec<(u64, Bytes)>, ReadFault> {
+    check_found(source, first_seq)?;
+    let mut frames = vec![(first_seq, bytes)];
+    frames.extend(source.frames_behind(first_seq)?);
+    Ok(frames)
 }
 
 /// Fails if a search does not find the frame. Readers search by `seq`, so such a frame is lost for

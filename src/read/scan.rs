@@ -1,4 +1,7 @@
+use std::collections::VecDeque;
 use std::sync::{Arc, OnceLock};
+
+use bytes::Bytes;
 
 use super::ReadError;
 use super::entry::{EntryRef, Names, hashed_record, open_frame};
@@ -15,7 +18,7 @@ pub enum Direction {
     Reverse,
 }
 
-/// Walks a range of entries. Holds one frame in memory.
+/// Walks a range of entries. Holds one row of frames in memory.
 ///
 /// A damaged or missing entry is an error in its place, and the scan goes on after it. If a sealed
 /// run ends before the watermark in its manifest, the entries in between are missing. A damaged
@@ -30,6 +33,8 @@ pub struct Scan {
     seal: KnownSeal,
     /// The frame that the scan is in, and the hashes of its records.
     frame: Option<Frame>,
+    /// Forwards, the frames behind it that came with it.
+    behind: VecDeque<(u64, Bytes)>,
     hashes: Vec<Hash>,
     hasher: BatchHasher,
     names: Names,
@@ -51,6 +56,7 @@ impl Scan {
             source,
             seal: KnownSeal::default(),
             frame: None,
+            behind: VecDeque::new(),
             hashes: Vec::new(),
             hasher: BatchHasher::default(),
             names: Names::default(),
@@ -71,6 +77,7 @@ impl Scan {
                 // Release the frame while the caller waits for more: a borrowed frame keeps pages
                 // of a live run from being reused.
                 self.frame = None;
+                self.behind.clear();
                 None
             }
             Ok(Some(seq)) => {
@@ -177,14 +184,28 @@ impl Scan {
         Ok(found.is_some_and(|(found, _)| found == first_seq))
     }
 
-    /// Loads the last frame that begins at or before `seq`, if there is one, and hashes its
-    /// records.
+    /// Loads the last frame that begins at or before `seq`, if there is one.
     fn load_around(&mut self, seq: u64) -> Result<(), ReadError> {
-        if let Some((first_seq, bytes)) = self.source.frame_at_or_before(seq)? {
-            let frame = open_frame(first_seq, bytes)?;
-            frame.view().hash_records(&mut self.hasher, &mut self.hashes);
-            self.frame = Some(frame);
+        if let Some((first_seq, bytes)) = self.behind.pop_front()
+            && first_seq == seq
+        {
+            return self.load(first_seq, bytes);
         }
+        self.behind.clear();
+        if let Some((first_seq, bytes)) = self.source.frame_at_or_before(seq)? {
+            self.load(first_seq, bytes)?;
+            if self.direction == Direction::Forward {
+                self.behind = self.source.frames_behind(first_seq)?.into();
+            }
+        }
+        Ok(())
+    }
+
+    /// Opens a frame and hashes its records.
+    fn load(&mut self, first_seq: u64, bytes: Bytes) -> Result<(), ReadError> {
+        let frame = open_frame(first_seq, bytes)?;
+        frame.view().hash_records(&mut self.hasher, &mut self.hashes);
+        self.frame = Some(frame);
         Ok(())
     }
 }

@@ -142,7 +142,8 @@ impl EventStoreConfig {
 
     /// The store of a run's files, as configured.
     pub(super) fn files(&self) -> RedbBackend {
-        let files = RedbBackend::with_disk_mode(&self.base_dir, self.disk_mode);
+        let files = RedbBackend::with_disk_mode(&self.base_dir, self.disk_mode)
+            .for_commits(self.writer.batch_bytes_max);
         files.logged((self.log_bytes > 0).then(|| LogConfig::new(self.log_bytes)))
     }
 

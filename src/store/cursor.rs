@@ -42,8 +42,14 @@ impl RunCursor {
         Self::new(manifest, tail, None)
     }
 
-    pub(super) fn check_append(&self, frame: &SealedFrame<'_>) -> Result<(), AppendError> {
-        let (got, watermark) = (frame.first_seq(), self.tail.watermark);
+    /// Where the run ends with these frames, if they continue it.
+    pub(super) fn check_append(&self, frames: &[SealedFrame<'_>]) -> Result<Tail, AppendError> {
+        frames.iter().try_fold(self.tail, |tail, frame| self.check_frame(tail, frame))
+    }
+
+    /// Where the run ends with this frame, if it continues the one that ends at `tail`.
+    fn check_frame(&self, tail: Tail, frame: &SealedFrame<'_>) -> Result<Tail, AppendError> {
+        let (got, watermark) = (frame.first_seq(), tail.watermark);
         if self.manifest.status.is_sealed() {
             Err(AppendError::Closed)
         } else if frame.is_empty() {
@@ -53,18 +59,11 @@ impl RunCursor {
             Err(AppendError::BrokenChain { watermark })
         } else if got != watermark + 1 {
             Err(AppendError::OutOfOrder { got, watermark })
-        } else if frame.previous_root() != self.tail.root || frame.names_before() != self.tail.names
-        {
+        } else if frame.previous_root() != tail.root || frame.names_before() != tail.names {
             Err(AppendError::BrokenChain { watermark })
         } else {
-            Ok(())
+            Ok(Tail { watermark: frame.last_seq(), root: frame.root(), names: frame.names_end() })
         }
-    }
-
-    pub(super) fn appended(&mut self, frame: &SealedFrame<'_>) {
-        self.tail.watermark = frame.last_seq();
-        self.tail.root = frame.root();
-        self.tail.names = frame.names_end();
     }
 
     pub(super) fn check_anchor(&self, anchor: &SnapshotAnchor) -> Result<(), AnchorError> {

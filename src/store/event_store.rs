@@ -16,9 +16,10 @@ pub trait EventStore: Send {
     /// end (status, watermark, `end_ts_init` and root): a new run begins as `Running` without any.
     fn open_run(&mut self, manifest: RunManifest) -> Result<RunOpening, OpenRunError>;
 
-    /// Commits one frame with its index keys and new names, in one transaction. The frame has at
-    /// least one entry.
-    fn append(&mut self, frame: &SealedFrame<'_>) -> Result<(), AppendError>;
+    /// Commits frames with their index keys and new names: all of them, or none. The first continues
+    /// the run, and each of the others the one before it. Each has at least one entry. Without a
+    /// frame, does nothing.
+    fn append(&mut self, frames: &[SealedFrame<'_>]) -> Result<(), AppendError>;
 
     /// Records an anchor in place of the previous one.
     fn record_anchor(&mut self, anchor: &SnapshotAnchor) -> Result<(), AnchorError>;
@@ -98,6 +99,12 @@ pub trait RunReader: Send + Sync {
 
     /// The first frame that begins at or after `seq`, with the `seq` that is its key.
     fn frame_at_or_after(&self, seq: u64) -> Result<Option<(u64, Bytes)>, ReadFault>;
+
+    /// The frames that the store has in one piece with the frame under `first_seq`, behind it. Who
+    /// reads frames in order is spared a search for each of them.
+    fn frames_behind(&self, _first_seq: u64) -> Result<Vec<(u64, Bytes)>, ReadFault> {
+        Ok(Vec::new())
+    }
 
     /// Copies a frame into memory of its own if the store needs its memory back. For a frame that
     /// is kept long.

@@ -113,6 +113,10 @@ impl RunReader for LiveReader {
         Ok(in_file.or(pending))
     }
 
+    fn frames_behind(&self, first_seq: u64) -> Result<Vec<(u64, Bytes)>, ReadFault> {
+        self.read(|run| run.frames_behind(first_seq))
+    }
+
     fn detach(&self, frame: Bytes) -> Bytes {
         // A borrowed frame keeps its transaction open, and an open transaction keeps pages from
         // being reused.

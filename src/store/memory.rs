@@ -116,13 +116,14 @@ impl EventStore for MemoryBackend {
         Ok(RunOpening::Created)
     }
 
-    fn append(&mut self, frame: &SealedFrame<'_>) -> Result<(), AppendError> {
+    fn append(&mut self, frames: &[SealedFrame<'_>]) -> Result<(), AppendError> {
         let mut run = self.open().ok_or(AppendError::NoOpenRun)?;
-        run.cursor.check_append(frame)?;
-        run.names.extend(frame.names().map(|(_, name)| name.to_owned()));
-        run.keys.extend(frame.key_rows());
-        run.frames.insert(frame.first_seq(), Bytes::copy_from_slice(frame.bytes()));
-        run.cursor.appended(frame);
+        run.cursor.tail = run.cursor.check_append(frames)?;
+        for frame in frames {
+            run.names.extend(frame.names().map(|(_, name)| name.to_owned()));
+            run.keys.extend(frame.key_rows());
+            run.frames.insert(frame.first_seq(), Bytes::copy_from_slice(frame.bytes()));
+        }
         Ok(())
     }
 

@@ -17,6 +17,7 @@ mod redb_keys;
 mod redb_reader;
 mod redb_tables;
 mod sealed_run;
+mod tree_writer;
 
 pub use container::{DiskMode, FileError};
 #[cfg(feature = "internals")]

@@ -11,7 +11,7 @@ use super::redb_tables::{
     ANCHOR_ROW, FRAMES, LOG_ROW, NAMES, read_anchor, read_manifest, read_manifest_row, read_meta,
 };
 use super::{ReadFault, RunReader, Tail};
-use crate::format::{FrameView, KeyBlockId, KeyRow, decode_manifest, run_root};
+use crate::format::{FrameView, KeyBlockId, KeyRow, decode_manifest, frames_of_row, run_root};
 use crate::model::{Hash, RunManifest, SnapshotAnchor};
 
 /// Reads a run through one transaction. A sealed run never changes, so one transaction serves all
@@ -71,19 +71,20 @@ impl RedbReader {
         self.transaction.open_table(definition).map_err(ReadFault::redb)
     }
 
-    fn frame(
+    /// The first or last row of frames with a key in the range.
+    fn row(
         &self,
         range: impl RangeBounds<u64> + Clone,
         last: bool,
     ) -> Result<Option<(u64, Bytes)>, ReadFault> {
         let mut rows = self.table(FRAMES)?.range_owned(range.clone()).map_err(ReadFault::redb)?;
         let row = if last { rows.next_back() } else { rows.next() };
-        let Some((first_seq, frame)) = row.transpose().map_err(ReadFault::redb)? else {
+        let Some((first_seq, row)) = row.transpose().map_err(ReadFault::redb)? else {
             return Ok(None);
         };
         let first_seq = first_seq.value();
         check_order(range.contains(&first_seq), "frames")?;
-        Ok(Some((first_seq, Bytes::from_owner(PageBytes(frame)))))
+        Ok(Some((first_seq, Bytes::from_owner(PageBytes(row)))))
     }
 
     /// Where the run ends. Reads the last frame.
@@ -133,11 +134,29 @@ impl RunReader for RedbReader {
     }
 
     fn frame_at_or_before(&self, seq: u64) -> Result<Option<(u64, Bytes)>, ReadFault> {
-        self.frame(..=seq, true)
+        let Some((key, row)) = self.row(..=seq, true)? else {
+            return Ok(None);
+        };
+        Ok(frames_of_row(key, row).take_while(|(first_seq, _)| *first_seq <= seq).last())
     }
 
     fn frame_at_or_after(&self, seq: u64) -> Result<Option<(u64, Bytes)>, ReadFault> {
-        self.frame(seq.., false)
+        if let Some((key, row)) = self.row(..=seq, true)?
+            && let Some(frame) = frames_of_row(key, row).find(|(first_seq, _)| *first_seq >= seq)
+        {
+            return Ok(Some(frame));
+        }
+        let Some((key, row)) = self.row(seq.., false)? else {
+            return Ok(None);
+        };
+        Ok(frames_of_row(key, row).next())
+    }
+
+    fn frames_behind(&self, first_seq: u64) -> Result<Vec<(u64, Bytes)>, ReadFault> {
+        let Some((key, row)) = self.row(..=first_seq, true)? else {
+            return Ok(Vec::new());
+        };
+        Ok(frames_of_row(key, row).skip_while(|(found, _)| *found <= first_seq).collect())
     }
 
     fn detach(&self, frame: Bytes) -> Bytes {
@@ -177,9 +196,15 @@ impl RunReader for RedbReader {
     }
 
     fn finds_frame(&self, first_seq: u64) -> Result<bool, ReadFault> {
+        if self.trees == Trees::Trusted {
+            return Ok(true);
+        }
+        let Some((key, row)) = self.row(..=first_seq, true)? else {
+            return Ok(false);
+        };
+        let has_frame = frames_of_row(key, row).any(|(found, _)| found == first_seq);
         // A range would also look into the next leaf.
-        Ok(self.trees == Trees::Trusted
-            || self.table(FRAMES)?.get(first_seq).map_err(ReadFault::redb)?.is_some())
+        Ok(has_frame && self.table(FRAMES)?.get(key).map_err(ReadFault::redb)?.is_some())
     }
 
     fn finds_key_block(&self, id: KeyBlockId) -> Result<bool, ReadFault> {

@@ -1,17 +1,13 @@
 //! The tables of a run file, and the conversions between their rows and the engine's types.
 
-use bytes::Bytes;
 use redb::{ReadTransaction, TableDefinition, TableError, WriteTransaction};
 
 use super::ReadFault;
-use super::redb_keys::{KEYS, KeyWriter};
-use crate::format::{
-    FORMAT_VERSION, FrameError, FrameKeys, FrameView, KeyRow, SealedFrame, decode_anchor,
-    decode_manifest, encode_manifest,
-};
+use super::redb_keys::KEYS;
+use crate::format::{FORMAT_VERSION, decode_anchor, decode_manifest, encode_manifest};
 use crate::model::{RunManifest, SnapshotAnchor};
 
-/// From the first `seq` of a frame to the frame.
+/// From the first `seq` of a row of frames to the frames, one behind the other.
 pub(super) const FRAMES: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("frames");
 /// From the number of a topic or payload type to its text.
 pub(super) const NAMES: TableDefinition<'_, u32, &str> = TableDefinition::new("names");
@@ -35,77 +31,6 @@ pub(super) fn write_new_run(
     let mut meta = transaction.open_table(META)?;
     meta.insert(FORMAT_ROW, FORMAT_VERSION.to_le_bytes().as_slice())?;
     meta.insert(MANIFEST_ROW, encode_manifest(manifest).as_slice())?;
-    Ok(())
-}
-
-/// A frame with what the run file has beside it.
-#[derive(Debug)]
-pub(super) struct TreeFrame<'a> {
-    pub(super) first_seq: u64,
-    pub(super) bytes: &'a [u8],
-    /// How many names the run had before.
-    pub(super) names_before: u32,
-    /// Those that it brings, in the order of their numbers.
-    pub(super) names: Vec<&'a str>,
-    pub(super) key_rows: &'a [KeyRow],
-}
-
-impl<'a> TreeFrame<'a> {
-    pub(super) fn of(frame: &SealedFrame<'a>) -> Self {
-        Self {
-            first_seq: frame.first_seq(),
-            bytes: frame.bytes(),
-            names_before: frame.names_before(),
-            names: frame.names().map(|(_, name)| name).collect(),
-            key_rows: frame.key_rows(),
-        }
-    }
-}
-
-/// Writes a frame, its new names and its index keys.
-pub(super) fn write_frame(
-    transaction: &WriteTransaction,
-    frame: &TreeFrame<'_>,
-    keys: &mut KeyWriter,
-) -> Result<(), redb::Error> {
-    // `insert` copies a finished frame once. `insert_reserve` would build the frame in place, but
-    // redb 4.4 zeroes a buffer of that size first and copies it: measured 2.3 times slower.
-    transaction.open_table(FRAMES)?.insert(frame.first_seq, frame.bytes)?;
-    if !frame.names.is_empty() {
-        let mut names = transaction.open_table(NAMES)?;
-        for (id, name) in (frame.names_before..).zip(&frame.names) {
-            names.insert(id, *name)?;
-        }
-    }
-    if !frame.key_rows.is_empty() {
-        keys.add(transaction, frame.key_rows)?;
-    }
-    Ok(())
-}
-
-/// Writes frames that were found in the log, behind what the run file has. It has `names` names.
-pub(super) fn write_replayed(
-    transaction: &WriteTransaction,
-    frames: &[Bytes],
-    names: u32,
-    keys: &mut KeyWriter,
-) -> Result<(), redb::Error> {
-    let malformed = |error: FrameError| redb::Error::Corrupted(error.to_string());
-    let mut names_before = names;
-    let mut rows = FrameKeys::default();
-    for bytes in frames {
-        let view = FrameView::parse(bytes).map_err(malformed)?;
-        rows.clear();
-        for index in 0..view.count() {
-            rows.add(&view.record(index).map_err(malformed)?);
-        }
-        let names: Vec<&str> = view.names().collect();
-        let count = names.len() as u32;
-        let (first_seq, key_rows) = (view.first_seq(), rows.finish());
-        let frame = TreeFrame { first_seq, bytes, names_before, names, key_rows };
-        write_frame(transaction, &frame, keys)?;
-        names_before += count;
-    }
     Ok(())
 }
 

@@ -7,9 +7,9 @@ use redb::{Database, ReadTransaction, ReadableDatabase};
 
 use super::directory::run_path;
 use super::log::{frames_of_log, log_path};
-use super::redb_keys::KeyWriter;
 use super::redb_reader::RedbReader;
-use super::redb_tables::{read_manifest, write_replayed};
+use super::redb_tables::read_manifest;
+use super::tree_writer::TreeWriter;
 use super::{FileError, OpenRunError, OpenSealedError, ReadFault, RunReader, container};
 use crate::model::{InstanceId, RunId, RunManifest};
 
@@ -67,8 +67,8 @@ fn replay_log(path: &Path, database: &Database) -> Result<(), OpenSealedError> {
     }
     let (run_id, tail) = (file.manifest().map_err(read)?.run_id, file.tail().map_err(read)?);
     let frames = frames_of_log(&log_path(path), run_id, tail)?.map_err(read)?;
-    let mut keys = KeyWriter::default();
-    let write = |transaction: &_| write_replayed(transaction, &frames, tail.names, &mut keys);
+    let mut tree = TreeWriter::default();
+    let write = |transaction: &_| tree.write_replayed(transaction, &frames, tail.names);
     container::commit(database, write).map_err(|fault| read(fault.into()))
 }
 

@@ -91,7 +91,7 @@ proptest! {
                     }
                 }
                 let batch: Vec<Message> = entries.iter().map(|keys| message(keys)).collect();
-                store.append(&maker.frame(&batch)).unwrap();
+                store.append(&[maker.frame(&batch)]).unwrap();
             }
             let reader = store.reader().unwrap();
             check(&reader, &first);
@@ -122,7 +122,7 @@ fn keys_of_every_tier_are_found() {
                 keys.fold(Message::nth(1), |message, n| message.order(&format!("K-{n}")))
             })
             .collect();
-        store.append(&maker.frame(&batch)).unwrap();
+        store.append(&[maker.frame(&batch)]).unwrap();
         keys += rows;
     };
     let sizes = [1, 9, 64, 600, 4_200];
@@ -159,7 +159,7 @@ fn a_quarantined_run_keeps_its_index() {
         for seq in 1..=30 {
             let key = (1, seq % 20);
             first.entry(key).or_insert(u64::from(seq));
-            store.append(&maker.frame(&[message(&[key])])).unwrap();
+            store.append(&[maker.frame(&[message(&[key])])]).unwrap();
         }
         let reader = store.reader().unwrap();
         let rows = key_rows(&*reader);

@@ -20,7 +20,7 @@ use crate::support::{FrameMaker, Message, instance, manifest, run_id};
 const LOG: LogConfig = LogConfig {
     interval: Some(Duration::from_secs(3600)),
     bytes: 64 << 10,
-    frame_bytes_max: 16 << 10,
+    record_bytes_max: 16 << 10,
 };
 
 fn path(folder: &Path, n: u32) -> PathBuf {

@@ -114,7 +114,7 @@ fn a_live_run_is_clean_without_root() {
             let report = verify_source(&store.reader().unwrap());
             assert_eq!((report.findings, report.entries_scanned), (vec![], entries * 3));
             assert_eq!(report.root, None);
-            store.append(&maker.frame(&batch)).unwrap();
+            store.append(&[maker.frame(&batch)]).unwrap();
         }
     }
 }

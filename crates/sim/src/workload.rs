@@ -102,7 +102,7 @@ impl Workload {
             match action {
                 Action::Open => run.open_run(manifest(1)).map(drop).map_err(told)?,
                 Action::Append(messages) => {
-                    run.append(&frames.frame(messages)).map_err(told)?;
+                    run.append(&[frames.frame(messages)]).map_err(told)?;
                     end_ts_init = messages.last().map(|last| UnixNanos::new(last.ts_init));
                 }
                 Action::Anchor => {

@@ -1,20 +1,19 @@
+use super::batch::Batch;
 use super::dedup::DedupWindow;
 use super::marker_outlet::MarkerOutlet;
 use super::names::NameTable;
 use super::ring_record::RingRecord;
 use crate::engine::WriterConfig;
 use crate::engine::command::LastRecord;
-use crate::format::{FrameBuilder, FrameView, RecordStamp};
-use crate::model::{Hash, UnixNanos};
+use crate::format::{FrameView, RecordStamp};
+use crate::model::UnixNanos;
 use crate::store::{ReadFault, RunReader, Tail};
 
 /// Gives entries their `seq` and assembles them into frames. It does no I/O.
 pub(in crate::engine) struct Assembler {
-    frame: FrameBuilder,
+    batch: Batch,
     names: NameTable,
     dedup: DedupWindow,
-    /// Root of the last sealed frame.
-    root: Hash,
     /// The largest `ts_init` of what is durable; `None` for a run without entries.
     ts_init_max: Option<UnixNanos>,
     /// Where marks of market data go; `None` where they are not recorded.
@@ -31,9 +30,9 @@ impl Assembler {
     ) -> Result<Self, ReadFault> {
         let names = NameTable::load(reader)?;
         let ts_init_max = ts_init_max(reader)?;
-        let frame = FrameBuilder::new(config.frame_limits(), tail.watermark + 1, names.len());
+        let batch = Batch::new(config.batch_limits(), tail.watermark + 1, names.len(), tail.root);
         let dedup = DedupWindow::new(config.dedup_window);
-        Ok(Self { frame, names, dedup, root: tail.root, ts_init_max, markers })
+        Ok(Self { batch, names, dedup, ts_init_max, markers })
     }
 
     /// All names that the run has so far.
@@ -41,26 +40,26 @@ impl Assembler {
         self.names.iter()
     }
 
-    /// True if the frame under construction has room for one more record of `lines` lines.
+    /// True if the batch under construction has room for one more record of `lines` lines.
     #[inline]
     pub(super) fn has_room(&self, lines: usize) -> bool {
-        self.frame.fits(lines, 0)
+        self.batch.fits(lines)
     }
 
     pub(super) fn has_pending(&self) -> bool {
-        !self.frame.is_empty()
+        !self.batch.is_empty()
     }
 
     /// The run's number for a name. A new name becomes durable with the next commit.
     pub(super) fn number_name(&mut self, name: &str) -> u32 {
-        self.names.number(name, &mut self.frame)
+        self.names.number(name, &mut self.batch)
     }
 
     /// Gives a record its `seq`, unless it repeats a message that is in the log already.
     #[inline]
     pub(super) fn push(&mut self, record: RingRecord<'_>, stamp: &RecordStamp) {
         if !self.is_repeat(record, stamp.type_id) {
-            self.frame.push(record.head, record.tail, stamp);
+            self.batch.push(record.head, record.tail, stamp);
         }
     }
 
@@ -69,24 +68,24 @@ impl Assembler {
         record.identity().is_some_and(|id| self.dedup.is_repeat((type_id, id)))
     }
 
-    /// Gives the last record of the run its `seq`. Only with nothing pending: an empty frame has
+    /// Gives the last record of the run its `seq`. Only with nothing pending: an empty batch has
     /// room for any record.
     pub(super) fn push_last(&mut self, last: &LastRecord) {
-        debug_assert!(!self.has_pending(), "the frame may have no room");
+        debug_assert!(!self.has_pending(), "the batch may have no room");
         let record = RingRecord { head: &last.lines, tail: &[] };
         let stamp = RecordStamp {
             ts_publish: record.header().ts_publish.get().into(),
             topic_id: self.number_name(&last.topic),
             type_id: self.number_name(&last.payload_type),
         };
-        self.frame.push(record.head, record.tail, &stamp);
+        self.batch.push(record.head, record.tail, &stamp);
     }
 
     /// Sends a mark of market data on, behind all entries that have a `seq` so far.
     #[inline]
     pub(super) fn forward_mark(&mut self, mark: RingRecord<'_>, lane: u32) {
         if let Some(markers) = &mut self.markers {
-            markers.forward(mark, lane, self.frame.next_seq() - 1);
+            markers.forward(mark, lane, self.batch.next_seq() - 1);
         }
     }
 
@@ -97,20 +96,18 @@ impl Assembler {
         }
     }
 
-    /// Completes the frame under construction ahead of its commit: it takes no more entries. An
+    /// Completes the batch under construction ahead of its commit: it takes no more entries. An
     /// empty one stays as it is.
-    pub(super) fn seal_frame(&mut self) {
-        if self.has_pending() && self.frame.sealed().is_none() {
-            self.root = self.frame.seal(&self.root).root();
-        }
+    pub(super) fn seal_batch(&mut self) {
+        self.batch.seal();
     }
 
-    /// The frame under construction, for the committer to take once it is sealed.
-    pub(super) fn frame_mut(&mut self) -> &mut FrameBuilder {
-        &mut self.frame
+    /// The batch under construction, for the committer to take once it is sealed.
+    pub(super) fn batch_mut(&mut self) -> &mut Batch {
+        &mut self.batch
     }
 
-    /// A frame with this largest `ts_init` is durable.
+    /// A batch with this largest `ts_init` is durable.
     pub(super) fn note_committed(&mut self, ts_init_max: UnixNanos) {
         self.ts_init_max = self.ts_init_max.max(Some(ts_init_max));
     }

@@ -20,8 +20,8 @@ pub(super) struct Collector {
 pub(super) enum Collected {
     /// Everything before the horizon is taken.
     All,
-    /// The frame is full; it has to be committed first.
-    FrameFull,
+    /// The batch is full; it has to be committed first.
+    BatchFull,
 }
 
 impl Collector {
@@ -30,7 +30,7 @@ impl Collector {
     }
 
     /// Takes everything that was stamped before `horizon`, in the order of the stamps, until the
-    /// frame under construction is full. What is left over stays in the rings.
+    /// batch under construction is full. What is left over stays in the rings.
     ///
     /// `take_new` hands over the rings of new producers. Like the look into the rings, it comes
     /// after the horizon was taken, and for the same reason.
@@ -83,9 +83,9 @@ impl Collector {
             // The lane with the earliest record may go on until another lane's turn comes.
             let last = self.fronts.peek().map_or(u64::MAX, |Reverse((stamp, _))| *stamp);
             let lane = &mut self.lanes[index];
-            if lane.take(last, horizon, assembler, self.publish_time.as_ref()) == TurnEnd::FrameFull
+            if lane.take(last, horizon, assembler, self.publish_time.as_ref()) == TurnEnd::BatchFull
             {
-                return Collected::FrameFull;
+                return Collected::BatchFull;
             }
             if let Some(stamp) = lane.front_stamp() {
                 self.fronts.push(Reverse((stamp, index)));
@@ -94,7 +94,7 @@ impl Collector {
         Collected::All
     }
 
-    /// The frame with everything taken so far goes to the store; what is taken from here on is in a
+    /// The batch with everything taken so far goes to the store; what is taken from here on is in a
     /// later one. With nothing in it, everything taken repeats what is durable already.
     pub(super) fn note_committing(&mut self) {
         for lane in &mut self.lanes {

@@ -1,18 +1,19 @@
-//! Where sealed frames become durable: on the calling thread, or, for large frames, on a thread of
-//! its own, so that the next frame is collected and hashed while the disk works on this one.
+//! Where sealed batches become durable: on the calling thread, or, for large ones, on a thread of
+//! its own, so that the next batch is collected and hashed while the disk works on this one.
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::thread::Thread;
 
 use crossbeam_channel::{Receiver, Sender, TryRecvError, bounded};
 
+use super::batch::Batch;
 use super::os_thread::pin;
 use crate::engine::WriterConfig;
-use crate::format::{FrameBuilder, SealedFrame};
-use crate::model::UnixNanos;
+use crate::format::SealedFrame;
+use crate::model::{Hash, UnixNanos};
 use crate::store::{AppendError, EventStore};
 
-/// Owns the store of a run. At most one frame is on its way into it at a time: frames are committed
+/// Owns the store of a run. At most one batch is on its way into it at a time: batches are committed
 /// in the order they were sealed.
 pub(in crate::engine) struct Committer {
     /// `None` while the committer thread has it.
@@ -20,20 +21,20 @@ pub(in crate::engine) struct Committer {
     thread: Option<CommitterThread>,
 }
 
-/// What takes large frames.
+/// What takes large batches.
 struct CommitterThread {
-    frame_bytes_min: usize,
-    /// The builder that is not in use: it takes over from the one handed over. `None` meanwhile.
-    spare: Option<FrameBuilder>,
+    batch_bytes_min: usize,
+    /// The batch that is not in use: it takes over from the one handed over. `None` meanwhile.
+    spare: Option<Batch>,
     /// The thread ends when this is dropped.
     jobs: Sender<Job>,
     outcomes: Receiver<Outcome>,
 }
 
-/// The store and a sealed frame for it.
+/// The store and a sealed batch for it.
 struct Job {
     store: Box<dyn EventStore>,
-    frame: FrameBuilder,
+    batch: Batch,
     /// Who is to be woken when it is done.
     writer: Thread,
 }
@@ -41,12 +42,12 @@ struct Job {
 /// What came of a job, with what it took.
 struct Outcome {
     store: Box<dyn EventStore>,
-    frame: FrameBuilder,
+    batch: Batch,
     /// The outer error is a panic of the store.
     appended: std::thread::Result<Result<(), AppendError>>,
 }
 
-/// A frame that is durable.
+/// A batch that is durable.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Committed {
     pub(super) last_seq: u64,
@@ -56,9 +57,9 @@ pub(super) struct Committed {
 /// What came of the beginning of a commit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Begun {
-    /// It is over: the frame is durable. `None` where there was no entry to commit.
+    /// It is over: the batch is durable. `None` where there was no entry to commit.
     Durable(Option<Committed>),
-    /// The committer thread has the frame; [`Committer::finish`] tells when it is durable.
+    /// The committer thread has the batch; [`Committer::finish`] tells when it is durable.
     OnItsWay,
 }
 
@@ -80,8 +81,8 @@ impl Committer {
         store: Box<dyn EventStore>,
         config: &WriterConfig,
     ) -> std::io::Result<Self> {
-        let frame_bytes_min = config.overlap_bytes_min;
-        if frame_bytes_min > config.batch_bytes_max {
+        let batch_bytes_min = config.overlap_bytes_min;
+        if batch_bytes_min > config.batch_bytes_max {
             return Ok(Self::new(store));
         }
         let (jobs, received) = bounded(1);
@@ -92,41 +93,42 @@ impl Committer {
             pin("committer", core);
             work(&received, &finished);
         })?;
-        let spare = Some(FrameBuilder::new(config.frame_limits(), 1, 0));
-        let thread = Some(CommitterThread { frame_bytes_min, spare, jobs, outcomes });
+        let spare = Some(Batch::new(config.batch_limits(), 1, 0, Hash::ZERO));
+        let thread = Some(CommitterThread { batch_bytes_min, spare, jobs, outcomes });
         Ok(Self { store: Some(store), thread })
     }
 
-    /// Whether a frame is on its way.
+    /// Whether a batch is on its way.
     pub(super) fn is_busy(&self) -> bool {
         self.store.is_none()
     }
 
-    /// The store. Only while no frame is on its way.
+    /// The store. Only while no batch is on its way.
     pub(super) fn store(&mut self) -> &mut dyn EventStore {
         &mut **self.store.as_mut().expect("asked for between two commits")
     }
 
-    /// Commits the sealed frame in `builder`, which then holds the empty frame that follows it.
-    /// Only while no frame is on its way.
-    pub(super) fn begin(&mut self, builder: &mut FrameBuilder) -> Result<Begun, AppendError> {
-        let Some(frame) = builder.sealed() else {
+    /// Commits a sealed batch, which then is the empty one that follows it. Only while no batch is
+    /// on its way.
+    pub(super) fn begin(&mut self, batch: &mut Batch) -> Result<Begun, AppendError> {
+        if !batch.is_sealed() {
             return Ok(Begun::Durable(None));
-        };
+        }
         if let Some(thread) = &mut self.thread
-            && frame.bytes().len() >= thread.frame_bytes_min
+            && batch.sealed_bytes() >= thread.batch_bytes_min
         {
-            let store = self.store.take().expect("one frame at a time");
-            thread.hand_over(store, builder);
+            let store = self.store.take().expect("one batch at a time");
+            thread.hand_over(store, batch);
             return Ok(Begun::OnItsWay);
         }
-        self.store().append(&frame)?;
-        let committed = Committed::of(&frame);
-        builder.reset();
-        Ok(Begun::Durable(Some(committed)))
+        let frames = batch.sealed();
+        self.store().append(&frames)?;
+        let committed = Committed::of(&frames);
+        batch.reset();
+        Ok(Begun::Durable(committed))
     }
 
-    /// The frame that was on its way, once it is durable. `None` if there is none, or, with
+    /// The batch that was on its way, once it is durable. `None` if there is none, or, with
     /// [`Wait::No`], if it is still on its way.
     ///
     /// # Panics
@@ -135,19 +137,19 @@ impl Committer {
         let (None, Some(thread)) = (&self.store, &mut self.thread) else {
             return Ok(None);
         };
-        let Some(Outcome { store, frame, appended }) = thread.outcome(wait) else {
+        let Some(Outcome { store, batch, appended }) = thread.outcome(wait) else {
             return Ok(None);
         };
         self.store = Some(store);
-        let committed = Committed::of(&frame.sealed().expect("it was sealed when it left"));
-        thread.spare = Some(frame);
+        let committed = Committed::of(&batch.sealed());
+        thread.spare = Some(batch);
         match appended {
-            Ok(appended) => appended.map(|()| Some(committed)),
+            Ok(appended) => appended.map(|()| committed),
             Err(panic) => resume_unwind(panic),
         }
     }
 
-    /// Drops the store, and the thread with it. Only while no frame is on its way.
+    /// Drops the store, and the thread with it. Only while no batch is on its way.
     pub(super) fn let_go_of_store(&mut self) {
         self.thread = None;
         self.store = None;
@@ -155,11 +157,11 @@ impl Committer {
 }
 
 impl CommitterThread {
-    fn hand_over(&mut self, store: Box<dyn EventStore>, builder: &mut FrameBuilder) {
-        let mut next = self.spare.take().expect("in its place while no frame is on its way");
-        next.follow(builder);
-        let frame = std::mem::replace(builder, next);
-        let job = Job { store, frame, writer: std::thread::current() };
+    fn hand_over(&mut self, store: Box<dyn EventStore>, batch: &mut Batch) {
+        let mut next = self.spare.take().expect("in its place while no batch is on its way");
+        next.follow(batch);
+        let batch = std::mem::replace(batch, next);
+        let job = Job { store, batch, writer: std::thread::current() };
         self.jobs.send(job).expect(IS_THERE);
         // Where both share a core the disk comes first: the committer thread soon waits for it and
         // gives the core back. Without this it waited for a whole round of collecting.
@@ -182,19 +184,20 @@ impl CommitterThread {
 const IS_THERE: &str = "the committer thread ends when its handle is dropped, not before";
 
 impl Committed {
-    fn of(frame: &SealedFrame<'_>) -> Self {
-        Self { last_seq: frame.last_seq(), ts_init_max: frame.ts_init_max() }
+    /// Of the frames of a batch; `None` without any.
+    fn of(frames: &[SealedFrame<'_>]) -> Option<Self> {
+        let ts_init_max = frames.iter().map(SealedFrame::ts_init_max).max()?;
+        frames.last().map(|last| Self { last_seq: last.last_seq(), ts_init_max })
     }
 }
 
 /// The committer thread.
 fn work(jobs: &Receiver<Job>, outcomes: &Sender<Outcome>) {
-    for Job { mut store, frame, writer } in jobs {
-        let sealed = frame.sealed().expect("sealed by the writer");
-        let appended = catch_unwind(AssertUnwindSafe(|| store.append(&sealed)));
-        // One place, one frame at a time: never blocks. Nobody is there to take it once the writer
+    for Job { mut store, batch, writer } in jobs {
+        let appended = catch_unwind(AssertUnwindSafe(|| store.append(&batch.sealed())));
+        // One place, one batch at a time: never blocks. Nobody is there to take it once the writer
         // thread is gone.
-        let _ = outcomes.send(Outcome { store, frame, appended });
+        let _ = outcomes.send(Outcome { store, batch, appended });
         writer.unpark();
     }
 }
@@ -214,25 +217,25 @@ mod tests {
         Committer::start(Box::new(store), config).expect("a thread")
     }
 
-    /// A sealed frame of one entry.
-    fn frame(config: &WriterConfig) -> FrameBuilder {
-        let mut frame = FrameBuilder::new(config.frame_limits(), 1, 0);
-        let (topic_id, type_id) = (frame.push_name("t"), frame.push_name("T"));
+    /// A sealed batch of one entry.
+    fn batch(config: &WriterConfig) -> Batch {
+        let mut batch = Batch::new(config.batch_limits(), 1, 0, Hash::ZERO);
+        let (topic_id, type_id) = (batch.push_name("t"), batch.push_name("T"));
         let mut record = RecordBuilder::new(config.record_limits());
         record.fill(&EntryDraft::default());
         let ts_publish = UnixNanos::new(1);
         let tag = RecordTag { stamp: 0, ts_publish, topic_id, type_id };
         let stamp = RecordStamp { ts_publish, topic_id, type_id };
-        frame.push(record.finish(tag).expect("small"), &[], &stamp);
-        frame.seal(&Hash::ZERO);
-        frame
+        batch.push(record.finish(tag).expect("small"), &[], &stamp);
+        batch.seal();
+        batch
     }
 
     #[test]
     fn a_store_that_is_at_work_is_waited_for() {
         let config = WriterConfig { overlap_bytes_min: 0, ..WriterConfig::default() };
         let mut committer = started(&config);
-        assert_eq!(committer.begin(&mut frame(&config)).expect("memory"), Begun::OnItsWay);
+        assert_eq!(committer.begin(&mut batch(&config)).expect("memory"), Begun::OnItsWay);
         let committed = committer.finish(Wait::Yes).expect("memory");
         assert_eq!(committed.map(|committed| committed.last_seq), Some(1));
         assert!(!committer.is_busy());
@@ -240,23 +243,23 @@ mod tests {
     }
 
     #[test]
-    fn a_frame_is_handed_over_from_the_size_that_is_set() {
+    fn a_batch_is_handed_over_from_the_size_that_is_set() {
         let config = WriterConfig::default();
-        let mut frame = frame(&config);
-        let overlap_bytes_min = frame.sealed().expect("sealed").bytes().len();
+        let mut batch = batch(&config);
+        let overlap_bytes_min = batch.sealed_bytes();
         let config = WriterConfig { overlap_bytes_min, ..config };
-        assert_eq!(started(&config).begin(&mut frame).expect("memory"), Begun::OnItsWay);
+        assert_eq!(started(&config).begin(&mut batch).expect("memory"), Begun::OnItsWay);
 
-        let mut frame = self::frame(&config);
+        let mut batch = self::batch(&config);
         let config = WriterConfig { overlap_bytes_min: overlap_bytes_min + 1, ..config };
         // The draft has no `ts_init`, so the entry has its `ts_publish`.
         let committed = Committed { last_seq: 1, ts_init_max: UnixNanos::new(1) };
-        let begun = started(&config).begin(&mut frame).expect("memory");
+        let begun = started(&config).begin(&mut batch).expect("memory");
         assert_eq!(begun, Begun::Durable(Some(committed)));
     }
 
     #[test]
-    fn there_is_a_thread_only_for_frames_that_can_be_handed_over() {
+    fn there_is_a_thread_only_for_batches_that_can_be_handed_over() {
         let default = WriterConfig::default();
         for (overlap_bytes_min, has_thread) in
             [(0, true), (default.batch_bytes_max, true), (default.batch_bytes_max + 1, false)]

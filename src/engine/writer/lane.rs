@@ -23,7 +23,7 @@ pub(in crate::engine) struct Lane {
     in_view: usize,
     /// Messages taken so far: the ordinal of the last one.
     taken: u64,
-    /// The ordinal of the last one that is in a frame given to the store, or repeats one that is.
+    /// The ordinal of the last one that is in a batch given to the store, or repeats one that is.
     committing: u64,
     /// The ordinal last published as durable.
     durable: u64,
@@ -38,8 +38,8 @@ pub(super) enum TurnEnd {
     Limit,
     /// All that was in view is taken.
     Exhausted,
-    /// The frame under construction is full.
-    FrameFull,
+    /// The batch under construction is full.
+    BatchFull,
 }
 
 impl Lane {
@@ -115,7 +115,7 @@ impl Lane {
             }
             if record.is_message() {
                 if !assembler.has_room(record.lines()) {
-                    break TurnEnd::FrameFull;
+                    break TurnEnd::BatchFull;
                 }
                 assembler.push(record, &stamp_of(header, &self.names, publish_time));
                 self.taken += 1;
@@ -123,13 +123,13 @@ impl Lane {
                 assembler.forward_mark(record, self.number);
             } else if record.is_name() {
                 if !assembler.has_room(record.lines()) {
-                    break TurnEnd::FrameFull;
+                    break TurnEnd::BatchFull;
                 }
                 self.names.push(assembler.number_name(&record.name()));
             } else {
                 let large = RingRecord { head: self.large.front(), tail: &[] };
                 if !assembler.has_room(large.lines()) {
-                    break TurnEnd::FrameFull;
+                    break TurnEnd::BatchFull;
                 }
                 assembler.push(large, &stamp_of(header, &self.names, publish_time));
                 self.large.pop();
@@ -142,7 +142,7 @@ impl Lane {
         end
     }
 
-    /// The frame with everything taken so far goes to the store.
+    /// The batch with everything taken so far goes to the store.
     pub(super) fn note_committing(&mut self) {
         self.committing = self.taken;
     }

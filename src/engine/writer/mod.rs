@@ -2,6 +2,7 @@
 //! frames, commits them, and publishes how far durability reaches.
 
 mod assembler;
+mod batch;
 mod batch_timer;
 mod collector;
 mod committer;
@@ -31,6 +32,7 @@ use collector::{Collected, Collector};
 use committer::{Begun, Committed, Wait};
 
 pub(super) use assembler::Assembler;
+pub(super) use batch::BatchLimits;
 pub(super) use committer::Committer;
 pub(super) use idle::Idle;
 pub(super) use lane::Lane;
@@ -134,7 +136,7 @@ impl Writer {
         let has_pending = self.assembler.has_pending();
         let is_due = has_pending && self.batch.is_due();
         let is_committing = self.committer.is_busy();
-        if collected == Collected::FrameFull || (is_due && !is_committing) {
+        if collected == Collected::BatchFull || (is_due && !is_committing) {
             self.commit_next()?;
             return Ok(Step::Worked);
         }
@@ -165,17 +167,17 @@ impl Writer {
         self.check_halt()
     }
 
-    /// Sends the frame under construction to the store, once the one before has arrived there.
+    /// Sends the batch under construction to the store, once the one before has arrived there.
     fn commit_next(&mut self) -> Result<(), Halted> {
         // Before the wait, so that the disk never waits for hashes.
-        self.assembler.seal_frame();
+        self.assembler.seal_batch();
         self.finish_commit(Wait::Yes)?;
         if self.assembler.has_pending() {
             self.batch.commit_begins();
         }
         self.collector.note_committing();
         self.check_halt()?;
-        match self.committer.begin(self.assembler.frame_mut()) {
+        match self.committer.begin(self.assembler.batch_mut()) {
             Ok(Begun::Durable(committed)) => self.publish(committed),
             Ok(Begun::OnItsWay) => {}
             Err(error) => return Err(self.halt_for_append(&error)),
@@ -183,7 +185,7 @@ impl Writer {
         Ok(())
     }
 
-    /// Publishes the frame that was on its way to the store, if it has arrived.
+    /// Publishes the batch that was on its way to the store, if it has arrived.
     fn finish_commit(&mut self, wait: Wait) -> Result<(), Halted> {
         match self.committer.finish(wait) {
             Ok(Some(committed)) => self.publish(Some(committed)),
@@ -273,7 +275,7 @@ impl Writer {
     /// step, or after one that panicked.
     pub(super) fn end(&mut self) {
         self.shared.inbox.close();
-        // A frame on its way may still arrive, and the store with it. Before the end, which others
+        // A batch on its way may still arrive, and the store with it. Before the end, which others
         // await with a time limit: redb commits once more as it is let go of. A store that panics
         // here, maybe for the second time, must not keep the gate from closing.
         let let_go = catch_unwind(AssertUnwindSafe(|| {

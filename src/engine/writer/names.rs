@@ -1,6 +1,6 @@
 use std::collections::HashMap;
 
-use crate::format::FrameBuilder;
+use super::batch::Batch;
 use crate::store::RunReader;
 
 /// The run's names table as the writer knows it: text to number.
@@ -27,12 +27,12 @@ impl NameTable {
         self.ids.len() as u32
     }
 
-    /// The number of `name`. A new name goes into the frame under construction.
-    pub(super) fn number(&mut self, name: &str, frame: &mut FrameBuilder) -> u32 {
+    /// The number of `name`. A new name goes into the batch under construction.
+    pub(super) fn number(&mut self, name: &str, batch: &mut Batch) -> u32 {
         if let Some(id) = self.ids.get(name) {
             return *id;
         }
-        let id = frame.push_name(name);
+        let id = batch.push_name(name);
         self.ids.insert(name.into(), id);
         id
     }

@@ -1,16 +1,16 @@
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use redb::backends::FileBackend;
 use redb::{DatabaseError, StorageBackend};
 use serde::{Deserialize, Serialize};
-use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
+use super::FileConfig;
+use super::direct::DirectFile;
 use super::fill_ahead::FillAhead;
-use super::{FileConfig, PAGE_BYTES};
+use super::gather::Gather;
 use crate::store::{DiskOp, DiskProbe};
 
 /// How a file is written.
@@ -36,6 +36,8 @@ const DIRECT_BYTES_MIN: usize = 64 << 10;
 pub(super) struct ContainerFile {
     file: FileBackend,
     direct: Option<DirectFile>,
+    /// What goes to `direct` with the next sync, or before somebody reads.
+    gathered: Mutex<Gather>,
     /// Locked by redb's one writer alone.
     ahead: Mutex<FillAhead>,
     path: PathBuf,
@@ -55,7 +57,7 @@ impl ContainerFile {
         let file = FileBackend::new(file)?;
         let ahead = Mutex::new(FillAhead::new(file.len()?));
         let (path, probe) = (path.to_owned(), config.probe.clone());
-        Ok(Self { file, direct, ahead, path, probe, named })
+        Ok(Self { file, direct, gathered: Mutex::default(), ahead, path, probe, named })
     }
 
     /// The system writes and syncs a file that was removed as if nothing had happened, and all of
@@ -81,18 +83,43 @@ impl ContainerFile {
         self.file.write(offset, data)
     }
 
-    /// Writes past the page cache, where the file system lets us.
-    fn write_direct(&self, direct: &DirectFile, offset: u64, data: &[u8]) -> io::Result<()> {
+    /// Gathers what is to be written past the page cache. If there is no room, writes what was
+    /// gathered before.
+    fn gather(&self, direct: &DirectFile, offset: u64, data: &[u8]) -> io::Result<()> {
         self.probe(DiskOp::Write { offset, data })?;
-        match direct.write_at(offset, data) {
+        let mut gathered = self.gathered();
+        if !gathered.has_room(data.len()) {
+            self.write_gathered(direct, &mut gathered)?;
+        }
+        gathered.add(offset, data);
+        Ok(())
+    }
+
+    /// Writes what was gathered past the page cache, where the file system lets us.
+    fn write_gathered(&self, direct: &DirectFile, gathered: &mut Gather) -> io::Result<()> {
+        let written = match gathered.write(direct) {
             // Some file systems take the flag at open and refuse the write, before any of it is
             // done. Nothing is lost by writing it the ordinary way.
             Err(error) if error.kind() == io::ErrorKind::InvalidInput => {
                 direct.give_up();
-                self.file.write(offset, data)
+                gathered.pieces().try_for_each(|(offset, data)| self.file.write(offset, data))
             }
             written => written,
+        };
+        gathered.clear();
+        written
+    }
+
+    /// Makes the file what redb takes it for.
+    fn settle(&self) -> io::Result<()> {
+        match &self.direct {
+            Some(direct) => self.write_gathered(direct, &mut self.gathered()),
+            None => Ok(()),
         }
+    }
+
+    fn gathered(&self) -> MutexGuard<'_, Gather> {
+        self.gathered.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -138,11 +165,15 @@ impl StorageBackend for ContainerFile {
 
     fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
         self.probe(DiskOp::Read { offset, bytes: out.len() })?;
+        if self.gathered().overlaps(&(offset..offset + out.len() as u64)) {
+            self.settle()?;
+        }
         self.file.read(offset, out)
     }
 
     fn set_len(&self, len: u64) -> io::Result<()> {
         self.probe(DiskOp::SetLen { len })?;
+        self.settle()?;
         self.file.set_len(len)?;
         self.ahead().resized(len);
         Ok(())
@@ -152,6 +183,7 @@ impl StorageBackend for ContainerFile {
         // Of the file, whichever way the data came: it flushes the page cache, the block map that
         // direct writes changed, and the disk's own cache.
         self.probe(DiskOp::Sync)?;
+        self.settle()?;
         self.file.sync_data()?;
         self.check_not_removed()
     }
@@ -161,104 +193,25 @@ impl StorageBackend for ContainerFile {
             return self.write_cached(offset, data);
         };
         let page = offset..offset + data.len() as u64;
+        if self.gathered().overlaps(&page) {
+            self.settle()?;
+        }
         if data.len() < DIRECT_BYTES_MIN {
             self.ahead().small(page, |offset, zeros| self.write_cached(offset, zeros))?;
             return self.write_cached(offset, data);
         }
         self.ahead().large(page);
-        if direct.takes(offset, data) {
-            self.write_direct(direct, offset, data)
+        if direct.takes(offset, data.len()) {
+            self.gather(direct, offset, data)
         } else {
             self.write_cached(offset, data)
         }
     }
 
     fn close(&self) -> io::Result<()> {
+        self.settle()?;
         self.file.close()
     }
 
     file_locks!();
-}
-
-/// A second handle on a file, for writes that bypass the page cache. Linux keeps the two in
-/// step: a direct write first flushes, then drops, the cached pages it covers.
-#[derive(Debug)]
-pub(crate) struct DirectFile {
-    file: File,
-    /// Cleared when the file system turns out to refuse direct writes.
-    usable: AtomicBool,
-    /// Direct I/O asks for aligned memory, which redb's pages are not in.
-    aligned: Mutex<Vec<Page>>,
-}
-
-#[derive(Debug, Clone, FromBytes, IntoBytes, KnownLayout, Immutable)]
-#[repr(C, align(4096))]
-struct Page([u8; PAGE_BYTES]);
-
-const _: () = assert!(align_of::<Page>() == PAGE_BYTES);
-
-impl DirectFile {
-    /// `None` where the file system has no direct I/O.
-    #[cfg(target_os = "linux")]
-    fn open(path: &Path) -> Option<Self> {
-        Self::open_with(path, rustix::fs::OFlags::DIRECT)
-    }
-
-    /// As [`open`](Self::open); a write is durable when it returns.
-    #[cfg(target_os = "linux")]
-    pub(crate) fn open_synced(path: &Path) -> Option<Self> {
-        Self::open_with(path, rustix::fs::OFlags::DIRECT | rustix::fs::OFlags::DSYNC)
-    }
-
-    #[cfg(not(target_os = "linux"))]
-    pub(crate) fn open_synced(_path: &Path) -> Option<Self> {
-        None
-    }
-
-    #[cfg(target_os = "linux")]
-    fn open_with(path: &Path, flags: rustix::fs::OFlags) -> Option<Self> {
-        use std::os::unix::fs::OpenOptionsExt;
-
-        let flags = flags.bits().cast_signed();
-        let file = File::options().write(true).custom_flags(flags).open(path).ok()?;
-        Some(Self { file, usable: AtomicBool::new(true), aligned: Mutex::default() })
-    }
-
-    #[cfg(not(target_os = "linux"))]
-    fn open(_path: &Path) -> Option<Self> {
-        None
-    }
-
-    /// From now on takes no more writes.
-    pub(crate) fn give_up(&self) {
-        // Relaxed: redb writes from one thread at a time.
-        self.usable.store(false, Ordering::Relaxed);
-    }
-
-    /// Whether a write can be direct: it is of whole pages.
-    pub(crate) fn takes(&self, offset: u64, data: &[u8]) -> bool {
-        self.usable.load(Ordering::Relaxed)
-            && offset.is_multiple_of(PAGE_BYTES as u64)
-            && data.len().is_multiple_of(PAGE_BYTES)
-    }
-
-    /// Writes whole pages.
-    #[cfg(unix)]
-    pub(crate) fn write_at(&self, offset: u64, data: &[u8]) -> io::Result<()> {
-        use std::os::unix::fs::FileExt;
-
-        let mut aligned = self.aligned.lock().expect("no holder of this lock can panic");
-        let pages = data.len() / PAGE_BYTES;
-        if aligned.len() < pages {
-            aligned.resize(pages, Page([0; PAGE_BYTES]));
-        }
-        let bytes = aligned[..pages].as_mut_bytes();
-        bytes.copy_from_slice(data);
-        self.file.write_all_at(bytes, offset)
-    }
-
-    #[cfg(not(unix))]
-    pub(crate) fn write_at(&self, _offset: u64, _data: &[u8]) -> io::Result<()> {
-        Err(io::ErrorKind::Unsupported.into())
-    }
 }

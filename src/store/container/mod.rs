@@ -13,9 +13,11 @@ use super::{BackendFault, DiskOp, DiskProbe};
 use crate::sync::OwnProcess;
 
 mod create;
+mod direct;
 mod error;
 mod file;
 mod fill_ahead;
+mod gather;
 mod overlay;
 mod redb_header;
 mod reopen;
@@ -27,9 +29,10 @@ pub(crate) use redb_header::changed_since_closed;
 pub(crate) use overlay::fits_its_checksums;
 pub(crate) use overlay::open_unclosed;
 
+pub(crate) use direct::{AlignedBuffer, DirectFile};
 pub use error::FileError;
 pub use file::DiskMode;
-pub(crate) use file::{DirectFile, has_name};
+pub(crate) use file::has_name;
 
 /// Bytes of a page, redb's and the system's.
 pub(crate) const PAGE_BYTES: usize = 4096;

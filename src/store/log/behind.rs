@@ -1,6 +1,7 @@
 //! Brings frames that are in the log into the run file, behind the back of who appends.
 
 use std::collections::VecDeque;
+use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread::JoinHandle;
@@ -10,11 +11,9 @@ use bytes::Bytes;
 use redb::WriteTransaction;
 
 use super::LogConfig;
-use super::file::record_bytes;
 use crate::format::{FrameView, KeyRow, SealedFrame};
 use crate::store::container::Container;
-use crate::store::redb_keys::KeyWriter;
-use crate::store::redb_tables::{TreeFrame, write_frame};
+use crate::store::tree_writer::{TreeFrame, TreeWriter};
 use crate::store::{BackendFault, panic_text};
 use crate::sync::OwnProcess;
 
@@ -26,7 +25,7 @@ pub(in crate::store) struct PendingFrames {
     /// There is more to do for the thread.
     wanted: Condvar,
     /// Held while frames are written to the run file.
-    tree: Mutex<KeyWriter>,
+    tree: Mutex<TreeWriter>,
     /// Not kept open by readers.
     container: Weak<Container>,
     /// So many bytes of the log are brought over before the interval ends.
@@ -36,13 +35,21 @@ pub(in crate::store) struct PendingFrames {
 #[derive(Debug, Default)]
 struct State {
     frames: VecDeque<PendingFrame>,
-    /// What they take of the log.
-    bytes: u64,
     /// When the first of them came.
     since: Option<Instant>,
     stops: bool,
     /// Set for good when the run file could not be written.
     failed: Option<Arc<BackendFault>>,
+}
+
+impl State {
+    /// What the frames take of the log, in bytes.
+    fn log_bytes(&self) -> u64 {
+        match (self.frames.front(), self.frames.back()) {
+            (Some(first), Some(last)) => last.log_place.end - first.log_place.start,
+            _ => 0,
+        }
+    }
 }
 
 /// A frame that is in the log alone.
@@ -53,24 +60,20 @@ pub(in crate::store) struct PendingFrame {
     pub(in crate::store) bytes: Bytes,
     names_before: u32,
     key_rows: Arc<[KeyRow]>,
-    /// Where its record begins in the log. The place is needed while the frame is here.
-    log_from: u64,
+    /// Where its record lies in the log. The place is needed while the frame is here.
+    log_place: Range<u64>,
 }
 
 impl PendingFrame {
-    fn of(frame: &SealedFrame<'_>, log_from: u64) -> Self {
+    fn of(frame: &SealedFrame<'_>, log_place: Range<u64>) -> Self {
         Self {
             first_seq: frame.first_seq(),
             last_seq: frame.last_seq(),
             bytes: Bytes::copy_from_slice(frame.bytes()),
             names_before: frame.names_before(),
             key_rows: frame.key_rows().into(),
-            log_from,
+            log_place,
         }
-    }
-
-    fn log_bytes(&self) -> u64 {
-        record_bytes(self.bytes.len())
     }
 
     fn tree_frame(&self) -> TreeFrame<'_> {
@@ -119,8 +122,8 @@ impl PendingFrames {
     }
 
     /// As [`flush`](Self::flush), with `more` behind these.
-    fn flush_then(&self, more: &[TreeFrame<'_>]) -> Result<(), Arc<BackendFault>> {
-        let mut keys = self.tree.lock().unwrap_or_else(PoisonError::into_inner);
+    fn flush_then(&self, more: &[SealedFrame<'_>]) -> Result<(), Arc<BackendFault>> {
+        let mut tree = self.tree.lock().unwrap_or_else(PoisonError::into_inner);
         let pending = {
             let state = self.lock();
             if let Some(fault) = &state.failed {
@@ -131,12 +134,11 @@ impl PendingFrames {
         if pending.is_empty() && more.is_empty() {
             return Ok(());
         }
-        let committed = self.commit(&mut keys, &pending, more).map_err(Arc::new);
+        let committed = self.commit(&mut tree, &pending, more).map_err(Arc::new);
         let mut state = self.lock();
         match &committed {
             Ok(()) => {
                 state.frames.drain(..pending.len());
-                state.bytes = state.frames.iter().map(PendingFrame::log_bytes).sum();
                 state.since = (!state.frames.is_empty()).then(Instant::now);
             }
             Err(fault) => state.failed = Some(Arc::clone(fault)),
@@ -146,18 +148,15 @@ impl PendingFrames {
 
     fn commit(
         &self,
-        keys: &mut KeyWriter,
+        tree: &mut TreeWriter,
         pending: &[PendingFrame],
-        more: &[TreeFrame<'_>],
+        more: &[SealedFrame<'_>],
     ) -> Result<(), BackendFault> {
         let closed = || BackendFault::redb(redb::Error::DatabaseClosed);
         let container = self.container.upgrade().ok_or_else(closed)?;
-        let write = |transaction: &WriteTransaction| {
-            for frame in pending {
-                write_frame(transaction, &frame.tree_frame(), keys)?;
-            }
-            more.iter().try_for_each(|frame| write_frame(transaction, frame, keys))
-        };
+        let pending = pending.iter().map(PendingFrame::tree_frame);
+        let frames: Vec<TreeFrame<'_>> = pending.chain(more.iter().map(TreeFrame::of)).collect();
+        let write = |transaction: &WriteTransaction| tree.write(transaction, &frames);
         catch_unwind(AssertUnwindSafe(|| container.commit(write))).unwrap_or_else(|panic| {
             let said = panic_text(&*panic).unwrap_or("a panic without a message");
             Err(BackendFault::corrupted(said.to_owned()))
@@ -175,7 +174,7 @@ impl PendingFrames {
                 state.since.map(|since| (since + interval).checked_duration_since(Instant::now()));
             state = match left {
                 Some(None) => return true,
-                Some(Some(_)) if state.bytes >= self.bytes_due => return true,
+                Some(Some(_)) if state.log_bytes() >= self.bytes_due => return true,
                 Some(Some(left)) => {
                     self.wanted.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0
                 }
@@ -233,30 +232,30 @@ impl Behind {
             if let Some(fault) = &state.failed {
                 return Err(Arc::clone(fault));
             }
-            state.frames.front().is_none_or(|frame| suffices(frame.log_from))
+            state.frames.front().is_none_or(|frame| suffices(frame.log_place.start))
         };
         if has_room { Ok(()) } else { self.pending.flush() }
     }
 
-    /// Takes a frame whose record in the log begins at `log_from`.
-    pub(in crate::store) fn take(&self, frame: &SealedFrame<'_>, log_from: u64) {
-        let frame = PendingFrame::of(frame, log_from);
+    /// Takes the frames of a commit, whose record in the log is at `place`.
+    pub(in crate::store) fn take(&self, frames: &[SealedFrame<'_>], place: &Range<u64>) {
+        let frames = frames.iter().map(|frame| PendingFrame::of(frame, place.clone()));
+        let frames: Vec<PendingFrame> = frames.collect();
         let mut state = self.pending.lock();
-        state.bytes += frame.log_bytes();
-        state.frames.push_back(frame);
+        state.frames.extend(frames);
         let is_first = state.since.is_none();
         state.since.get_or_insert_with(Instant::now);
-        if is_first || state.bytes >= self.pending.bytes_due {
+        if is_first || state.log_bytes() >= self.pending.bytes_due {
             self.pending.wanted.notify_one();
         }
     }
 
-    /// Writes a frame to the run file at once, behind what is pending.
+    /// Writes frames to the run file at once, behind what is pending.
     pub(in crate::store) fn commit(
         &self,
-        frame: &SealedFrame<'_>,
+        frames: &[SealedFrame<'_>],
     ) -> Result<(), Arc<BackendFault>> {
-        self.pending.flush_then(&[TreeFrame::of(frame)])
+        self.pending.flush_then(frames)
     }
 }
 

@@ -8,8 +8,11 @@ use zerocopy::little_endian::{U16, U32, U64};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
 use super::LogConfig;
+use crate::format::SealedFrame;
 use crate::model::RunId;
-use crate::store::container::{DirectFile, FileConfig, FileError, PAGE_BYTES, has_name};
+use crate::store::container::{
+    AlignedBuffer, DirectFile, FileConfig, FileError, PAGE_BYTES, has_name,
+};
 use crate::store::directory::{TEMPORARY_EXTENSION, sync_name};
 use crate::store::{DiskMode, DiskOp, DiskProbe};
 
@@ -22,7 +25,7 @@ pub(crate) fn log_path(run: &Path) -> PathBuf {
     run.with_extension(LOG_SUFFIX)
 }
 
-/// What a record begins with. The frame follows.
+/// What a record begins with. The frames follow, one behind the other.
 #[derive(Debug, Clone, Copy, FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned)]
 #[repr(C)]
 pub(super) struct RecordHeader {
@@ -31,7 +34,8 @@ pub(super) struct RecordHeader {
     pub(super) reserved: U16,
     pub(super) run_start: U64,
     pub(super) run_suffix: U32,
-    pub(super) frame_bytes: U32,
+    /// Of the frames behind it, together.
+    pub(super) frames_bytes: U32,
     pub(super) unused: [u8; 40],
 }
 
@@ -39,8 +43,8 @@ pub(super) const HEADER_BYTES: usize = 64;
 const _: () = assert!(size_of::<RecordHeader>() == HEADER_BYTES);
 
 /// Bytes of a record with its padding.
-pub(super) fn record_bytes(frame_bytes: usize) -> u64 {
-    (HEADER_BYTES + frame_bytes).next_multiple_of(PAGE_BYTES) as u64
+pub(super) fn record_bytes(frames_bytes: usize) -> u64 {
+    (HEADER_BYTES + frames_bytes).next_multiple_of(PAGE_BYTES) as u64
 }
 
 /// The log of a run, open for appending. One thread appends.
@@ -58,8 +62,8 @@ pub(in crate::store) struct LogFile {
     is_named: bool,
     /// Where the next record goes.
     next: u64,
-    /// The record in the making: header, frame and padding.
-    record: Vec<u8>,
+    /// The record in the making: header, frames and padding.
+    record: AlignedBuffer,
 }
 
 impl LogFile {
@@ -96,14 +100,14 @@ impl LogFile {
             DiskMode::Buffered => None,
         };
         let is_named = has_name(&file).map_err(failed)?;
-        let (probe, bytes, record) = (config.probe.clone(), log.bytes, Vec::new());
+        let (probe, bytes, record) = (config.probe.clone(), log.bytes, AlignedBuffer::default());
         Ok(Self { path, file, direct, probe, run_id, bytes, is_named, next: 0, record })
     }
 
-    /// The place of the next record, of a frame of `frame_bytes`. It does not go over the end of the
-    /// file.
-    pub(in crate::store) fn place(&self, frame_bytes: usize) -> Range<u64> {
-        let bytes = record_bytes(frame_bytes);
+    /// The place of the next record, with frames of `frames_bytes`. It does not go over the end of
+    /// the file.
+    pub(in crate::store) fn place(&self, frames_bytes: usize) -> Range<u64> {
+        let bytes = record_bytes(frames_bytes);
         let offset = self.next % self.bytes;
         let start = if offset + bytes <= self.bytes {
             self.next
@@ -118,9 +122,10 @@ impl LogFile {
         end - needed_from <= self.bytes
     }
 
-    /// Appends a frame in its [place](Self::place), durably. There must be room.
-    pub(in crate::store) fn append(&mut self, frame: &[u8]) -> io::Result<()> {
-        let place = self.place(frame.len());
+    /// Appends frames in their [place](Self::place), durably. There must be room.
+    pub(in crate::store) fn append(&mut self, frames: &[SealedFrame<'_>]) -> io::Result<()> {
+        let frames_bytes = frames.iter().map(|frame| frame.bytes().len()).sum();
+        let place = self.place(frames_bytes);
         let header = RecordHeader {
             magic: MAGIC,
             version: VERSION.into(),
@@ -128,36 +133,41 @@ impl LogFile {
             run_start: self.run_id.start().as_u64().into(),
             run_suffix: self.run_id.suffix().into(),
             // Bounded by the settings.
-            frame_bytes: u32::try_from(frame.len()).map_err(io::Error::other)?.into(),
+            frames_bytes: u32::try_from(frames_bytes).map_err(io::Error::other)?.into(),
             unused: [0; 40],
         };
-        self.record.clear();
-        self.record.extend_from_slice(header.as_bytes());
-        self.record.extend_from_slice(frame);
-        self.record.resize((place.end - place.start) as usize, 0);
-        self.write_durably(place.start % self.bytes)?;
+        let record_bytes = (place.end - place.start) as usize;
+        let mut rest = self.record.pages_mut(record_bytes);
+        for part in std::iter::once(header.as_bytes()).chain(frames.iter().map(SealedFrame::bytes))
+        {
+            let (start, behind) = rest.split_at_mut(part.len());
+            start.copy_from_slice(part);
+            rest = behind;
+        }
+        rest.fill(0);
+        self.write_durably(place.start % self.bytes, record_bytes)?;
         self.next = place.end;
         Ok(())
     }
 
-    fn write_durably(&self, offset: u64) -> io::Result<()> {
+    fn write_durably(&self, offset: u64, record_bytes: usize) -> io::Result<()> {
+        let data = &self.record.bytes()[..record_bytes];
         let ask = |op| self.probe.as_ref().map_or(Ok(()), |probe| probe.before(&self.path, op));
         let sync = || {
             ask(DiskOp::Sync)?;
             self.check_not_removed()
         };
-        ask(DiskOp::Write { offset, data: &self.record })?;
-        if let Some(direct) =
-            self.direct.as_ref().filter(|direct| direct.takes(offset, &self.record))
+        ask(DiskOp::Write { offset, data })?;
+        if let Some(direct) = self.direct.as_ref().filter(|direct| direct.takes(offset, data.len()))
         {
-            match direct.write_at(offset, &self.record) {
+            match direct.write_at(offset, data) {
                 Ok(()) => return sync(),
                 // Some file systems take the flag at open and refuse the write.
                 Err(error) if error.kind() == io::ErrorKind::InvalidInput => direct.give_up(),
                 Err(error) => return Err(error),
             }
         }
-        write_all_at(&self.file, &self.record, offset)?;
+        write_all_at(&self.file, data, offset)?;
         sync()?;
         self.file.sync_data()
     }

@@ -13,22 +13,23 @@
 //!
 //! The file has a fixed size. It is written once when it is made, so that a sync never waits for
 //! the file system to find room, and then overwritten in a circle. A place is free again when the
-//! run file has its frame, durably. Each record is a header of 64 bytes and a sealed frame, begins
-//! at a page and lies in one piece; docs/format.md has the bytes.
+//! run file has its frame, durably. Each record is a header of 64 bytes and the frames of a commit,
+//! begins at a page and lies in one piece; docs/format.md has the bytes.
 //!
 //! **What makes recovery right.** It needs no order of the records, and no pointer to the first.
 //!
-//! 1. A record counts if its header names this run, and its frame is sound: all hashes and its root
-//!    agree. A torn write, of any pages, gives no sound frame.
-//! 2. From the end of the run file on, recovery looks for the record whose frame continues it:
-//!    `first_seq` is the next and `previous_root` is the root at the end. That root covers every
-//!    entry before, so a frame of an earlier lap, or of another run, never continues it.
-//! 3. A frame was reported durable only after its write and sync. The next write began after that,
-//!    so all frames before a durable one are durable too, here or in the run file: a place is
-//!    written again only after the run file has its frame and is synced.
-//! 4. So the chain ends at the last durable frame, or at the one that was being written and came to
-//!    be whole. If a sound frame of this run lies beyond the end of the chain, something durable is
-//!    missing, and the run is damaged.
+//! 1. A record counts if its header names this run, and its frames are sound: all hashes and roots
+//!    agree, and each frame continues the one before. A torn write, of any pages, gives no such
+//!    record.
+//! 2. From the end of the run file on, recovery looks for the record whose frames continue it: the
+//!    `first_seq` is the next and the `previous_root` is the root at the end. That root covers
+//!    every entry before, so a record of an earlier lap, or of another run, never continues it.
+//! 3. A commit was reported durable only after its write and sync. The next write began after that,
+//!    so all commits before a durable one are durable too, here or in the run file: a place is
+//!    written again only after the run file has its frames and is synced.
+//! 4. So the chain ends at the last durable commit, or at the one that was being written and came
+//!    to be whole. If a sound record of this run lies beyond the end of the chain, something
+//!    durable is missing, and the run is damaged.
 
 mod behind;
 mod file;
@@ -47,8 +48,8 @@ use std::time::Duration;
 pub struct LogConfig {
     /// The size of the file in bytes, a multiple of 4 096.
     pub bytes: u64,
-    /// Frames that are larger go to the run file at once: the log would double their bytes.
-    pub frame_bytes_max: usize,
+    /// Commits that are larger go to the run file at once: the log would double their bytes.
+    pub record_bytes_max: usize,
     /// How long a frame may be in the log alone. A thread brings it into the run file then. `None`:
     /// there is no thread, and who appends does it when the log is full.
     pub interval: Option<Duration>,
@@ -58,9 +59,9 @@ impl LogConfig {
     /// The range of [`bytes`](Self::bytes).
     pub const BYTES: RangeInclusive<u64> = 16 << 10..=1 << 30;
 
-    /// A log of `bytes` bytes. A frame may take an eighth of it, at most 256 KiB.
+    /// A log of `bytes` bytes. A commit may take an eighth of it, at most 256 KiB.
     pub fn new(bytes: u64) -> Self {
-        let frame_bytes_max = usize::try_from(bytes / 8).unwrap_or(usize::MAX).min(256 << 10);
-        Self { bytes, frame_bytes_max, interval: Some(Duration::from_millis(50)) }
+        let record_bytes_max = usize::try_from(bytes / 8).unwrap_or(usize::MAX).min(256 << 10);
+        Self { bytes, record_bytes_max, interval: Some(Duration::from_millis(50)) }
     }
 }

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use zerocopy::FromBytes;
 
 use super::file::{HEADER_BYTES, MAGIC, RecordHeader, VERSION, record_bytes};
-use crate::format::{BatchHasher, FrameView};
+use crate::format::{BatchHasher, FrameView, chained_frames};
 use crate::model::{Hash, RunId};
 use crate::store::container::{FileError, PAGE_BYTES};
 use crate::store::{BackendFault, ReadFault, Tail};
@@ -46,54 +46,77 @@ pub(in crate::store) fn frames_of_log(
 }
 
 fn continue_run(log: &Bytes, run_id: RunId, tail: Tail) -> Replayed {
-    let records = sound_frames(log, run_id, tail.watermark);
+    let records = sound_records(log, run_id, tail.watermark);
     let mut replayed = Replayed::default();
     let (mut watermark, mut root) = (tail.watermark, tail.root);
-    while let Some(frame) = records
+    while let Some(record) = records
         .get(&(watermark + 1))
-        .and_then(|frames| frames.iter().find(|frame| previous_root(frame) == Some(root)))
-        && let Ok(view) = FrameView::parse(frame)
+        .and_then(|records| records.iter().find(|record| record.previous_root == root))
     {
-        (watermark, root) = (view.last_seq(), view.root());
-        replayed.frames.push(frame.clone());
+        (watermark, root) = (record.last_seq, record.root);
+        replayed.frames.extend_from_slice(&record.frames);
     }
     replayed.stranded = records.range(watermark + 1..).next().map(|(first_seq, _)| *first_seq);
     replayed
 }
 
-fn previous_root(frame: &[u8]) -> Option<Hash> {
-    FrameView::parse(frame).ok().map(|view| view.previous_root())
+/// The frames of one commit: sound, and each continues the one before.
+#[derive(Debug)]
+struct Record {
+    frames: Vec<Bytes>,
+    first_seq: u64,
+    last_seq: u64,
+    previous_root: Hash,
+    root: Hash,
 }
 
-/// All sound frames of the run behind `watermark`, by their first entry.
-fn sound_frames(log: &Bytes, run_id: RunId, watermark: u64) -> BTreeMap<u64, Vec<Bytes>> {
-    let mut frames: BTreeMap<u64, Vec<Bytes>> = BTreeMap::new();
+impl Record {
+    /// `None` if these bytes are no such frames.
+    fn of(bytes: Bytes, hasher: &mut BatchHasher, hashes: &mut Vec<Hash>) -> Option<Self> {
+        let frames = chained_frames(bytes)?;
+        let is_sound = |frame: &Bytes| {
+            FrameView::parse(frame).is_ok_and(|view| view.is_sound(hasher, hashes, |_, _| {}))
+        };
+        if !frames.iter().all(is_sound) {
+            return None;
+        }
+        let (first, last) = (FrameView::parse(frames.first()?), FrameView::parse(frames.last()?));
+        let (first, last) = (first.ok()?, last.ok()?);
+        let (first_seq, previous_root) = (first.first_seq(), first.previous_root());
+        let (last_seq, root) = (last.last_seq(), last.root());
+        Some(Self { frames, first_seq, last_seq, previous_root, root })
+    }
+}
+
+/// All sound records of the run behind `watermark`, by their first entry.
+fn sound_records(log: &Bytes, run_id: RunId, watermark: u64) -> BTreeMap<u64, Vec<Record>> {
+    let mut records: BTreeMap<u64, Vec<Record>> = BTreeMap::new();
     let (mut hasher, mut hashes) = (BatchHasher::default(), Vec::new());
     let mut offset = 0;
     while offset + HEADER_BYTES <= log.len() {
         let mut step = PAGE_BYTES;
-        if let Some(frame) = frame_at(log, offset, run_id)
-            && let Ok(view) = FrameView::parse(&frame)
-            && view.first_seq() > watermark
-            && view.is_sound(&mut hasher, &mut hashes, |_, _| {})
-        {
-            let first_seq = view.first_seq();
-            step = record_bytes(frame.len()) as usize;
-            frames.entry(first_seq).or_default().push(frame);
+        if let Some(frames) = frames_at(log, offset, run_id) {
+            let bytes = record_bytes(frames.len()) as usize;
+            if let Some(record) = Record::of(frames, &mut hasher, &mut hashes)
+                && record.first_seq > watermark
+            {
+                step = bytes;
+                records.entry(record.first_seq).or_default().push(record);
+            }
         }
         offset += step;
     }
-    frames
+    records
 }
 
-/// The bytes that the header at `offset` says are a frame of the run.
-fn frame_at(log: &Bytes, offset: usize, run_id: RunId) -> Option<Bytes> {
+/// The bytes that the header at `offset` says are frames of the run.
+fn frames_at(log: &Bytes, offset: usize, run_id: RunId) -> Option<Bytes> {
     let (header, _) = RecordHeader::read_from_prefix(&log[offset..]).ok()?;
     let is_ours = header.magic == MAGIC
         && header.version == VERSION
         && header.run_start == run_id.start().as_u64()
         && header.run_suffix == run_id.suffix();
     let start = offset + HEADER_BYTES;
-    let end = start.checked_add(header.frame_bytes.get() as usize)?;
+    let end = start.checked_add(header.frames_bytes.get() as usize)?;
     (is_ours && end <= log.len()).then(|| log.slice(start..end))
 }

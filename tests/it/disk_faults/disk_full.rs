@@ -64,7 +64,7 @@ fn appending_under_the_limit() {
         store.open_run(manifest(1)).unwrap();
         let mut maker = FrameMaker::new();
         let refused = (1..=100)
-            .find_map(|n| store.append(&maker.frame(&[large(n), large(n), large(n)])).err());
+            .find_map(|n| store.append(&[maker.frame(&[large(n), large(n), large(n)])]).err());
         assert_matches!(refused, Some(AppendError::Fault(BackendFault::Disk(_))));
         let acknowledged = store.tail().unwrap().watermark;
         assert!(acknowledged > 0);
@@ -86,6 +86,6 @@ fn a_full_disk_keeps_acknowledged_entries() {
         assert_eq!(tail.watermark.to_string(), acknowledged);
 
         let mut maker = FrameMaker::behind(tail);
-        store.append(&maker.frame(&messages(1, 1))).unwrap();
+        store.append(&[maker.frame(&messages(1, 1))]).unwrap();
     }
 }

@@ -4,7 +4,7 @@
 use super::golden;
 use super::run::golden_run;
 use crate::support::hex;
-use crate::support::raw::{RawFrame, RawRecord, key_block, rows_of_frame};
+use crate::support::raw::{RawFrame, RawRecord, frames_of_row, key_block, rows_of_frame};
 
 fn frame() -> RawFrame {
     RawFrame::decode(&hex::decode(&golden("frame.hex")))
@@ -74,13 +74,20 @@ fn hashes_are_stock_blake3_as_documented() {
 #[test]
 fn the_run_verifies_by_the_documented_rules() {
     let run = golden_run();
-    assert_eq!(run.meta["format"], "0200000000000000");
+    assert_eq!(run.meta["format"], "0300000000000000");
     let (mut root, mut next_seq) = ([0; 32], 1);
     let (mut names, mut keys) = (Vec::new(), Vec::new());
     let (mut end, mut records) = (0, Vec::new());
-    for (first_seq, frame) in &run.frames {
-        let frame = RawFrame::decode(&hex::decode(frame));
-        assert_eq!((frame.first_seq, *first_seq), (next_seq, next_seq));
+    let rows: Vec<(u64, Vec<u8>)> =
+        run.frames.iter().map(|(first_seq, row)| (*first_seq, hex::decode(row))).collect();
+    assert_eq!(rows.len(), 1, "so few frames fit into one row");
+    let frames = rows.iter().flat_map(|(first_seq, row)| {
+        let frames = frames_of_row(row).unwrap();
+        assert_eq!(RawFrame::decode(frames[0]).first_seq, *first_seq);
+        frames
+    });
+    for frame in frames.map(RawFrame::decode) {
+        assert_eq!(frame.first_seq, next_seq);
         assert_eq!(frame.previous_root, root);
         assert_eq!(frame.computed_root(), frame.root);
         names.extend(frame.names.clone());

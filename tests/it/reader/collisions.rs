@@ -78,7 +78,7 @@ fn keys_with_equal_hashes_are_told_apart() {
                 builder.push(&record(keys), &[], &stamp);
             }
             let sealed = builder.seal(&root);
-            store.append(&sealed).unwrap();
+            store.append(&[sealed]).unwrap();
             root = sealed.root();
             builder.reset();
         }

@@ -27,7 +27,7 @@ fn an_open_scan_continues_with_appended_entries() {
 
         let mut maker = FrameMaker::new();
         for (from, to) in [(1, 1), (2, 4), (5, 20)] {
-            store.append(&maker.frame(&messages(from, to))).unwrap();
+            store.append(&[maker.frame(&messages(from, to))]).unwrap();
             assert_eq!(seqs(&mut scan), (from..=to).collect::<Vec<_>>());
             assert_eq!(reader.watermark().unwrap(), to);
             assert!(scan.next().is_none());
@@ -45,7 +45,7 @@ fn an_open_scan_learns_later_names() {
     let mut maker = FrameMaker::new();
     for name in ["a", "b", "c"] {
         let message = crate::support::Message::new(name, "T", 0, b"");
-        store.append(&maker.frame(&[message])).unwrap();
+        store.append(&[maker.frame(&[message])]).unwrap();
         assert_eq!(scan.next().unwrap().unwrap().topic, name);
     }
 }
@@ -62,7 +62,7 @@ fn growing(frames: u64, entries: u64) -> (Arc<Mutex<Box<dyn EventStore>>>, Event
         let mut store = grown.lock().unwrap();
         for _ in 0..std::mem::take(&mut left).min(frames) {
             let next = store.tail().unwrap().watermark + 1;
-            store.append(&maker.frame(&messages(next, next + entries - 1))).unwrap();
+            store.append(&[maker.frame(&messages(next, next + entries - 1))]).unwrap();
         }
     };
     (store, EventStoreReader::new(Doctored::growing(source, meanwhile)))
@@ -117,7 +117,7 @@ fn ending_after(look: u32) -> EventStoreReader {
     let mut looks = 0;
     let meanwhile = move || {
         if looks == look {
-            store.append(&maker.frame(&messages(4, 6))).unwrap();
+            store.append(&[maker.frame(&messages(4, 6))]).unwrap();
             store.seal(RunStatus::Ended, None).unwrap();
         }
         looks += 1;

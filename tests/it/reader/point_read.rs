@@ -20,7 +20,7 @@ fn a_live_reader_sees_later_commits() {
             let mut batch = messages(first, first + 2);
             // A name that the reader cannot know yet.
             batch[1] = Message::new(&format!("topic {first}"), "T", 0, b"");
-            store.append(&maker.frame(&batch)).unwrap();
+            store.append(&[maker.frame(&batch)]).unwrap();
             for seq in 1..first + 3 {
                 assert_eq!(reader.read(seq).unwrap().unwrap().seq, seq);
             }

@@ -21,7 +21,7 @@ fn catching_up_applies_each_durable_entry_once() {
         assert_eq!(follower.catch_up().unwrap(), 0);
         let mut maker = FrameMaker::new();
         for (from, to) in [(1, 1), (2, 4), (5, 20)] {
-            store.append(&maker.frame(&bookings(from, to))).unwrap();
+            store.append(&[maker.frame(&bookings(from, to))]).unwrap();
             assert_eq!(follower.applied_seq(), from - 1, "it waits to be asked");
             assert_eq!(follower.catch_up().unwrap(), to);
             assert_eq!(follower.catch_up().unwrap(), to);
@@ -36,7 +36,7 @@ fn a_snapshot_belongs_to_the_entry_applied_last() {
     let mut follower = CacheFollower::new(Ledger::default(), reader.clone(), 0);
     follower.catch_up().unwrap();
     let tail = store.tail().unwrap();
-    store.append(&FrameMaker::behind(tail).frame(&bookings(4, 6))).unwrap();
+    store.append(&[FrameMaker::behind(tail).frame(&bookings(4, 6))]).unwrap();
 
     let anchor = follower.snapshot().unwrap();
     let blob = follower.cache().to_blob().unwrap();
@@ -60,7 +60,7 @@ fn a_restored_cache_is_followed_on_with() {
     let mut ledger: Box<dyn StateCache> = Box::new(Ledger::default());
     let report = restore_snapshot_and_replay_tail(&mut *ledger, &reader).unwrap();
     let tail = store.tail().unwrap();
-    store.append(&FrameMaker::behind(tail).frame(&bookings(4, 6))).unwrap();
+    store.append(&[FrameMaker::behind(tail).frame(&bookings(4, 6))]).unwrap();
     let mut follower = CacheFollower::new(ledger, reader.clone(), report.to_seq);
     assert_eq!(follower.catch_up().unwrap(), 6);
 
@@ -132,7 +132,7 @@ fn a_state_past_the_end_is_refused() {
         );
         assert_eq!(error.to_string(), text);
         let tail = store.tail().unwrap();
-        store.append(&FrameMaker::behind(tail).frame(&bookings(4, 9))).unwrap();
+        store.append(&[FrameMaker::behind(tail).frame(&bookings(4, 9))]).unwrap();
         assert_matches!(
             follower.catch_up(),
             Err(FollowError::Ahead { applied_seq: at, watermark: 3 }) if at == applied_seq
@@ -149,7 +149,7 @@ fn a_state_at_the_end_is_followed() {
     let mut follower = CacheFollower::new(Ledger::default(), reader, 3);
     assert_eq!(follower.catch_up().unwrap(), 3);
     let tail = store.tail().unwrap();
-    store.append(&FrameMaker::behind(tail).frame(&bookings(4, 4))).unwrap();
+    store.append(&[FrameMaker::behind(tail).frame(&bookings(4, 4))]).unwrap();
     assert_eq!(follower.catch_up().unwrap(), 4);
     assert_eq!(follower.into_cache().given, [4]);
 }

@@ -75,7 +75,7 @@ impl Node {
         match step {
             Step::Commit(batch) => {
                 let messages: Vec<_> = batch.iter().map(message).collect();
-                self.store.append(&self.maker.frame(&messages)).unwrap();
+                self.store.append(&[self.maker.frame(&messages)]).unwrap();
                 let watermark = self.store.tail().unwrap().watermark;
                 assert_eq!(self.live.catch_up().unwrap(), watermark);
             }

@@ -47,7 +47,7 @@ fn a_frame_reads_back_byte_for_byte(place: &Place) {
     let mut store = place.open(1);
     let mut maker = FrameMaker::new();
     let frame = maker.frame(&messages(1, 10));
-    store.append(&frame).unwrap();
+    store.append(&[frame]).unwrap();
     let (key, bytes) = store.reader().unwrap().frame_at_or_before(5).unwrap().unwrap();
     assert_eq!((key, &bytes[..]), (1, frame.bytes()));
 }
@@ -60,11 +60,11 @@ fn names_are_kept_by_number(place: &Place) {
     let mut store = place.open(1);
     let reader = store.reader().unwrap();
     let mut maker = FrameMaker::new();
-    store.append(&maker.frame(&[named("b", "T"), named("a", "T")])).unwrap();
+    store.append(&[maker.frame(&[named("b", "T"), named("a", "T")])]).unwrap();
     assert_eq!(store.tail().unwrap().names, 3);
-    store.append(&maker.frame(&[named("a", "T")])).unwrap();
+    store.append(&[maker.frame(&[named("a", "T")])]).unwrap();
     assert_eq!(store.tail().unwrap().names, 3);
-    store.append(&maker.frame(&[named("T", "\u{e9}\u{1f980}")])).unwrap();
+    store.append(&[maker.frame(&[named("T", "\u{e9}\u{1f980}")])]).unwrap();
     assert_eq!(store.tail().unwrap().names, 4);
     let names: Vec<_> = reader.names(0).unwrap();
     let expected = [(0, "b"), (1, "T"), (2, "a"), (3, "\u{e9}\u{1f980}")];
@@ -73,7 +73,7 @@ fn names_are_kept_by_number(place: &Place) {
 
 fn names_are_read_from_any_number(place: &Place) {
     let mut store = place.open(1);
-    store.append(&FrameMaker::new().frame(&[named("a", "b"), named("c", "d")])).unwrap();
+    store.append(&[FrameMaker::new().frame(&[named("a", "b"), named("c", "d")])]).unwrap();
     let reader = store.reader().unwrap();
     let from =
         |from| -> Vec<u32> { reader.names(from).unwrap().into_iter().map(|(id, _)| id).collect() };
@@ -91,7 +91,7 @@ fn a_reader_follows_what_is_appended(place: &Place) {
     for n in 1..=5 {
         assert_eq!(reader.watermark().unwrap(), watermark);
         let frame = maker.frame(&messages(watermark + 1, watermark + n));
-        store.append(&frame).unwrap();
+        store.append(&[frame]).unwrap();
         assert_eq!(keys_around(&*reader, u64::MAX), (Some(watermark + 1), None));
         watermark += n;
         assert_eq!(reader.watermark().unwrap(), watermark);
@@ -105,7 +105,7 @@ fn a_large_frame_reads_back(place: &Place) {
     let mut store = place.open(1);
     let mut maker = FrameMaker::new();
     for _ in 0..3 {
-        store.append(&maker.frame(&batch)).unwrap();
+        store.append(&[maker.frame(&batch)]).unwrap();
     }
     drop(store);
 

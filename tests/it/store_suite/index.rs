@@ -138,7 +138,7 @@ fn keys_are_found_before_and_after_the_seal(place: &Place) {
     for count in [1, 1, 1, 1, 1, 1, 1, 1, 1, 700, 20, 900, 3] {
         let batch: Vec<Message> =
             (next..next + count).map(|n| plain().order(&key(n)).order(&key(n / 2))).collect();
-        store.append(&maker.frame(&batch)).unwrap();
+        store.append(&[maker.frame(&batch)]).unwrap();
         next += count;
     }
     let reader = EventStoreReader::new(store.reader().unwrap());

@@ -63,7 +63,7 @@ fn a_new_run_is_never_born_sealed(place: &Place) {
         let mut store = place.backend();
         assert_matches!(store.open_run(claims.clone()), Ok(RunOpening::Created));
         assert_eq!(store.reader().unwrap().manifest().unwrap(), manifest(n));
-        store.append(&FrameMaker::new().frame(&messages(1, 2))).unwrap();
+        store.append(&[FrameMaker::new().frame(&messages(1, 2))]).unwrap();
         drop(store);
 
         // Nor does the claim of who opens it again change what was found.
@@ -96,7 +96,7 @@ fn a_recovered_run_goes_on_where_it_ended(place: &Place) {
     let mut store = place.open(1);
     assert_eq!(store.tail(), before);
     assert_eq!(before.unwrap().names, 2);
-    store.append(&maker.frame(&messages(5, 6))).unwrap();
+    store.append(&[maker.frame(&messages(5, 6))]).unwrap();
     assert_eq!(store.tail().unwrap().watermark, 6);
     let sealed = store.seal(RunStatus::CrashedRecovered, Some(UnixNanos::new(1_006))).unwrap();
     assert_eq!(sealed.manifest.high_watermark, 6);
@@ -130,8 +130,8 @@ fn a_second_run_waits_for_the_seal_of_the_first(place: &Place) {
 fn one_backend_keeps_many_runs(place: &Place) {
     let mut first = place.open(1);
     let mut second = place.open(2);
-    first.append(&FrameMaker::new().frame(&messages(1, 2))).unwrap();
-    second.append(&FrameMaker::new().frame(&messages(1, 5))).unwrap();
+    first.append(&[FrameMaker::new().frame(&messages(1, 2))]).unwrap();
+    second.append(&[FrameMaker::new().frame(&messages(1, 5))]).unwrap();
     assert_eq!(first.tail().unwrap().watermark, 2);
     assert_eq!(second.tail().unwrap().watermark, 5);
 }

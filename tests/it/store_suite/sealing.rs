@@ -48,7 +48,7 @@ fn a_run_is_not_sealed_as_running(place: &Place) {
     let mut store = place.open(1);
     assert_matches!(store.seal(RunStatus::Running, None), Err(SealError::AsRunning));
     // It is still open.
-    store.append(&FrameMaker::new().frame(&messages(1, 1))).unwrap();
+    store.append(&[FrameMaker::new().frame(&messages(1, 1))]).unwrap();
     assert_eq!(store.reader().unwrap().root().unwrap(), None);
 }
 

@@ -89,9 +89,9 @@ impl EventStore for FaultyStore {
         self.inner.open_run(manifest)
     }
 
-    fn append(&mut self, frame: &SealedFrame<'_>) -> Result<(), AppendError> {
+    fn append(&mut self, frames: &[SealedFrame<'_>]) -> Result<(), AppendError> {
         self.pass()?;
-        self.inner.append(frame)
+        self.inner.append(frames)
     }
 
     fn record_anchor(&mut self, anchor: &SnapshotAnchor) -> Result<(), AnchorError> {

@@ -75,7 +75,7 @@ impl FrameMaker {
     /// Appends each batch as one frame.
     pub(crate) fn append_all(&mut self, store: &mut dyn EventStore, batches: &[Vec<Message>]) {
         for batch in batches {
-            store.append(&self.frame(batch)).expect("the frame continues the log");
+            store.append(&[self.frame(batch)]).expect("the frame continues the log");
         }
     }
 

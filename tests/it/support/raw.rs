@@ -57,6 +57,22 @@ impl<'a> Bytes<'a> {
     }
 }
 
+/// The frames of a row, one behind the other. `None` if their lengths do not add up.
+pub(crate) fn frames_of_row(row: &[u8]) -> Option<Vec<&[u8]>> {
+    let mut rest = row;
+    let mut frames = Vec::new();
+    while !rest.is_empty() {
+        let mut header = Bytes(rest.get(16..LINE)?);
+        let (count, records_lines) = (header.u32() as usize, header.u32() as usize);
+        let names_bytes = (header.u32(), header.u32() as usize).1;
+        let bytes = LINE + records_lines * LINE + count * (HASH + 4) + names_bytes + HASH;
+        let (frame, behind) = rest.split_at_checked(bytes)?;
+        frames.push(frame);
+        rest = behind;
+    }
+    Some(frames)
+}
+
 impl RawFrame {
     /// Takes a frame apart.
     ///

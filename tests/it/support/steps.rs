@@ -132,9 +132,9 @@ impl EventStore for SteppedStore {
         Ok(opening)
     }
 
-    fn append(&mut self, frame: &SealedFrame<'_>) -> Result<(), AppendError> {
+    fn append(&mut self, frames: &[SealedFrame<'_>]) -> Result<(), AppendError> {
         self.1.fault("append")?;
-        self.0.append(frame)?;
+        self.0.append(frames)?;
         Ok(self.1.fault("append, done")?)
     }
 

@@ -36,9 +36,25 @@ pub(crate) fn marker_block(
     table.insert(first, block.as_slice()).unwrap();
 }
 
+/// Gives each frame a row of its own, within an [`edit`]. A row may have many.
+pub(crate) fn one_frame_a_row(transaction: &WriteTransaction) {
+    let mut table = transaction.open_table(FRAMES).expect("the table opens");
+    let rows = table.iter().expect("the table is readable");
+    let rows = rows.map(|row| row.expect("the row is readable").1.value().to_vec());
+    for row in rows.collect::<Vec<_>>() {
+        // A row of one frame stays, whatever was done to it.
+        let frames = raw::frames_of_row(&row).filter(|frames| frames.len() > 1);
+        for frame in frames.unwrap_or_default() {
+            let first_seq = RawFrame::decode(frame).first_seq;
+            table.insert(first_seq, frame).expect("the row is writable");
+        }
+    }
+}
+
 /// Edits the bytes of the frame stored under `first_seq`.
 pub(crate) fn frame_bytes(path: &Path, first_seq: u64, change: impl FnOnce(&mut Vec<u8>)) {
     edit(path, |transaction| {
+        one_frame_a_row(transaction);
         let mut table = transaction.open_table(FRAMES).expect("the table opens");
         let row = table.get(first_seq).expect("the table is readable").expect("there is a frame");
         let mut bytes = row.value().to_vec();
@@ -60,6 +76,7 @@ pub(crate) fn frame(path: &Path, first_seq: u64, change: impl FnOnce(&mut RawFra
 /// Removes the frame stored under `first_seq`.
 pub(crate) fn remove_frame(path: &Path, first_seq: u64) {
     edit(path, |transaction| {
+        one_frame_a_row(transaction);
         let mut table = transaction.open_table(FRAMES).expect("the table opens");
         table.remove(first_seq).expect("the row is writable").expect("there is a frame");
     });
@@ -68,6 +85,7 @@ pub(crate) fn remove_frame(path: &Path, first_seq: u64) {
 /// Stores the frame of `first_seq` under another number.
 pub(crate) fn move_frame(path: &Path, first_seq: u64, to: u64) {
     edit(path, |transaction| {
+        one_frame_a_row(transaction);
         let mut table = transaction.open_table(FRAMES).expect("the table opens");
         let row = table.remove(first_seq).expect("the row is writable").expect("there is a frame");
         let bytes = row.value().to_vec();

@@ -155,6 +155,7 @@ fn an_entry_added_behind_the_end_is_found() {
     added.reforge();
     assert_eq!(RawRecord::decode(&added.records[0]).topic_id, 0);
     tamper::edit(&file.path, |transaction| {
+        tamper::one_frame_a_row(transaction);
         let mut table = transaction.open_table(tamper::FRAMES).unwrap();
         table.insert(10, added.encode().as_slice()).unwrap();
     });
@@ -177,6 +178,7 @@ fn a_malformed_frame_is_damage_anywhere() {
     for key in [0, 5, 100] {
         let found = findings(|path| {
             tamper::edit(path, |transaction| {
+                tamper::one_frame_a_row(transaction);
                 let mut table = transaction.open_table(tamper::FRAMES).unwrap();
                 table.insert(key, b"no frame".as_slice()).unwrap();
             });
@@ -193,6 +195,7 @@ fn an_extra_frame_causes_no_other_finding() {
         let mut maker = FrameMaker::at(5);
         let frame = maker.frame(&[Message::nth(5)]);
         tamper::edit(path, |transaction| {
+            tamper::one_frame_a_row(transaction);
             let mut table = transaction.open_table(tamper::FRAMES).unwrap();
             table.insert(5, frame.bytes()).unwrap();
         });

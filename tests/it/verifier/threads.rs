@@ -90,6 +90,7 @@ impl Damage {
             Self::MoveBy(by) => tamper::move_frame(path, first_seq, first_seq + by),
             Self::MoveFarAway => tamper::move_frame(path, first_seq, u64::MAX - first_seq % 2),
             Self::Copy(to) => tamper::edit(path, |transaction| {
+                tamper::one_frame_a_row(transaction);
                 let mut table = transaction.open_table(tamper::FRAMES).unwrap();
                 let bytes = table.get(first_seq).unwrap().unwrap().value().to_vec();
                 table.insert(to, bytes.as_slice()).unwrap();

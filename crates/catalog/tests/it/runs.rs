@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use redb::{Database, TableDefinition};
 use tapline::engine::{EventStoreWriter, WriterConfig};
-use tapline::internals::format::KeyBlockId;
+use tapline::internals::format::{KeyBlockId, frames_of_row};
 use tapline::read::EventStoreReader;
 use tapline::store::{
     BackendFault, EventStore, MemoryBackend, ReadFault, RedbBackend, RunReader, open_sealed,
@@ -73,7 +73,11 @@ fn lose_frames(path: &Path, first_lost: u64) {
     let database = Database::open(path).unwrap();
     let transaction = database.begin_write().unwrap();
     let mut frames = transaction.open_table(FRAMES).unwrap();
-    frames.retain(|first_seq, _| first_seq < first_lost).unwrap();
+    let (first_seq, row) =
+        frames.pop_last().unwrap().map(|row| (row.0.value(), row.1.value().to_vec())).unwrap();
+    let kept = frames_of_row(first_seq, row.into()).take_while(|frame| frame.0 < first_lost);
+    let kept: Vec<u8> = kept.flat_map(|(_, frame)| frame).collect();
+    frames.insert(first_seq, &*kept).unwrap();
     drop(frames);
     transaction.commit().unwrap();
 }

@@ -60,7 +60,7 @@ impl System for Tapline {
             format!("; the reader keeps {} MiB of frames", keep_bytes >> 20)
         });
         format!(
-            "a frame a commit, what is pending up to {batch_bytes} B, one fdatasync each; {disk}; \
+            "a commit is what is pending, up to {batch_bytes} B, one fdatasync each; {disk}; \
              rings of {ring_lines} lines; idle writer {wait}; committer on the writer's core{keeps}"
         )
     }
@@ -69,14 +69,12 @@ impl System for Tapline {
         let instance: InstanceId = INSTANCE.parse().context("the instance's name")?;
         let start = UnixNanos::now();
         let manifest = RunManifest::new(instance, RunId::generate(start), start);
+        let files = |mode| RedbBackend::with_disk_mode(dir, mode).for_commits(settings.batch_bytes);
         let mut store: Box<dyn EventStore> = match settings.disk {
             Disk::Memory => Box::new(MemoryBackend::new(MemoryDisk::default())),
-            Disk::Direct => Box::new(RedbBackend::with_disk_mode(dir, DiskMode::Direct)),
-            Disk::Logged => {
-                let files = RedbBackend::with_disk_mode(dir, DiskMode::Direct);
-                Box::new(files.logged(LogConfig::new(16 << 20)))
-            }
-            Disk::Buffered => Box::new(RedbBackend::with_disk_mode(dir, DiskMode::Buffered)),
+            Disk::Direct => Box::new(files(DiskMode::Direct)),
+            Disk::Logged => Box::new(files(DiskMode::Direct).logged(LogConfig::new(16 << 20))),
+            Disk::Buffered => Box::new(files(DiskMode::Buffered)),
         };
         store.open_run(manifest).context("cannot open a run")?;
         let writer = EventStoreWriter::spawn(

@@ -48,9 +48,9 @@ impl Writer {
                     self.collector.lanes[lane].look();
                     let Self { collector, assembler, .. } = self;
                     let lane = &mut collector.lanes[lane];
-                    while lane.take(u64::MAX, u64::MAX, assembler, None) == TurnEnd::FrameFull {
-                        assembler.seal_frame();
-                        self.committer.begin(assembler.frame_mut()).expect("memory does not fail");
+                    while lane.take(u64::MAX, u64::MAX, assembler, None) == TurnEnd::BatchFull {
+                        assembler.seal_batch();
+                        self.committer.begin(assembler.batch_mut()).expect("memory does not fail");
                     }
                 }
             }
@@ -64,7 +64,7 @@ impl Writer {
             lane.look();
             std::thread::sleep(std::time::Duration::from_micros(20));
         }
-        while self.collector.merge_in_view(horizon, &mut self.assembler) == Collected::FrameFull {
+        while self.collector.merge_in_view(horizon, &mut self.assembler) == Collected::BatchFull {
             self.commit_next().expect("memory does not fail");
         }
     }

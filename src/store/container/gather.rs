@@ -1,0 +1,80 @@
+//! Gathers large pages until they are synced, and writes neighbours at once.
+//!
+//! redb writes page by page, in no order. A disk takes a page of 64 KiB in hardly less time than
+//! one of 1 MiB: written singly, rows of 64 KiB halved the throughput of rows of 4 MiB; gathered,
+//! they come within a fifth of it.
+
+use std::io::{self, IoSlice};
+use std::ops::Range;
+
+use super::direct::{AlignedBuffer, DirectFile};
+
+/// The most bytes that are gathered: the largest commit by default.
+const GATHER_BYTES_MAX: usize = 4 << 20;
+
+/// Pages that are not written yet, in the order in which they came.
+#[derive(Debug, Default)]
+pub(super) struct Gather {
+    buffer: AlignedBuffer,
+    used_bytes: usize,
+    places: Vec<Place>,
+}
+
+/// Where bytes of the buffer belong.
+#[derive(Debug, Clone)]
+struct Place {
+    offset: u64,
+    in_buffer: Range<usize>,
+}
+
+impl Place {
+    fn in_file(&self) -> Range<u64> {
+        self.offset..self.offset + self.in_buffer.len() as u64
+    }
+}
+
+impl Gather {
+    /// True if `bytes` bytes more can be added. An empty one takes any number.
+    pub(super) fn has_room(&self, bytes: usize) -> bool {
+        self.places.is_empty() || self.used_bytes + bytes <= GATHER_BYTES_MAX
+    }
+
+    /// Adds whole pages.
+    pub(super) fn add(&mut self, offset: u64, data: &[u8]) {
+        let in_buffer = self.used_bytes..self.used_bytes + data.len();
+        self.buffer.pages_mut(in_buffer.end)[in_buffer.clone()].copy_from_slice(data);
+        self.used_bytes = in_buffer.end;
+        self.places.push(Place { offset, in_buffer });
+    }
+
+    /// True if something of this range of the file is here.
+    pub(super) fn overlaps(&self, range: &Range<u64>) -> bool {
+        let overlaps = |place: Range<u64>| place.start < range.end && range.start < place.end;
+        self.places.iter().any(|place| overlaps(place.in_file()))
+    }
+
+    /// Writes all of it, in the order of the file. It stays here until it is cleared.
+    pub(super) fn write(&mut self, direct: &DirectFile) -> io::Result<()> {
+        self.places.sort_unstable_by_key(|place| place.offset);
+        let buffer = self.buffer.bytes();
+        for neighbours in self.places.chunk_by(|a, b| a.in_file().end == b.offset) {
+            let pieces: Vec<IoSlice<'_>> = neighbours
+                .iter()
+                .map(|place| IoSlice::new(&buffer[place.in_buffer.clone()]))
+                .collect();
+            direct.write_vectored_at(neighbours[0].offset, &pieces)?;
+        }
+        Ok(())
+    }
+
+    /// What is here, and where it belongs.
+    pub(super) fn pieces(&self) -> impl Iterator<Item = (u64, &[u8])> {
+        let bytes = self.buffer.bytes();
+        self.places.iter().map(|place| (place.offset, &bytes[place.in_buffer.clone()]))
+    }
+
+    pub(super) fn clear(&mut self) {
+        self.places.clear();
+        self.used_bytes = 0;
+    }
+}
