@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use super::ConfigError;
 use crate::format::RecordLimitError;
-use crate::model::{Hash, MarkerCounts, RunManifest};
+use crate::model::{Hash, MarkerCounts, RunManifest, THREAD_ADVICE};
 use crate::protocol::{HaltReason, RegisterError};
 use crate::store::{AnchorError, ReadFault, SealError};
 
@@ -23,10 +23,7 @@ pub enum SpawnError {
     #[error("cannot continue the run")]
     Read(#[from] ReadFault),
     /// The system gave no thread.
-    #[error(
-        "cannot start the writer thread; the limit on processes (`ulimit -u`, a container's \
-         pids.max) or on memory (`ulimit -v`) may be reached"
-    )]
+    #[error("cannot start the writer thread; {THREAD_ADVICE}")]
     Thread(#[source] std::io::Error),
 }
 

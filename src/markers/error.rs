@@ -2,7 +2,7 @@ use std::io;
 use std::time::Duration;
 
 use crate::format::{ManifestError, MarkerBlockError};
-use crate::model::RunStatus;
+use crate::model::{RunStatus, THREAD_ADVICE};
 use crate::store::{BackendFault, FileError};
 
 /// What went wrong with a sidecar. The run goes on without.
@@ -70,10 +70,7 @@ pub enum MarkerStoreError {
     #[error("the dictionary is damaged")]
     Dict(#[source] MarkerBlockError),
     /// The thread of the sidecar could not be started.
-    #[error(
-        "cannot start the sidecar's thread; the limit on processes (`ulimit -u`, a container's \
-         pids.max) or on memory (`ulimit -v`) may be reached"
-    )]
+    #[error("cannot start the sidecar's thread; {THREAD_ADVICE}")]
     Thread(#[source] io::Error),
     /// The thread of the sidecar has panicked.
     #[error("the sidecar's thread has panicked")]

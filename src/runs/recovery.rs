@@ -50,7 +50,7 @@ impl From<&RecoverError> for SkipReason {
                 OpenRunError::Foreign { .. } => SkipKind::Foreign,
                 OpenRunError::Damaged { source, .. } => SkipKind::of_read(source),
                 OpenRunError::File(error) => SkipKind::of_file(error),
-                OpenRunError::Sealed { .. } => SkipKind::Io,
+                OpenRunError::Sealed { .. } | OpenRunError::Thread(_) => SkipKind::Io,
             },
             RecoverError::Seal(SealError::Fault(source)) => SkipKind::of_fault(source),
             RecoverError::Seal(_) => SkipKind::Damaged,

@@ -2,7 +2,7 @@ use std::path::{Path, PathBuf};
 
 use super::{BackendFault, FileError};
 use crate::format::{FrameError, ManifestError};
-use crate::model::{InstanceId, RunId, RunStatus};
+use crate::model::{InstanceId, RunId, RunStatus, THREAD_ADVICE};
 
 /// Why a run could not be opened for writing.
 #[derive(Debug, thiserror::Error)]
@@ -43,6 +43,9 @@ pub enum OpenRunError {
     /// The folder could not be made, or the file not be made or opened.
     #[error(transparent)]
     File(#[from] FileError),
+    /// The system gave no thread for the write-ahead log.
+    #[error("cannot start the thread of the write-ahead log; {THREAD_ADVICE}")]
+    Thread(#[source] std::io::Error),
 }
 
 impl OpenRunError {

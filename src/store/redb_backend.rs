@@ -6,7 +6,9 @@ use super::container::{Container, FileConfig, Growth};
 use super::cursor::RunCursor;
 use super::directory::{make_folder, run_path, sync_folder_names};
 use super::live_reader::LiveReader;
-use super::log::{Behind, LogConfig, LogFile, frames_of_log, log_path, remove_log, shared_fault};
+use super::log::{
+    Behind, LogConfig, LogFile, frames_on_disk, let_go_of_log, log_path, shared_fault,
+};
 use super::redb_keys::sort_blocks;
 use super::redb_reader::RedbReader;
 use super::redb_tables::{
@@ -179,8 +181,7 @@ impl RedbBackend {
         let container = Arc::new(container);
         let frames = match log {
             Some((config, log)) => {
-                let behind = Behind::start(&container, config);
-                let behind = behind.map_err(|error| FileError::io(path, error))?;
+                let behind = Behind::start(&container, config).map_err(OpenRunError::Thread)?;
                 FrameWriter::Log { log, record_bytes_max: config.record_bytes_max, behind }
             }
             None => FrameWriter::Tree(TreeWriter::default()),
@@ -188,7 +189,8 @@ impl RedbBackend {
         Ok(OpenRun { container, cursor, frames, anchor: Vec::new() })
     }
 
-    /// The run at its end. If it has a log, the frames there are brought into its file first. Further frames go to the file alone.
+    /// The run at its end. If it has a log, the frames there are brought into its file first.
+    /// Further frames go to the file alone.
     fn at_end(
         &self,
         path: &Path,
@@ -202,13 +204,14 @@ impl RedbBackend {
         }
         let log = log_path(path);
         let mut tree = TreeWriter::default();
-        let frames = frames_of_log(&log, manifest.run_id, end.tail)?.map_err(damaged)?;
+        let frames =
+            frames_on_disk(&log, manifest.run_id, end.tail, &self.config)?.map_err(damaged)?;
         let bring_over = |transaction: &_| {
             tree.write_replayed(transaction, &frames, end.tail.names)?;
             remove_meta(transaction, LOG_ROW)
         };
         container.commit(bring_over).map_err(|source| damaged(source.into()))?;
-        remove_log(&log, &self.config).map_err(|error| FileError::io(&log, error))?;
+        let_go_of_log(&log, &self.config).map_err(|error| FileError::io(&log, error))?;
         let end = End::read(&container).map_err(damaged)?;
         Ok(OpenRun::at(end, container, manifest))
     }
@@ -388,7 +391,7 @@ impl EventStore for RedbBackend {
         if let FrameWriter::Log { .. } = &run.frames {
             run.frames = FrameWriter::Tree(TreeWriter::default());
             // The run is whole without it. One that stays belongs to a sealed run, and is not read.
-            let _ = remove_log(&log_path(run.container.path()), &self.config);
+            let _ = let_go_of_log(&log_path(run.container.path()), &self.config);
         }
         Ok(SealedRun { manifest, root: run_root(&row, &run.anchor) })
     }

@@ -142,6 +142,47 @@ fn a_run_without_its_log_is_refused() {
     assert_eq!(sweep(folder).recovered[0].watermark, 21);
 }
 
+/// With what run 1 wrote to it, which has the same numbers.
+#[test]
+fn the_next_run_takes_the_log_over() {
+    use std::os::unix::fs::MetadataExt;
+
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let spare = folder.join(instance().as_str()).join("spare.log");
+    let mut store = RedbBackend::new(folder).logged(LOG);
+    store.open_run(manifest(1)).unwrap();
+    FrameMaker::new().append_all(&mut store, &seven());
+    let made = fs::metadata(log(folder, 1)).unwrap().ino();
+    store.seal(RunStatus::Ended, None).unwrap();
+    assert!(!log(folder, 1).exists());
+    assert_eq!(fs::metadata(&spare).unwrap().ino(), made);
+    drop(store);
+
+    let batches = &seven()[..2];
+    leave(folder, 2, batches);
+    assert!(!spare.exists());
+    assert_eq!(fs::metadata(log(folder, 2)).unwrap().ino(), made);
+    assert_eq!(sweep(folder).recovered[0].watermark, 6);
+    let sealed = EventStoreReader::open_sealed_file(&path(folder, 2)).unwrap();
+    assert_eq!(entries(&sealed), expected(batches));
+    assert_eq!(fs::metadata(&spare).unwrap().ino(), made, "recovery leaves it to the next, too");
+}
+
+#[test]
+fn a_spare_log_of_another_size_makes_place() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let spare = folder.join(instance().as_str()).join("spare.log");
+    fs::create_dir(spare.parent().unwrap()).unwrap();
+    fs::write(&spare, [1; 4096]).unwrap();
+    leave(folder, 1, &seven());
+    assert!(!spare.exists());
+    assert_eq!(fs::metadata(log(folder, 1)).unwrap().len(), LOG.bytes);
+    assert_eq!(sweep(folder).recovered[0].watermark, 21);
+    assert_eq!(fs::metadata(&spare).unwrap().len(), LOG.bytes);
+}
+
 /// Run 2 gets the log of run 1, with frames that would follow on an empty run.
 #[test]
 fn the_log_of_another_run_adds_nothing() {

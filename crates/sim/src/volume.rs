@@ -90,7 +90,11 @@ impl Volume {
                 self.new_names.push(NameChange { from: None, to: Some(to) });
             }
             Deed::Rename { to } => {
-                let file = self.spoken_of[path];
+                // A sweep, which nobody watches, may have left a spare log: nothing of it is known.
+                let file = *self.spoken_of.entry(path.clone()).or_insert_with(|| {
+                    self.files.push(File::default());
+                    self.files.len() - 1
+                });
                 let (from, to) = (Some(path.clone()), to.clone());
                 self.spoken_of.insert(to.clone(), file);
                 self.new_names.push(NameChange { from, to: Some((to, file)) });

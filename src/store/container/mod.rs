@@ -28,6 +28,7 @@ pub(crate) use redb_header::changed_since_closed;
 #[cfg(any(feature = "internals", test))]
 pub(crate) use overlay::fits_its_checksums;
 pub(crate) use overlay::open_unclosed;
+pub(crate) use reopen::drop_page_cache;
 
 pub(crate) use direct::{AlignedBuffer, DirectFile};
 pub use error::FileError;

@@ -70,7 +70,10 @@ fn watch(path: &Path) -> impl Fn(&mut RepairSession) + 'static {
 /// (Rebello et al., "Can Applications Recover from fsync Failures?", USENIX ATC 2020). A recovery
 /// that believed them would take a commit for good whose pages the disk does not have, and put its
 /// own on top of it. Once the pages are gone, so are entries that had been acknowledged before.
-fn drop_page_cache(file: &File, ask: impl Fn(DiskOp<'_>) -> io::Result<()>) -> io::Result<()> {
+pub(crate) fn drop_page_cache(
+    file: &File,
+    ask: impl Fn(DiskOp<'_>) -> io::Result<()>,
+) -> io::Result<()> {
     let sync = || {
         ask(DiskOp::Sync)?;
         file.sync_data()

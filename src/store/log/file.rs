@@ -17,6 +17,8 @@ use crate::store::directory::{TEMPORARY_EXTENSION, sync_name};
 use crate::store::{DiskMode, DiskOp, DiskProbe};
 
 const LOG_SUFFIX: &str = "log";
+/// It is no run's.
+const SPARE_NAME: &str = "spare.log";
 pub(super) const MAGIC: [u8; 4] = *b"TLL1";
 pub(super) const VERSION: u16 = 1;
 
@@ -67,8 +69,8 @@ pub(in crate::store) struct LogFile {
 }
 
 impl LogFile {
-    /// Makes the log of the run at `run`: writes all of it once, durably, under another name, and
-    /// gives it its own. Replaces one that is there.
+    /// Makes the log of the run at `run`, durably: out of the spare one if there is one of this
+    /// size, or else writes all of a new file once. Replaces one that is there.
     pub(in crate::store) fn create(
         run: &Path,
         run_id: RunId,
@@ -76,25 +78,11 @@ impl LogFile {
         config: &FileConfig,
     ) -> Result<Self, FileError> {
         let path = log_path(run);
-        let temporary = run.with_extension(format!("{LOG_SUFFIX}.{TEMPORARY_EXTENSION}"));
         let failed = |error| FileError::io(&path, error);
-        let make = || -> io::Result<File> {
-            config.ask(&temporary, DiskOp::Create)?;
-            let mut options = File::options();
-            let file =
-                options.read(true).write(true).create(true).truncate(true).open(&temporary)?;
-            write_zeros(&file, &temporary, log.bytes, config)?;
-            config.ask(&temporary, DiskOp::Sync)?;
-            file.sync_all()?;
-            config.ask(&temporary, DiskOp::Rename { to: &path })?;
-            fs::rename(&temporary, &path)?;
-            config.ask(&path, DiskOp::SyncFolder)?;
-            sync_name(&path)?;
-            Ok(file)
-        };
-        let file = make().map_err(failed).inspect_err(|_error| {
-            let _ = fs::remove_file(&temporary);
-        })?;
+        if !take_spare(&path, log.bytes, config).map_err(failed)? {
+            make_new(&path, log.bytes, config).map_err(failed)?;
+        }
+        let file = File::options().read(true).write(true).open(&path).map_err(failed)?;
         let direct = match config.disk_mode {
             DiskMode::Direct => DirectFile::open_synced(&path),
             DiskMode::Buffered => None,
@@ -181,8 +169,66 @@ impl LogFile {
     }
 }
 
-/// Removes a log that is not needed any more, if it is there.
-pub(in crate::store) fn remove_log(path: &Path, config: &FileConfig) -> io::Result<()> {
+/// The log that a run of the same instance may take, in the folder of `log`.
+fn spare_path(log: &Path) -> PathBuf {
+    log.with_file_name(SPARE_NAME)
+}
+
+/// Lets go of a log that is not needed any more, if it is there: keeps it for the next run, or
+/// removes it if there is one already.
+pub(in crate::store) fn let_go_of_log(path: &Path, config: &FileConfig) -> io::Result<()> {
+    let spare = spare_path(path);
+    if fs::exists(&spare)? || !fs::exists(path)? {
+        return remove(path, config);
+    }
+    config.ask(path, DiskOp::Rename { to: &spare })?;
+    fs::rename(path, &spare)
+}
+
+/// Makes the spare log that at `path`. False if there is none of this size.
+///
+/// What an earlier run has written to it stays: no record of another run counts.
+fn take_spare(path: &Path, bytes: u64, config: &FileConfig) -> io::Result<bool> {
+    let spare = spare_path(path);
+    match fs::symlink_metadata(&spare) {
+        Ok(found) if found.is_file() && found.len() == bytes => {}
+        Ok(found) if found.is_file() => {
+            remove(&spare, config)?;
+            return Ok(false);
+        }
+        _ => return Ok(false),
+    }
+    config.ask(&spare, DiskOp::Rename { to: path })?;
+    match fs::rename(&spare, path) {
+        // Another run was quicker.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+        renamed => renamed?,
+    }
+    config.ask(path, DiskOp::SyncFolder)?;
+    sync_name(path)?;
+    Ok(true)
+}
+
+/// Writes the log at `path` under another name, and gives it its own.
+fn make_new(path: &Path, bytes: u64, config: &FileConfig) -> io::Result<()> {
+    let temporary = path.with_extension(format!("{LOG_SUFFIX}.{TEMPORARY_EXTENSION}"));
+    let make = || -> io::Result<()> {
+        config.ask(&temporary, DiskOp::Create)?;
+        let file = File::create(&temporary)?;
+        write_zeros(&file, &temporary, bytes, config)?;
+        config.ask(&temporary, DiskOp::Sync)?;
+        file.sync_all()?;
+        config.ask(&temporary, DiskOp::Rename { to: path })?;
+        fs::rename(&temporary, path)?;
+        config.ask(path, DiskOp::SyncFolder)?;
+        sync_name(path)
+    };
+    make().inspect_err(|_error| {
+        let _ = fs::remove_file(&temporary);
+    })
+}
+
+fn remove(path: &Path, config: &FileConfig) -> io::Result<()> {
     config.ask(path, DiskOp::Remove)?;
     match fs::remove_file(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),

@@ -12,7 +12,8 @@
 //! ```
 //!
 //! The file has a fixed size. It is written once when it is made, so that a sync never waits for
-//! the file system to find room, and then overwritten in a circle. A place is free again when the
+//! the file system to find room, and then overwritten in a circle. The next run of the instance
+//! takes it over: until then it is `spare.log`. A place is free again when the
 //! run file has its frame, durably. Each record is a header of 64 bytes and the frames of a commit,
 //! begins at a page and lies in one piece; docs/format.md has the bytes.
 //!
@@ -37,8 +38,8 @@ mod replay;
 
 pub(super) use behind::{Behind, PendingFrame, PendingFrames, shared_fault};
 pub(crate) use file::log_path;
-pub(super) use file::{LogFile, remove_log};
-pub(super) use replay::frames_of_log;
+pub(super) use file::{LogFile, let_go_of_log};
+pub(super) use replay::{frames_of_log, frames_on_disk};
 
 use std::ops::RangeInclusive;
 use std::time::Duration;
@@ -62,6 +63,6 @@ impl LogConfig {
     /// A log of `bytes` bytes. A commit may take an eighth of it, at most 256 KiB.
     pub fn new(bytes: u64) -> Self {
         let record_bytes_max = usize::try_from(bytes / 8).unwrap_or(usize::MAX).min(256 << 10);
-        Self { bytes, record_bytes_max, interval: Some(Duration::from_millis(50)) }
+        Self { bytes, record_bytes_max, interval: Some(Duration::from_millis(500)) }
     }
 }

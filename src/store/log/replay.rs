@@ -1,5 +1,5 @@
 use std::collections::BTreeMap;
-use std::fs;
+use std::fs::{self, File};
 use std::io;
 use std::path::Path;
 
@@ -9,7 +9,7 @@ use zerocopy::FromBytes;
 use super::file::{HEADER_BYTES, MAGIC, RecordHeader, VERSION, record_bytes};
 use crate::format::{BatchHasher, FrameView, chained_frames};
 use crate::model::{Hash, RunId};
-use crate::store::container::{FileError, PAGE_BYTES};
+use crate::store::container::{FileConfig, FileError, PAGE_BYTES, drop_page_cache};
 use crate::store::{BackendFault, ReadFault, Tail};
 
 /// What a log has beyond the end of a run file.
@@ -19,6 +19,22 @@ struct Replayed {
     frames: Vec<Bytes>,
     /// The first entry of a sound frame that lies beyond these: something durable is missing.
     stranded: Option<u64>,
+}
+
+/// As [`frames_of_log`], read from the disk: the system's page cache may hold what the disk refused.
+pub(in crate::store) fn frames_on_disk(
+    path: &Path,
+    run_id: RunId,
+    tail: Tail,
+    config: &FileConfig,
+) -> Result<Result<Vec<Bytes>, ReadFault>, FileError> {
+    match File::open(path) {
+        Ok(log) => drop_page_cache(&log, |op| config.ask(path, op)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(error),
+    }
+    .map_err(|error| FileError::io(path, error))?;
+    frames_of_log(path, run_id, tail)
 }
 
 /// The frames in the log at `path` that continue the run `run_id`, whose run file ends at `tail`.

@@ -30,10 +30,14 @@ fn payload(number: u64) -> String {
     format!(r#"{{"number":{number},"text":"{}"}}"#, "x".repeat(1000))
 }
 
+/// The size of the log where the disk is smaller than the usual one.
+const SMALL_LOG: (&str, &str) = ("TAPLINE_LOG_BYTES", "1048576");
+
 /// `tapline record` under a shell's limit on the size of files, in blocks of 512 or 1024 bytes.
 fn record_with_file_limit(input: &Path, runs: &Path, blocks: u32, args: &[&str]) -> Ran {
     let script = format!("ulimit -f {blocks}; exec \"$0\" record --json \"$@\"");
     let mut shell = Command::new("sh");
+    shell.env(SMALL_LOG.0, SMALL_LOG.1);
     shell.arg("-c").arg(script).arg(PROGRAM);
     run(shell.arg("--dir").arg(runs).arg("--input").arg(input).args(args), b"")
 }
@@ -124,7 +128,7 @@ fn no_room_for_an_empty_run() {
         sandbox.instance().display()
     );
     // Between them stands the file's name, which nobody knows before.
-    let ends = ".new: no space left for the run file: File too large (os error 27)\n";
+    let ends = ".log: no space left for the run file: File too large (os error 27)\n";
     assert!(ran.stderr.starts_with(&begins) && ran.stderr.ends_with(ends), "{}", ran.stderr);
     assert_eq!(ran.stdout, "");
     let left = sandbox.instance().read_dir().expect("the folder");
@@ -139,6 +143,7 @@ fn assert_recovers_once_there_is_room(disk: &SmallDisk, input: &Path) {
         disk.fill();
         let runs = disk.path().join(mode);
         let mut record = program();
+        record.env(SMALL_LOG.0, SMALL_LOG.1);
         record.args(["record", "--json", "--durable-every-ms", "1", "--disk-mode", mode]);
         let mut ran = run(record.arg("--dir").arg(&runs).arg("--input").arg(input), b"");
         let reported = durable_reported(&ran.stderr);
@@ -165,6 +170,7 @@ fn assert_recovers_once_there_is_room(disk: &SmallDisk, input: &Path) {
         tapline(["verify".as_ref(), report.path.as_os_str()]).exits(0);
 
         let mut record = program();
+        record.env(SMALL_LOG.0, SMALL_LOG.1);
         record.args(["record", "--json", "--dir"]).arg(&runs).arg("--input").arg(input);
         let next = run(&mut record, b"").exits(0).report();
         assert_eq!((next.entries, next.watermark), (20_000, 20_002));

@@ -66,7 +66,7 @@ fn a_folder_that_is_removed() {
         assert_eq!(durable_reported(&ran.stderr), 1001, "nothing is durable any more");
         let report = ran.report();
         let reason = report.halted.as_ref().map(|halted| &*halted.reason);
-        assert_eq!(reason, Some("the store failed: its file was removed"));
+        assert_eq!(reason, Some("the store failed: its log was removed"));
         assert_eq!((report.entries, report.watermark), (1000, 1001));
         assert_eq!(report.root, None);
         assert!(!sandbox.instance().exists(), "nobody made it anew");
