@@ -124,7 +124,19 @@ impl ContainerFile {
 }
 
 /// Whether an open file still has a name in any folder.
-#[cfg(unix)]
+///
+/// Asks for nothing else: to whom asks for its times as well, Linux (6.13 and later) gives the next
+/// write a time of its own, and the sync after that has the inode to write too. That cost a commit
+/// 40 of 170 µs.
+#[cfg(target_os = "linux")]
+pub(crate) fn has_name(file: &File) -> io::Result<bool> {
+    use rustix::fs::{AtFlags, StatxFlags, statx};
+
+    Ok(statx(file, c"", AtFlags::EMPTY_PATH, StatxFlags::NLINK)?.stx_nlink > 0)
+}
+
+/// Whether an open file still has a name in any folder.
+#[cfg(all(unix, not(target_os = "linux")))]
 pub(crate) fn has_name(file: &File) -> io::Result<bool> {
     use std::os::unix::fs::MetadataExt;
 
