@@ -18,7 +18,7 @@ use crate::format::{
 };
 use crate::model::{Marker, MarkerGap, MarkerGapReason, MarkerManifest, RunId, RunStatus};
 use crate::store::container::{
-    Container, FileConfig, Growth, Snapshots, check_not_empty, open_sealed, open_unclosed,
+    Container, FileConfig, Growth, Pace, Snapshots, check_not_empty, open_sealed, open_unclosed,
 };
 use crate::store::{DiskMode, FileError};
 
@@ -50,7 +50,13 @@ impl RedbMarkerBackend {
     pub fn new(path: impl Into<PathBuf>) -> Self {
         // Its blocks are small, and their commits are not urgent.
         let (disk_mode, growth) = (DiskMode::Buffered, Growth::Doubling);
-        let config = FileConfig { disk_mode, cache_bytes: CACHE_BYTES, growth, probe: None };
+        let config = FileConfig {
+            disk_mode,
+            cache_bytes: CACHE_BYTES,
+            growth,
+            pace: Pace::default(),
+            probe: None,
+        };
         Self { path: path.into(), config, codec: MarkerCodec::default(), sidecar: None }
     }
 

@@ -2,7 +2,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::container::{Container, FileConfig, Growth};
+use super::container::{Container, FileConfig, Growth, Pace};
 use super::cursor::RunCursor;
 use super::directory::{make_folder, run_path, sync_folder_names};
 use super::live_reader::LiveReader;
@@ -84,7 +84,8 @@ impl RedbBackend {
     pub fn with_disk_mode(base_dir: impl Into<PathBuf>, disk_mode: DiskMode) -> Self {
         let memory = RedbMemory::for_commits(COMMIT_BYTES_MAX);
         let growth = Growth::ByRegion;
-        let config = FileConfig { disk_mode, cache_bytes: memory.cache_bytes, growth, probe: None };
+        let (cache_bytes, pace) = (memory.cache_bytes, Pace::default());
+        let config = FileConfig { disk_mode, cache_bytes, growth, pace, probe: None };
         Self { base_dir: base_dir.into(), config, memory, log: None, run: None }
     }
 
@@ -181,7 +182,8 @@ impl RedbBackend {
         let container = Arc::new(container);
         let frames = match log {
             Some((config, log)) => {
-                let behind = Behind::start(&container, config).map_err(OpenRunError::Thread)?;
+                let behind = Behind::start(&container, config, self.config.pace.clone())
+                    .map_err(OpenRunError::Thread)?;
                 FrameWriter::Log { log, record_bytes_max: config.record_bytes_max, behind }
             }
             None => FrameWriter::Tree(TreeWriter::default()),

@@ -1,6 +1,7 @@
 //! Every atomic, lock and barrier of the protocol comes from here, so that `loom-tests` can put
 //! loom's types in their place and check the files of `protocol` as they are.
 
+mod background;
 mod barrier;
 mod cycles;
 mod naps;
@@ -15,6 +16,7 @@ pub(crate) use std::thread::yield_now;
 
 pub(crate) use crossbeam_utils::CachePadded;
 
+pub(crate) use background::yield_to_others;
 pub(crate) use barrier::AsymmetricBarrier;
 pub(crate) use cycles::CycleCounter;
 pub(crate) use naps::Naps;

@@ -7,10 +7,10 @@ use redb::backends::FileBackend;
 use redb::{DatabaseError, StorageBackend};
 use serde::{Deserialize, Serialize};
 
-use super::FileConfig;
 use super::direct::DirectFile;
 use super::fill_ahead::FillAhead;
 use super::gather::Gather;
+use super::{FileConfig, Pace};
 use crate::store::{DiskOp, DiskProbe};
 
 /// How a file is written.
@@ -38,6 +38,7 @@ pub(super) struct ContainerFile {
     direct: Option<DirectFile>,
     /// What goes to `direct` with the next sync, or before somebody reads.
     gathered: Mutex<Gather>,
+    pace: Pace,
     /// Locked by redb's one writer alone.
     ahead: Mutex<FillAhead>,
     path: PathBuf,
@@ -56,8 +57,9 @@ impl ContainerFile {
         let named = if has_name(&file)? { Some(file.try_clone()?) } else { None };
         let file = FileBackend::new(file)?;
         let ahead = Mutex::new(FillAhead::new(file.len()?));
-        let (path, probe) = (path.to_owned(), config.probe.clone());
-        Ok(Self { file, direct, gathered: Mutex::default(), ahead, path, probe, named })
+        let (path, probe, pace) = (path.to_owned(), config.probe.clone(), config.pace.clone());
+        let gathered = Mutex::default();
+        Ok(Self { file, direct, gathered, pace, ahead, path, probe, named })
     }
 
     /// The system writes and syncs a file that was removed as if nothing had happened, and all of
@@ -97,7 +99,7 @@ impl ContainerFile {
 
     /// Writes what was gathered past the page cache, where the file system lets us.
     fn write_gathered(&self, direct: &DirectFile, gathered: &mut Gather) -> io::Result<()> {
-        let written = match gathered.write(direct) {
+        let written = match gathered.write(direct, self.pace.write_bytes_max()) {
             // Some file systems take the flag at open and refuse the write, before any of it is
             // done. Nothing is lost by writing it the ordinary way.
             Err(error) if error.kind() == io::ErrorKind::InvalidInput => {

@@ -53,11 +53,20 @@ impl Gather {
         self.places.iter().any(|place| overlaps(place.in_file()))
     }
 
-    /// Writes all of it, in the order of the file. It stays here until it is cleared.
-    pub(super) fn write(&mut self, direct: &DirectFile) -> io::Result<()> {
+    /// Writes all of it, in the order of the file, in writes of up to `bytes_max` bytes where pages
+    /// are not larger. It stays here until it is cleared.
+    pub(super) fn write(&mut self, direct: &DirectFile, bytes_max: usize) -> io::Result<()> {
         self.places.sort_unstable_by_key(|place| place.offset);
         let buffer = self.buffer.bytes();
-        for neighbours in self.places.chunk_by(|a, b| a.in_file().end == b.offset) {
+        let mut write_bytes = 0;
+        let is_neighbour = |a: &Place, b: &Place| {
+            write_bytes += a.in_buffer.len();
+            let is_one =
+                a.in_file().end == b.offset && write_bytes + b.in_buffer.len() <= bytes_max;
+            write_bytes = if is_one { write_bytes } else { 0 };
+            is_one
+        };
+        for neighbours in self.places.chunk_by(is_neighbour) {
             let pieces: Vec<IoSlice<'_>> = neighbours
                 .iter()
                 .map(|place| IoSlice::new(&buffer[place.in_buffer.clone()]))

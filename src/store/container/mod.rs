@@ -19,6 +19,7 @@ mod file;
 mod fill_ahead;
 mod gather;
 mod overlay;
+mod pace;
 mod redb_header;
 mod reopen;
 
@@ -28,6 +29,7 @@ pub(crate) use redb_header::changed_since_closed;
 #[cfg(any(feature = "internals", test))]
 pub(crate) use overlay::fits_its_checksums;
 pub(crate) use overlay::open_unclosed;
+pub(crate) use pace::Pace;
 pub(crate) use reopen::drop_page_cache;
 
 pub(crate) use direct::{AlignedBuffer, DirectFile};
@@ -45,6 +47,7 @@ pub(crate) struct FileConfig {
     /// Memory redb may hold of the file's pages, in bytes.
     pub(crate) cache_bytes: usize,
     pub(crate) growth: Growth,
+    pub(crate) pace: Pace,
     pub(crate) probe: Option<Arc<dyn DiskProbe>>,
 }
 

@@ -104,13 +104,13 @@ mod tests {
     use redb::{ReadTransaction, TableDefinition};
 
     use super::*;
-    use crate::store::container::{Container, DiskMode, Growth};
+    use crate::store::container::{Container, DiskMode, Growth, Pace};
 
     const TABLE: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("table");
 
     fn config() -> FileConfig {
         let (disk_mode, growth) = (DiskMode::Buffered, Growth::ByRegion);
-        FileConfig { disk_mode, cache_bytes: 1 << 20, growth, probe: None }
+        FileConfig { disk_mode, cache_bytes: 1 << 20, growth, pace: Pace::default(), probe: None }
     }
 
     /// Reopens a file without a look at what is in it.
