@@ -41,12 +41,14 @@ fn every_system_stores_exactly_what_was_pushed() {
             assert_eq!(result["error"], Value::Null, "{name}");
             let repetitions = result["repetitions"].as_array().unwrap();
             assert_eq!(repetitions.len(), 1, "{name} {}", result["system"]);
-            assert_eq!(repetitions[0]["entries"], 1_000, "{name} {}", result["system"]);
+            // In as long as the others, at a twentieth of the rate.
+            let entries = if name == "W3-slow" { 50 } else { 1_000 };
+            assert_eq!(repetitions[0]["entries"], entries, "{name} {}", result["system"]);
             measured += 1;
         }
     }
-    // W1 6, W2 5, W3 6, W5 4 × 4, W6 3 × 5, W7 4, W8 4 + 1.
-    assert_eq!(measured, 57);
+    // W1 6, W2 5, W3 6 + 6, W5 4 × 4, W6 3 × 5, W7 4, W8 4 + 1.
+    assert_eq!(measured, 63);
 
     for file in [
         "report.txt",

@@ -102,7 +102,7 @@ pub(crate) fn settings(producers: usize, payload_bytes: usize, keys: bool) -> Re
         payload_bytes,
         keys,
         cores: Placement::new(producers, None, None)?,
-        disk: Disk::Direct,
+        disk: Disk::Logged,
         batch_bytes: writer.batch_bytes_max,
         ring_lines: writer.ring_lines,
         spin: false,

@@ -73,7 +73,7 @@ pub(super) struct SystemArgs {
     #[arg(long)]
     keys: bool,
     /// How tapline writes run files
-    #[arg(long, value_enum, default_value_t = Disk::Direct)]
+    #[arg(long, value_enum, default_value_t = Disk::Logged)]
     disk_mode: Disk,
     /// Keep tapline's entries in memory instead of files; as --disk-mode memory
     #[arg(long, conflicts_with = "disk_mode")]

@@ -83,10 +83,10 @@ fn throughput(judge: &Judge<'_>) -> Vec<Judged> {
     let length = judge.median("W1", Tapline, F::FileByPayload);
     vec![
         times("W1", Nautilus, 40.0),
-        times("W1", Fjall, 10.0),
-        times("W1", Sqlite, 10.0),
+        times("W1", Fjall, 3.5),
+        times("W1", Sqlite, 5.0),
         times("W1", RedbRows, 10.0),
-        target("W1", share).at_least(0.5, durable("W1", BareWrite)),
+        target("W1", share).at_least(0.65, durable("W1", BareWrite)),
         target("W1", "length of the sealed file by payload").at_most(1.5, length),
         times("W2", Nautilus, 8.0),
     ]
@@ -104,11 +104,14 @@ fn latency(judge: &Judge<'_>) -> Vec<Judged> {
         w3("push p50, times lower than nautilus's").at_least(100.0, lower(F::CaptureP50)),
         w3("push p99, times lower than nautilus's").at_least(50.0, lower(F::CaptureP99)),
         w3("push p50, times a bare ring's (both with the clock)")
-            .at_most(2.0, of(F::CaptureP50, BareRing, F::CaptureP50)),
+            .at_most(2.5, of(F::CaptureP50, BareRing, F::CaptureP50)),
         w3("push p99.9 from due, ns above the hiccups' of the same run")
             .at_most(1_000.0, above_hiccups),
         w3("ack p50, times one bare 4 KiB pwrite + fdatasync")
-            .at_most(1.3, of(F::AckP50, BareBlock, F::CommitP50)),
+            .at_most(1.7, of(F::AckP50, BareBlock, F::CommitP50)),
+        w3("ack p50, times SQLite's").at_most(0.8, of(F::AckP50, Sqlite, F::AckP50)),
+        w3("ack p50, times fjall's").at_most(0.75, of(F::AckP50, Fjall, F::AckP50)),
+        w3("ack p99, times SQLite's").at_most(0.5, of(F::AckP99, Sqlite, F::AckP99)),
         // What is accepted while a sync is under way waits for its end: one that does nothing but
         // sync, back to back, acknowledges half a sync later than a sync takes.
         w3("ack p50, times the ack of one that only writes 4 KiB blocks")

@@ -124,7 +124,13 @@ pub(crate) fn cases(
             vec![case]
         }
         "W3" => {
-            vec![case("W3", "256 B at 20 000/s, 1 producer", with(&paced_limits), paced(20_000))?]
+            let title = "127 B, the mean of the real file, at 1 000/s, 1 producer";
+            let mut slow = case("W3-slow", title, with(&paced_limits), paced(1_000))?;
+            slow.settings = settings(1, 127, false)?;
+            vec![
+                case("W3", "256 B at 20 000/s, 1 producer", with(&paced_limits), paced(20_000))?,
+                slow,
+            ]
         }
         "W4" => {
             vec![case("W4", "256 B at 200 000/s, 1 producer", with(&paced_limits), paced(200_000))?]

@@ -74,9 +74,14 @@ impl<const ONE_BLOCK: bool> System for Bare<ONE_BLOCK> {
         } else {
             format!("what is pending, up to {} B, in blocks of {BLOCK} B", settings.batch_bytes)
         };
+        let blocks = if ONE_BLOCK {
+            "blocks written before, 16 MiB in a circle"
+        } else {
+            "blocks fallocated 1 GiB at a time, not written before"
+        };
         format!(
-            "pwrite and fdatasync of {bytes}, O_DIRECT, one behind the other; blocks fallocated 1 GiB \
-             at a time, not written before; LIMIT: no message is stored"
+            "pwrite and fdatasync of {bytes}, O_DIRECT, one behind the other; {blocks}; LIMIT: no \
+             message is stored"
         )
     }
 
@@ -85,7 +90,12 @@ impl<const ONE_BLOCK: bool> System for Bare<ONE_BLOCK> {
         let record = settings.record_bytes() + HASH_AND_OFFSET_BYTES + key_row;
         ensure!(record <= settings.batch_bytes, "a record does not fit into a commit");
         let bytes_max = if ONE_BLOCK { BLOCK } else { settings.batch_bytes };
-        let file = PreparedFile::create(&dir.join("bare"), bytes_max)?;
+        let path = dir.join("bare");
+        let file = if ONE_BLOCK {
+            PreparedFile::circle(&path)?
+        } else {
+            PreparedFile::create(&path, bytes_max)?
+        };
         let producers = settings.cores.producers.len();
         let lanes = (0..producers).map(|_| Counts::default()).collect();
         let (closing, ended) = (AtomicBool::new(false), AtomicBool::new(false));

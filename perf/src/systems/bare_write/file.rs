@@ -10,14 +10,18 @@ pub(super) const BLOCK: usize = 4096;
 /// Bytes that get their place on the disk at a time.
 const ALLOCATED_AT_ONCE: u64 = 1 << 30;
 
-/// A file whose blocks are allocated before they are written, and written past the page cache,
-/// where the system can do that. As with a log that grows, no block was written before: the file
-/// system has to note of each that it now is.
+/// The length of a file that is written in a circle.
+const CIRCLE_BYTES: u64 = 16 << 20;
+
+/// A file that is written past the page cache, where the system can do that. Either its blocks are
+/// allocated and were not written before, as with a log that grows: the file system has to note of
+/// each that it now is. Or all were written before, and are written again in a circle.
 #[derive(Debug)]
 pub(super) struct PreparedFile {
     file: File,
     written: u64,
     allocated: u64,
+    is_circle: bool,
     buffer: Vec<u8>,
     /// Where in `buffer` an aligned block begins.
     aligned: usize,
@@ -30,18 +34,32 @@ impl PreparedFile {
         // Not zero: some disks do not store zeros.
         let buffer = vec![0xa5; bytes_max.next_multiple_of(BLOCK) + BLOCK];
         let aligned = buffer.as_ptr().align_offset(BLOCK);
-        let mut prepared = Self { file, written: 0, allocated: 0, buffer, aligned };
+        let mut prepared =
+            Self { file, written: 0, allocated: 0, is_circle: false, buffer, aligned };
         prepared.allocate().context("cannot allocate a gigabyte for the bare write")?;
         Ok(prepared)
     }
 
+    /// For appends of a block each, in a circle of blocks that were written before.
+    pub(super) fn circle(path: &Path) -> Result<Self> {
+        const CHUNK_BYTES: usize = 1 << 20;
+        let mut file = Self::create(path, CHUNK_BYTES)?;
+        while file.written < CIRCLE_BYTES {
+            file.append(CHUNK_BYTES)?;
+        }
+        file.finish()?;
+        file.is_circle = true;
+        Ok(file)
+    }
+
     /// Writes `bytes` bytes behind the others and syncs them.
     pub(super) fn append(&mut self, bytes: usize) -> Result<()> {
-        if self.written + bytes as u64 > self.allocated {
+        if !self.is_circle && self.written + bytes as u64 > self.allocated {
             self.allocate().context("cannot allocate a further gigabyte")?;
         }
         let data = &self.buffer[self.aligned..self.aligned + bytes];
-        write_at(&self.file, data, self.written).context("cannot write")?;
+        let offset = if self.is_circle { self.written % CIRCLE_BYTES } else { self.written };
+        write_at(&self.file, data, offset).context("cannot write")?;
         self.file.sync_data().context("cannot sync")?;
         self.written += bytes as u64;
         Ok(())
@@ -49,6 +67,9 @@ impl PreparedFile {
 
     /// Gives back what was allocated and not written.
     pub(super) fn finish(&self) -> Result<()> {
+        if self.is_circle {
+            return Ok(());
+        }
         self.file.set_len(self.written).context("cannot cut the file to its length")
     }
 
