@@ -97,3 +97,96 @@ pub fn chained_frames(bytes: Bytes) -> Option<Vec<Bytes>> {
     }
     Some(frames)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::format::{FrameBuilder, FrameLimits, Line, RecordStamp};
+    use crate::model::UnixNanos;
+
+    const ROW: usize = (64 << 10) - 64;
+
+    /// Frames of one entry each, that continue each other.
+    fn frames(count: u64) -> Vec<Vec<u8>> {
+        let limits = FrameLimits { entries_max: 10, bytes_max: ROW };
+        let stamp = RecordStamp { ts_publish: UnixNanos::new(1), topic_id: 0, type_id: 0 };
+        let mut line = Line::ZERO;
+        zerocopy::IntoBytes::as_mut_bytes(&mut line)[40] = 1;
+        let (mut builder, mut root) = (FrameBuilder::new(limits, 1, 0), Hash::ZERO);
+        (0..count)
+            .map(|_| {
+                builder.push(&[line], &[], &stamp);
+                let sealed = builder.seal(&root);
+                root = sealed.root();
+                let bytes = sealed.bytes().to_vec();
+                builder.reset();
+                bytes
+            })
+            .collect()
+    }
+
+    #[test]
+    fn a_row_fills_its_pages() {
+        assert_eq!([0, 1, ROW].map(row_bytes_max), [ROW; 3]);
+        assert_eq!(row_bytes_max(ROW + 1), (128 << 10) - 64);
+        let mut fill = RowFill::default();
+        assert!(!fill.takes(1), "there is no row yet");
+        assert!(fill.add(60_000));
+        assert!(!fill.takes(ROW - 60_000 + 1));
+        assert!(!fill.add(ROW - 60_000));
+        assert!(fill.is_full());
+        assert!(fill.add(1), "a new row");
+        // A frame that needs larger pages has all of them filled.
+        assert!(fill.add(70_000));
+        assert!(fill.takes(60_000));
+    }
+
+    #[test]
+    fn a_frame_fills_the_row_or_begins_one() {
+        let mut fill = RowFill::default();
+        assert_eq!(fill.frame_bytes_max(400), ROW);
+        fill.add(60_000);
+        assert_eq!(fill.frame_bytes_max(400), ROW - 60_000);
+        assert_eq!(fill.frame_bytes_max(6_000), ROW);
+        // Of which each takes an eighth at most.
+        assert_eq!(fill.frame_bytes_max(16 << 10), (256 << 10) - 64);
+    }
+
+    #[test]
+    fn a_row_comes_apart_into_its_frames() {
+        let frames = frames(3);
+        let found: Vec<_> = frames_of_row(1, frames.concat().into()).collect();
+        let expected: Vec<_> = (1..).zip(frames.iter().map(|frame| frame.clone().into())).collect();
+        assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn what_begins_like_no_frame_is_one_piece_with_the_rest() {
+        let frames = frames(3);
+        let mut row = frames.concat();
+        row[frames[0].len()] ^= 1;
+        let rest = row[frames[0].len()..].to_vec();
+        let found: Vec<_> = frames_of_row(1, row.into()).collect();
+        assert_eq!(found, [(1, frames[0].clone().into()), (2, rest.into())]);
+        let cut = frames.concat()[..frames[0].len() + 100].to_vec();
+        assert_eq!(
+            frames_of_row(1, cut.into()).map(|(first, _)| first).collect::<Vec<_>>(),
+            [1, 2]
+        );
+    }
+
+    #[test]
+    fn only_frames_that_continue_each_other_are_chained() {
+        let frames = frames(3);
+        let chained = |order: &[usize]| {
+            let bytes: Vec<u8> = order.iter().flat_map(|n| frames[*n].clone()).collect();
+            chained_frames(bytes.into()).map(|frames| frames.len())
+        };
+        assert_eq!(chained(&[]), Some(0));
+        assert_eq!(chained(&[0, 1, 2]), Some(3));
+        assert_eq!(chained(&[1, 2]), Some(2));
+        assert_eq!([&[0, 2][..], &[1, 0], &[1, 1]].map(chained), [None; 3]);
+        let cut = frames.concat();
+        assert_eq!(chained_frames(cut[..cut.len() - 1].to_vec().into()), None);
+    }
+}

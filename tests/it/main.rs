@@ -19,6 +19,7 @@ mod overlap;
 mod reader;
 mod replay;
 mod retention;
+mod rows;
 mod session;
 mod store_suite;
 mod support;

@@ -175,3 +175,94 @@ impl Batch {
         self.is_sealed = false;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use zerocopy::IntoBytes;
+
+    use super::*;
+    use crate::model::UnixNanos;
+
+    const LIMITS: BatchLimits = BatchLimits { entries_max: 5_000, bytes_max: 1 << 20 };
+
+    /// A record of `lines` lines without keys.
+    fn record(lines: usize) -> Vec<Line> {
+        let mut record = vec![Line::ZERO; lines];
+        record[0].as_mut_bytes()[40..44].copy_from_slice(&(lines as u32).to_le_bytes());
+        record
+    }
+
+    fn push(batch: &mut Batch, lines: usize) -> u64 {
+        let stamp = RecordStamp { ts_publish: UnixNanos::new(1), topic_id: 0, type_id: 0 };
+        batch.push(&record(lines), &[], &stamp)
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 40, failure_persistence: None, ..<_>::default() })]
+
+        /// Frames continue each other over any batches, keep to the limits, and leave hardly
+        /// anything of a row.
+        #[test]
+        fn frames_fill_rows(
+            records in prop::collection::vec(1_usize..20, 1..4_000),
+            batch_entries in 1_usize..3_000,
+        ) {
+            let mut batch = Batch::new(LIMITS, 1, 0, Hash::ZERO);
+            let (mut root, mut next_seq, mut fill) = (Hash::ZERO, 1, RowFill::default());
+            let (mut rows, mut bytes) = (0, 0);
+            for (n, lines) in records.iter().enumerate() {
+                prop_assert!(batch.fits(*lines));
+                prop_assert_eq!(push(&mut batch, *lines), n as u64 + 1);
+                let is_due = (n + 1) % batch_entries == 0 || n + 1 == records.len();
+                if !is_due && batch.fits(20) {
+                    continue;
+                }
+                batch.seal();
+                prop_assert!(!batch.fits(1));
+                let frames = batch.sealed();
+                let total: usize = frames.iter().map(|frame| frame.bytes().len()).sum();
+                prop_assert!(total == batch.sealed_bytes() && total <= LIMITS.bytes_max);
+                for frame in frames {
+                    prop_assert_eq!((frame.first_seq(), frame.previous_root()), (next_seq, root));
+                    prop_assert!(frame.bytes().len() <= row_bytes_max(0));
+                    (next_seq, root) = (frame.last_seq() + 1, frame.root());
+                    rows += usize::from(fill.add(frame.bytes().len()));
+                    bytes += frame.bytes().len();
+                }
+                batch.reset();
+            }
+            prop_assert_eq!(next_seq, records.len() as u64 + 1);
+            // What is left of a row is less than the next record with a frame around it.
+            let left_max = 20 * 64 + 36 + 96;
+            prop_assert!(rows <= bytes.div_ceil(row_bytes_max(0) - left_max));
+        }
+    }
+
+    #[test]
+    fn an_empty_batch_takes_any_record_and_a_full_one_none() {
+        let mut batch = Batch::new(LIMITS, 1, 0, Hash::ZERO);
+        assert!(batch.is_empty() && batch.fits(100_000));
+        push(&mut batch, 100_000);
+        assert!(!batch.fits(1), "it is over the limit");
+        batch.seal();
+        assert_eq!(batch.sealed().len(), 1);
+        let mut next = Batch::new(LIMITS, 1, 0, Hash::ZERO);
+        next.follow(&batch);
+        assert_eq!((next.next_seq(), next.is_empty()), (2, true));
+    }
+
+    #[test]
+    fn a_batch_has_no_more_entries_than_it_may() {
+        let limits = BatchLimits { entries_max: 3, ..LIMITS };
+        let mut batch = Batch::new(limits, 1, 0, Hash::ZERO);
+        for _ in 0..3 {
+            assert!(batch.fits(1));
+            push(&mut batch, 1);
+        }
+        assert!(!batch.fits(1));
+        batch.seal();
+        batch.seal();
+        assert_eq!(batch.sealed().len(), 1);
+    }
+}

@@ -87,3 +87,46 @@ impl Gather {
         self.used_bytes = 0;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PAGE: usize = 4096;
+
+    #[test]
+    fn pages_come_to_their_places_in_writes_of_any_size() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("file");
+        for bytes_max in [1, 2 * PAGE, usize::MAX] {
+            std::fs::write(&path, vec![0; 6 * PAGE]).unwrap();
+            let Some(direct) = DirectFile::open(&path) else {
+                println!("skipped: no direct writes here");
+                return;
+            };
+            let mut gather = Gather::default();
+            for page in [4_u8, 1, 5, 2, 3] {
+                gather.add(u64::from(page) * PAGE as u64, &[page; PAGE]);
+            }
+            gather.write(&direct, bytes_max).unwrap();
+            let file = std::fs::read(&path).unwrap();
+            let pages: Vec<u8> = file.chunks(PAGE).map(|page| page[17]).collect();
+            assert_eq!(pages, [0, 1, 2, 3, 4, 5], "{bytes_max}");
+        }
+    }
+
+    #[test]
+    fn it_knows_what_it_has_until_it_is_cleared() {
+        let mut gather = Gather::default();
+        assert!(gather.has_room(GATHER_BYTES_MAX + 1), "an empty one takes any number");
+        gather.add(8192, &[7; 2 * PAGE]);
+        assert!(gather.has_room(GATHER_BYTES_MAX - 2 * PAGE));
+        assert!(!gather.has_room(GATHER_BYTES_MAX - PAGE));
+        let overlaps = [0..8192, 8191..8193, 12_288..12_289, 16_384..20_480]
+            .map(|range| gather.overlaps(&range));
+        assert_eq!(overlaps, [false, true, true, false]);
+        assert_eq!(gather.pieces().collect::<Vec<_>>(), [(8192, &[7; 2 * PAGE][..])]);
+        gather.clear();
+        assert_eq!(gather.pieces().count(), 0);
+    }
+}
