@@ -6,20 +6,13 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use super::ReadError;
 use super::entry::{EntryRef, Names, open_frame, record_of};
-use crate::format::Frame;
+use crate::format::{Frame, row_pages_bytes};
 use crate::model::{Entry, UnixNanos};
 use crate::store::RunReader;
 
 /// How many bytes of frames are kept by default. Reads by `seq` cluster, because a cause lies
-/// shortly before its effect. Eight frames of the default size hold some 90 000 entries of 256
-/// bytes.
+/// shortly before its effect. So many full frames hold some 90 000 entries of 256 bytes.
 const KEPT_BYTES_DEFAULT: usize = 32 << 20;
-
-/// The size of redb's pages.
-const PAGE_BYTES: usize = 4 << 10;
-
-/// The most bytes that redb adds to a frame in its pages.
-const REDB_BYTES: usize = 64;
 
 /// Reads single entries.
 #[derive(Debug)]
@@ -164,10 +157,9 @@ impl RecentFrames {
     }
 }
 
-/// The memory that a kept frame takes. A frame borrowed from redb holds all its pages: with redb's
-/// own bytes, rounded up to a power of two of pages.
+/// The memory that a kept frame takes. A frame borrowed from redb holds all pages of its row.
 fn held_bytes(frame: &Frame) -> usize {
-    (frame.len_bytes() + REDB_BYTES).next_power_of_two().max(PAGE_BYTES)
+    row_pages_bytes(frame.len_bytes())
 }
 
 #[cfg(test)]

@@ -16,8 +16,8 @@ pub trait EventStore: Send {
     /// end (status, watermark, `end_ts_init` and root): a new run begins as `Running` without any.
     fn open_run(&mut self, manifest: RunManifest) -> Result<RunOpening, OpenRunError>;
 
-    /// Commits frames with their index keys and new names: all of them, or none. The first continues
-    /// the run, and each of the others the one before it. Each has at least one entry. Without a
+    /// Commits frames with their index keys and new names: all of them, or none. The first
+    /// continues the run, and each of the others the one before it. Each has at least one entry. Without a
     /// frame, does nothing.
     fn append(&mut self, frames: &[SealedFrame<'_>]) -> Result<(), AppendError>;
 

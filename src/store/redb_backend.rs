@@ -2,7 +2,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::container::{Container, FileConfig, Growth, Pace};
+use super::container::{COMMIT_BYTES_MAX, Container, FileConfig, Growth, Pace};
 use super::cursor::RunCursor;
 use super::directory::{make_folder, run_path, sync_folder_names};
 use super::live_reader::LiveReader;
@@ -33,9 +33,6 @@ pub struct RedbBackend {
     log: Option<LogConfig>,
     run: Option<OpenRun>,
 }
-
-/// The largest commit by default.
-const COMMIT_BYTES_MAX: usize = 4 << 20;
 
 /// How much memory a backend may use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

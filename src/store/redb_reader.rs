@@ -87,6 +87,12 @@ impl RedbReader {
         Ok(Some((first_seq, Bytes::from_owner(PageBytes(row)))))
     }
 
+    /// True if the frame is all of its row.
+    fn has_row_alone(&self, frame: &[u8]) -> bool {
+        let row = FrameView::parse(frame).map(|view| self.row(..=view.first_seq(), true));
+        matches!(row, Ok(Ok(Some((_, row)))) if row.len() == frame.len())
+    }
+
     /// Where the run ends. Reads the last frame.
     pub(super) fn tail(&self) -> Result<Tail, ReadFault> {
         let Some((first_seq, bytes)) = self.frame_at_or_before(u64::MAX)? else {
@@ -160,7 +166,8 @@ impl RunReader for RedbReader {
     }
 
     fn detach(&self, frame: Bytes) -> Bytes {
-        frame
+        // One that shares its row would keep all of the row in memory.
+        if self.has_row_alone(&frame) { frame } else { Bytes::copy_from_slice(&frame) }
     }
 
     fn names(&self, from: u32) -> Result<Vec<(u32, String)>, ReadFault> {

@@ -77,16 +77,16 @@ impl TreeWriter {
         names: u32,
     ) -> Result<(), redb::Error> {
         let malformed = |error: FrameError| redb::Error::Corrupted(error.to_string());
-        let key_rows: Result<Vec<FrameKeys>, _> =
-            frames.iter().map(|frame| keys_of(frame)).collect();
-        let mut key_rows = key_rows.map_err(malformed)?;
+        let views: Result<Vec<_>, _> = frames.iter().map(|frame| FrameView::parse(frame)).collect();
+        let views = views.map_err(malformed)?;
+        let keys: Result<Vec<_>, _> = views.iter().map(keys_of).collect();
+        let mut keys = keys.map_err(malformed)?;
         let mut names_before = names;
         let mut found = Vec::with_capacity(frames.len());
-        for (bytes, key_rows) in frames.iter().zip(&mut key_rows) {
-            let view = FrameView::parse(bytes).map_err(malformed)?;
+        for ((bytes, view), keys) in frames.iter().zip(&views).zip(&mut keys) {
             let names: Vec<&str> = view.names().collect();
             let count = names.len() as u32;
-            let (first_seq, key_rows) = (view.first_seq(), key_rows.finish());
+            let (first_seq, key_rows) = (view.first_seq(), keys.finish());
             found.push(TreeFrame { first_seq, bytes, names_before, names, key_rows });
             names_before += count;
         }
@@ -94,8 +94,7 @@ impl TreeWriter {
     }
 }
 
-fn keys_of(frame: &[u8]) -> Result<FrameKeys, FrameError> {
-    let view = FrameView::parse(frame)?;
+fn keys_of(view: &FrameView<'_>) -> Result<FrameKeys, FrameError> {
     let mut keys = FrameKeys::default();
     for index in 0..view.count() {
         keys.add(&view.record(index)?);

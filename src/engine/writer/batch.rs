@@ -199,7 +199,9 @@ mod tests {
     }
 
     proptest! {
-        #![proptest_config(ProptestConfig { cases: 40, failure_persistence: None, ..<_>::default() })]
+        #![proptest_config(ProptestConfig {
+            cases: 40, failure_persistence: None, ..<_>::default()
+        })]
 
         /// Frames continue each other over any batches, keep to the limits, and leave hardly
         /// anything of a row.
@@ -233,7 +235,7 @@ mod tests {
                 batch.reset();
             }
             prop_assert_eq!(next_seq, records.len() as u64 + 1);
-            // What is left of a row is less than the next record with a frame around it.
+            // A row has no room for the next record and a frame around it.
             let left_max = 20 * 64 + 36 + 96;
             prop_assert!(rows <= bytes.div_ceil(row_bytes_max(0) - left_max));
         }

@@ -94,8 +94,8 @@ impl Collector {
         Collected::All
     }
 
-    /// The batch with everything taken so far goes to the store; what is taken from here on is in a
-    /// later one. With nothing in it, everything taken repeats what is durable already.
+    /// The batch with everything taken so far goes to the store. Later records go to a later batch.
+    /// If this one is empty, everything taken repeats durable entries.
     pub(super) fn note_committing(&mut self) {
         for lane in &mut self.lanes {
             lane.note_committing();

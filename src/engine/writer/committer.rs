@@ -13,8 +13,8 @@ use crate::format::SealedFrame;
 use crate::model::{Hash, UnixNanos};
 use crate::store::{AppendError, EventStore};
 
-/// Owns the store of a run. At most one batch is on its way into it at a time: batches are committed
-/// in the order they were sealed.
+/// Owns the store of a run. At most one batch is on its way into it at a time, so batches are
+/// committed in the order they were sealed.
 pub(in crate::engine) struct Committer {
     /// `None` while the committer thread has it.
     store: Option<Box<dyn EventStore>>,

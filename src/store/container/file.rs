@@ -85,8 +85,8 @@ impl ContainerFile {
         self.file.write(offset, data)
     }
 
-    /// Gathers what is to be written past the page cache. If there is no room, writes what was
-    /// gathered before.
+    /// Gathers a page that bypasses the page cache. If there is no room, first writes the pages that
+    /// were gathered before.
     fn gather(&self, direct: &DirectFile, offset: u64, data: &[u8]) -> io::Result<()> {
         self.probe(DiskOp::Write { offset, data })?;
         let mut gathered = self.gathered();

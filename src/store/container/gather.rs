@@ -7,10 +7,11 @@
 use std::io::{self, IoSlice};
 use std::ops::Range;
 
+use super::COMMIT_BYTES_MAX;
 use super::direct::{AlignedBuffer, DirectFile};
 
-/// The most bytes that are gathered: the largest commit by default.
-const GATHER_BYTES_MAX: usize = 4 << 20;
+/// The most bytes that are gathered.
+const GATHER_BYTES_MAX: usize = COMMIT_BYTES_MAX;
 
 /// Pages that are not written yet, in the order in which they came.
 #[derive(Debug, Default)]

@@ -40,6 +40,9 @@ pub(crate) use file::has_name;
 /// Bytes of a page, redb's and the system's.
 pub(crate) const PAGE_BYTES: usize = 4096;
 
+/// The largest commit by default.
+pub(crate) const COMMIT_BYTES_MAX: usize = 4 << 20;
+
 /// How a file is written, and who is asked before.
 #[derive(Debug, Clone)]
 pub(crate) struct FileConfig {

@@ -212,7 +212,6 @@ impl Behind {
         let start = |interval| {
             let pending = Arc::clone(&pending);
             let thread = std::thread::Builder::new().name("tapline-tree".to_owned());
-            let pace = pace.clone();
             thread.spawn(move || work(&pending, interval, &pace))
         };
         let thread = log.interval.map(start).transpose()?;

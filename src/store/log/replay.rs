@@ -21,7 +21,7 @@ struct Replayed {
     stranded: Option<u64>,
 }
 
-/// As [`frames_of_log`], read from the disk: the system's page cache may hold what the disk refused.
+/// As [`frames_of_log`], read from the disk: the page cache may hold what the disk refused.
 pub(in crate::store) fn frames_on_disk(
     path: &Path,
     run_id: RunId,

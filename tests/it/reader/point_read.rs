@@ -49,6 +49,18 @@ fn kept_frames_of_live_runs_are_copies() {
     assert_eq!(lent, kept);
 }
 
+/// A frame that shares a row of a sealed file must not hold the whole row.
+#[test]
+fn kept_frames_of_shared_rows_are_copies() {
+    let source = SealedFile::record(&[messages(1, 3), messages(4, 6)]).open();
+    for first_seq in [1, 4] {
+        let (found, lent) = source.frame_at_or_before(first_seq).unwrap().unwrap();
+        let kept = source.detach(lent.clone());
+        assert_eq!((found, &kept), (first_seq, &lent));
+        assert_ne!(kept.as_ptr(), lent.as_ptr());
+    }
+}
+
 /// Eight frames of three entries, damaged in every way that a read can notice.
 fn damaged() -> SealedFile {
     let batches: Vec<_> = (0..8).map(|n| messages(3 * n + 1, 3 * n + 3)).collect();

@@ -60,7 +60,7 @@ impl System for Tapline {
             format!("; the reader keeps {} MiB of frames", keep_bytes >> 20)
         });
         format!(
-            "a commit is what is pending, up to {batch_bytes} B, one fdatasync each; {disk}; \
+            "a commit is what is pending, up to {batch_bytes} B, one sync each; {disk}; \
              rings of {ring_lines} lines; idle writer {wait}; committer on the writer's core{keeps}"
         )
     }
